@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Write golden/kernels.txt: what the kernels must compute, worked out in plain Python integers.
+
+    python onchain/kernels/gen_golden.py            write the file
+    python onchain/kernels/gen_golden.py --check    exit 1 if it is out of date
+
+A line is `kernel sizes... seed : outputs...`. Inputs are not stored: both sides draw them, in the order of the
+functions below, from the generator `Lcg` started with the line's seed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+GOLDEN = Path(__file__).resolve().parent / "golden" / "kernels.txt"
+BANNER = "# Machine-written by onchain/kernels/gen_golden.py; do not edit. Lines: kernel sizes... seed : outputs..."
+CASES = [
+    *(("matvec", r, 1, 32, 10 + r) for r in range(1, 7)),
+    ("matvec", 6, 2, 64, 17),
+    ("gather_add", 8, 1, 20),
+    ("gather_add", 120, 2, 21),
+    ("requantize", 16, 31, 30),
+    ("requantize_relu", 16, 31, 31),
+    ("requantize_relu", 24, 8, 32),
+    ("argmax", 1, 40),
+    ("argmax", 13, 41),
+    ("argmax", 400, 42),
+]
+VOCABULARY = 10
+
+
+class Lcg:
+    """Linear congruential generator of 64 bits, of which the upper 31 are used."""
+
+    def __init__(self, seed: int) -> None:
+        self.state = seed
+
+    def draw(self, low: int, high: int) -> int:
+        """Integer in low..high, both included."""
+        self.state = (self.state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return low + (self.state >> 33) % (high - low + 1)
+
+    def draws(self, count: int, low: int, high: int) -> list[int]:
+        """The next `count` integers in low..high."""
+        return [self.draw(low, high) for _ in range(count)]
+
+
+def matvec(lcg: Lcg, r: int, groups: int, columns: int) -> list[int]:
+    """Weights row by row, then x, then the bias."""
+    rows = [lcg.draws(columns, -127, 127) for _ in range(groups * 3 * r)]
+    x = lcg.draws(columns, -128, 127)
+    bias = lcg.draws(len(rows), -(2**30), 2**30 - 1)
+    return [b + sum(w * v for w, v in zip(row, x, strict=True)) for row, b in zip(rows, bias, strict=True)]
+
+
+def gather_add(lcg: Lcg, n: int, blocks: int) -> list[int]:
+    """Ten rows, then the n picks, then k, then the bias."""
+    size = 259 * blocks
+    rows = [lcg.draws(size, -128, 127) for _ in range(VOCABULARY)]
+    picks, k = lcg.draws(n, 0, VOCABULARY - 1), lcg.draws(size, 0, 2**31 - 1)
+    bias = lcg.draws(size, -(2**30), 2**30 - 1)
+    return [bias[e] + k[e] * sum(rows[pick][e] for pick in picks) for e in range(size)]
+
+
+def requantize(lcg: Lcg, n: int, shift: int) -> list[int]:
+    """Accumulators, then multipliers; ties toward +inf."""
+    acc, mult = lcg.draws(n, -(2**20), 2**20 - 1), lcg.draws(n, 0, 2 ** max(shift - 13, 1))
+    return [(a * m + (1 << (shift - 1))) >> shift for a, m in zip(acc, mult, strict=True)]
+
+
+def requantize_relu(lcg: Lcg, n: int, shift: int) -> list[int]:
+    """As requantize, then clamped to 0..127."""
+    return [min(max(value, 0), 127) for value in requantize(lcg, n, shift)]
+
+
+def argmax(lcg: Lcg, n: int) -> list[int]:
+    """Few distinct values, so that there are ties; the lowest index wins."""
+    values = lcg.draws(n, -20, 20)
+    return [values.index(max(values))]
+
+
+def text() -> str:
+    """The whole file."""
+    functions = {f.__name__: f for f in (matvec, gather_add, requantize, requantize_relu, argmax)}
+    lines = [BANNER]
+    for name, *sizes, seed in CASES:
+        outputs = functions[str(name)](Lcg(int(seed)), *(int(size) for size in sizes))
+        lines.append(" ".join(map(str, [name, *sizes, seed, ":", *outputs])))
+    return "\n".join(lines) + "\n"
+
+
+def main(argv: list[str]) -> int:
+    """Write the file, or with --check compare it."""
+    if argv not in ([], ["--check"]):
+        print(f"gen_golden.py: unknown arguments {argv}, expected nothing or --check", file=sys.stderr)
+        return 2
+    if argv:
+        same = GOLDEN.exists() and GOLDEN.read_text() == text()
+        if not same:
+            print(f"out of date: {GOLDEN}; run python onchain/kernels/gen_golden.py", file=sys.stderr)
+        return 0 if same else 1
+    GOLDEN.parent.mkdir(exist_ok=True)
+    GOLDEN.write_text(text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,124 @@
+//! Each kernel's portable twin against the same sum on unpacked integers: random values and extremes.
+
+mod common;
+use common::*;
+use wmq_kernels::branchless::*;
+
+/// `bias + rows * x`.
+fn matvec_slow(rows: &[Vec<i64>], x: &[i64], bias: &[i64]) -> Vec<i64> {
+    let dot = |row: &Vec<i64>| row.iter().zip(x).map(|(w, x)| w * x).sum::<i64>();
+    rows.iter().zip(bias).map(|(row, b)| b + dot(row)).collect()
+}
+
+/// `bias[e] + k[e] * sum of rows[pick][e]`.
+fn gather_slow(rows: &[Vec<i64>], picks: &[usize], k: &[u32], bias: &[i64]) -> Vec<i64> {
+    let sum = |e: usize| picks.iter().map(|&pick| rows[pick][e]).sum::<i64>();
+    (0..bias.len()).map(|e| bias[e] + sum(e) * i64::from(k[e])).collect()
+}
+
+/// Ties toward +inf, through 128 bits and a floor division.
+fn requantize_slow(acc: &[i64], mult: &[u32], shift: u64, relu: bool) -> Vec<i64> {
+    let one = |(acc, mult): (&i64, &u32)| {
+        let unit = 1i128 << shift;
+        let value = (i128::from(*acc) * i128::from(*mult) + unit / 2).div_euclid(unit) as i64;
+        if relu {
+            value.clamp(0, 127)
+        } else {
+            value
+        }
+    };
+    acc.iter().zip(mult).map(one).collect()
+}
+
+#[test]
+fn matvec_random() {
+    let mut lcg = Lcg(1);
+    for r in 1..=6 {
+        for (groups, columns) in [(1, 32), (3, 64), (2, 128)] {
+            let rows: Vec<_> = (0..groups * 3 * r).map(|_| lcg.draws(columns, -63, 63)).collect();
+            let (x, bias) = (lcg.draws(columns, -128, 127), lcg.draws(rows.len(), -1 << 30, 1 << 30));
+            assert_eq!(matvec_packed(&rows, &x, &bias, r), matvec_slow(&rows, &x, &bias), "r {r}");
+        }
+    }
+}
+
+#[test]
+fn matvec_lanes_at_their_bound_do_not_touch_each_other() {
+    let x = vec![-128; 64];
+    for signs in [[1, 1, 1], [-1, -1, -1], [1, -1, 1], [-1, 1, -1], [0, 1, 0], [0, -1, 0]] {
+        let rows: Vec<_> = signs.iter().cycle().take(18).map(|s| vec![127 * s; 64]).collect();
+        let bias = vec![0; 18];
+        assert_eq!(matvec_packed(&rows, &x, &bias, 6), matvec_slow(&rows, &x, &bias), "{signs:?}");
+    }
+}
+
+#[test]
+fn gather_random() {
+    let mut lcg = Lcg(2);
+    for (n, blocks) in [(8, 1), (120, 2), (256, 1)] {
+        let rows: Vec<_> = (0..12).map(|_| lcg.draws(259 * blocks, -128, 127)).collect();
+        let picks: Vec<_> = (0..n).map(|_| lcg.draw(0, 11) as usize).collect();
+        let k: Vec<_> = (0..259 * blocks).map(|_| lcg.draw(0, 1 << 30) as u32 * 3).collect();
+        let bias = lcg.draws(259 * blocks, -1 << 30, 1 << 30);
+        assert_eq!(gather_packed(&rows, &picks, &k, &bias), gather_slow(&rows, &picks, &k, &bias));
+    }
+}
+
+#[test]
+fn gather_extremes() {
+    for value in [-128, 127] {
+        let (rows, picks, k, bias) =
+            (vec![vec![value; 259]], vec![0; 256], vec![u32::MAX; 259], vec![0; 259]);
+        assert_eq!(gather_packed(&rows, &picks, &k, &bias), gather_slow(&rows, &picks, &k, &bias));
+    }
+}
+
+#[test]
+fn requantize_random_and_around_ties() {
+    let mut lcg = Lcg(3);
+    for shift in [7, 8, 20, 31, 40] {
+        let half = 1i64 << (shift - 1);
+        let mut acc =
+            vec![0, 1, -1, half, half - 1, -half, -half - 1, 255 * half, 255 * half - 1, 1 << 61, -(1 << 61)];
+        let mut mult = vec![1u32; acc.len()];
+        acc.extend(lcg.draws(53, -1 << 30, 1 << 30));
+        mult.extend((0..53).map(|_| lcg.draw(0, (1 << 31) - 1) as u32 * 2));
+        for relu in [false, true] {
+            assert_eq!(
+                requantize_packed(&acc, &mult, shift, relu),
+                requantize_slow(&acc, &mult, shift, relu)
+            );
+        }
+    }
+}
+
+#[test]
+fn argmax_random_and_ties() {
+    let mut lcg = Lcg(4);
+    for n in (1..40).chain([400]) {
+        for span in [1, 3, 1 << 30] {
+            let values = lcg.draws(n, -span, span);
+            let most = values.iter().max();
+            assert_eq!(Some(argmax(&values)), values.iter().position(|v| Some(v) == most));
+        }
+    }
+    assert_eq!(argmax(&[i64::from(i32::MIN), i64::from(i32::MAX), i64::from(i32::MAX)]), 1);
+}
+
+#[test]
+fn choices() {
+    let edges = [0, 1, -1, 127, 128, -128, i64::from(i32::MAX), i64::from(i32::MIN), 1 << 61, -(1 << 61)];
+    let mask = |yes: bool| -i64::from(yes);
+    for a in edges {
+        assert_eq!(sign_mask(a), mask(a < 0));
+        for b in edges {
+            assert_eq!([lt(a, b), gt(a, b), ge(a, b)], [mask(a < b), mask(a > b), mask(a >= b)], "{a} {b}");
+            assert_eq!([eq(a, b), ne(a, b)], [mask(a == b), mask(a != b)], "{a} {b}");
+            assert_eq!([min(a, b), max(a, b)], [Ord::min(a, b), Ord::max(a, b)], "{a} {b}");
+            assert_eq!([select(-1, a, b), select(0, a, b)], [a, b]);
+            assert_eq!(clamp(a, -b.abs(), b.abs()), Ord::clamp(a, -b.abs(), b.abs()), "{a} {b}");
+        }
+    }
+    assert_eq!(ne(i64::MIN, 0), -1);
+    assert_eq!([requantize1(3, 1, 1), requantize1(-3, 1, 1), requantize1(-4, 1, 1)], [2, -1, -2]);
+}

@@ -1,0 +1,90 @@
+//! Runs world steps on the host, with the very crates that the program is built from.
+//!
+//!     wmq-native MODEL_BLOB < RECORDS > RECORDS
+//!
+//! A record in is a session account, a scratch account and both players' inputs; a record out is the two accounts after
+//! the frame. Records follow each other until the end of the input; each is answered at once.
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use wmq_world::layout::{blob, scratch, session, INPUT_BYTES, PLAYERS};
+use wmq_world::{run, PLAN};
+
+/// Bytes held with the alignment that the kernels need.
+struct Aligned {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Aligned {
+    fn new(len: usize) -> Self {
+        Self { words: vec![0; len.div_ceil(8)], len }
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the words are `len` initialised bytes or more, and bytes have no alignment.
+        unsafe { core::slice::from_raw_parts_mut(self.words.as_mut_ptr() as *mut u8, self.len) }
+    }
+}
+
+/// Fills `out`; `Ok(false)` if the input ended before its first byte.
+fn read_whole(input: &mut impl Read, out: &mut [u8]) -> io::Result<bool> {
+    let first = input.read(&mut out[..1])?;
+    if first == 0 {
+        return Ok(false);
+    }
+    input.read_exact(&mut out[1..])?;
+    Ok(true)
+}
+
+fn serve(model_path: &str) -> Result<(), String> {
+    let bytes = std::fs::read(model_path).map_err(|error| format!("{model_path}: {error}"))?;
+    if bytes.len() != blob::BYTES {
+        return Err(format!("{model_path}: {} bytes, expected {} for this world", bytes.len(), blob::BYTES));
+    }
+    let mut model = Aligned::new(blob::BYTES);
+    model.bytes().copy_from_slice(&bytes);
+    let (mut session_data, mut scratch_data) = (Aligned::new(session::BYTES), Aligned::new(scratch::BYTES));
+    let mut inputs = [[0u8; INPUT_BYTES]; PLAYERS];
+    let (mut input, mut output) = (io::stdin().lock(), io::BufWriter::new(io::stdout().lock()));
+    let failed = |error: io::Error| format!("record: {error}; expected session, scratch and inputs whole");
+    while read_whole(&mut input, session_data.bytes()).map_err(failed)? {
+        input.read_exact(scratch_data.bytes()).map_err(failed)?;
+        for player in &mut inputs {
+            input.read_exact(player).map_err(failed)?;
+        }
+        for step in 0..PLAN.len() {
+            // SAFETY: the three areas have the lengths that `layout` gives and the alignment of u64; the records come
+            // from wmq, whose ids lie inside their tables.
+            unsafe {
+                run(
+                    step,
+                    &inputs,
+                    model.bytes().as_ptr(),
+                    session_data.bytes().as_mut_ptr(),
+                    scratch_data.bytes().as_mut_ptr(),
+                    |_, _| (),
+                );
+            }
+        }
+        output.write_all(session_data.bytes()).map_err(failed)?;
+        output.write_all(scratch_data.bytes()).map_err(failed)?;
+        output.flush().map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    let Some(model) = std::env::args().nth(1) else {
+        eprintln!("wmq-native: expected the path of a model blob");
+        return ExitCode::from(2);
+    };
+    match serve(&model) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("wmq-native: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

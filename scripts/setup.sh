@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Makes .venv with wmq and what it needs, then the sBPF toolchain where this machine allows it.
+# Safe to interrupt and to repeat: the stamp is written last, and says for which pyproject.toml and Python.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+readonly VENV=.venv
+readonly STAMP=$VENV/wmq-setup.stamp
+readonly NEED_GIB=10 # torch's default build takes 6, pip's downloads the rest
+
+say() { printf 'setup: %s\n' "$*"; }
+die() {
+    printf 'setup: %s\n' "$@" >&2
+    exit 1
+}
+
+is_recent() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() {
+    local name
+    for name in python3 python3.13 python3.12 python3.11 python3.14; do
+        if command -v "$name" >/dev/null && is_recent "$name"; then
+            command -v "$name"
+            return
+        fi
+    done
+    die "Python 3.11 or newer is needed; python3 here is $(python3 --version 2>&1 || true)," \
+        "and no python3.11, python3.12 or python3.13 is on PATH. Install one, then: make setup"
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# Debian ships Python without the part that fills a new environment with pip.
+need_ensurepip() {
+    "$1" -c 'import ensurepip, venv' 2>/dev/null && return
+    local package
+    package=python$("$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
+    say "$1 cannot make environments; installing $package"
+    { as_root apt-get update -qq && as_root apt-get install -y -qq "$package"; } ||
+        die "could not install $package. Install it by hand, then: make setup"
+}
+
+check_disk() {
+    local free_kib
+    free_kib=$(df -Pk . | awk 'NR == 2 { print $4 }')
+    [ "$free_kib" -ge $((NEED_GIB * 1024 * 1024)) ] ||
+        say "only $((free_kib / 1024 / 1024)) GiB free here; torch may need $NEED_GIB"
+}
+
+stamp_for() { printf '%s %s\n' "$(cksum <pyproject.toml)" "$("$1" --version 2>&1)"; }
+
+make_venv() {
+    local python=$1
+    "$VENV/bin/python" -m pip --version >/dev/null 2>&1 && is_recent "$VENV/bin/python" && return
+    say "$("$python" --version) makes $VENV"
+    need_ensurepip "$python"
+    rm -rf "$VENV"
+    "$python" -m venv "$VENV"
+}
+
+install_packages() {
+    local python wanted
+    if [ -x "$VENV/bin/python" ] && [ "$(cat "$STAMP" 2>/dev/null)" = "$(stamp_for "$VENV/bin/python")" ]; then
+        say "$VENV is up to date"
+        return
+    fi
+    rm -f "$STAMP"
+    python=$(find_python)
+    make_venv "$python"
+    check_disk
+    say "installing the Python packages (torch is large: two to ten minutes)"
+    "$VENV/bin/python" -m pip install --disable-pip-version-check --editable '.[train,dev]' ||
+        die "pip failed, see above. What it already fetched is kept; again: make setup"
+    wanted=$(stamp_for "$VENV/bin/python")
+    printf '%s\n' "$wanted" >"$STAMP.partial"
+    mv "$STAMP.partial" "$STAMP"
+    say "$VENV is ready"
+}
+
+install_toolchain() {
+    local status=0
+    if command -v cargo-build-sbf >/dev/null; then
+        say "Solana's own cargo build-sbf is here and will build the programs"
+        return
+    fi
+    scripts/sbpf.sh install || status=$?
+    case $status in
+        0) ;;
+        3) say "programs cannot be built on this machine (reason above); everything else works" ;;
+        *) die "the sBPF toolchain did not install, see above. Again: make toolchain" ;;
+    esac
+}
+
+install_packages
+install_toolchain

@@ -1,0 +1,296 @@
+"""Every kernel of onchain/kernels in LiteSVM: the same integers as numpy, and exactly the compute units of its formula.
+
+The harness program (onchain/kernels/harness) runs the kernel that account 0 asks for; account 1 holds read-only
+tables. Addresses are absolute, so this file knows how the runtime lays out a program's input.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from solders.account import Account
+from solders.compute_budget import ComputeBudget
+from solders.instruction import AccountMeta, Instruction
+from solders.keypair import Keypair
+from solders.litesvm import LiteSVM
+from solders.message import Message
+from solders.pubkey import Pubkey
+from solders.transaction import Transaction
+from solders.transaction_metadata import FailedTransactionMetadata
+
+from wm_quant import kernels
+
+KERNELS = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
+HARNESS_SO = "WMQ_KERNEL_HARNESS_SO"
+NAMES = ["nothing", *(f"matvec_r{r}" for r in range(1, 7))]
+NAMES += ["gather_add", "requantize", "requantize_relu", "argmax", "choices", "copy"]
+
+INPUT = 0x4_0000_0000
+FIRST_DATA = INPUT + 96
+CALL_BYTES = 56
+GROWTH_BYTES = 10_240
+
+I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
+
+
+GEN = kernels
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one call left behind: compute units of the kernel alone, its result, and account 0 after the call."""
+
+    cost_cu: int
+    result: int
+    data: bytes
+
+
+class Harness:
+    """The harness program in LiteSVM, with a compute limit no test reaches."""
+
+    def __init__(self, program: bytes) -> None:
+        budget = ComputeBudget()
+        budget.compute_unit_limit = 100_000_000
+        self.svm = LiteSVM().with_compute_budget(budget)
+        self.payer, self.program_id = Keypair(), Pubkey.new_unique()
+        self.svm.airdrop(self.payer.pubkey(), 10**10)
+        self.svm.add_program(self.program_id, program)
+        # `nothing` is a single exit, so what is left is the runtime and the harness around a kernel
+        self.overhead_cu = self._metered("nothing", [], b"", b"").cost_cu - 1
+
+    def call(self, name: str, args: list[int], data: bytes, table: bytes = b"") -> Run:
+        """Run a kernel on account 0 (the call, then `data`) and account 1 (`table`)."""
+        run = self._metered(name, args, data, table)
+        return Run(run.cost_cu - self.overhead_cu, run.result, run.data)
+
+    def _metered(self, name: str, args: list[int], data: bytes, table: bytes) -> Run:
+        call = [NAMES.index(name), *args, *[0] * (6 - len(args))]
+        words = np.array([word & (2**64 - 1) for word in call], "<u8").tobytes()
+        keys = [Pubkey.new_unique(), Pubkey.new_unique()]
+        for key, content in zip(keys, (words + data, table), strict=True):
+            self.svm.set_account(key, Account(10**12, content, self.program_id))
+        metas = [AccountMeta(keys[0], False, True), AccountMeta(keys[1], False, False)]
+        message = Message.new_with_blockhash(
+            [Instruction(self.program_id, b"", metas)], self.payer.pubkey(), self.svm.latest_blockhash()
+        )
+        outcome = self.svm.send_transaction(Transaction([self.payer], message, self.svm.latest_blockhash()))
+        assert not isinstance(outcome, FailedTransactionMetadata), f"{name}: {outcome}"
+        account = self.svm.get_account(keys[0])
+        assert account is not None
+        result = int.from_bytes(account.data[48:CALL_BYTES], "little")
+        return Run(outcome.compute_units_consumed(), result, account.data[CALL_BYTES:])
+
+
+@pytest.fixture(scope="module")
+def harness() -> Harness:
+    """The built harness program, from the file that WMQ_KERNEL_HARNESS_SO names."""
+    path = os.environ.get(HARNESS_SO)
+    if not path:
+        pytest.skip(f"{HARNESS_SO} is not set: build onchain/kernels/harness for sBPF and name the .so in it")
+    return Harness(Path(path).read_bytes())
+
+
+def data_address(offset: int) -> int:
+    """Address of byte `offset` of what a test puts in account 0."""
+    return FIRST_DATA + CALL_BYTES + offset
+
+
+def table_address(data_bytes: int) -> int:
+    """Address of account 1's data, when account 0 carries `data_bytes` after the call."""
+    end = FIRST_DATA - INPUT + CALL_BYTES + data_bytes + GROWTH_BYTES
+    return INPUT + (end + 7) // 8 * 8 + 8 + 88
+
+
+def i64_bytes(values: npt.ArrayLike) -> bytes:
+    """Little-endian int64 of any integers."""
+    return np.asarray(values, "<i8").tobytes()
+
+
+def rng(*key: int) -> np.random.Generator:
+    """Generator for one case."""
+    return np.random.default_rng(key)
+
+
+# ------------------------------------------------------------------------------------------------ matvec
+
+
+def pack_weights(weights: I64, r: int) -> bytes:
+    """(groups * 3r, columns) int64 to the words of matvec_r<r>."""
+    columns = weights.shape[1]
+    lanes = weights.reshape(-1, r, 3, columns)
+    words = lanes[:, :, 0] + (lanes[:, :, 1] << 21) + (lanes[:, :, 2] << 42)
+    return np.ascontiguousarray(words.transpose(0, 2, 1)).astype("<i8").tobytes()
+
+
+def check_matvec(harness: Harness, weights: I64, x: I64, bias: I64, r: int) -> None:
+    groups, columns = weights.shape[0] // (3 * r), weights.shape[1]
+    data = i64_bytes(x) + i64_bytes(bias)
+    args = [table_address(len(data)), data_address(0), data_address(8 * columns), groups, columns]
+    run = harness.call(f"matvec_r{r}", args, data, pack_weights(weights, r))
+    np.testing.assert_array_equal(np.frombuffer(run.data, "<i8")[columns:], bias + weights @ x)
+    assert run.cost_cu == GEN.matvec_cu(r, groups, columns)
+
+
+@pytest.mark.parametrize("r", range(1, 7))
+@pytest.mark.parametrize(("groups", "columns"), [(1, 32), (2, 64), (3, 608)])
+def test_matvec(harness: Harness, r: int, groups: int, columns: int) -> None:
+    g = rng(r, groups, columns)
+    weights = np.clip(np.round(g.normal(0, 20, (groups * 3 * r, columns))), -127, 127).astype(np.int64)
+    x = np.clip(np.round(g.normal(0, 40, columns)), -128, 127).astype(np.int64)
+    check_matvec(harness, weights, x, g.integers(-(2**31), 2**31, groups * 3 * r), r)
+
+
+@pytest.mark.parametrize("r", range(1, 7))
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, -1, -1), (1, -1, 1), (-1, 1, -1)])
+def test_matvec_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, int, int]) -> None:
+    """Sums of 64 * 127 * 128 = 1,040,384, the most that 64 INT8 columns can reach; the bound is 1,048,575."""
+    weights = np.repeat(np.tile(np.array(signs) * 127, r)[:, None], 64, axis=1).astype(np.int64)
+    check_matvec(harness, weights, np.full(64, -128), np.zeros(3 * r, np.int64), r)
+
+
+# ------------------------------------------------------------------------------------------------ gather
+
+
+def pack_rows(entries: I64) -> U64:
+    """(rows, 7 * words) int64 in -128..127 to (rows, words) uint64."""
+    seven = (entries + 128).astype(np.uint64).reshape(entries.shape[0], -1, 7)
+    return (seven << (8 * np.arange(7, dtype=np.uint64))).sum(axis=2, dtype=np.uint64)
+
+
+def check_gather(harness: Harness, entries: I64, picks: I64, k: I64, bias: I64) -> None:
+    n, blocks = len(picks), entries.shape[1] // 259
+    table = pack_rows(entries).astype("<u8")
+    k_bytes = k.astype("<u4").tobytes()
+    k_bytes += bytes(-len(k_bytes) % 8)
+    out_offset = 8 * n + len(k_bytes)
+    base = table_address(out_offset + 8 * len(bias))
+    rows = (base + picks * table.shape[1] * 8).astype("<u8").tobytes()
+    data = rows + k_bytes + i64_bytes(bias)
+    args = [data_address(0), data_address(8 * n), data_address(out_offset), n, blocks]
+    run = harness.call("gather_add", args, data, table.tobytes())
+    np.testing.assert_array_equal(np.frombuffer(run.data[out_offset:], "<i8"), bias + entries[picks].sum(axis=0) * k)
+    assert run.data[:out_offset] == data[:out_offset]
+    assert run.cost_cu == GEN.gather_cu(n, blocks)
+
+
+@pytest.mark.parametrize(("n", "blocks"), [(8, 1), (16, 3), (120, 2), (256, 1)])
+def test_gather(harness: Harness, n: int, blocks: int) -> None:
+    g = rng(n, blocks)
+    size = 259 * blocks
+    entries = g.integers(-128, 128, (20, size))
+    check_gather(harness, entries, g.integers(0, 20, n), g.integers(0, 2**32, size), g.integers(-(2**40), 2**40, size))
+
+
+@pytest.mark.parametrize("value", [-128, 127])
+def test_gather_extremes(harness: Harness, value: int) -> None:
+    """All 256 rows at one end of the range: the fullest and the emptiest lanes."""
+    entries = np.full((1, 259), value, np.int64)
+    check_gather(harness, entries, np.zeros(256, np.int64), np.full(259, 2**32 - 1), np.zeros(259, np.int64))
+
+
+# -------------------------------------------------------------------------------------------- requantize
+
+
+def requantize_cases(n: int, shift: int) -> tuple[I64, I64]:
+    """Accumulators and multipliers: random ones, and products just around ties, zero and 127."""
+    g = rng(n, shift)
+    acc, mult = g.integers(-(2**30), 2**30, n), g.integers(0, 2**32, n)
+    edges = [0, -1, 1, 1 << (shift - 1), -(1 << (shift - 1)), (1 << (shift - 1)) - 1, (255 << (shift - 1)) - 1]
+    edges += [255 << (shift - 1), -(1 << (shift - 1)) - 1, (127 << shift), (128 << shift), 2**62 - 1, -(2**62)]
+    count = min(n, len(edges))
+    acc[:count], mult[:count] = edges[:count], 1
+    return acc, mult
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize(("n", "shift"), [(8, 20), (24, 31), (512, 40), (64, 7)])
+def test_requantize(harness: Harness, relu: bool, in_place: bool, n: int, shift: int) -> None:
+    acc, mult = requantize_cases(n, shift)
+    data = i64_bytes(acc) + mult.astype("<u4").tobytes() + bytes(8 * n)
+    out_offset = 0 if in_place else 12 * n
+    name, cost = ("requantize_relu", GEN.requantize_relu_cu) if relu else ("requantize", GEN.requantize_cu)
+    run = harness.call(name, [data_address(0), data_address(8 * n), data_address(out_offset), n, shift], data)
+    expected = (acc * mult + (1 << (shift - 1))) >> shift
+    expected = np.clip(expected, 0, 127) if relu else expected
+    np.testing.assert_array_equal(np.frombuffer(run.data[out_offset : out_offset + 8 * n], "<i8"), expected)
+    assert run.cost_cu == cost(n)
+
+
+# ------------------------------------------------------------------------------------------------ argmax
+
+
+def check_argmax(harness: Harness, values: I64) -> None:
+    run = harness.call("argmax", [data_address(0), len(values)], i64_bytes(values))
+    assert run.result == int(np.argmax(values))
+    assert run.cost_cu == GEN.argmax_cu(len(values))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 16, 17, 400, 1000])
+def test_argmax(harness: Harness, n: int) -> None:
+    g = rng(n)
+    check_argmax(harness, g.integers(-(2**31), 2**31, n))
+    check_argmax(harness, g.integers(-2, 2, n))
+
+
+@pytest.mark.parametrize("order", [[0, 0, 0], [-(2**31), 2**31 - 1], [2**31 - 1, -(2**31), 2**31 - 1], [-(2**31)] * 9])
+def test_argmax_extremes_and_ties(harness: Harness, order: list[int]) -> None:
+    check_argmax(harness, np.array(order, np.int64))
+    check_argmax(harness, np.array([*order, *order[::-1]] * 5, np.int64))
+
+
+# --------------------------------------------------------------------------------------- Rust primitives
+
+EDGES = [0, 1, -1, 63, 127, 128, -128, 2**31 - 1, -(2**31), 2**61, -(2**61)]
+
+
+def expected_choices(a: int, b: int, c: int) -> list[int]:
+    """What `choices` writes for these three, but for the last value."""
+    masks = [-int(yes) for yes in (a < b, a > b, a >= b, a == b, a != b)]
+    return [-int(a < 0), b if a < 0 else c, *masks, min(a, b), max(a, b), min(max(a, b), c)]
+
+
+def test_choices_cost_the_same_for_all_data(harness: Harness) -> None:
+    costs: set[int] = set()
+    for a in EDGES:
+        for b, c in [(0, 127), (-128, 127), (a, a), (-(2**61), 2**61)]:
+            run = harness.call("choices", [a, b, c, data_address(0), 20], bytes(88))
+            assert np.frombuffer(run.data, "<i8")[:10].tolist() == expected_choices(a, b, c), (a, b, c)
+            costs.add(run.cost_cu)
+    assert len(costs) == 1, costs
+
+
+@pytest.mark.parametrize("acc", [0, 1, -1, 511, 512, -512, -513, 2**31 - 1, -(2**31)])
+@pytest.mark.parametrize(("mult", "shift"), [(1, 10), (2**30, 40), (2**32 - 1, 31)])
+def test_requantize1(harness: Harness, acc: int, mult: int, shift: int) -> None:
+    run = harness.call("choices", [acc, 0, 1, data_address(0), shift + (mult << 8)], bytes(88))
+    assert np.frombuffer(run.data, "<i8")[10] == (acc * mult + (1 << (shift - 1))) >> shift
+
+
+def test_copy_uses_the_syscalls(harness: Harness) -> None:
+    source = bytes(range(1, 201))
+    run = harness.call("copy", [data_address(0), data_address(200), 200], bytes(200) + source)
+    assert (run.result, run.data) == (1, source + bytes(200))
+
+
+# --------------------------------------------------------------------------------- machine-written files
+
+
+@pytest.mark.parametrize("script", [["-m", "wm_quant.kernels"], [str(KERNELS / "gen_golden.py")]])
+def test_machine_written_files_are_up_to_date(script: list[str]) -> None:
+    done = subprocess.run([sys.executable, *script, "--check"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("bad", [(0, 1, 32), (7, 1, 32), (6, 0, 32), (6, 1, 0), (6, 1, 33)])
+def test_matvec_cu_refuses_sizes_without_a_cost(bad: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="matvec"):
+        GEN.matvec_cu(*bad)

@@ -1,0 +1,110 @@
+"""Build an export's program, and learn what its compiled code costs: one metered frame gives the Overheads."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wm_export.errors import WmExportError
+from wm_export.solana import Export
+from wm_export.svm import SvmRunner
+from wm_export.toolchain import BuildInfo, build_program
+from wm_quant.cost import Cost, Overheads, cost, kernel_cost, op_names
+from wm_train.files import atomic_write_json
+from wm_train.frames import CONTROLS, PLAYERS, STATE
+
+if TYPE_CHECKING:
+    from wm_quant.interp import State
+
+#: Metering costs units of its own: its transactions get more than the chain's limit.
+METER_LIMIT = 10_000_000
+
+
+def build(export: Export, progress: Callable[[str], None] = lambda text: None) -> tuple[BuildInfo, Overheads]:
+    """Build program.so and meter.so, meter one frame, and keep what compiled code costs in build/overheads.json."""
+    crate = export.folder / "onchain" / "program"
+    export.program.parent.mkdir(exist_ok=True)
+    progress("program.so")
+    info = build_program(crate, export.program)
+    progress("meter.so")
+    build_program(crate, export.meter, features=["meter"])
+    progress("metering one frame")
+    overheads = measure_overheads(export, info.toolchain)
+    atomic_write_json(export.folder / "build" / "overheads.json", asdict(overheads) | {"program_sha256": info.sha256})
+    return info, overheads
+
+
+def runner(export: Export) -> SvmRunner:
+    """The built program in LiteSVM."""
+    if not export.program.exists():
+        raise WmExportError(f"{export.program}: not built yet; run `wmq build`")
+    return SvmRunner(export.net, export.program, export.blob, export.manifest.hash, len(export.manifest.plan))
+
+
+def meter_runner(export: Export) -> SvmRunner:
+    """The metering program in LiteSVM."""
+    ops = len(op_names(export.net)) + 1
+    return SvmRunner(export.net, export.meter, export.blob, export.manifest.hash, len(export.manifest.plan),
+                     meter_ops=ops, cu_limit=METER_LIMIT)  # fmt: skip
+
+
+def still_state(export: Export) -> "State":
+    """A State of zeros: any frame costs the same."""
+    from wm_quant.interp import State
+
+    e, first = export.net.world.encoding, export.net.ops[0]
+    return State(np.zeros((1, PLAYERS, len(STATE)), np.int32), np.zeros((1, e.slots * e.slot_columns), np.int64),
+                 np.zeros((1, e.slots * e.slot_ids), np.int64), np.zeros((1, first.size), np.int64))  # fmt: skip
+
+
+def op_readings(runner: SvmRunner, plan: tuple[tuple[int, int], ...]) -> list[int]:
+    """Metered compute units of every op of the last frame that `runner` (a metering one) computed.
+
+    A transaction's first op is measured from its start and so holds entrypoint and checks as well.
+    """
+    readings = runner.meter_readings()
+    own = readings[-2] - readings[-1]
+    starts = {first for first, _ in plan}
+    before = [runner.cu_limit if i in starts else readings[i - 1] for i in range(len(readings) - 1)]
+    return [b - a - own for b, a in zip(before, readings, strict=False)]
+
+
+def measure_overheads(export: Export, toolchain: str) -> Overheads:
+    """Overheads of a built export, from one frame of each of its two programs."""
+    still, zeros = still_state(export), np.zeros((1, PLAYERS, len(CONTROLS)), np.int8)
+    plan, kernels = export.manifest.plan, kernel_cost(export.net)
+    metering = meter_runner(export)
+    metering.step(still, zeros)
+    metered = op_readings(metering, plan)
+    _, _, spent = runner(export).metered_step(still, zeros)
+    ops = {name: metered[i] - kernels[name][2] for i, name in enumerate(kernels)}
+    # What a transaction's first op is charged before its own work belongs to the transaction: only `begin` is known to
+    # be the first op of a whole frame, so the split between the two is by convention: the op keeps its kernels.
+    for first, _ in plan:
+        ops[list(kernels)[first]] = 0
+    steps = tuple(total - sum(ops[n] + kernels[n][2] for n in list(kernels)[a:b])
+                  for (a, b), total in zip(plan, spent, strict=True))  # fmt: skip
+    return Overheads(ops, steps, toolchain)
+
+
+def load_overheads(export: Export) -> Overheads:
+    """What `build` has measured."""
+    path = export.folder / "build" / "overheads.json"
+    try:
+        data = json.loads(path.read_text())
+        return Overheads({str(k): int(v) for k, v in data["ops"].items()}, tuple(map(int, data["steps"])), data["toolchain"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WmExportError(f"{path}: cannot be read ({error}); run `wmq build`") from None
+
+
+def predicted(export: Export) -> Cost:
+    """The Cost of every frame of a built export."""
+    return cost(export.net, export.manifest.plan, load_overheads(export))
+
+
+def built(folder: Path) -> bool:
+    """Whether `build` has finished there."""
+    return (folder / "build" / "overheads.json").exists()

@@ -1,0 +1,300 @@
+"""QNet and field table -> the generated crate `wmq-world`: templates with named holes, filled here, then rustfmt."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from wm_export.blob import Blob
+from wm_export.errors import WmExportError
+from wm_export.layout import (
+    ACCOUNT_VERSION,
+    AXES,
+    INPUT_BYTES,
+    MODEL,
+    SCRATCH,
+    SESSION,
+    TAG_MODEL,
+    TAG_SCRATCH,
+    TAG_SESSION,
+    Layout,
+    layout,
+    offsets,
+)
+from wm_export.trace_ops import Sym, SymOps
+from wm_quant.calls import GATHER_BLOCK, op_calls, padded
+from wm_quant.cost import op_names
+from wm_quant.kernels import GATHER_UNROLL, GATHER_WORDS
+from wm_quant.qnet import SESSION_BIAS, Op, QNet
+from wm_train.files import atomic_write_bytes
+from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Field, Kind
+from wm_train.integer import table_starts
+from wm_train.world import decode, encode
+
+TEMPLATES = Path(__file__).parent / "templates"
+SOURCES = ("lib.rs", "layout.rs", "network.rs", "rules.rs", "step.rs")
+
+
+@dataclass
+class RustTarget:
+    """Recorded operations as lines of Rust; a value is a variable."""
+
+    prefix: str
+    lines: list[str] = field(default_factory=list)
+
+    def line(self, text: str) -> None:
+        """A statement."""
+        self.lines.append(text)
+
+    def let(self, expression: str, name: str = "") -> str:
+        """A new variable that holds `expression`."""
+        name = name or f"{self.prefix}{len(self.lines)}"
+        self.lines.append(f"let {name} = {expression};")
+        return name
+
+    def binary(self, op: str, a: str | int, b: str | int) -> str:
+        """See Target: a comparison is a mask, 0 or -1."""
+        return self.let(f"gt({a}, {b})" if op == ">" else f"{a} {op} {b}")
+
+    def where(self, mask: str | int, a: str | int, b: str | int) -> str:
+        """See Target."""
+        return self.let(f"select({mask}, {a}, {b})")
+
+    def clip(self, value: str | int, low: int, high: int) -> str:
+        """See Target."""
+        return self.let(f"clamp({value}, {low}, {high})")
+
+    def requantize(self, value: str | int, mult: int, shift: int) -> str:
+        """See Target."""
+        return self.let(f"requantize1({value}, {mult}, {shift})")
+
+
+def _constants(entries: Mapping[str, int], docs: Mapping[str, str] = {}) -> str:
+    return "\n".join(
+        f"    /// {docs.get(name, f'Offset of `{name}`.')}\n    pub const {name.upper().replace('.', '_')}: usize = {at};"
+        for name, at in entries.items()
+    )
+
+
+def _module(name: str, about: str, tag: bytes, entries: Mapping[str, int], length: int) -> str:
+    values = ", ".join(f"0x{byte:02x}" for byte in tag)
+    tag_text = f"    /// First eight bytes.\n    pub const ACCOUNT_TAG: [u8; 8] = [{values}];\n" if tag else ""
+    size = f"    /// Bytes in all.\n    pub const BYTES: usize = {length};\n"
+    return f"/// {about}\npub mod {name} {{\n{tag_text}{size}{_constants(entries)}\n}}\n"
+
+
+def _accounts(where: Layout, blob: Blob) -> str:
+    named = {k: v for k, v in offsets(MODEL).items() if k not in ("reserved", "pad", "end")}
+    model = named | {"blob": offsets(MODEL)["end"]}
+    session = {k: v for k, v in offsets(SESSION).items() if k not in ("reserved", "pad", "end")}
+    session |= {"frame": where.session_frame, "bias": where.session_bias.offset}
+    scratch = {k: v for k, v in offsets(SCRATCH).items() if k not in ("reserved", "end")}
+    scratch |= {name: section.offset for name, section in where.scratch.items()}
+    sections = {name: section.offset for name, section in blob.sections.items()}
+    return "\n".join([
+        _module("model", "The model account.", TAG_MODEL, model, offsets(MODEL)["end"] + len(blob.data)),
+        _module("blob", "Sections of the blob.", b"", sections, len(blob.data)),
+        _module("session", "The session account.", TAG_SESSION, session, where.session_bytes),
+        _module("scratch", "The scratch account.", TAG_SCRATCH, scratch, where.scratch_bytes),
+    ])  # fmt: skip
+
+
+def _const(module: str, name: str) -> str:
+    return f"{module}::{name.upper().replace('.', '_')}"
+
+
+def _at(base: str, module: str, name: str, extra: int = 0, cast: str = "") -> str:
+    plus = f" + {extra}" if extra else ""
+    return f"{base}.add({_const(module, name)}{plus})" + (f" as {cast}" if cast else "")
+
+
+def _matvec_lines(net: QNet, op: Op) -> list[str]:
+    lines, at = [], 0
+    for call in op_calls(net, op):
+        lines.append(
+            f"{call.kernel}({_at('blob', 'blob', f'{op.name}.words', at, '*const u64')}, "
+            f"{_at('scratch', 'scratch', op.source, 8 * call.column, '*const i64')}, "
+            f"{_at('scratch', 'scratch', op.out, 8 * call.row, '*mut i64')}, {call.groups}, {call.columns});"
+        )
+        at += 8 * call.groups * call.columns * call.accumulators
+    return lines
+
+
+def _op_lines(net: QNet, op: Op, where: Layout) -> list[str]:
+    lines = []
+    if op.init:
+        source = _at("session", "session", "bias") if op.init == SESSION_BIAS else _at("blob", "blob", f"{op.name}.bias")
+        lines.append(f"start({source}, {_at('scratch', 'scratch', op.out)}, {where.scratch[op.out].count});")
+    if op.kind == "matvec":
+        return lines + _matvec_lines(net, op)
+    if op.kind == "gather":
+        return [*lines, f"gather(blob, {_at('scratch', 'scratch', op.source, 0, '*const u16')}, "
+                f"{_at('blob', 'blob', f'{op.name}.k', 0, '*const u32')}, {_at('scratch', 'scratch', op.out, 0, '*mut i64')});"]  # fmt: skip
+    n = op_calls(net, op)[0].n
+    return [*lines, f"{op.kind}({_at('scratch', 'scratch', op.source, 0, '*const i64')}, "
+            f"{_at('blob', 'blob', f'{op.name}.mult', 0, '*const u32')}, {_at('scratch', 'scratch', op.out, 0, '*mut i64')}, "
+            f"{n}, {op.shift});"]  # fmt: skip
+
+
+def _gather(net: QNet, blob: Blob) -> str:
+    op = next((op for op in net.ops if op.kind == "gather"), None)
+    if op is None:
+        return ""
+    starts = table_starts([f for _, _, f in net.world.encoding.id_fields()])
+    blocks = padded(op.size, GATHER_BLOCK) // GATHER_BLOCK
+    row_bytes, base = 8 * GATHER_WORDS * blocks, blob.sections[f"{op.name}.rows"].offset
+    rows = padded(len(starts) - 1, GATHER_UNROLL)
+    first = [int(start) for start in starts[:-1]] + [int(starts[-1])] * (rows - len(starts) + 1)
+    text = ",\n".join(str(base + row_bytes * start) for start in first)
+    return _fill("gather.rs", {"rows": rows, "starts": text, "row_bytes": row_bytes, "blocks": blocks})
+
+
+def _network(net: QNet, where: Layout, blob: Blob) -> dict[str, str]:
+    arms = [f"{i} => {{\n" + "\n".join(_op_lines(net, op, where)) + "\n}" for i, op in enumerate(net.ops)]
+    return {"ops": "\n".join(arms), "gather": _gather(net, blob)}
+
+
+def _encode_inputs(target: RustTarget, net: QNet) -> None:
+    ops = SymOps(target)
+    del net
+    for player in range(PLAYERS):
+        for i, control in enumerate(CONTROLS):
+            byte = f"inputs[{player}][{min(i, AXES)}]"
+            shifted = f"{byte} >> {i - AXES}" if i > AXES else byte
+            raw = f"i64::from({byte} as i8)" if control.kind is Kind.AXIS else f"i64::from({shifted} & 1)"
+            value = encode(ops, control, Sym(target, target.let(raw, f"p{player}_{control.name.lower()}")))
+            target.line(f"code(codes, {player * len(CONTROLS) + i}, {value.name});")
+
+
+def _decode(target: RustTarget, net: QNet) -> None:
+    world = net.world
+    kinds = {head.name: head for head in world.heads}
+    for player in range(PLAYERS):
+        base = player * len(STATE)
+
+        def now(name: str, player: int = player, base: int = base) -> Sym:
+            return Sym(target, target.let(f"field(frame, {base + STATE_INDEX[name]})", f"p{player}_{name}"))
+
+        def head(name: str, player: int = player) -> Sym:
+            at = world.span(player, name).start
+            read = f"choice(heads, {at}, {kinds[name].width})" if kinds[name].kind == "choice" else f"head(heads, {at})"
+            return Sym(target, target.let(read, f"p{player}_head_{name}"))
+
+        written = decode(SymOps(target), world.heads_name, _once(now), _once(head))
+        for name, value in written.items():
+            target.line(f"write(frame, {base + STATE_INDEX[name]}, {value.name}); // p{player}.{name}")
+
+
+def _once(read: Callable[[str], Sym]) -> Callable[[str], Sym]:
+    """Each name is read one time, into one variable."""
+    known: dict[str, Sym] = {}
+
+    def cached(name: str) -> Sym:
+        if name not in known:
+            known[name] = read(name)
+        return known[name]
+
+    return cached
+
+
+def _push(target: RustTarget, net: QNet) -> None:
+    encoding, ops = net.world.encoding, SymOps(target)
+    state = tuple(f for f in encoding.state if f.is_dense)
+    following = encoding.slots * encoding.slot_columns
+    for player in range(PLAYERS):
+        at = player * len(encoding.columns)
+        for i, item in enumerate(state):
+            value = encode(ops, item, Sym(target, _read(target, player, item)))
+            target.line(f"code(slot, {at + i}, {value.name});")
+        # The controls' codes were made when the frame began; they stand behind the window.
+        source, size = following + player * len(CONTROLS), 8 * len(CONTROLS)
+        target.line(f"core::ptr::copy_nonoverlapping(codes.add({8 * source}), slot.add({8 * (at + len(state))}), {size});")
+        for i, item in enumerate(encoding.ids):
+            index = player * len(encoding.ids) + i
+            at_byte = 2 * ((encoding.slots - 1) * encoding.slot_ids + index)
+            target.line(f"(ids.add({at_byte}) as *mut u16).write(field(frame, {_index(player, item)}) as u16);")
+
+
+def _index(player: int, item: Field) -> int:
+    return player * len(STATE) + STATE_INDEX[item.name]
+
+
+def _read(target: RustTarget, player: int, item: Field) -> str:
+    return target.let(f"field(frame, {_index(player, item)})", f"p{player}_{item.name}")
+
+
+def _rules(net: QNet) -> dict[str, object]:
+    encoding = net.world.encoding
+    texts: dict[str, object] = {}
+    for name, record in (("encode_inputs", _encode_inputs), ("decode", _decode), ("push", _push)):
+        target = RustTarget("v")
+        record(target, net)
+        texts[name] = "\n".join(target.lines)
+    kept = (encoding.slots - 1) * encoding.slot_columns * 8
+    kept_ids = (encoding.slots - 1) * encoding.slot_ids * 2
+    return texts | {"slot_bytes": encoding.slot_columns * 8, "kept_bytes": kept,
+                    "slot_id_bytes": encoding.slot_ids * 2, "kept_id_bytes": kept_ids}  # fmt: skip
+
+
+def plan_of(net: QNet, cuts: Sequence[int] = ()) -> list[tuple[int, int]]:
+    """A frame's transactions as (first op, op after the last), split before each op number in `cuts`."""
+    count = len(op_names(net))
+    borders = [0, *cuts, count]
+    if sorted(set(borders)) != borders:
+        raise WmExportError(f"plan: cuts {list(cuts)} must be increasing op numbers inside 1..{count - 1}")
+    return list(zip(borders[:-1], borders[1:], strict=True))
+
+
+def _step(net: QNet, plan: Sequence[tuple[int, int]]) -> dict[str, object]:
+    names, following = op_names(net), net.world.encoding.slots * net.world.encoding.slot_columns
+    bodies = [f"rules::encode_inputs(inputs, scratch.add(scratch::CODES + {8 * following}));"]
+    bodies += [f"network::op({i}, blob, session, scratch);" for i in range(len(net.ops))]
+    bodies += ["rules::decode(session, scratch);", "rules::push(session, scratch);"]
+    arms = []
+    for step, (first, last) in enumerate(plan):
+        lines = "\n".join(f"{bodies[i]}\nafter_op({i}, scratch);" for i in range(first, last))
+        arms.append(f"if step == {step} {{\n{lines}\n}}")
+    return {
+        "op_count": len(names), "op_names": "\n".join(f'"{name}",' for name in names), "plan_count": len(plan),
+        "plan": "\n".join(f"({a}, {b})," for a, b in plan), "steps": "\n".join(arms),
+    }  # fmt: skip
+
+
+def _fill(template: str, holes: Mapping[str, object]) -> str:
+    return Template((TEMPLATES / f"{template}.tmpl").read_text()).substitute(holes)
+
+
+def rustfmt(text: str) -> str:
+    """Formatted Rust, if this machine has rustfmt; else as it is."""
+    if shutil.which("rustfmt") is None:
+        return text
+    done = subprocess.run(["rustfmt", "--edition", "2021", "--config", "max_width=110"], input=text, text=True,
+                          capture_output=True, check=False)  # fmt: skip
+    if done.returncode:
+        raise WmExportError(f"rustfmt refused generated code (this is a fault of wmq, please report it): {done.stderr[-500:]}")
+    return done.stdout
+
+
+def generate(net: QNet, blob: Blob, manifest_hash: bytes, plan: Sequence[tuple[int, int]]) -> dict[str, str]:
+    """Path inside the crate -> text, of every file of the generated crate."""
+    where = layout(net)
+    rows = ["    " + ", ".join(f"0x{b:02x}" for b in manifest_hash[i : i + 8]) + "," for i in range(0, 32, 8)]
+    holes: dict[str, Any] = {
+        "lib.rs": {},
+        "layout.rs": {"manifest_hash": "\n".join(rows), "account_version": ACCOUNT_VERSION, "players": PLAYERS,
+                      "input_bytes": INPUT_BYTES, "accounts": _accounts(where, blob)},
+        "network.rs": _network(net, where, blob),
+        "rules.rs": _rules(net),
+        "step.rs": _step(net, plan),
+    }  # fmt: skip
+    return {"Cargo.toml": _fill("Cargo.toml", {})} | {f"src/{name}": rustfmt(_fill(name, holes[name])) for name in SOURCES}
+
+
+def write_crate(crate: Path, files: Mapping[str, str]) -> None:
+    """Write the generated crate."""
+    (crate / "src").mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        atomic_write_bytes(crate / name, text.encode())

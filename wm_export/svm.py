@@ -1,0 +1,134 @@
+"""Run the built program in LiteSVM: accounts in, one transaction a frame (or more, by its Plan), accounts out."""
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from solders.account import Account
+from solders.compute_budget import ComputeBudget
+from solders.instruction import AccountMeta, Instruction
+from solders.keypair import Keypair
+from solders.litesvm import LiteSVM
+from solders.message import Message
+from solders.pubkey import Pubkey
+from solders.transaction import Transaction
+from solders.transaction_metadata import FailedTransactionMetadata
+
+from wm_export.accounts import AccountCodec, Keys, input_bytes, model_account
+from wm_export.errors import WmExportError
+from wm_export.layout import discriminator
+from wm_quant.qnet import QNet
+
+if TYPE_CHECKING:
+    from wm_quant.interp import State, Trace
+
+#: Most compute units that a transaction may ask for.
+TRANSACTION_CU = 1_400_000
+#: Rent of an account's data, lamports a byte, for two years; accounts here are made exempt.
+RENT_PER_BYTE, RENT_OVERHEAD = 6_960, 128
+
+
+STEP = discriminator("global", "step")
+
+
+def _address(label: str) -> Pubkey:
+    return Pubkey.from_bytes(hashlib.sha256(f"wmq:{label}".encode()).digest())
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One transaction's outcome: compute units it was charged, and the runtime's error text, empty if it passed."""
+
+    cu: int
+    error: str
+    logs: tuple[str, ...]
+
+
+class SvmRunner:
+    """A world program in LiteSVM with prepared accounts.
+
+    `cu_limit` is what each transaction may use; the chain's own limit by default.
+    """
+
+    def __init__(self, net: QNet, program: Path, blob: bytes, manifest_hash: bytes, plan_steps: int = 1,
+                 meter_ops: int = 0, cu_limit: int = TRANSACTION_CU) -> None:  # fmt: skip
+        self.codec = AccountCodec(net, manifest_hash)
+        self.plan_steps, self.meter_ops, self.cu_limit = plan_steps, meter_ops, cu_limit
+        budget = ComputeBudget()
+        budget.compute_unit_limit = cu_limit
+        self.svm = LiteSVM().with_compute_budget(budget)
+        self.program, self.payer = _address("program"), Keypair.from_seed(hashlib.sha256(b"wmq:payer").digest())
+        self.model, self.session, self.scratch = (_address(label) for label in ("model", "session", "scratch"))
+        self.keys = Keys(bytes(self.payer.pubkey()), bytes(self.model), bytes(self.session), bytes(self.scratch))
+        self.svm.airdrop(self.payer.pubkey(), 10**11)
+        self._load(program)
+        self.put(self.model, model_account(blob, manifest_hash, self.keys.authority))
+
+    def _load(self, program: Path) -> None:
+        try:
+            self.svm.add_program(self.program, program.read_bytes())
+        except Exception as error:  # solders raises bare exceptions for a bad ELF
+            raise WmExportError(f"{program}: LiteSVM does not load it ({error}); build it again with `wmq build`") from None
+
+    def put(self, address: Pubkey, data: bytes, owner: Pubkey | None = None) -> None:
+        """Set an account's data; it belongs to the program unless told otherwise."""
+        lamports = (RENT_OVERHEAD + len(data)) * RENT_PER_BYTE
+        self.svm.set_account(address, Account(lamports, data, owner or self.program))
+
+    def data(self, address: Pubkey) -> bytes:
+        """An account's data."""
+        account = self.svm.get_account(address)
+        if account is None:
+            raise WmExportError(f"account {address} does not exist in this LiteSVM")
+        return bytes(account.data)
+
+    def instruction(self, frame: int, step: int, inputs: bytes) -> Instruction:
+        """The `step` instruction."""
+        metas = [AccountMeta(self.payer.pubkey(), True, True), AccountMeta(self.session, False, True),
+                 AccountMeta(self.scratch, False, True), AccountMeta(self.model, False, False)]  # fmt: skip
+        return Instruction(self.program, STEP + struct.pack("<QB", frame, step) + inputs, metas)
+
+    def send(self, *instructions: Instruction) -> StepResult:
+        """One signed transaction."""
+        self.svm.expire_blockhash()
+        message = Message.new_with_blockhash(list(instructions), self.payer.pubkey(), self.svm.latest_blockhash())
+        result = self.svm.send_transaction(Transaction([self.payer], message, self.svm.latest_blockhash()))
+        failed = isinstance(result, FailedTransactionMetadata)
+        meta = result.meta() if isinstance(result, FailedTransactionMetadata) else result
+        return StepResult(meta.compute_units_consumed(), str(result.err()) if failed else "", tuple(meta.logs()))
+
+    def load(self, state: "State", frame: int = 0) -> None:
+        """Set the session and scratch accounts to a State of one world."""
+        self.put(self.session, self.codec.session(state, self.keys, frame))
+        self.put(self.scratch, self.codec.scratch(state, self.keys, frame, 8 * self.meter_ops))
+
+    def frame(self, number: int, following: NDArray[np.int8]) -> list[int]:
+        """Run all transactions of frame `number`; compute units of each. WmExportError if one fails."""
+        inputs, spent = input_bytes(following), []
+        for step in range(self.plan_steps):
+            result = self.send(self.instruction(number, step, inputs))
+            if result.error:
+                raise WmExportError(f"frame {number}, step {step}: {result.error}\n" + "\n".join(result.logs[-4:]))
+            spent.append(result.cu)
+        return spent
+
+    def step(self, state: "State", following: NDArray[np.int8]) -> tuple["Trace", "State"]:
+        """Interpreter.step for one world, from accounts set to `state`."""
+        trace, after, _ = self.metered_step(state, following)
+        return trace, after
+
+    def metered_step(self, state: "State", following: NDArray[np.int8]) -> tuple["Trace", "State", list[int]]:
+        """The same, with the compute units of every transaction."""
+        self.load(state)
+        spent = self.frame(0, following[0])
+        session, scratch = self.data(self.session), self.data(self.scratch)
+        return self.codec.trace(session, scratch), self.codec.state(session, scratch, state), spent
+
+    def meter_readings(self) -> list[int]:
+        """Compute units left after each op of the last frame, from a metering program."""
+        raw = self.data(self.scratch)[self.codec.layout.scratch_bytes :]
+        return [int(v) for v in np.frombuffer(raw, "<u8", self.meter_ops)]

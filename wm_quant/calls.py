@@ -1,0 +1,121 @@
+"""A QNet as kernel calls: which kernel, on which rows and columns, padded to what the kernel can do.
+
+This is the one place that knows the kernels' geometry. cost.py sums it up, the exporter lays out bytes by it, the
+generated Rust makes exactly these calls.
+"""
+
+from dataclasses import dataclass
+
+from wm_quant.kernels import (
+    GATHER_BYTES_PER_WORD,
+    GATHER_UNROLL,
+    GATHER_WORDS,
+    LANES,
+    MATVEC_MAX_R,
+    MATVEC_TILE,
+    REQUANTIZE_UNROLL,
+    gather_cu,
+    matvec_cu,
+    requantize_cu,
+    requantize_relu_cu,
+)
+from wm_quant.qnet import Op, QNet
+
+GATHER_BLOCK = GATHER_WORDS * GATHER_BYTES_PER_WORD
+
+
+def padded(size: int, step: int) -> int:
+    """`size` rounded up to a multiple of `step`."""
+    return -(-size // step) * step
+
+
+@dataclass(frozen=True)
+class Call:
+    """One kernel call.
+
+    op            the op it belongs to
+    kernel        kernel function
+    row, column   first row of `out` and first column of `source` (matvec)
+    groups, columns, accumulators   of a matvec
+    n             elements of a requantize, rows of a gather
+    blocks        of a gather
+    """
+
+    op: Op
+    kernel: str
+    row: int = 0
+    column: int = 0
+    groups: int = 0
+    columns: int = 0
+    accumulators: int = 0
+    n: int = 0
+    blocks: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows that a matvec call covers, padding included."""
+        return self.groups * LANES * self.accumulators
+
+    @property
+    def cu(self) -> int:
+        """Compute units inside the kernel, exactly."""
+        if self.op.kind == "matvec":
+            return matvec_cu(self.accumulators, self.groups, self.columns)
+        if self.op.kind == "gather":
+            return gather_cu(self.n, self.blocks)
+        return (requantize_relu_cu if self.op.kind == "requantize_relu" else requantize_cu)(self.n)
+
+
+def row_parts(rows: int) -> list[tuple[int, int, int]]:
+    """(first row, groups, accumulators) of the parts of a matvec: as many full groups as fit, then one smaller."""
+    full = rows // (LANES * MATVEC_MAX_R)
+    done = full * LANES * MATVEC_MAX_R
+    rest = -(-(rows - done) // LANES)
+    return [(0, full, MATVEC_MAX_R)] * (full > 0) + [(done, 1, rest)] * (rest > 0)
+
+
+def column_parts(op: Op, columns: int) -> list[tuple[int, int]]:
+    """(first column, columns) of the blocks between lane flushes, padded to whole tiles."""
+    total = padded(columns, MATVEC_TILE)
+    return [(start, min(op.block, total - start)) for start in range(0, total, op.block)]
+
+
+def vector_sizes(net: QNet) -> dict[str, int]:
+    """Length of every vector in memory: large enough for every kernel that reads or writes it; the rest is zero."""
+    encoding = net.world.encoding
+    sizes = {"codes": padded(encoding.dense_columns, MATVEC_TILE)}
+    for op in net.ops:
+        step = {"matvec": 1, "gather": GATHER_BLOCK}.get(op.kind, MATVEC_TILE)
+        size = padded(op.size, step)
+        if op.kind == "matvec":
+            size = max(first + groups * LANES * r for first, groups, r in row_parts(op.size))
+        sizes[op.out] = max(sizes.get(op.out, 0), size, padded(op.size, REQUANTIZE_UNROLL))
+    return sizes
+
+
+def _columns(net: QNet, op: Op) -> int:
+    return int(net.tensor(op, "rows").shape[1])
+
+
+def op_calls(net: QNet, op: Op) -> list[Call]:
+    """The calls of one op, in order."""
+    if op.kind == "matvec":
+        return [
+            Call(op, f"matvec_r{r}", row=row, column=column, groups=groups, columns=columns, accumulators=r)
+            for column, columns in column_parts(op, _columns(net, op))
+            for row, groups, r in row_parts(op.size)
+        ]
+    if op.kind == "gather":
+        ids = len(list(net.world.encoding.id_fields()))
+        return [Call(op, "gather_add", n=padded(ids, GATHER_UNROLL), blocks=padded(op.size, GATHER_BLOCK) // GATHER_BLOCK)]
+    return [Call(op, op.kind, n=padded(op.size, REQUANTIZE_UNROLL))]
+
+
+def calls(net: QNet) -> list[Call]:
+    """Every kernel call of a frame, in order."""
+    return [call for op in net.ops for call in op_calls(net, op)]
+
+
+def macs(net: QNet, op: Op) -> int:
+    """Multiply-accumulates of a matvec, padding left out; 0 for other ops."""
+    return op.size * _columns(net, op) if op.kind == "matvec" else 0

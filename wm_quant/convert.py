@@ -1,0 +1,81 @@
+"""Checkpoint -> QNet. For a QAT checkpoint nothing happens here: its integers are the ones it was trained with."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_quant.errors import WmQuantError
+from wm_quant.prove import prove
+from wm_quant.qnet import SESSION_BIAS, Op, QNet
+from wm_train.checkpoint import Checkpoint, load_checkpoint
+from wm_train.grid import Floats
+from wm_train.integer import BLOCK_COLUMNS, IntegerDense, IntegerMLP, integer_mlp
+
+
+def mlp_ops(world_outputs: int, hidden: tuple[int, int], shifts: tuple[int, int, int]) -> tuple[Op, ...]:
+    """The ops of a FrameStackMLP."""
+    wide, narrow = hidden
+    return (
+        Op("layer1", "matvec", "codes", "acc1", wide, init=SESSION_BIAS, block=BLOCK_COLUMNS["layer1"]),
+        Op("gather", "gather", "ids", "acc1", wide),
+        Op("relu1", "requantize_relu", "acc1", "hidden1", wide, shift=shifts[0]),
+        Op("layer2", "matvec", "hidden1", "acc2", narrow, init="bias", block=BLOCK_COLUMNS["layer2"]),
+        Op("relu2", "requantize_relu", "acc2", "hidden2", narrow, shift=shifts[1]),
+        Op("heads", "matvec", "hidden2", "acc3", world_outputs, init="bias", block=BLOCK_COLUMNS["heads"]),
+        Op("scale", "requantize", "acc3", "heads", world_outputs, shift=shifts[2]),
+    )
+
+
+def _tensors(mlp: IntegerMLP) -> dict[str, NDArray[Any]]:
+    tensors: dict[str, NDArray[Any]] = {
+        "gather.rows": _narrow(mlp.gather_rows, np.int8, "gather.rows"),
+        "gather.k": _narrow(mlp.gather_k, np.int32, "gather.k"),
+        "layer1.session": _narrow(mlp.session_rows, np.int32, "layer1.session"),
+    }
+    layers: Mapping[str, tuple[str, IntegerDense]] = {
+        "layer1": ("relu1", mlp.layer1), "layer2": ("relu2", mlp.layer2), "heads": ("scale", mlp.heads),
+    }  # fmt: skip
+    for name, (scale, layer) in layers.items():
+        tensors[f"{name}.rows"] = _narrow(layer.rows, np.int8, f"{name}.rows")
+        tensors[f"{name}.bias"] = _narrow(layer.bias, np.int32, f"{name}.bias")
+        tensors[f"{scale}.mult"] = _narrow(layer.mult.astype(np.float64), np.int32, f"{scale}.mult")
+    return tensors
+
+
+def _narrow(values: Floats, dtype: type[np.integer[Any]], name: str) -> NDArray[Any]:
+    info = np.iinfo(dtype)
+    outside = (values < info.min) | (values > info.max)
+    if outside.any():
+        at = tuple(int(i) for i in np.argwhere(outside)[0])
+        raise WmQuantError(f"quantize: {name}{list(at)} = {values[at]:.0f} does not fit {info.dtype}; train longer or with more weight decay")
+    return values.astype(dtype)
+
+
+def quantize(run: Path, hidden_scales: tuple[float, float] | None = None) -> QNet:
+    """The QNet of a run, proved.
+
+    A QAT run brings its own `hidden_scales`; a float run needs calibrated ones (post-training quantization).
+    WmQuantError where a row cannot be proved, with its name and the number.
+    """
+    checkpoint = load_checkpoint(run)
+    scales = checkpoint.hidden_scales or hidden_scales
+    if scales is None:
+        raise WmQuantError(f"{run}: a float run needs activation ranges; pass --dataset to calibrate, or train with --qat")
+    net = from_checkpoint(checkpoint, scales, hashlib.sha256((run / "run.json").read_bytes()).hexdigest())
+    prove(net)
+    return net
+
+
+def from_checkpoint(checkpoint: Checkpoint, scales: tuple[float, float], parent: str) -> QNet:
+    """Fold and quantize; not proved yet."""
+    model = checkpoint.config.model
+    mlp = integer_mlp(model.world, checkpoint.arrays, scales)
+    shifts = (mlp.layer1.shift, mlp.layer2.shift, mlp.heads.shift)
+    ops = mlp_ops(model.world.outputs, model.hidden, shifts)
+    provenance = {"form": checkpoint.form, "split": dict(checkpoint.split), "figures": dict(checkpoint.figures),
+                  "seed": checkpoint.config.train.seed, "holdout": checkpoint.config.train.holdout}  # fmt: skip
+    return QNet(model, ops, _tensors(mlp), parent, provenance)

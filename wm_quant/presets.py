@@ -1,0 +1,25 @@
+"""Networks of a known shape without weights: what a world costs and how its bytes lie, before anything is trained."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from wm_quant.convert import mlp_ops
+from wm_quant.errors import WmQuantError
+from wm_quant.qnet import QNet, expected_tensors
+from wm_train.config import ModelConfig
+
+PRESETS: Mapping[str, ModelConfig] = {
+    "mlp": ModelConfig(),
+    "mlp-published": ModelConfig(heads="published"),
+}
+
+
+def preset(name: str) -> QNet:
+    """The named shape with every weight zero."""
+    if name not in PRESETS:
+        raise WmQuantError(f"preset: got {name!r}, expected one of {', '.join(PRESETS)}")
+    model = PRESETS[name]
+    bare = QNet(model, mlp_ops(model.world.outputs, model.hidden, (31, 31, 31)), {})
+    tensors = {key: np.zeros(shape, dtype) for key, (shape, dtype) in expected_tensors(bare).items()}
+    return QNet(model, bare.ops, tensors)

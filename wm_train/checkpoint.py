@@ -1,0 +1,118 @@
+"""A trained model on disk: JSON and safetensors, readable without torch.
+
+    RUN/run.json             format, form (float | qat), config, split, hidden scales, figures, parent
+    RUN/model.safetensors    parameters and `gain`, float32
+    RUN/log.jsonl            one line per report of the training loop
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from wm_train.config import RunConfig
+from wm_train.errors import WmTrainError
+from wm_train.files import atomic_write_bytes, atomic_write_json
+from wm_train.frames import Encoding
+
+FORMAT = "wmq-run-1"
+FORMS = ("float", "qat")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run's outcome.
+
+    form           float, or qat (then `hidden_scales` are set)
+    arrays         parameters by dotted name, float32
+    split          MD5s of the games that trained and validated, and the split's holdout and seed
+    figures        what the loop measured at the end
+    """
+
+    config: RunConfig
+    form: str
+    arrays: Mapping[str, NDArray[np.float32]]
+    split: Mapping[str, Any]
+    figures: Mapping[str, Any]
+    hidden_scales: tuple[float, float] | None = None
+    parent: str | None = None
+
+
+def expected_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
+    """Shape of every array of a checkpoint, from its config."""
+    world, (wide, narrow) = config.model.world, config.model.hidden
+    encoding: Encoding = world.encoding
+    shapes: dict[str, tuple[int, ...]] = {f"embeddings.{f.name}.weight": (f.vocab, f.width) for f in encoding.embeddings}
+    for name, (out, into) in {"layer1": (wide, encoding.input_dims), "layer2": (narrow, wide),
+                              "heads": (world.outputs, narrow)}.items():  # fmt: skip
+        shapes |= {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
+    return shapes | {"gain": (encoding.dense_columns,)}
+
+
+def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
+    """Write a run folder; either file appears whole or not at all, run.json last."""
+    blob = save({name: np.ascontiguousarray(value) for name, value in checkpoint.arrays.items()})
+    atomic_write_bytes(run / "model.safetensors", blob)
+    atomic_write_json(run / "run.json", {
+        "format": FORMAT,
+        "form": checkpoint.form,
+        "config": checkpoint.config.to_json(),
+        "hidden_scales": checkpoint.hidden_scales,
+        "split": dict(checkpoint.split),
+        "figures": dict(checkpoint.figures),
+        "parent": checkpoint.parent,
+        "sha256": hashlib.sha256(blob).hexdigest(),
+    })  # fmt: skip
+
+
+def load_checkpoint(run: Path) -> Checkpoint:
+    """A checked Checkpoint, or WmTrainError saying what is wrong with which file."""
+    path = run / "run.json"
+    try:
+        meta = json.loads(path.read_text())
+        blob = (run / "model.safetensors").read_bytes()
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise WmTrainError(f"{run}: not a run folder ({error}); make one with `wmq train`") from None
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT or meta.get("form") not in FORMS:
+        raise WmTrainError(f"{path}: expected format {FORMAT} and form {' or '.join(FORMS)}; was it written by another wmq?")
+    if hashlib.sha256(blob).hexdigest() != meta.get("sha256"):
+        raise WmTrainError(f"{run}/model.safetensors: its hash is not the one in run.json; train again or restore it")
+    config = RunConfig.from_json(meta.get("config"))
+    return Checkpoint(config, meta["form"], _arrays(run, blob, config), _mapping(meta, "split"),
+                      _mapping(meta, "figures"), _scales(meta, path), meta.get("parent"))  # fmt: skip
+
+
+def _arrays(run: Path, blob: bytes, config: RunConfig) -> dict[str, NDArray[np.float32]]:
+    try:
+        arrays = load(blob)
+    except (SafetensorError, ValueError) as error:
+        raise WmTrainError(f"{run}/model.safetensors: {error}") from None
+    for name, shape in expected_shapes(config).items():
+        got = arrays.get(name)
+        if got is None or got.shape != shape or got.dtype != np.float32 or not np.isfinite(got).all():
+            found = "missing" if got is None else f"{got.dtype} {got.shape}"
+            raise WmTrainError(f"{run}/model.safetensors: {name} is {found}, expected finite float32 {shape}")
+    return arrays
+
+
+def _mapping(meta: dict[str, Any], key: str) -> dict[str, Any]:
+    value = meta.get(key)
+    if not isinstance(value, dict):
+        raise WmTrainError(f"run.json: {key} is {type(value).__name__}, expected an object")
+    return value
+
+
+def _scales(meta: dict[str, Any], path: Path) -> tuple[float, float] | None:
+    scales = meta.get("hidden_scales")
+    if meta["form"] == "float":
+        return None
+    if not (isinstance(scales, list) and len(scales) == 2 and all(isinstance(s, float) and s > 0 for s in scales)):
+        raise WmTrainError(f"{path}: hidden_scales is {scales!r}, expected two positive numbers for form qat")
+    return scales[0], scales[1]

@@ -1,0 +1,124 @@
+"""What a run is made of: frozen, checked when built, saved inside the artifact; an unknown key is an error."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wm_train.errors import WmTrainError
+from wm_train.frames import Encoding
+from wm_train.world import World
+
+T = TypeVar("T")
+
+
+def _check(condition: bool, key: str, got: object, expected: str) -> None:
+    if not condition:
+        raise WmTrainError(f"config: {key} = {got!r}, expected {expected}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of a FrameStackMLP."""
+
+    encoding: str = "v2.2"
+    slots: int = 10
+    heads: str = "integrated"
+    hidden: tuple[int, int] = (512, 256)
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        _check(len(self.hidden) == 2 and all(8 <= n <= 4096 for n in self.hidden), "model.hidden", self.hidden,
+               "two widths of 8 to 4096")  # fmt: skip
+        _check(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
+        _ = self.world
+
+    @property
+    def world(self) -> World:
+        """The encoding and heads by name, checked."""
+        return World(Encoding(self.encoding, self.slots), self.heads)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained. Losses are per head kind; `change_weight` multiplies the action loss of frames whose
+    action changes. `minutes` and `steps`: whichever ends first; the learning rate follows that progress."""
+
+    steps: int = 40_000
+    minutes: float = 0.0
+    batch: int = 512
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.01
+    warmup: float = 0.02
+    change_weight: float = 1.5
+    seed: int = 0
+    threads: int = 1
+    holdout: float = 0.125
+
+    def __post_init__(self) -> None:
+        for key in ("steps", "batch", "threads"):
+            _check(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
+        _check(self.minutes >= 0, "train.minutes", self.minutes, "0 (no limit) or more")
+        _check(0 < self.learning_rate < 1, "train.learning_rate", self.learning_rate, "between 0 and 1")
+        _check(0 < self.holdout < 1, "train.holdout", self.holdout, "a share between 0 and 1")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run is reproduced from, its data aside."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts and lists."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_json(data: object) -> "RunConfig":
+        """The inverse; WmTrainError names the first key that is unknown or has the wrong type."""
+        sections = _known(data, RunConfig, "config")
+        return RunConfig(model=_build(ModelConfig, sections.get("model", {}), "model"),
+                         train=_build(TrainConfig, sections.get("train", {}), "train"))  # fmt: skip
+
+
+def _known(data: object, cls: type, where: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise WmTrainError(f"{where}: got {type(data).__name__}, expected a mapping")
+    names = [f.name for f in dataclasses.fields(cls)]
+    for key in data:
+        if key not in names:
+            raise WmTrainError(f"{where}: unknown key {key!r}, expected one of {', '.join(names)}")
+    return data
+
+
+def _build(cls: type[T], data: object, where: str) -> T:
+    values = _known(data, cls, where)
+    for item in dataclasses.fields(cls):  # type: ignore[arg-type]
+        if item.name in values:
+            values = values | {item.name: _typed(values[item.name], item.default, f"{where}.{item.name}")}
+    return cls(**values)
+
+
+def _typed(value: object, default: object, where: str) -> Any:
+    """`value` if it is of the default's kind; an int may stand for a float, a list for a tuple."""
+    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(default, tuple) and isinstance(value, list) and all(type(v) is int for v in value):
+        return tuple(value)
+    if type(value) is type(default):
+        return value
+    raise WmTrainError(f"config: {where} = {value!r}, expected {type(default).__name__}")
+
+
+def load_config(path: Path | None) -> RunConfig:
+    """A RunConfig from a YAML file, or the defaults when `path` is None."""
+    if path is None:
+        return RunConfig()
+    import yaml
+
+    try:
+        return RunConfig.from_json(yaml.safe_load(path.read_text()) or {})
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise WmTrainError(f"{path}: cannot be read as YAML: {error}") from None

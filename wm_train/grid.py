@@ -1,0 +1,104 @@
+"""The INT8 grid in plain integers: the tie rule, ranges, multipliers. torch, numpy, ONNX, Rust and sBPF obey it.
+
+Float is legal above this line (choosing a scale), never below it (using one). All arrays are numpy; integers are held
+in int64, or in float64 where a matrix product must be fast: exact there, because the bounds below are proved.
+
+Glossary
+    FRAC_BITS   fractional bits of a Frame's continuous fields and of every head
+    mult, shift a real factor as mult / 2^shift, 0 <= mult < 2^31
+    lane        21 bits of a 64-bit word in the matvec kernel; holds one row's partial sum
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+FRAC_BITS = 12
+CODE_MIN, CODE_MAX = -128, 127
+#: INT8 weights are symmetric.
+WEIGHT_MAX = 127
+MULT_BITS = 31
+#: A lane's sum must stay inside [-LANE_BOUND, LANE_BOUND).
+LANE_BOUND = 1 << 20
+#: Accumulators below this are exact in float32, and times any `mult` exact in float64.
+ACC_BOUND = 1 << 22
+#: Embeddings and first-layer weights are snapped to multiples of 2^-SNAP_BITS before they are folded, so that the
+#: product of the two is exact in float64 whatever the order of its sums.
+SNAP_BITS = 20
+SNAP_LIMIT = 16.0
+
+
+def round_half_up(value: Any) -> Any:
+    """floor(value + 1/2): the tie rule for floats, elementwise."""
+    return np.floor(np.asarray(value, np.float64) + 0.5)
+
+
+def requantize(acc: Any, mult: Any, shift: int) -> Any:
+    """Multiply accumulators by `mult / 2^shift`: the one tie rule.
+
+    acc     integers, |acc * mult| < 2^62
+    mult    integers, 0 <= mult < 2^31
+    shift   1..62
+    returns (acc * mult + 2^(shift-1)) >> shift; ties toward +inf, no saturation
+    """
+    return (acc * mult + (1 << (shift - 1))) >> shift
+
+
+def ratio(factor: float) -> tuple[int, int]:
+    """(mult, shift) nearest to `factor`, 2^-31 < factor < 2^20, with mult in 2^30..2^31-1."""
+    mantissa, exponent = np.frexp(factor)
+    mult, shift = int(round_half_up(mantissa * (1 << MULT_BITS))), MULT_BITS - int(exponent)
+    if mult == 1 << MULT_BITS:
+        mult, shift = mult >> 1, shift - 1
+    return mult, shift
+
+
+def row_ratios(factors: Floats) -> tuple[Ints, int]:
+    """Integer multipliers (N,) and the one shift of a layer whose rows have the real `factors` (N,)."""
+    _, shift = ratio(float(factors.max()))
+    return round_half_up(factors * 2.0**shift).astype(np.int64), shift
+
+
+def snap(value: Any) -> Floats:
+    """`value` in multiples of 2^-SNAP_BITS, as integers held in float64; saturates at +-SNAP_LIMIT."""
+    return round_half_up(np.clip(np.asarray(value, np.float64), -SNAP_LIMIT, SNAP_LIMIT) * (1 << SNAP_BITS))
+
+
+def lane_reach(rows: Any, blocks: list[slice], code_min: int, code_max: int) -> Any:
+    """Furthest that any lane of a row gets from zero.
+
+    rows    (N, K) integer weights; `blocks` split K into the column blocks between two flushes
+    returns (N,) max over blocks of |sum| when every code lies in [code_min, code_max]
+    """
+    reach = np.zeros(len(rows))
+    for block in blocks:
+        plus = np.maximum(rows[:, block], 0).sum(1)
+        minus = np.maximum(-rows[:, block], 0).sum(1)
+        high = plus * code_max - minus * code_min
+        low = minus * code_max - plus * code_min
+        reach = np.maximum(reach, np.maximum(high, low))
+    return reach
+
+
+def quantize_rows(
+    weight: Floats, blocks: list[slice], code_min: int, code_max: int, floor: Floats | float = 0.0
+) -> tuple[Floats, Floats]:
+    """INT8 rows and their scales, small enough for the matvec lanes.
+
+    weight  (N, K) float64
+    floor   (N,) or one: the scale is at least this
+    returns (rows, scale): rows (N, K) integers in -127..127 held in float64, scale (N,) float64 > 0,
+            weight ~ rows * scale, and lane_reach(rows) < LANE_BOUND: a row that would not fit gets a coarser scale
+    """
+    scale = np.maximum(np.maximum(np.abs(weight).max(1), 1e-12) / WEIGHT_MAX, floor)
+    rows = round_half_up(weight / scale[:, None])
+    # The reach is an exact integer, so the coarser scale does not depend on the order of any sum.
+    while len(wide := np.flatnonzero(lane_reach(rows, blocks, code_min, code_max) >= LANE_BOUND)):
+        reach = lane_reach(rows[wide], blocks, code_min, code_max)
+        scale[wide] *= reach / LANE_BOUND * (1 + 1 / 256)
+        rows[wide] = round_half_up(weight[wide] / scale[wide, None])
+    return rows, scale

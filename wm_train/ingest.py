@@ -1,0 +1,341 @@
+"""Folders of replays -> a dataset. Every replay is read in a process of its own pool, so that none can stop the run.
+
+Safe to kill anywhere: games are written whole, `meta.json` last; the next run keeps the games that are there. Safe to
+run again: a file whose md5 is known is hashed, not parsed.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pyarrow as pa
+
+from wm_train.dataset import (
+    META_NAME,
+    DatasetMeta,
+    Game,
+    Rejected,
+    is_stored,
+    read_header,
+    read_meta,
+    write_game,
+    write_meta,
+)
+from wm_train.errors import WmTrainError
+from wm_train.files import TEMP_PREFIX
+from wm_train.replays import PARSER, Replay, ReplayError, parse_replay, read_bytes
+
+#: A replay that takes longer (a 256 MiB one takes about 5) is taken for one that the parser never ends on.
+SECONDS_PER_FILE = 120
+_QUEUE_PER_WORKER = 4
+#: Reasons that may lie in the machine or in wmq; such a file is read again by the next run.
+_TRIED_AGAIN = ("worker_died", "internal_error")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A replay file and the name it has in reports: its path below the folder that was given."""
+
+    path: Path
+    name: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one source: exactly one of `game` (parsed now), `known` (md5 seen before) and `rejected`."""
+
+    source: Source
+    game: Game | None = None
+    known: str | None = None
+    rejected: Rejected | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestReport:
+    """What a run did. sources = parsed + known + duplicates + rejected; games and frames are the whole dataset's."""
+
+    sources: int
+    parsed: int
+    known: int
+    duplicates: int
+    rejected: tuple[Rejected, ...]
+    games: int
+    frames: int
+    seconds: float
+
+
+Progress = Callable[[int, int, Outcome], None]
+
+
+def ingest(
+    sources: Iterable[Path], out: Path, workers: int | None = None, progress: Progress | None = None
+) -> IngestReport:
+    """Bring every replay of `sources` (folders, searched for *.slp, or files) into the dataset folder `out`.
+
+    `workers` processes (None: one per core) are started with spawn: a script that calls this needs a `__main__` guard.
+    `progress(done, total, outcome)` is called here for each file. A file that cannot be used is in the report, and in
+    `meta.json`, with its reason. On KeyboardInterrupt what is done is kept and listed, then it is raised again.
+    Raises WmTrainError for sources that are not there, a busy `out`, or a `meta.json` of another format.
+    """
+    found, began = find_sources(sources), time.monotonic()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with _locked(out):
+            meta, outcomes = _ingest(found, out, workers or os.cpu_count() or 1, progress)
+    except OSError as error:
+        raise WmTrainError(
+            f"{out}: cannot write the dataset: {error.strerror}; once that is mended, run again"
+        ) from None
+    return _report(meta, outcomes, time.monotonic() - began)
+
+
+def _ingest(
+    found: list[Source], out: Path, workers: int, progress: Progress | None
+) -> tuple[DatasetMeta, list[Outcome]]:
+    known = _known(out)
+    refused = {entry.md5: entry for entry in known.rejected}
+    outcomes: list[Outcome] = []
+    try:
+        with contextlib.closing(_run(found, out, known, workers)) as run:
+            for outcome in run:
+                if outcome.known in refused:
+                    again = replace(refused[outcome.known], name=outcome.source.name)
+                    outcome = Outcome(outcome.source, rejected=again)
+                outcomes.append(outcome)
+                if progress:
+                    progress(len(outcomes), len(found), outcome)
+    finally:  # an interrupt too: the games written so far are listed
+        meta = _merge(out, known, outcomes)
+        write_meta(meta)
+    return meta, outcomes
+
+
+def find_sources(sources: Iterable[Path]) -> list[Source]:
+    """The replay files of folders (every *.slp below, links to folders not followed) and files, in order of name.
+
+    Raises WmTrainError if a source is not there or all of them hold no replay.
+    """
+    found: dict[Path, Source] = {}
+    for source in sources:
+        if source.is_dir():
+            for path in _walk(source):
+                found.setdefault(path.resolve(), Source(path, _printable(path.relative_to(source))))
+        elif source.exists():
+            found.setdefault(source.resolve(), Source(source, _printable(Path(source.name))))
+        else:
+            raise WmTrainError(f"{source}: expected a folder of .slp files or one such file, got nothing")
+    if not found:
+        raise WmTrainError("no .slp file in the folders given; expected at least one")
+    return sorted(found.values(), key=lambda source: (source.name, os.fsencode(source.path)))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, _, names in os.walk(folder):
+        yield from (Path(root, name) for name in names if name.lower().endswith(".slp"))
+
+
+def _printable(path: Path) -> str:
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")[-1024:]
+
+
+@contextlib.contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """One run at a time in a folder. The lock is on the folder itself: it leaves no file and ends with the process."""
+    fd = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WmTrainError(f"{out}: another ingest is writing here; wait for it or choose another folder") from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def _known(out: Path) -> DatasetMeta:
+    """What is in the folder already: listed games, and whole ones that a killed run had no time to list."""
+    for left_over in out.glob(f"{TEMP_PREFIX}*"):
+        left_over.unlink()
+    if not (out / META_NAME).exists():
+        return DatasetMeta(out, PARSER, _stored(out, ()), ())
+    try:
+        old = read_meta(out)
+    except WmTrainError:
+        games = _stored(out, ())
+        if not games:  # somebody else's meta.json is not for us to overwrite
+            raise
+        return DatasetMeta(out, PARSER, games, ())
+    # Another parser may read what this one refused.
+    return DatasetMeta(out, PARSER, _stored(out, old.games), old.rejected if old.parser == PARSER else ())
+
+
+def _stored(out: Path, listed: Iterable[Game]) -> tuple[Game, ...]:
+    """Games whose file is there and whole, by md5: the listed ones at a glance, others by the header of their file."""
+    games = {game.md5: game for game in listed if is_stored(out, game)}
+    for path in out.glob("*.parquet"):
+        if path.stem not in games:
+            with contextlib.suppress(WmTrainError):  # not a game of this format: parsed anew if its replay is given
+                games[path.stem] = read_header(out, path.stem)
+    return tuple(games[md5] for md5 in sorted(games))
+
+
+def _run(found: list[Source], out: Path, known: DatasetMeta, workers: int) -> Generator[Outcome, None, None]:
+    """Outcomes as they come. When a worker dies, the files that were in its pool are tried again, one pool each."""
+    seen = {game.md5 for game in known.games}
+    seen |= {entry.md5 for entry in known.rejected if entry.md5 and entry.reason not in _TRIED_AGAIN}
+    waiting = list(reversed(found))
+    while waiting:
+        suspects = yield from _run_pool(waiting, out, seen, min(workers, len(waiting)))
+        for suspect in suspects:
+            if (yield from _run_pool([suspect], out, seen, 1)):
+                yield _died(suspect)
+
+
+def _died(source: Source) -> Outcome:
+    detail = f"reading it ended the process or took over {SECONDS_PER_FILE} s"
+    return _rejected(source, _md5_or_none(source.path), "worker_died", detail)
+
+
+def _md5_or_none(path: Path) -> str | None:
+    try:
+        return hashlib.md5(read_bytes(path), usedforsecurity=False).hexdigest()
+    except ReplayError:
+        return None
+
+
+def _run_pool(waiting: list[Source], out: Path, seen: set[str], workers: int) -> Generator[Outcome, None, list[Source]]:
+    """Take sources off the end of `waiting` through one pool; returns those in flight if a worker died, else none."""
+    in_flight: dict[Future[Outcome], Source] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (out, seen)) as pool:
+        _wait_for_start(pool)
+        try:
+            while waiting or in_flight:
+                while waiting and len(in_flight) < workers * _QUEUE_PER_WORKER:
+                    in_flight[pool.submit(_ingest_one, waiting[-1])] = waiting[-1]
+                    waiting.pop()
+                for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
+                    outcome = future.result()
+                    del in_flight[future]
+                    yield outcome
+        except BrokenProcessPool:
+            return list(in_flight.values())
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return []
+
+
+def _wait_for_start(pool: ProcessPoolExecutor) -> None:
+    """Tell a pool that cannot start at all from one that a file breaks."""
+    try:
+        pool.submit(os.getpid).result()
+    except BrokenProcessPool:
+        hint = 'a script that calls ingest needs an `if __name__ == "__main__":` guard'
+        raise WmTrainError(f"worker processes end before their first file; {hint}") from None
+
+
+_worker_out: Path
+_worker_seen: set[str]
+
+
+def _start_worker(out: Path, seen: set[str]) -> None:
+    """Set up a worker process: silent, single-threaded, deaf to Ctrl-C (the parent hears it), gone with its parent."""
+    global _worker_out, _worker_seen
+    _worker_out, _worker_seen = out, seen
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)  # native code prints each panic there
+    os.close(null)
+    pa.set_cpu_count(1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)  # killed: nobody will ever send work or an end
+
+
+def _ingest_one(source: Source) -> Outcome:
+    """In a worker: read, hash, and unless the md5 is known, parse and store one file."""
+    signal.alarm(SECONDS_PER_FILE)  # its default action ends this process, native code or not
+    try:
+        data = read_bytes(source.path)
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        if md5 in _worker_seen:
+            return Outcome(source, known=md5)
+        replay = parse_replay(data, md5)
+    except ReplayError as error:
+        return _rejected(source, error.md5, error.reason, error.detail)
+    except Exception as error:  # a fault of ours on one file must not cost the others
+        return _rejected(source, None, "internal_error", f"{type(error).__name__}: {error!s:.200}")
+    finally:
+        signal.alarm(0)
+    game = write_game(_worker_out, _as_game(replay), replay.table)
+    _worker_seen.add(md5)
+    return Outcome(source, game=game)
+
+
+def _rejected(source: Source, md5: str | None, reason: str, detail: str) -> Outcome:
+    return Outcome(source, rejected=Rejected(name=source.name, md5=md5, reason=reason, detail=detail))
+
+
+def _as_game(replay: Replay) -> Game:
+    return Game(
+        md5=replay.md5,
+        frames=replay.table.num_rows,
+        stage=replay.stage,
+        characters=replay.characters,
+        ports=replay.ports,
+        slippi_version=replay.slippi_version,
+        end_method=replay.end_method,
+        missing=replay.missing,
+        bytes=0,
+    )
+
+
+def _merge(out: Path, known: DatasetMeta, outcomes: list[Outcome]) -> DatasetMeta:
+    """The listing after a run; the same whatever order the files came in, so that a killed run ends the same."""
+    written = [outcome.game for outcome in outcomes if outcome.game]
+    # A game whose outcome was lost to an interrupt or a dead worker is in the folder all the same.
+    games = _stored(out, [*known.games, *written])
+    stored = {game.md5 for game in games}
+    rejected = {entry.md5: entry for entry in known.rejected if entry.md5 and entry.md5 not in stored}
+    unread: dict[str, Rejected] = {}
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.source.name, reverse=True):
+        entry = outcome.rejected
+        if entry and entry.md5:
+            rejected[entry.md5] = entry
+        elif entry:
+            unread[entry.name] = entry
+    every = sorted([*rejected.values(), *unread.values()], key=lambda entry: (entry.name, entry.md5 or ""))
+    return DatasetMeta(out, PARSER, games, tuple(every))
+
+
+def _report(meta: DatasetMeta, outcomes: list[Outcome], seconds: float) -> IngestReport:
+    parsed = {outcome.game.md5 for outcome in outcomes if outcome.game}
+    stored = [outcome for outcome in outcomes if outcome.game or outcome.known]
+    known = {outcome.known for outcome in outcomes if outcome.known} - parsed
+    rejected = tuple(outcome.rejected for outcome in outcomes if outcome.rejected)
+    return IngestReport(
+        sources=len(outcomes),
+        parsed=len(parsed),
+        known=len(known),
+        duplicates=len(stored) - len(parsed) - len(known),
+        rejected=tuple(sorted(rejected, key=lambda entry: entry.name)),
+        games=len(meta.games),
+        frames=sum(game.frames for game in meta.games),
+        seconds=seconds,
+    )

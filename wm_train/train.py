@@ -1,0 +1,249 @@
+"""The training loop: float, then (or at once) through the grid. Callable; nothing runs at import."""
+
+import hashlib
+import io
+import json
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import cos, pi
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wm_train.batches import Batch, WindowTensors, column_gain
+from wm_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from wm_train.config import RunConfig
+from wm_train.errors import WmTrainError
+from wm_train.fake_quant import QuantizedMLP, calibrate
+from wm_train.files import atomic_write_bytes
+from wm_train.loss import losses
+from wm_train.mlp import FrameStackMLP, preflight, to_arrays
+from wm_train.windows import Corpus, load_split
+
+#: Windows of the calibration batch.
+CALIBRATION_WINDOWS = 4096
+REPORT_EVERY = 100
+SAVE_SECONDS = 60.0
+RESUME_FILE = "resume.pt"
+#: A QAT run that starts from a float checkpoint moves less.
+QAT_LEARNING_RATE = 0.3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report of the loop: share done 0..1, steps, seconds, mean losses by name since the last report."""
+
+    share: float
+    step: int
+    seconds: float
+    losses: dict[str, float]
+
+
+@dataclass
+class _State:
+    """What the loop carries, and what resuming needs."""
+
+    model: nn.Module
+    net: FrameStackMLP
+    optimizer: torch.optim.Optimizer
+    peak_rate: float
+    step: int = 0
+    seconds: float = 0.0
+
+
+def use_fast_matmul(threads: int) -> None:
+    """Training may multiply in bfloat16 where the processor has it: INT8 values are exact there, and sums stay float32."""
+    torch.set_num_threads(threads)
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
+
+
+def use_exact_matmul() -> None:
+    """Evaluation multiplies in plain float32, exact for integers below 2^24."""
+    torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
+
+
+def _rate(share: float, warmup: float) -> float:
+    """Share of the peak learning rate: linear warm-up, then a cosine to zero."""
+    if share < warmup:
+        return (share + 1e-4) / warmup
+    return 0.5 * (1 + cos(pi * min(1.0, (share - warmup) / (1 - warmup))))
+
+
+def _indices(tensors: WindowTensors, batch: int, seed: int, step: int) -> Iterator[Tensor]:
+    """Batches of window ends from `step` on. An epoch's order depends on seed and epoch alone, so a resumed run sees
+    the batches it would have seen."""
+    batch = min(batch, len(tensors.starts))
+    per_epoch = len(tensors.starts) // batch
+    while True:
+        epoch, at = divmod(step, per_epoch)
+        order = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+        shuffled = tensors.starts[torch.randperm(len(tensors.starts), generator=order)]
+        for index in range(at, per_epoch):
+            yield shuffled[index * batch : (index + 1) * batch]
+        step += per_epoch - at
+
+
+def _share(config: RunConfig, state: _State) -> float:
+    by_time = state.seconds / (60 * config.train.minutes) if config.train.minutes else 0.0
+    return max(state.step / config.train.steps, by_time)
+
+
+def _one_step(config: RunConfig, state: _State, batch: Batch) -> dict[str, Tensor]:
+    train = config.train
+    for group in state.optimizer.param_groups:
+        group["lr"] = state.peak_rate * _rate(_share(config, state), train.warmup)
+    heads = state.model(batch.dense, batch.ids, batch.session)
+    parts = losses(state.net.world, batch.now, batch.after, heads, train.change_weight)
+    total = sum(parts.values(), torch.zeros(()))
+    state.optimizer.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)
+    state.optimizer.step()
+    if not torch.isfinite(total):
+        raise WmTrainError(f"training diverged at step {state.step}: loss is {float(total)}; lower train.learning_rate")
+    return {name: value.detach() for name, value in parts.items()}
+
+
+def _loop(config: RunConfig, state: _State, tensors: WindowTensors, save: Callable[[], None],
+          report: Callable[[Progress], None]) -> None:  # fmt: skip
+    sums: dict[str, Tensor] = {}
+    began, saved = time.monotonic() - state.seconds, time.monotonic()
+    state.model.train()
+    for t in _indices(tensors, config.train.batch, config.train.seed, state.step):
+        for name, value in _one_step(config, state, tensors.batch(t)).items():
+            sums[name] = sums.get(name, torch.zeros(())) + value
+        state.step += 1
+        state.seconds = time.monotonic() - began
+        done = _share(config, state) >= 1
+        if done or state.step % REPORT_EVERY == 0:
+            means = {name: float(value) / REPORT_EVERY for name, value in sums.items()}
+            report(Progress(min(1.0, _share(config, state)), state.step, state.seconds, means))
+            sums = {}
+        if done:
+            return
+        if time.monotonic() - saved > SAVE_SECONDS:
+            save()
+            saved = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `train` is asked for. `start` is a float run to begin from; only `qat` can have one."""
+
+    dataset: Path
+    run: Path
+    config: RunConfig
+    qat: bool = False
+    start: Path | None = None
+    resume: bool = False
+
+
+def train(job: Job, report: Callable[[Progress], None] = lambda progress: None) -> Checkpoint:
+    """Train and save a Checkpoint; the newest state is kept in the run folder, for `resume`, as the loop goes."""
+    config = _adopted(job)
+    use_fast_matmul(config.train.threads)
+    corpus, _, split = load_split(job.dataset, config.model.world.encoding, config.train.holdout, config.train.seed)
+    tensors = WindowTensors(corpus, config.model.world.encoding, as_codes=job.qat)
+    if not len(tensors.starts):
+        raise WmTrainError(f"{job.dataset}: no game has {config.model.slots + 1} frames in a row; ingest longer games")
+    state = _begin(job, config, corpus, tensors)
+    job.run.mkdir(parents=True, exist_ok=True)
+    if job.resume:
+        _restore(job.run, state, config)
+    with (job.run / "log.jsonl").open("a" if job.resume else "w") as log:
+        _loop(config, state, tensors, lambda: _keep(job.run, state, config), _logged(log, report))
+    scales = state.model.hidden_scales if isinstance(state.model, QuantizedMLP) else None
+    described = {"train": split.train, "valid": split.valid, "skipped": split.skipped}
+    figures = {"steps": state.step, "seconds": round(state.seconds, 1)}
+    checkpoint = Checkpoint(config, "qat" if job.qat else "float", to_arrays(state.net), described, figures, scales,
+                            _parent(job.start))  # fmt: skip
+    save_checkpoint(job.run, checkpoint)
+    (job.run / RESUME_FILE).unlink(missing_ok=True)
+    return checkpoint
+
+
+def _adopted(job: Job) -> RunConfig:
+    """The model's shape comes from the run that QAT starts from; the split must stay that run's too."""
+    if job.start is None:
+        return job.config
+    parent = load_checkpoint(job.start)
+    if not job.qat or parent.form != "float":
+        raise WmTrainError(f"{job.start}: only `--qat` starts from a run, and from a float one; this one is {parent.form}")
+    kept = {key: getattr(parent.config.train, key) for key in ("seed", "holdout")}
+    return RunConfig(parent.config.model, replace(job.config.train, **kept))
+
+
+def _begin(job: Job, config: RunConfig, corpus: Corpus, tensors: WindowTensors) -> _State:
+    torch.manual_seed(config.train.seed)
+    net = FrameStackMLP(config.model)
+    probe = tensors.batch(tensors.starts[:2])
+    preflight(net, probe.dense, probe.ids, probe.session)
+    if job.start is None:
+        values = WindowTensors(corpus, net.world.encoding, as_codes=False) if job.qat else tensors
+        net.gain.copy_(column_gain(values))
+    else:
+        net.load_state_dict({name: torch.from_numpy(value) for name, value in load_checkpoint(job.start).arrays.items()})
+    model: nn.Module = QuantizedMLP(net, _calibrated(net, corpus, config)) if job.qat else net
+    peak = config.train.learning_rate * (QAT_LEARNING_RATE if job.start else 1.0)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=config.train.weight_decay, fused=True)
+    return _State(model, net, optimizer, peak)
+
+
+def _calibrated(net: FrameStackMLP, corpus: Corpus, config: RunConfig) -> tuple[float, float]:
+    tensors = WindowTensors(corpus, net.world.encoding, as_codes=False)
+    pick = torch.randperm(len(tensors.starts), generator=torch.Generator().manual_seed(config.train.seed))
+    batch = tensors.batch(tensors.starts[pick[:CALIBRATION_WINDOWS]])
+    return calibrate(net, batch.dense, batch.ids, batch.session)
+
+
+def _parent(start: Path | None) -> str | None:
+    return hashlib.sha256((start / "run.json").read_bytes()).hexdigest() if start else None
+
+
+def _logged(log: Any, report: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    def both(progress: Progress) -> None:
+        log.write(json.dumps(vars(progress)) + "\n")
+        log.flush()
+        report(progress)
+
+    return both
+
+
+def _keep(run: Path, state: _State, config: RunConfig) -> None:
+    """Write what `resume` needs beside the run."""
+    buffer = io.BytesIO()
+    torch.save(
+        {
+            "config": json.dumps(config.to_json()),
+            "net": state.net.state_dict(),
+            "optimizer": state.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+            "scales": getattr(state.model, "hidden_scales", None),
+            "step": state.step,
+            "seconds": state.seconds,
+        },
+        buffer,
+    )
+    atomic_write_bytes(run / RESUME_FILE, buffer.getvalue())
+
+
+def _restore(run: Path, state: _State, config: RunConfig) -> None:
+    path = run / RESUME_FILE
+    if not path.exists():
+        return
+    try:
+        kept = torch.load(path, weights_only=True)
+        if kept["config"] != json.dumps(config.to_json()):
+            raise WmTrainError(f"{path}: was written with another config; resume with that one, or train without --resume")
+        state.net.load_state_dict(kept["net"])
+        state.optimizer.load_state_dict(kept["optimizer"])
+        torch.set_rng_state(kept["random"])
+        state.step, state.seconds = kept["step"], kept["seconds"]
+    except (KeyError, RuntimeError, ValueError, TypeError, pickle.UnpicklingError) as error:
+        raise WmTrainError(f"{path}: cannot be resumed from ({error}); train without --resume") from None
+    if isinstance(state.model, QuantizedMLP):
+        state.model.hidden_scales = kept["scales"]

@@ -1,0 +1,140 @@
+"""Games as integer Frames, and the windows a network sees of them. Columns all the way; no loop over frames.
+
+A **Corpus** holds games end to end. Window `t` shows slots t-K+1..t and, if the encoding is conditioned, the inputs of
+t+1; its target is Frame t+1. No window crosses from one game into the next.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_train.dataset import open_dataset, read_game
+from wm_train.errors import WmTrainError
+from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Field, Kind
+from wm_train.grid import FRAC_BITS, Ints, round_half_up
+
+Columns = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Games end to end.
+
+    frames   (T, 2, len(STATE)) int32
+    inputs   (T, 2, len(CONTROLS)) int8
+    stage    (T,) int64 stage id
+    game     (T,) int64 index into `names`
+    names    MD5 of each game
+    """
+
+    frames: NDArray[np.int32]
+    inputs: NDArray[np.int8]
+    stage: Ints
+    game: Ints
+    names: tuple[str, ...]
+
+    def windows(self, encoding: Encoding) -> Ints:
+        """Every t that has `slots` frames up to it and one after it, in the same game."""
+        t = np.arange(encoding.slots - 1, len(self.game) - 1)
+        return t[self.game[t - encoding.slots + 1] == self.game[t + 1]]
+
+    def session(self, encoding: Encoding) -> Ints:
+        """(T, session ids) int64: both characters, then the stage, as far as the encoding reads them."""
+        ids = [self.frames[:, p, STATE_INDEX[f.name]] for p in range(PLAYERS) for f in encoding.session_ids]
+        ids += [self.stage] * len(encoding.stage)
+        return np.stack(ids, 1).astype(np.int64) if ids else np.zeros((len(self.game), 0), np.int64)
+
+
+def _values(field: Field, column: NDArray[np.generic]) -> Ints:
+    """Integers of one field as a Frame holds them; ids outside the vocabulary become the last id."""
+    if field.kind is Kind.CONTINUOUS:
+        bounded = np.clip(np.nan_to_num(column.astype(np.float64)), field.lo, field.hi)
+        return round_half_up(bounded * (1 << FRAC_BITS)).astype(np.int64)
+    if field.kind is Kind.AXIS:
+        scaled = column if column.dtype == np.int8 else round_half_up(column.astype(np.float64) * 80)
+        return np.clip(scaled, -80, 80).astype(np.int64)
+    if field.kind is Kind.BUTTON:
+        return ((column.astype(np.int64) & field.bit) != 0).astype(np.int64)
+    if field.kind is Kind.BINARY:
+        plain = column.astype(np.int64)
+        return {"facing": plain > 0, "invulnerable": plain != 0, "on_ground": plain == 0}[field.name].astype(np.int64)
+    return np.clip(column.astype(np.int64), 0, field.vocab - 1)
+
+
+def _game_arrays(columns: Columns, frames: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    def stack(fields: Sequence[Field], dtype: type) -> NDArray[np.int32]:
+        out = np.zeros((frames, PLAYERS, len(fields)), dtype)
+        for player in range(PLAYERS):
+            for i, field in enumerate(fields):
+                column = columns.get(f"p{player}_{field.column}")
+                if column is not None:
+                    out[:, player, i] = _values(field, column)
+        return out
+
+    return stack(STATE, np.int32), stack(CONTROLS, np.int8).astype(np.int8)
+
+
+def load_corpus(dataset: Path, names: Iterable[str], encoding: Encoding) -> Corpus:
+    """The named games of a dataset; WmTrainError where one lacks a column that the encoding reads."""
+    meta = open_dataset(dataset)
+    stages = {game.md5: game.stage for game in meta.games}
+    wanted = sorted({f"p{p}_{f.column}" for p in range(PLAYERS) for f in encoding.state + CONTROLS})
+    frames, inputs, stage, game = [], [], [], []
+    names = tuple(names)
+    for index, name in enumerate(names):
+        columns = read_game(dataset, name, wanted)
+        length = len(next(iter(columns.values())))
+        one_frames, one_inputs = _game_arrays(columns, length)
+        frames.append(one_frames)
+        inputs.append(one_inputs)
+        stage.append(np.full(length, np.clip(stages[name], 0, 32), np.int64))
+        game.append(np.full(length, index, np.int64))
+    if not frames:
+        raise WmTrainError(f"{dataset}: no game to read; run `wmq ingest` on a folder of 1v1 replays first")
+    return Corpus(np.concatenate(frames), np.concatenate(inputs), np.concatenate(stage), np.concatenate(game), names)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Games apart for training and validation. With one game only, `share` of its end is held out instead."""
+
+    train: tuple[str, ...]
+    valid: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def split_games(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> Split:
+    """Which games train and which validate: by hash of MD5 and seed, so that a game never changes sides as others
+    come and go. Games that lack a column of the encoding are `skipped`."""
+    missing = {game.md5: set(game.missing) for game in open_dataset(dataset).games}
+    required = {f"p{p}_{name}" for p in range(PLAYERS) for name in encoding.required_columns}
+    usable = [md5 for md5, lacks in missing.items() if not lacks & (required | encoding.required_columns)]
+    if not usable:
+        raise WmTrainError(f"{dataset}: none of {len(missing)} games has every field of encoding {encoding.name}; "
+                           "record with a newer Slippi or choose an older encoding")  # fmt: skip
+    share = {md5: int(hashlib.sha256(f"{seed}:{md5}".encode()).hexdigest()[:8], 16) / 2**32 for md5 in usable}
+    ranked = sorted(usable, key=share.__getitem__)
+    valid = [md5 for md5 in ranked if share[md5] < holdout] or ranked[:1]
+    train = [md5 for md5 in ranked if md5 not in valid] or valid
+    return Split(tuple(sorted(train)), tuple(sorted(valid)), tuple(sorted(set(missing) - set(usable))))
+
+
+def cut(corpus: Corpus, part: str, holdout: float) -> Corpus:
+    """The first (`train`) or last (`valid`) frames of a single game that has to serve as both."""
+    border = int(len(corpus.game) * (1 - holdout))
+    keep = slice(None, border) if part == "train" else slice(border, None)
+    return Corpus(corpus.frames[keep], corpus.inputs[keep], corpus.stage[keep], corpus.game[keep], corpus.names)
+
+
+def load_split(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> tuple[Corpus, Corpus, Split]:
+    """(training games, validation games, which is which)."""
+    split = split_games(dataset, encoding, holdout, seed)
+    if split.train != split.valid:
+        train, valid = (load_corpus(dataset, names, encoding) for names in (split.train, split.valid))
+        return train, valid, split
+    only = load_corpus(dataset, split.train, encoding)
+    return cut(only, "train", holdout), cut(only, "valid", holdout), split

@@ -1,0 +1,253 @@
+"""One frame of the world, in integers: encode a Frame into codes, decode heads into the next Frame.
+
+`encode` and `decode` are written once, against the few operations of `Ops`. numpy runs them here (training metrics and
+the interpreter); the exporter runs the same two functions with operations that record ONNX nodes or lines of Rust. So
+there is one definition of the world step and every executor derives from it.
+
+Every value is an integer; continuous fields and heads have FRAC_BITS fractional bits. Nothing here branches on data.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from wm_train.errors import WmTrainError
+from wm_train.frames import CONTROLS, PLAYERS, SPEEDS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
+from wm_train.grid import CODE_MAX, CODE_MIN, FRAC_BITS, Ints, ratio, requantize
+
+ONE = 1 << FRAC_BITS
+
+
+class Ops(Protocol):
+    """What encode and decode need beyond `+ - >> << > ==` on values."""
+
+    def where(self, mask: Any, a: Any, b: Any) -> Any:
+        """`a` where `mask` holds, else `b`."""
+
+    def clip(self, value: Any, low: int, high: int) -> Any:
+        """`value` kept inside low..high."""
+
+    def requantize(self, value: Any, mult: int, shift: int) -> Any:
+        """The tie rule of grid.requantize."""
+
+
+class NumpyOps:
+    """Ops on int64 arrays."""
+
+    where = staticmethod(np.where)
+    clip = staticmethod(np.clip)
+    requantize = staticmethod(requantize)
+
+
+@dataclass(frozen=True)
+class Head:
+    """One output of the network for one player.
+
+    value   a number in the Frame's units: a change, or a new value where an event says so
+    event   happens when > 0
+    choice  `width` logits; the field becomes the arg max, lowest index on ties
+    """
+
+    name: str
+    kind: str
+    width: int = 1
+
+
+def _choices(*names: str) -> tuple[Head, ...]:
+    return tuple(Head(name, "choice", STATE[STATE_INDEX[name]].vocab) for name in names)
+
+
+def _heads(kind: str, *names: str) -> tuple[Head, ...]:
+    return tuple(Head(name, kind) for name in names)
+
+
+#: Heads of one player. `published` is the released trainer's set; it leaves most fields as they are. `integrated`
+#: predicts every field that a world running by itself reads, and lets the step integrate velocities.
+HEADS: Mapping[str, tuple[Head, ...]] = {
+    "published": (
+        *_heads("value", "percent", "x", "y", "shield"),
+        *_heads("event", "facing", "invulnerable", "on_ground"),
+        *_choices("action", "jumps"),
+    ),
+    "integrated": (
+        *_heads("value", "percent", "x", "y", "shield", *SPEEDS, "state_age", "hitlag", "combo_count"),
+        *_heads("value", "teleport_x", "teleport_y"),
+        *_heads("event", "facing", "on_ground", "hit", "damage", "teleport", "respawn", "stock_lost", "age_reset"),
+        *_choices("action", "jumps", "l_cancel", "hurtbox", "ground", "last_attack"),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """What a network of one encoding and one set of heads reads and writes."""
+
+    encoding: Encoding
+    heads_name: str = "integrated"
+
+    def __post_init__(self) -> None:
+        if self.heads_name not in HEADS:
+            raise WmTrainError(f"heads: got {self.heads_name!r}, expected one of {', '.join(HEADS)}")
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """Heads of one player, in output order."""
+        return HEADS[self.heads_name]
+
+    @property
+    def player_outputs(self) -> int:
+        """Network outputs of one player."""
+        return sum(head.width for head in self.heads)
+
+    @property
+    def outputs(self) -> int:
+        """Network outputs in all: player 0's heads, then player 1's."""
+        return PLAYERS * self.player_outputs
+
+    def span(self, player: int, name: str) -> slice:
+        """Rows of the output that hold head `name` of `player`."""
+        start = player * self.player_outputs
+        for head in self.heads:
+            if head.name == name:
+                return slice(start, start + head.width)
+            start += head.width
+        raise WmTrainError(f"heads {self.heads_name}: no head {name!r}")
+
+
+def encode(ops: Ops, field: Field, value: Any) -> Any:
+    """INT8 code of one dense field.
+
+    value   fixed point if continuous, 0 or 1 if binary or button, steps of 1/80 if an axis
+    returns code in -128..127
+    """
+    if field.kind is Kind.AXIS:
+        return value
+    if field.kind is not Kind.CONTINUOUS:
+        return value << round(1 / field.step).bit_length() - 1
+    return ops.clip(ops.requantize(value, *ratio(1 / (field.step * ONE))), CODE_MIN, CODE_MAX)
+
+
+def decode(ops: Ops, heads_name: str, now: Callable[[str], Any], head: Callable[[str], Any]) -> dict[str, Any]:
+    """Next state of one player.
+
+    now     field name -> its value in the current Frame
+    head    head name -> its value; a choice's is the arg max already
+    returns field name -> value in the next Frame, for every field of STATE
+    """
+    rules = {"published": _decode_published, "integrated": _decode_integrated}[heads_name]
+    ruled = rules(ops, now, head)
+
+    def following(field: Field) -> Any:
+        value = ruled[field.name] if field.name in ruled else now(field.name)
+        return ops.clip(value, fixed(field.lo), fixed(field.hi)) if field.kind is Kind.CONTINUOUS else value
+
+    return {field.name: following(field) for field in STATE}
+
+
+def _flag(ops: Ops, mask: Any) -> Any:
+    return ops.where(mask, 1, 0)
+
+
+def _whole(value: Any) -> Any:
+    """Nearest whole number, still in fixed point."""
+    return ((value + ONE // 2) >> FRAC_BITS) << FRAC_BITS
+
+
+def _decode_published(ops: Ops, now: Callable[[str], Any], head: Callable[[str], Any]) -> dict[str, Any]:
+    changed = {name: now(name) + head(name) for name in ("percent", "x", "y", "shield")}
+    flags = {name: _flag(ops, head(name) > 0) for name in ("facing", "invulnerable", "on_ground")}
+    return changed | flags | {name: head(name) for name in ("action", "jumps")}
+
+
+def _decode_integrated(ops: Ops, now: Callable[[str], Any], head: Callable[[str], Any]) -> dict[str, Any]:
+    """Velocities, hitlag, events and ids are predicted; position follows from them.
+
+    A hit sets hitlag, which otherwise counts down; nothing moves and no animation runs while hitlag lasts. A teleport
+    (respawn, ledge, warp) sets the position instead of moving it.
+    """
+    hitlag = ops.clip(ops.where(head("hit") > 0, _whole(head("hitlag")), now("hitlag") - ONE), 0, fixed(64))
+    frozen = hitlag > 0
+    speed = {name: now(name) + head(name) for name in SPEEDS}
+    step_x = ops.where(frozen, 0, speed["self_x_air"] + speed["knockback_x"]) + head("x")
+    step_y = ops.where(frozen, 0, speed["self_y"] + speed["knockback_y"]) + head("y")
+    teleport, respawn = head("teleport") > 0, head("respawn") > 0
+    age = now("state_age") + ops.where(frozen, 0, ONE)
+    return speed | {
+        "hitlag": hitlag,
+        "x": ops.where(teleport, head("teleport_x"), now("x") + step_x),
+        "y": ops.where(teleport, head("teleport_y"), now("y") + step_y),
+        "percent": ops.where(respawn, 0, now("percent") + ops.where(head("damage") > 0, head("percent"), 0)),
+        "shield": now("shield") + head("shield"),
+        "stocks": now("stocks") - ops.where(head("stock_lost") > 0, ONE, 0),
+        "combo_count": _whole(now("combo_count") + head("combo_count")),
+        "state_age": ops.where(head("age_reset") > 0, head("state_age"), age),
+        "facing": _flag(ops, head("facing") > 0),
+        "on_ground": _flag(ops, head("on_ground") > 0),
+        "invulnerable": _flag(ops, head("hurtbox") > 0),
+        **{name: head(name) for name in ("action", "jumps", "l_cancel", "hurtbox", "ground", "last_attack")},
+    }
+
+
+def codes(fields: tuple[Field, ...], values: Ints) -> Ints:
+    """INT8 codes of dense fields.
+
+    values  (..., len(fields)) integers as in a Frame or an input
+    returns (..., len(fields)) int64 in -128..127
+    """
+    columns = [encode(NumpyOps(), field, values[..., i].astype(np.int64)) for i, field in enumerate(fields)]
+    return np.stack(columns, -1)
+
+
+def slot_codes(encoding: Encoding, frames: Ints, inputs: Ints) -> Ints:
+    """Dense columns of a window slot: (N, 2, len(STATE)), (N, 2, len(CONTROLS)) -> (N, slot_columns) int64."""
+    dense = [f for f in encoding.state if f.is_dense]
+    state = codes(tuple(dense), frames[..., [STATE_INDEX[f.name] for f in dense]])
+    return np.concatenate([state, codes(CONTROLS, inputs)], -1).reshape(len(frames), encoding.slot_columns)
+
+
+def slot_ids(encoding: Encoding, frames: Ints) -> Ints:
+    """Per-frame ids of a window slot: (N, 2, len(STATE)) -> (N, slot_ids) int64."""
+    picked = frames[..., [STATE_INDEX[f.name] for f in encoding.ids]]
+    return picked.reshape(len(frames), encoding.slot_ids).astype(np.int64)
+
+
+def window_codes(encoding: Encoding, frames: Ints, inputs: Ints, following: Ints) -> Ints:
+    """Dense columns of whole windows.
+
+    frames (B, K, 2, len(STATE)), inputs (B, K, 2, len(CONTROLS)), following (B, 2, len(CONTROLS)) integers
+    returns (B, dense_columns) int64 codes
+    """
+    batch = len(frames)
+    flat = slot_codes(encoding, frames.reshape(-1, *frames.shape[2:]), inputs.reshape(-1, *inputs.shape[2:]))
+    parts = [flat.reshape(batch, -1)] + [codes(CONTROLS, following).reshape(batch, -1)] * encoding.conditioned
+    return np.concatenate(parts, 1)
+
+
+def window_ids(encoding: Encoding, frames: Ints) -> Ints:
+    """Per-frame ids of whole windows: (B, K, 2, len(STATE)) -> (B, K * slot_ids) int64."""
+    return slot_ids(encoding, frames.reshape(-1, *frames.shape[2:])).reshape(len(frames), -1)
+
+
+def next_frames(world: World, frames: Ints, heads: Ints) -> Ints:
+    """The world step after the network.
+
+    frames  (N, 2, len(STATE)) int32, current
+    heads   (N, outputs) integers with FRAC_BITS fractional bits
+    returns (N, 2, len(STATE)) int32
+    """
+    kinds = {head.name: head.kind for head in world.heads}
+    following = np.empty_like(frames)
+    for player in range(PLAYERS):
+
+        def head(name: str, player: int = player) -> Any:
+            rows = heads[:, world.span(player, name)]
+            return rows.argmax(1) if kinds[name] == "choice" else rows[:, 0]
+
+        def now(name: str, player: int = player) -> Any:
+            return frames[:, player, STATE_INDEX[name]].astype(np.int64)
+
+        for name, value in decode(NumpyOps(), world.heads_name, now, head).items():
+            following[:, player, STATE_INDEX[name]] = value
+    return following
