@@ -63,13 +63,25 @@ def still_state(export: Export) -> "State":
 def op_readings(runner: SvmRunner, plan: tuple[tuple[int, int], ...]) -> list[int]:
     """Metered compute units of every op of the last frame that `runner` (a metering one) computed.
 
-    A transaction's first op is measured from its start and so holds entrypoint and checks as well.
+    A transaction's first op is measured from the transaction's start and so holds entrypoint and checks as well.
     """
     readings = runner.meter_readings()
     own = readings[-2] - readings[-1]
     starts = {first for first, _ in plan}
     before = [runner.cu_limit if i in starts else readings[i - 1] for i in range(len(readings) - 1)]
     return [b - a - own for b, a in zip(before, readings, strict=False)]
+
+
+def metered_ops(runner: SvmRunner, export: Export, cost: Cost) -> dict[str, int]:
+    """The same by op name, without what the transaction itself costs."""
+    metered = dict(zip(op_names(export.net), op_readings(runner, export.manifest.plan), strict=True))
+    firsts = [cost.ops[first].name for first, _ in cost.plan]
+    return metered | {name: metered[name] - _entry(cost, name, metered) for name in firsts}
+
+
+def _entry(cost: Cost, name: str, metered: dict[str, int]) -> int:
+    """What of a first op's reading belongs to its transaction."""
+    return metered[name] - next(op.cu for op in cost.ops if op.name == name)
 
 
 def measure_overheads(export: Export, toolchain: str) -> Overheads:

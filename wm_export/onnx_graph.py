@@ -158,8 +158,8 @@ def _network(graph: Graph, net: QNet, codes: str) -> dict[str, str]:
     narrow = {"codes"} | {op.out for op in net.ops if op.kind == "requantize_relu"}
     for op in net.ops:
         if op.kind == "matvec" and op.source not in narrow:
-            raise WmExportError(f'onnx: op "{op.name}" multiplies {op.source!r}, expected codes or what a requantize_relu '
-                                "wrote; other values do not fit INT8")  # fmt: skip
+            raise WmExportError(f'onnx: op "{op.name}" multiplies {op.source!r}, which may not fit INT8; expected '
+                                "codes or what a requantize_relu wrote")  # fmt: skip
         if op.init:
             bias = SESSION_BIAS if op.init == SESSION_BIAS else f"{op.name}.bias"
             if op.init != SESSION_BIAS:
@@ -259,7 +259,8 @@ def onnx_model(net: QNet) -> onnx.ModelProto:
     """The graph of a proved QNet; the same net gives the same bytes. WmExportError where an op has no integer form."""
     graph = Graph()
     outputs = _record(graph, net)
-    body = helper.make_graph(graph.nodes, "world_step", _infos(_inputs(net)), _infos(outputs), list(graph.constants.values()))
+    constants = list(graph.constants.values())
+    body = helper.make_graph(graph.nodes, "world_step", _infos(_inputs(net)), _infos(outputs), constants)
     model = helper.make_model(body, producer_name="wmq", producer_version="1", ir_version=IR_VERSION,
                               opset_imports=[helper.make_opsetid("", OPSET)])  # fmt: skip
     helper.set_model_props(model, {"format": FORMAT, "parent": net.parent})

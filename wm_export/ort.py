@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wm_quant.interp import State, Trace
 
 _REFUSED = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException)
+_NEXT = "make it with `wmq export --target onnx`"
 
 
 def _session(data: bytes, what: str) -> onnxruntime.InferenceSession:
@@ -33,10 +34,10 @@ def _session(data: bytes, what: str) -> onnxruntime.InferenceSession:
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except _REFUSED as error:
-        raise WmExportError(f"{what}: ONNX Runtime cannot load it ({str(error)[:200]}); write it again with `wmq export`") from None
+        raise WmExportError(f"{what}: ONNX Runtime cannot load it ({str(error)[:200]}); {_NEXT}") from None
     found = session.get_modelmeta().custom_metadata_map.get("format")
     if found != FORMAT:
-        raise WmExportError(f"{what}: format is {found!r}, expected {FORMAT!r}; make the graph with `wmq export --target onnx`")
+        raise WmExportError(f"{what}: format is {found!r}, expected {FORMAT!r}; {_NEXT}")
     return session
 
 
@@ -51,7 +52,7 @@ class OrtRunner:
         try:
             data = source if isinstance(source, bytes) else source.read_bytes()
         except OSError as error:
-            raise WmExportError(f"{self._what}: cannot be read ({error}); make it with `wmq export --target onnx`") from None
+            raise WmExportError(f"{self._what}: cannot be read ({error}); {_NEXT}") from None
         self._session = _session(data, self._what)
         self._outputs = [output.name for output in self._session.get_outputs()]
 

@@ -65,6 +65,8 @@ class SvmRunner:
         self.model, self.session, self.scratch = (_address(label) for label in ("model", "session", "scratch"))
         self.keys = Keys(bytes(self.payer.pubkey()), bytes(self.model), bytes(self.session), bytes(self.scratch))
         self.svm.airdrop(self.payer.pubkey(), 10**11)
+        self._held: State | None = None
+        self._number = 0
         self._load(program)
         self.put(self.model, model_account(blob, manifest_hash, self.keys.authority))
 
@@ -117,16 +119,21 @@ class SvmRunner:
         return spent
 
     def step(self, state: "State", following: NDArray[np.int8]) -> tuple["Trace", "State"]:
-        """Interpreter.step for one world, from accounts set to `state`."""
+        """Interpreter.step for one world. From the State that the last step gave, the accounts simply go on: frame after
+        frame on chain; any other State is written into them first."""
         trace, after, _ = self.metered_step(state, following)
         return trace, after
 
     def metered_step(self, state: "State", following: NDArray[np.int8]) -> tuple["Trace", "State", list[int]]:
         """The same, with the compute units of every transaction."""
-        self.load(state)
-        spent = self.frame(0, following[0])
+        if state is not self._held:
+            self._number = 0
+            self.load(state)
+        spent = self.frame(self._number, following[0])
+        self._number += 1
         session, scratch = self.data(self.session), self.data(self.scratch)
-        return self.codec.trace(session, scratch), self.codec.state(session, scratch, state), spent
+        self._held = self.codec.state(session, scratch, state)
+        return self.codec.trace(session, scratch), self._held, spent
 
     def meter_readings(self) -> list[int]:
         """Compute units left after each op of the last frame, from a metering program."""

@@ -1,7 +1,7 @@
 """The compilers of this machine: Rust to sBPF (a Solana program) and Rust to the host.
 
-Two toolchains make the same program: Solana's own `cargo build-sbf` where the user has it, else `scripts/sbpf.sh`
-with the tools that `make toolchain` put into the cache.
+Two toolchains make the same program: `scripts/sbpf.sh` with the tools that `make toolchain` puts into the cache, else
+Solana's own `cargo build-sbf`, whose program computes the same integers but without the assembly kernels.
 """
 
 import hashlib
@@ -43,8 +43,10 @@ class BuildInfo:
 
 
 def find_toolchain() -> Toolchain | None:
-    """The toolchain that `build_program` will use, Solana's own first; None when there is none."""
-    ways = {"solana": ["cargo-build-sbf", "--version"], "debian": ["bash", str(SBPF_SCRIPT), "versions"]}
+    """The toolchain that `build_program` will use, the cached one first; None when there is none."""
+    # The kernels are written in the assembly that LLVM's BPF knows. Solana's compiler has a dialect of its own and takes
+    # their portable twins: the same integers for more compute units.
+    ways = {"debian": ["bash", str(SBPF_SCRIPT), "versions"], "solana": ["cargo-build-sbf", "--version"]}
     for name, command in ways.items():
         versions = version_lines(command)
         if versions:

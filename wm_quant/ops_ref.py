@@ -4,7 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_quant.errors import WmQuantError
+from wm_quant.interp import Interpreter
+from wm_quant.qnet import Op, QNet
 from wm_train.grid import CODE_MAX, Ints
+from wm_train.integer import table_starts
 
 INT64_MAX = 2**63 - 1
 
@@ -36,3 +39,25 @@ def requantize_ref(acc: Ints, mult: NDArray[np.int32], shift: int) -> Ints:
 def requantize_relu_ref(acc: Ints, mult: NDArray[np.int32], shift: int) -> Ints:
     """requantize_ref, kept inside 0..127."""
     return np.array([min(max(int(v), 0), CODE_MAX) for v in requantize_ref(acc, mult, shift)], np.int64)
+
+
+class RefInterpreter(Interpreter):
+    """The interpreter with every op done by its reference function, one world at a time: slow, for `--target ref`."""
+
+    def __init__(self, net: QNet) -> None:
+        super().__init__(net)
+        self._starts = table_starts([f for _, _, f in net.world.encoding.id_fields()])[:-1]
+
+    def _run(self, op: Op, source: Ints, out: Ints | None) -> Ints:
+        rows = [self._run_one(op, source[i], None if out is None else out[i]) for i in range(len(source))]
+        return np.stack(rows)
+
+    def _run_one(self, op: Op, source: Ints, out: Ints | None) -> Ints:
+        if op.kind == "matvec":
+            assert out is not None
+            return matvec_ref(self.net.tensor(op, "rows"), source, out)
+        if op.kind == "gather":
+            assert out is not None
+            return gather_ref(self.net.tensor(op, "rows"), self.net.tensor(op, "k"), source + self._starts, out)
+        function = requantize_relu_ref if op.kind == "requantize_relu" else requantize_ref
+        return function(source, self.net.tensor(op, "mult"), op.shift)

@@ -1,8 +1,13 @@
 """The integer network as a torch module: integer values forward, straight-through gradients back.
 
 The forward pass is wm_train.integer to the last bit (integers held in floats, every bound proved below 2^24 for float32
-and 2^53 for float64). The backward pass is that of the float network on the same inputs and codes.
+and 2^53 for float64). The backward pass is that of the float network that has the forward pass's activations: a layer's
+gradients are its linear map's, and end where the integer ReLU is closed or its code saturates. The float sums
+themselves are never computed. A training step rounds only the folded rows that its batch looks up.
 """
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,22 +16,96 @@ from torch.nn import functional as F
 
 from wm_train.errors import WmTrainError
 from wm_train.grid import CODE_MAX, FRAC_BITS
-from wm_train.integer import IntegerDense, integer_mlp, table_starts
-from wm_train.mlp import FrameStackMLP, to_arrays
+from wm_train.integer import IntegerDense, IntegerMLP, integer_mlp, table_starts
+from wm_train.mlp import FrameStackMLP
 
 
 def _f32(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32))
+    return torch.from_numpy(values.astype(np.float32, copy=False))
 
 
-def _requantize(acc: Tensor, layer: IntegerDense) -> Tensor:
-    """The tie rule on integers held in float64: exact, since |acc * mult| < 2^53."""
-    product = acc.double() * torch.from_numpy(layer.mult.astype(np.float64))
-    return torch.floor((product + 2.0 ** (layer.shift - 1)) * 2.0**-layer.shift)
+def _starts(fields: list[Any]) -> Tensor:
+    return torch.from_numpy(table_starts(fields)[:-1])
 
 
-def _straight_through(exact: Tensor, proxy: Tensor) -> Tensor:
-    return proxy + (exact.to(proxy.dtype) - proxy).detach()
+@dataclass(frozen=True)
+class _Layer:
+    """An IntegerDense as tensors: rows (N, K) and bias (N,) float32, mult (N,) float64."""
+
+    rows: Tensor
+    bias: Tensor
+    mult: Tensor
+    shift: int
+
+    @staticmethod
+    def of(layer: IntegerDense) -> "_Layer":
+        return _Layer(_f32(layer.rows), _f32(layer.bias), torch.from_numpy(layer.mult.astype(np.float64)), layer.shift)
+
+    def accumulate(self, codes: Tensor) -> Tensor:
+        """(B, K) codes -> (B, N) accumulators, float32."""
+        return (codes @ self.rows.T).add_(self.bias)
+
+    def requantize(self, acc: Tensor) -> Tensor:
+        """The tie rule on integers held in float64: exact, since |acc * mult| < 2^53."""
+        product = acc.double().mul_(self.mult)
+        return product.add_(2.0 ** (self.shift - 1)).mul_(2.0**-self.shift).floor_()
+
+
+@dataclass(frozen=True)
+class _Integers:
+    """IntegerMLP as tensors: rows (R, N) of the id tables, `place` (all rows,) where each row lies among them, or None
+    when all are there."""
+
+    layer1: _Layer
+    layer2: _Layer
+    heads: _Layer
+    rows: Tensor
+    place: Tensor | None
+    k: Tensor
+    session_rows: Tensor
+
+    @staticmethod
+    def of(ints: IntegerMLP, looked_up: Tensor | None) -> "_Integers":
+        """With only the id rows whose numbers are in `looked_up`, or with all of them."""
+        numbers = place = None
+        if looked_up is not None:
+            used = torch.zeros(int(ints.ids.starts[-1]), dtype=torch.bool)
+            used[looked_up.flatten()] = True
+            numbers, place = used.nonzero().flatten().numpy(), used.cumsum(0) - 1
+        layers = [_Layer.of(layer) for layer in (ints.layer1, ints.layer2, ints.heads)]
+        rows = _f32(ints.pick_rows(numbers))
+        return _Integers(*layers, rows, place, _f32(ints.gather_k), _f32(ints.session_rows))
+
+    def first(self, codes: Tensor, id_rows: Tensor, session_rows: Tensor) -> Tensor:
+        """First accumulators (B, N), from codes and row numbers of the id and session tables."""
+        picked = id_rows if self.place is None else self.place[id_rows]
+        acc = self.layer1.accumulate(codes).addcmul_(self.k, F.embedding_bag(picked, self.rows, mode="sum"))
+        if session_rows.shape[1]:
+            acc += F.embedding_bag(session_rows, self.session_rows, mode="sum")
+        return acc
+
+
+class _StraightThrough(torch.autograd.Function):
+    """`exact` forward; backward the gradients of `F.linear(x, weight, bias)`, nothing where `open_` is False."""
+
+    @staticmethod
+    def forward(ctx: Any, exact: Tensor, open_: Tensor | None, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(open_, x, weight)
+        return exact
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        open_, x, weight = ctx.saved_tensors
+        (gradient,) = gradients
+        if open_ is not None:
+            gradient = gradient * open_
+        into = gradient @ weight if ctx.needs_input_grad[2] else None
+        return None, None, into, gradient.T @ x, gradient.sum(0)
+
+
+def _through(exact: Tensor, open_: Tensor | None, x: Tensor, linear: nn.Linear) -> Tensor:
+    out: Tensor = _StraightThrough.apply(exact, open_, x, linear.weight, linear.bias)  # type: ignore[no-untyped-call]
+    return out
 
 
 class QuantizedMLP(nn.Module):
@@ -42,57 +121,48 @@ class QuantizedMLP(nn.Module):
         encoding = net.world.encoding
         places = list(encoding.dense_fields())
         self.worth = _f32(np.array([field.scale * field.step for _, _, field in places]))
-        self.id_starts = torch.from_numpy(table_starts([f for _, _, f in encoding.id_fields()])[:-1])
-        self.session_starts = torch.from_numpy(table_starts([f for _, f in encoding.session_fields()])[:-1])
-        self._frozen: tuple[Tensor, ...] | None = None
+        self.id_starts = _starts([f for _, _, f in encoding.id_fields()])
+        self.session_starts = _starts([f for _, f in encoding.session_fields()])
+        self._frozen: _Integers | None = None
 
-    def _tensors(self) -> tuple:  # type: ignore[type-arg]
-        ints = integer_mlp(self.net.world, to_arrays(self.net), self.hidden_scales)
-        return ints, _f32(ints.gather_rows), _f32(ints.gather_k), _f32(ints.session_rows)
+    def _integers(self, looked_up: Tensor | None = None) -> _Integers:
+        arrays = {name: value.detach().numpy() for name, value in self.net.state_dict().items()}
+        return _Integers.of(integer_mlp(self.net.world, arrays, self.hidden_scales), looked_up)
 
     def freeze(self) -> "QuantizedMLP":
         """Keep the integers of the present parameters: for evaluation, where they do not change."""
-        self._frozen = self._tensors()
+        self._frozen = self._integers()
         return self
 
+    @torch.no_grad()
     def heads(self, codes: Tensor, ids: Tensor, session: Tensor) -> Tensor:
         """Integer heads (B, outputs) in float64, FRAC_BITS fractional bits: what the QNet computes.
 
         codes    (B, dense_columns) float32 holding INT8 codes
         ids, session  as in FrameStackMLP.inputs
         """
-        ints, rows, k, session_rows = self._frozen or self._tensors()
-        acc = self._acc1(ints.layer1, rows, k, session_rows, codes, ids, session)
+        ints = self._frozen or self._integers()
+        acc = ints.first(codes, ids + self.id_starts, session + self.session_starts)
         for layer, following in ((ints.layer1, ints.layer2), (ints.layer2, ints.heads)):
-            hidden = _requantize(acc, layer).clamp(0, CODE_MAX).float()
-            acc = hidden @ _f32(following.rows).T + _f32(following.bias)
-        return _requantize(acc, ints.heads)
-
-    def _acc1(self, layer: IntegerDense, rows: Tensor, k: Tensor, session_rows: Tensor, codes: Tensor, ids: Tensor,
-              session: Tensor) -> Tensor:  # fmt: skip
-        acc = codes @ _f32(layer.rows).T + _f32(layer.bias)
-        acc = acc + k * F.embedding_bag(ids + self.id_starts, rows, mode="sum")
-        if session.shape[1]:
-            acc = acc + F.embedding_bag(session + self.session_starts, session_rows, mode="sum")
-        return acc
+            acc = following.accumulate(layer.requantize(acc).clamp_(0, CODE_MAX).float())
+        return ints.heads.requantize(acc)
 
     def forward(self, codes: Tensor, ids: Tensor, session: Tensor) -> Tensor:
         """Heads (B, outputs) float32 in their own units, on the grid; gradients pass straight through."""
+        net, id_rows = self.net, ids + self.id_starts
+        seen = net.inputs(codes * self.worth, ids, session)
         with torch.no_grad():
-            ints, rows, k, session_rows = self._frozen or self._tensors()
-            acc = self._acc1(ints.layer1, rows, k, session_rows, codes, ids, session)
-        proxy = self.net.layer1(self.net.inputs(codes * self.worth, ids, session))
-        for index, (layer, following, linear) in enumerate(
-            ((ints.layer1, ints.layer2, self.net.layer2), (ints.layer2, ints.heads, self.net.heads))
-        ):
-            unit = self.hidden_scales[index]
+            ints = self._frozen or self._integers(id_rows)
+            acc = ints.first(codes, id_rows, session + self.session_starts)
+        stages = ((ints.layer1, ints.layer2, net.layer1), (ints.layer2, ints.heads, net.layer2))
+        for (layer, following, linear), unit in zip(stages, self.hidden_scales, strict=True):
             with torch.no_grad():
-                code = _requantize(acc, layer).clamp(0, CODE_MAX).float()
-                acc = code @ _f32(following.rows).T + _f32(following.bias)
-            # The gradient is that of the float ReLU, and stops where the code would saturate.
-            seen = _straight_through(code * unit, proxy.clamp(0, CODE_MAX * unit))
-            proxy = linear(seen)
-        return _straight_through(_requantize(acc, ints.heads) * 2.0**-FRAC_BITS, proxy)
+                scaled = layer.requantize(acc).float()
+                open_ = (acc > 0) & (scaled <= CODE_MAX)
+                code = scaled.clamp_(0, CODE_MAX)
+                acc = following.accumulate(code)
+            seen = _through(code * unit, open_, seen, linear)
+        return _through(ints.heads.requantize(acc).float() * 2.0**-FRAC_BITS, None, seen, net.heads)
 
 
 @torch.no_grad()

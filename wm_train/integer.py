@@ -11,26 +11,29 @@ conversion. Every result is the same whatever library or order of sums computed 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_train.frames import Encoding, Field
+from wm_train.fold import Folded, folded_ids, folded_session, table_starts
+from wm_train.frames import Encoding
 from wm_train.grid import (
     ACC_BOUND,
     CODE_MAX,
     CODE_MIN,
     FRAC_BITS,
-    SNAP_BITS,
     WEIGHT_MAX,
     Floats,
     Ints,
     quantize_rows,
     round_half_up,
     row_ratios,
-    snap,
 )
 from wm_train.world import World
+
+__all__ = ["BLOCK_COLUMNS", "IntegerDense", "IntegerMLP", "column_blocks", "integer_mlp", "table_starts"]
 
 #: Columns between two flushes of a matvec's lanes, at most; a multiple of the kernel's tile.
 BLOCK_COLUMNS = {"layer1": 320, "layer2": 512, "heads": 512}
@@ -50,15 +53,24 @@ class IntegerDense:
 
 @dataclass(frozen=True)
 class IntegerMLP:
-    """All of it. gather: rows (R, N) INT8 of the folded id tables, in the order of Encoding.id_fields, and k (N,);
+    """All of it. ids: the folded id tables before rounding, in the order of Encoding.id_fields; gather_k (N,);
     session: (S, N) folded session tables in accumulator units, in the order of Encoding.session_fields."""
 
     layer1: IntegerDense
     layer2: IntegerDense
     heads: IntegerDense
-    gather_rows: Floats
+    ids: Folded
     gather_k: Floats
-    session_rows: Floats
+    session_rows: NDArray[Any]
+
+    @cached_property
+    def gather_rows(self) -> NDArray[Any]:
+        """(R, N) INT8 rows of the folded id tables, held in float32."""
+        return self.pick_rows(None)
+
+    def pick_rows(self, numbers: Ints | None) -> NDArray[Any]:
+        """`gather_rows[numbers]`, without making the others; `numbers` ascending."""
+        return self.ids.rows(self.layer1.scale * self.gather_k, numbers)
 
 
 def column_blocks(columns: int, layer: str) -> list[slice]:
@@ -67,65 +79,33 @@ def column_blocks(columns: int, layer: str) -> list[slice]:
     return [slice(start, min(start + size, columns)) for start in range(0, columns, size)]
 
 
-def table_starts(fields: list[Field]) -> Ints:
-    """(len(fields) + 1,) first row of each field's table when they are stacked; the last entry is the row count."""
-    return np.concatenate([[0], np.cumsum([f.vocab for f in fields])]).astype(np.int64)
-
-
-def _folded(encoding: Encoding, arrays: Mapping[str, NDArray], places: list[list[tuple[int, int, Field]]]) -> Floats:
-    """Embedding tables times the first layer's columns they meet, summed over each entry's `places`, stacked.
-
-    returns (sum of vocab, N) float64, exact
-    """
-    weight = snap(arrays["layer1.weight"])
-    tables = []
-    for where in places:
-        field = where[0][2]
-        columns = sum(weight[:, (at := encoding.offset(*place)) : at + field.width] for place in where)
-        tables.append(snap(arrays[f"embeddings.{field.name}.weight"]) @ np.asarray(columns).T)
-    rows = np.concatenate(tables) if tables else np.zeros((0, len(weight)))
-    return rows / float(1 << (2 * SNAP_BITS))
-
-
-def _id_places(encoding: Encoding) -> list[list[tuple[int, int, Field]]]:
-    return [[place] for place in encoding.id_fields()]
-
-
-def _session_places(encoding: Encoding) -> list[list[tuple[int, int, Field]]]:
-    return [[(slot, player, field) for slot in range(encoding.slots)] for player, field in encoding.session_fields()]
+@cache
+def _dense_columns(encoding: Encoding) -> tuple[Ints, Floats]:
+    """(dense_columns,) where each dense column lies in the network input, and what one code of it is worth there."""
+    places = list(encoding.dense_fields())
+    return np.array([encoding.offset(*p) for p in places]), np.array([f.scale * f.step for _, _, f in places])
 
 
 def dense_codes_weight(encoding: Encoding, arrays: Mapping[str, NDArray]) -> Floats:
     """First-layer weights per INT8 code of each dense column, (N, dense_columns) float64."""
-    places = list(encoding.dense_fields())
-    columns = [encoding.offset(*place) for place in places]
-    worth = np.array([field.scale * field.step for _, _, field in places]) * arrays["gain"].astype(np.float64)
-    return arrays["layer1.weight"][:, columns].astype(np.float64) * worth
+    columns, worth = _dense_columns(encoding)
+    picked = np.take(arrays["layer1.weight"], columns, axis=1).astype(np.float64)
+    return picked * (worth * arrays["gain"].astype(np.float64))  # type: ignore[no-any-return]
 
 
-def _reach_of_tables(tables: Floats, fields: list[Field]) -> Floats:
-    """(N,) furthest that one pick out of every table can take each row from zero."""
-    starts = table_starts(fields)
-    reach = np.zeros(tables.shape[1])
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
-        reach += np.abs(tables[first:last]).max(0)
-    return reach
-
-
-def _first_layer(world: World, arrays: Mapping[str, NDArray], out_scale: float) -> tuple[IntegerDense, Floats, Floats, Floats]:
+def _first_layer(
+    world: World, arrays: Mapping[str, NDArray], out_scale: float
+) -> tuple[IntegerDense, Folded, Floats, NDArray[Any]]:
     encoding = world.encoding
-    ids, session = _folded(encoding, arrays, _id_places(encoding)), _folded(encoding, arrays, _session_places(encoding))
+    ids, session = folded_ids(encoding, arrays), folded_session(encoding, arrays)
     bias = arrays["layer1.bias"].astype(np.float64)
-    id_fields = [f for _, _, f in encoding.id_fields()]
-    session_fields = [f for _, f in encoding.session_fields()]
+    reach = ids.reach()
     # A row whose tables or bias dwarf its dense weights gets a coarser scale, so that the accumulator stays proved.
-    floor = np.maximum(_reach_of_tables(ids, id_fields) / (ACC_BOUND / 4),
-                       (np.abs(bias) + _reach_of_tables(session, session_fields)) / (ACC_BOUND / 16))  # fmt: skip
-    weight = dense_codes_weight(encoding, arrays)
-    dense = _dense(weight, bias, 1.0, out_scale, "layer1", CODE_MIN, floor)
-    widest = np.abs(ids).max(0) if len(ids) else np.zeros(len(bias))
-    k = np.maximum(np.ceil(widest / dense.scale / WEIGHT_MAX), 1)
-    return dense, round_half_up(ids / (dense.scale * k)), k, round_half_up(session / dense.scale)
+    floor = np.maximum(reach.sum(0) / (ACC_BOUND / 4),
+                       (np.abs(bias) + session.reach().sum(0)) / (ACC_BOUND / 16))  # fmt: skip
+    dense = _dense(dense_codes_weight(encoding, arrays), bias, 1.0, out_scale, "layer1", CODE_MIN, floor)
+    k = np.maximum(np.ceil(reach.max(0, initial=0) / dense.scale / WEIGHT_MAX), 1)
+    return dense, ids, k, session.rows(dense.scale)
 
 
 def _dense(weight: Floats, bias: Floats, in_scale: float, out_scale: float, layer: str, code_min: int,
@@ -145,8 +125,8 @@ def integer_mlp(world: World, arrays: Mapping[str, NDArray], hidden_scales: tupl
     arrays         its parameters and `gain`, by dotted name, float32
     hidden_scales  what one code of each hidden layer is worth; codes are 0..127 behind the ReLU
     """
-    first, rows, k, session = _first_layer(world, arrays, hidden_scales[0])
+    first, ids, k, session = _first_layer(world, arrays, hidden_scales[0])
     wide = {name: value.astype(np.float64) for name, value in arrays.items()}
     second = _dense(wide["layer2.weight"], wide["layer2.bias"], hidden_scales[0], hidden_scales[1], "layer2", 0)
     heads = _dense(wide["heads.weight"], wide["heads.bias"], hidden_scales[1], 2.0**-FRAC_BITS, "heads", 0)
-    return IntegerMLP(first, second, heads, rows, k, session)
+    return IntegerMLP(first, second, heads, ids, k, session)

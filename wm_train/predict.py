@@ -4,10 +4,12 @@ import numpy as np
 import torch
 
 from wm_train.batches import dense_values
+from wm_train.checkpoint import Checkpoint
 from wm_train.evaluate import Predictor, Window
 from wm_train.fake_quant import QuantizedMLP
 from wm_train.frames import Encoding
 from wm_train.grid import FRAC_BITS, Ints, round_half_up
+from wm_train.matmul import use_exact_matmul
 from wm_train.mlp import FrameStackMLP
 from wm_train.world import window_codes, window_ids
 
@@ -41,6 +43,16 @@ def quantized_predictor(quantized: QuantizedMLP) -> Predictor:
         return heads
 
     return predict
+
+
+def checkpoint_predictor(checkpoint: Checkpoint) -> Predictor:
+    """The network of a checkpoint, in its own form."""
+    use_exact_matmul()
+    net = FrameStackMLP(checkpoint.config.model)
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.arrays.items()})
+    if checkpoint.hidden_scales is None:
+        return float_predictor(net)
+    return quantized_predictor(QuantizedMLP(net, checkpoint.hidden_scales))
 
 
 def _ids(encoding: Encoding, window: Window) -> torch.Tensor:

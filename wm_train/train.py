@@ -21,6 +21,7 @@ from wm_train.errors import WmTrainError
 from wm_train.fake_quant import QuantizedMLP, calibrate
 from wm_train.files import atomic_write_bytes
 from wm_train.loss import losses
+from wm_train.matmul import use_exact_matmul, use_fast_matmul
 from wm_train.mlp import FrameStackMLP, preflight, to_arrays
 from wm_train.windows import Corpus, load_split
 
@@ -53,17 +54,6 @@ class _State:
     peak_rate: float
     step: int = 0
     seconds: float = 0.0
-
-
-def use_fast_matmul(threads: int) -> None:
-    """Training may multiply in bfloat16 where the processor has it: INT8 values are exact there, and sums stay float32."""
-    torch.set_num_threads(threads)
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
-
-
-def use_exact_matmul() -> None:
-    """Evaluation multiplies in plain float32, exact for integers below 2^24."""
-    torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
 
 
 def _rate(share: float, warmup: float) -> float:
@@ -191,6 +181,16 @@ def _begin(job: Job, config: RunConfig, corpus: Corpus, tensors: WindowTensors) 
     peak = config.train.learning_rate * (QAT_LEARNING_RATE if job.start else 1.0)
     optimizer = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=config.train.weight_decay, fused=True)
     return _State(model, net, optimizer, peak)
+
+
+def calibrated_scales(checkpoint: Checkpoint, dataset: Path) -> tuple[float, float]:
+    """Activation scales of a float checkpoint on its training games: what post-training quantization needs."""
+    use_exact_matmul()
+    net = FrameStackMLP(checkpoint.config.model)
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.arrays.items()})
+    encoding, train = net.world.encoding, checkpoint.config.train
+    corpus, _, _ = load_split(dataset, encoding, train.holdout, train.seed)
+    return _calibrated(net, corpus, checkpoint.config)
 
 
 def _calibrated(net: FrameStackMLP, corpus: Corpus, config: RunConfig) -> tuple[float, float]:

@@ -5,9 +5,10 @@ t+1; its target is Frame t+1. No window crosses from one game into the next.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,20 +108,26 @@ class Split:
     skipped: tuple[str, ...]
 
 
-def split_games(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> Split:
-    """Which games train and which validate: by hash of MD5 and seed, so that a game never changes sides as others
-    come and go. Games that lack a column of the encoding are `skipped`."""
+def usable_games(dataset: Path, encoding: Encoding) -> list[str]:
+    """MD5s of the games that have every field of the encoding; WmTrainError if there is none."""
     missing = {game.md5: set(game.missing) for game in open_dataset(dataset).games}
-    required = {f"p{p}_{name}" for p in range(PLAYERS) for name in encoding.required_columns}
-    usable = [md5 for md5, lacks in missing.items() if not lacks & (required | encoding.required_columns)]
+    usable = [md5 for md5, lacks in missing.items() if not lacks & encoding.required_columns]
     if not usable:
         raise WmTrainError(f"{dataset}: none of {len(missing)} games has every field of encoding {encoding.name}; "
                            "record with a newer Slippi or choose an older encoding")  # fmt: skip
+    return usable
+
+
+def split_games(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> Split:
+    """Which games train and which validate: by hash of MD5 and seed, so that a game never changes sides as others
+    come and go. Games that lack a column of the encoding are `skipped`."""
+    usable = usable_games(dataset, encoding)
     share = {md5: int(hashlib.sha256(f"{seed}:{md5}".encode()).hexdigest()[:8], 16) / 2**32 for md5 in usable}
     ranked = sorted(usable, key=share.__getitem__)
     valid = [md5 for md5 in ranked if share[md5] < holdout] or ranked[:1]
     train = [md5 for md5 in ranked if md5 not in valid] or valid
-    return Split(tuple(sorted(train)), tuple(sorted(valid)), tuple(sorted(set(missing) - set(usable))))
+    skipped = {game.md5 for game in open_dataset(dataset).games} - set(usable)
+    return Split(tuple(sorted(train)), tuple(sorted(valid)), tuple(sorted(skipped)))
 
 
 def cut(corpus: Corpus, part: str, holdout: float) -> Corpus:
@@ -138,3 +145,15 @@ def load_split(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> 
         return train, valid, split
     only = load_corpus(dataset, split.train, encoding)
     return cut(only, "train", holdout), cut(only, "valid", holdout), split
+
+
+def held_out(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float) -> Corpus:
+    """What of a dataset a run has not trained on: every usable game outside its training games; where one game served
+    as both, that game's held-out end. WmTrainError if nothing is left."""
+    trained, valid = set(split.get("train", ())), set(split.get("valid", ()))
+    usable = set(usable_games(dataset, encoding))
+    if fresh := usable - trained:
+        return load_corpus(dataset, sorted(fresh), encoding)
+    if trained == valid and usable:
+        return cut(load_corpus(dataset, sorted(usable), encoding), "valid", holdout)
+    raise WmTrainError(f"{dataset}: the run was trained on all {len(usable)} usable games; evaluate on others")

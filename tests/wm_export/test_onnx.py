@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from wm_export.errors import WmExportError
@@ -23,17 +23,17 @@ from wm_quant.qnet import Op, QNet, validate
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import ModelConfig, RunConfig
 from wm_train.evaluate import Window
-from wm_train.frames import CONTROLS, STATE, Encoding, Kind, fixed
+from wm_train.frames import CONTROLS, STATE, STATE_INDEX, Encoding, Kind, fixed
 from wm_train.grid import Ints, requantize
 
 torch = pytest.importorskip("torch")
 
-SMALL = {"hidden": (64, 32)}
+SMALL = (64, 32)
 MODELS = {
-    "default": ModelConfig(**SMALL),
-    "one slot": ModelConfig(slots=1, **SMALL),
-    "v1 published": ModelConfig(encoding="v1", heads="published", slots=3, **SMALL),
-    "v2.1 integrated": ModelConfig(encoding="v2.1", slots=2, **SMALL),
+    "default": ModelConfig(hidden=SMALL),
+    "one slot": ModelConfig(slots=1, hidden=SMALL),
+    "v1 published": ModelConfig(encoding="v1", heads="published", slots=3, hidden=SMALL),
+    "v2.1 integrated": ModelConfig(encoding="v2.1", slots=2, hidden=SMALL),
 }
 INTEGERS = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT64}
 
@@ -83,7 +83,8 @@ def assert_same(got: tuple[Trace, State], expected: tuple[Trace, State]) -> None
     """Every tensor of the Trace and of the State, to the bit, with its type."""
     assert list(got[0]) == list(expected[0])
     pairs = [(name, got[0][name], value) for name, value in expected[0].items()]
-    pairs += [(f"next {name}", getattr(got[1], name), getattr(expected[1], name)) for name in ("frame", "codes", "ids", "bias")]
+    states = [vars(state) for state in (got[1], expected[1])]
+    pairs += [(f"next {name}", states[0][name], value) for name, value in states[1].items()]
     for name, have, want in pairs:
         assert (have.dtype, have.shape) == (want.dtype, want.shape), name
         np.testing.assert_array_equal(have, want, err_msg=name)
@@ -132,6 +133,17 @@ def test_extreme_codes_do_not_saturate(default_net: QNet) -> None:
     state = State(begun.frame, codes, begun.ids, begun.bias)
     runner = OrtRunner(onnx_model(loud).SerializeToString())
     assert_same(runner.step(state, window.following), interpreter.step(state, window.following))
+
+
+def test_equal_logits_choose_the_lowest_id(default_net: QNet) -> None:
+    silent = {name: np.zeros_like(default_net.tensors[name]) for name in ("heads.rows", "heads.bias")}
+    net = QNet(default_net.model, default_net.ops, {**default_net.tensors, **silent})
+    interpreter = Interpreter(net)
+    window = random_window(np.random.default_rng(7), net.world.encoding, 2)
+    state = interpreter.begin(window)
+    got = OrtRunner(onnx_model(net).SerializeToString()).step(state, window.following)
+    assert (got[1].frame[..., STATE_INDEX["action"]] == 0).all()
+    assert_same(got, interpreter.step(state, window.following))
 
 
 def test_any_runtime_may_run_it() -> None:
@@ -244,5 +256,5 @@ def test_state_of_another_net_is_refused(default_net: QNet) -> None:
 
 def test_wide_values_are_not_multiplied(default_net: QNet) -> None:
     ops = [Op(**{**vars(op), "source": "acc1"}) if op.name == "layer2" else op for op in default_net.ops]
-    with pytest.raises(WmExportError, match='op "layer2" multiplies \'acc1\''):
+    with pytest.raises(WmExportError, match="op \"layer2\" multiplies 'acc1'"):
         onnx_model(QNet(default_net.model, tuple(ops), default_net.tensors))

@@ -1,0 +1,169 @@
+"""Small made-up worlds: frames, games, datasets and networks that no test has to read from disk or train."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from wm_quant.convert import from_checkpoint
+from wm_quant.prove import prove
+from wm_quant.qnet import QNet, validate
+from wm_train.checkpoint import Checkpoint, expected_shapes
+from wm_train.config import ModelConfig, RunConfig
+from wm_train.dataset import (
+    FRAME,
+    ITEM_COLUMNS,
+    PLAYER_COLUMNS,
+    DatasetMeta,
+    Game,
+    game_path,
+    read_header,
+    write_game,
+    write_meta,
+)
+from wm_train.evaluate import Window
+from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Kind, fixed
+from wm_train.grid import FRAC_BITS
+from wm_train.windows import Corpus
+from wm_train.world import World
+
+ONE = 1 << FRAC_BITS
+#: How far an id or a flag of the dataset goes; continuous columns stay inside their field.
+COLUMN_HIGH = {"direction": 1, "stocks": 4, "airborne": 1, "action": 399, "jumps": 7, "character": 32, "l_cancel": 2,
+               "hurtbox": 2, "ground": 31, "last_attack": 63, "combo_count": 60}  # fmt: skip
+
+
+def small_model(encoding: str = "v2.2", heads: str = "integrated", slots: int = 3, **more: Any) -> ModelConfig:
+    """A network small enough for Python loops."""
+    return ModelConfig(encoding=encoding, heads=heads, slots=slots, hidden=(64, 32), **more)
+
+
+def random_frames(rng: np.random.Generator, *shape: int) -> Any:
+    """(*shape, 2, len(STATE)) int32 over the whole range of every field."""
+    ends = [(fixed(f.lo), fixed(f.hi)) if f.kind is Kind.CONTINUOUS else (0, int(f.hi)) for f in STATE]
+    low, high = np.array(ends).T
+    return rng.integers(low, high + 1, (*shape, PLAYERS, len(STATE))).astype(np.int32)
+
+
+def random_inputs(rng: np.random.Generator, *shape: int) -> Any:
+    """(*shape, 2, len(CONTROLS)) int8 over the whole range of every control."""
+    ends = [(round(f.lo * 80), 80) if f.kind is Kind.AXIS else (0, 1) for f in CONTROLS]
+    low, high = np.array(ends).T
+    return rng.integers(low, high + 1, (*shape, PLAYERS, len(CONTROLS))).astype(np.int8)
+
+
+def random_corpus(seed: int = 0, lengths: Sequence[int] = (40, 30)) -> Corpus:
+    """Games without sense whose every field is in range; stage and characters are constant within a game."""
+    rng = np.random.default_rng(seed)
+    total = sum(lengths)
+    game = np.repeat(np.arange(len(lengths)), lengths)
+    frames = random_frames(rng, total)
+    frames[..., STATE_INDEX["character"]] = rng.integers(0, 33, (len(lengths), PLAYERS))[game]
+    stage = rng.integers(0, 33, len(lengths))[game]
+    return Corpus(frames, random_inputs(rng, total), stage, game, tuple(game_name(i) for i in range(len(lengths))))
+
+
+def still_corpus(lengths: Sequence[int]) -> Corpus:
+    """Games in which every field and input is zero: a stage for hand-made motion."""
+    total = sum(lengths)
+    game = np.repeat(np.arange(len(lengths)), lengths)
+    return Corpus(np.zeros((total, PLAYERS, len(STATE)), np.int32), np.zeros((total, PLAYERS, len(CONTROLS)), np.int8),
+                  np.zeros(total, np.int64), game, tuple(game_name(i) for i in range(len(lengths))))  # fmt: skip
+
+
+def random_window(encoding: Encoding, batch: int, seed: int = 0) -> Window:
+    """Windows without sense whose every field is in range."""
+    rng = np.random.default_rng(seed)
+    vocab = [f.vocab for _, f in encoding.session_fields()]
+    session = rng.integers(0, vocab, (batch, len(vocab))) if vocab else np.zeros((batch, 0), np.int64)
+    return Window(random_frames(rng, batch, encoding.slots), random_inputs(rng, batch, encoding.slots),
+                  random_inputs(rng, batch), session)  # fmt: skip
+
+
+def make_heads(world: World, batch: int = 1, **values: float) -> Any:
+    """(batch, outputs) int64 heads at rest: no value changes, no event happens, every choice is id 0.
+
+    `values` sets heads of both players: a number in the head's units, or the id that a choice makes.
+    """
+    out = np.zeros((batch, world.outputs), np.int64)
+    for player in range(PLAYERS):
+        for head in world.heads:
+            rows = world.span(player, head.name)
+            if head.kind == "choice":
+                out[:, rows.start + int(values.get(head.name, 0))] = 9 * ONE
+            else:
+                out[:, rows.start] = round(values.get(head.name, -1 if head.kind == "event" else 0) * ONE)
+    return out
+
+
+def game_name(index: int) -> str:
+    """The MD5 that made-up game `index` goes by."""
+    return hashlib.md5(str(index).encode()).hexdigest()
+
+
+def game_columns(rng: np.random.Generator, length: int) -> dict[str, Any]:
+    """Every player column of one game, in the dataset's types and ranges."""
+    bounds = {f.column: (f.lo, f.hi) for f in STATE if f.kind is Kind.CONTINUOUS}
+    columns: dict[str, Any] = {}
+    for player in range(PLAYERS):
+        for name, dtype in PLAYER_COLUMNS.items():
+            kind = np.dtype(dtype.to_pandas_dtype())
+            if kind.kind == "f":
+                column = rng.uniform(*bounds.get(name, (0, 1)), length)
+            elif name.endswith(("stick_x", "stick_y")):
+                column = rng.integers(-80, 81, length)
+            else:
+                column = rng.integers(0, COLUMN_HIGH.get(name, 1) + 1, length)
+            columns[f"p{player}_{name}"] = column.astype(kind)
+        columns[f"p{player}_character"][:] = columns[f"p{player}_character"][0]
+    return columns
+
+
+def add_game(folder: Path, index: int, columns: dict[str, Any], missing: Iterable[str] = ()) -> str:
+    """Store one game in a dataset folder and list it; gives its MD5."""
+    folder.mkdir(exist_ok=True)
+    lacks = (*missing, *ITEM_COLUMNS)
+    kept = {name: column for name, column in columns.items() if name[3:] not in lacks}
+    length = len(next(iter(kept.values())))
+    table = pa.table({FRAME: pa.array(np.arange(-123, length - 123), pa.int32())} | kept)
+    name = game_name(index)
+    write_game(folder, Game(md5=name, frames=length, stage=index % 33, characters=(1, 2), ports=(0, 1),
+                            slippi_version="3.18.0", end_method="GAME", missing=lacks, bytes=1), table)  # fmt: skip
+    names = sorted(path.stem for path in folder.glob("*.parquet"))
+    write_meta(DatasetMeta(folder, "made up", tuple(read_header(folder, n) for n in names), ()))
+    assert game_path(folder, name).is_file()
+    return name
+
+
+def write_dataset(folder: Path, lengths: Sequence[int], seed: int = 0) -> list[str]:
+    """A dataset of made-up games of these lengths; gives their MD5s in the order of `lengths`."""
+    rng = np.random.default_rng(seed)
+    return [add_game(folder, i, game_columns(rng, length)) for i, length in enumerate(lengths)]
+
+
+def random_arrays(model: ModelConfig, seed: int = 0) -> dict[str, Any]:
+    """Parameters of a FrameStackMLP, every one of them random, and gains as training data would give them."""
+    rng = np.random.default_rng(seed)
+    arrays: dict[str, Any] = {}
+    for name, shape in expected_shapes(RunConfig(model=model)).items():
+        spread = 1.0 if name.startswith("embeddings") else 0.5 / np.sqrt(shape[-1])
+        arrays[name] = rng.normal(0, spread, shape).astype(np.float32)
+    arrays["gain"] = rng.uniform(0.5, 20, arrays["gain"].shape).astype(np.float32)
+    return arrays
+
+
+def random_checkpoint(model: ModelConfig, seed: int = 0) -> Checkpoint:
+    """A QAT checkpoint that no training made."""
+    return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), {"train": ["a"]}, {"steps": 1},
+                      (0.25, 0.125))  # fmt: skip
+
+
+def small_qnet(model: ModelConfig | None = None, seed: int = 0) -> QNet:
+    """A proved QNet of random weights."""
+    net = from_checkpoint(random_checkpoint(model or small_model(), seed), (0.25, 0.125), parent="ab" * 32)
+    validate(net)
+    prove(net)
+    return net

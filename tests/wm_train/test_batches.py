@@ -1,0 +1,74 @@
+"""batches.py: what the network trains on is what the world encodes."""
+
+import numpy as np
+import pytest
+
+from tests.factories import random_corpus
+from wm_train.evaluate import window_at
+from wm_train.frames import CONTROLS, STATE, Encoding, Kind
+from wm_train.world import window_codes, window_ids
+
+torch = pytest.importorskip("torch")
+
+from wm_train.batches import WindowTensors, column_gain, dense_values  # noqa: E402
+
+ENCODINGS = ("v1", "v2", "v2.1", "v2.2")
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_a_batch_is_the_window_it_names(name: str) -> None:
+    encoding, corpus = Encoding(name, 3), random_corpus()
+    t = corpus.windows(encoding)[[0, 5, 36, -1]]
+    window = window_at(corpus, encoding, t)
+    arguments = (encoding, window.frames, window.inputs, window.following)
+    for as_codes, dense in ((True, window_codes(*arguments)), (False, dense_values(*arguments))):  # type: ignore[arg-type]
+        batch = WindowTensors(corpus, encoding, as_codes).batch(torch.from_numpy(t))
+        assert batch.dense.dtype == torch.float32 and (batch.dense.numpy() == dense).all()
+        assert (batch.ids.numpy() == window_ids(encoding, window.frames)).all()  # type: ignore[arg-type]
+        assert (batch.session.numpy() == window.session).all()
+    units = np.array([2.0**-12 if f.kind is Kind.CONTINUOUS else 1.0 for f in STATE])
+    assert (batch.now.numpy() == window.now * units).all()
+    assert (batch.after.numpy() == corpus.frames[t + 1] * units).all()
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_float_columns_are_codes_times_step(name: str) -> None:
+    encoding, corpus = Encoding(name, 2), random_corpus(1)
+    t = torch.from_numpy(corpus.windows(encoding))
+    codes, values = (WindowTensors(corpus, encoding, flag).batch(t).dense.numpy() for flag in (True, False))
+    fields = [f for _, _, f in encoding.dense_fields()]
+    step, scale = (np.array([getattr(f, part) for f in fields]) for part in ("step", "scale"))
+    inside = (codes > -128) & (codes < 127)
+    off = np.abs(codes * step - values / scale)
+    assert (off <= step / 2 + 1e-3 * step)[inside].all() and inside.mean() > 0.5
+    exact = np.array([f.kind is not Kind.CONTINUOUS for f in fields])
+    assert off[:, exact].max() < 1e-6
+
+
+def test_starts_are_the_corpus_windows() -> None:
+    encoding, corpus = Encoding("v2.2", 4), random_corpus()
+    assert (WindowTensors(corpus, encoding, True).starts.numpy() == corpus.windows(encoding)).all()
+
+
+def test_gain_brings_columns_to_unit_spread() -> None:
+    encoding, corpus = Encoding("v2.2", 3), random_corpus(2, (400, 300))
+    corpus.inputs[:, 1, 0] = 7
+    tensors = WindowTensors(corpus, encoding, as_codes=False)
+    gain = column_gain(tensors).numpy()
+    assert gain.shape == (encoding.dense_columns,)
+    batch = tensors.batch(tensors.starts)
+    spread = (batch.dense.numpy() * gain).std(0)
+    constant = [i for i, (_, p, f) in enumerate(encoding.dense_fields()) if p == 1 and f is CONTROLS[0]]
+    assert len(constant) == 4 and (gain[constant] == 1).all() and (spread[constant] < 1e-3).all()
+    assert np.delete(spread, constant) == pytest.approx(1, abs=0.05)
+    assert (gain <= 200).all()
+
+
+def test_gain_is_bounded_for_rare_fields() -> None:
+    encoding, corpus = Encoding("v1", 1), random_corpus(3, (2000,))
+    corpus.inputs[:, 0, 5] = 0
+    corpus.inputs[0, 0, 5] = 1
+    corpus.frames[:, 0, 0] = 0
+    corpus.frames[0, 0, 0] = 1
+    gain = column_gain(WindowTensors(corpus, encoding, as_codes=False))
+    assert gain.max() <= 200 and gain.isfinite().all()

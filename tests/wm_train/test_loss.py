@@ -1,0 +1,137 @@
+"""loss.py: perfect heads cost nothing, and every part answers to its own head."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.factories import ONE, make_heads, random_frames
+from wm_train.frames import PLAYERS, STATE, STATE_INDEX, Encoding, Kind
+from wm_train.world import World, next_frames
+
+torch = pytest.importorskip("torch")
+
+from wm_train.loss import CHOICE_WEIGHT, OTHER_CHOICE_WEIGHT, losses  # noqa: E402
+
+INTEGRATED, PUBLISHED = (World(Encoding("v2.2", 2), name) for name in ("integrated", "published"))
+UNITS = np.array([1 / ONE if f.kind is Kind.CONTINUOUS else 1.0 for f in STATE], np.float32)
+#: What happens in the story, frame by frame: together they use every head.
+STORY: list[dict[str, float]] = [
+    {},
+    {"self_x_air": 0.5, "self_y": -0.25, "knockback_x": 1, "knockback_y": 2, "self_x_ground": -1, "x": 0.125, "y": -0.5},
+    {"hit": 1, "hitlag": 7, "damage": 1, "percent": 12.5, "combo_count": 1, "action": 75, "last_attack": 3},
+    {"teleport": 1, "teleport_x": -60, "teleport_y": 44, "ground": 5, "jumps": 2},
+    {"respawn": 1, "stock_lost": 1, "facing": 1, "on_ground": 1, "hurtbox": 1, "l_cancel": 2},
+    {"age_reset": 1, "state_age": 20, "shield": -3.5, "action": 14},
+]
+
+
+def told(world: World) -> tuple[Any, Any, Any]:
+    """(now, after, the perfect heads) of the story, one window per line, in integers."""
+    now = np.zeros((len(STORY), PLAYERS, len(STATE)), np.int32)
+    for name, value in {"x": 10, "y": 20, "percent": 50, "shield": 40, "stocks": 3, "state_age": 5, "self_x_air": 1}.items():
+        now[..., STATE_INDEX[name]] = value * ONE
+    names = {head.name for head in world.heads}
+    story = [{k: v for k, v in line.items() if k in names} for line in STORY]
+    heads = np.concatenate([make_heads(world, **line) for line in story])
+    # The world left to itself: an event head says what holds in the next frame, so none of them is at rest here.
+    return now, next_frames(world, now, heads), heads
+
+
+def parts(world: World, now: Any, after: Any, heads: Any, change_weight: float = 1.0) -> dict[str, float]:
+    """Loss parts of integer heads; logits are sharpened until a right one costs nothing."""
+    out = heads.astype(np.float32) / ONE
+    for player in range(PLAYERS):
+        for head in world.heads:
+            if head.kind != "value":
+                out[:, world.span(player, head.name)] *= 100
+    as_torch = (torch.from_numpy(a.astype(np.float32) * UNITS) for a in (now, after))
+    return {k: float(v) for k, v in losses(world, *as_torch, torch.from_numpy(out), change_weight).items()}
+
+
+@pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED], ids=["integrated", "published"])
+def test_perfect_heads_cost_nothing(world: World) -> None:
+    now, after, heads = told(world)
+    got = parts(world, now, after, heads)
+    assert got and max(got.values()) < 1e-6, got
+
+
+def part_of(name: str) -> str:
+    """The loss part that a head answers to."""
+    if name in ("x", "y"):
+        return "position"
+    if name in ("teleport_x", "teleport_y"):
+        return "teleport_to"
+    return "speed" if name.startswith(("self_", "knockback_")) else name
+
+
+@pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED], ids=["integrated", "published"])
+@pytest.mark.parametrize("player", range(PLAYERS))
+def test_every_head_is_answered_by_its_part(world: World, player: int) -> None:
+    now, after, heads = told(world)
+    answered = set()
+    for head in world.heads:
+        wrong = heads.copy()
+        rows = world.span(player, head.name)
+        wrong[:, rows] = np.roll(heads[:, rows], 1, 1) if head.kind == "choice" else ONE - heads[:, rows]
+        costs = {name for name, value in parts(world, now, after, wrong).items() if value > 1e-4}
+        expected = {head.name if world is PUBLISHED else part_of(head.name)}
+        # A velocity moves the player too.
+        moves = expected == {"speed"} and head.name != "self_x_ground"
+        assert costs == expected | ({"position"} if moves else set()), head.name
+        answered |= costs
+    assert answered == set(parts(world, now, after, heads))
+
+
+def test_values_are_weighed_per_unit() -> None:
+    now, after, heads = told(INTEGRATED)
+    wrong = heads.copy()
+    wrong[:, INTEGRATED.span(0, "shield")] += ONE
+    wrong[:, INTEGRATED.span(0, "x")] += ONE
+    got = parts(INTEGRATED, now, after, wrong)
+    assert got["shield"] == pytest.approx(0.05, abs=1e-5)
+    # One of the six frames teleports: there the step is not looked at.
+    assert got["position"] == pytest.approx(5 / 6, abs=1e-5)
+
+
+def test_a_teleport_is_a_jump_that_velocities_do_not_explain() -> None:
+    world = INTEGRATED
+    for jump, expected in ((7.75, False), (8.5, True), (-8.5, True)):
+        now = np.zeros((1, PLAYERS, len(STATE)), np.int32)
+        after = now.copy()
+        after[..., STATE_INDEX["y"]] = int((30 + jump) * ONE)
+        after[..., STATE_INDEX["knockback_y"]] = 30 * ONE
+        quiet = parts(world, now, after, make_heads(world, teleport=-1))["teleport"]
+        assert (quiet > 1) is expected
+
+
+def test_nothing_is_expected_to_move_in_hitlag() -> None:
+    world = INTEGRATED
+    now = np.zeros((1, PLAYERS, len(STATE)), np.int32)
+    now[..., STATE_INDEX["hitlag"]] = 5 * ONE
+    now[..., STATE_INDEX["self_x_air"]] = 20 * ONE
+    after = now.copy()
+    after[..., STATE_INDEX["hitlag"]] = 4 * ONE
+    assert max(parts(world, now, after, make_heads(world)).values()) < 1e-6
+
+
+def test_changed_actions_weigh_more() -> None:
+    now = random_frames(np.random.default_rng(0), 8)
+    after = now.copy()
+    after[:4, :, STATE_INDEX["action"]] = (now[:4, :, STATE_INDEX["action"]] + 1) % 400
+    heads = np.zeros((8, INTEGRATED.outputs), np.int64)
+    plain, weighed = (parts(INTEGRATED, now, after, heads, weight) for weight in (1.0, 3.0))
+    assert plain["action"] == pytest.approx(PLAYERS * CHOICE_WEIGHT["action"] * np.log(400), rel=1e-5)
+    assert weighed["action"] == pytest.approx(2 * plain["action"], rel=1e-5)
+    assert plain["jumps"] == weighed["jumps"] == pytest.approx(PLAYERS * OTHER_CHOICE_WEIGHT * np.log(8), rel=1e-5)
+
+
+def test_gradients_reach_every_head() -> None:
+    now, after, heads = told(INTEGRATED)
+    out = torch.from_numpy(heads.astype(np.float32) / ONE + 0.25).requires_grad_()
+    as_torch = (torch.from_numpy(a.astype(np.float32) * UNITS) for a in (now, after))
+    torch.stack(list(losses(INTEGRATED, *as_torch, out, 1.5).values())).sum().backward()
+    reached = out.grad.abs().sum(0) > 0
+    for player in range(PLAYERS):
+        for head in INTEGRATED.heads:
+            assert reached[INTEGRATED.span(player, head.name)].any(), head.name

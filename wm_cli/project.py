@@ -1,0 +1,36 @@
+"""Default places in a project folder, so that the verbs chain without arguments; and the figures they leave there."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from wm_train.files import atomic_write_json
+
+DATASET = Path("dataset")
+RUN = Path("run")
+RUN_QAT = Path("run-qat")
+QNET = Path("qnet")
+EXPORT = Path("export")
+ONNX = Path("world.onnx")
+REPORT = Path("report.html")
+FIGURES = Path("figures")
+
+
+def newest_model() -> Path:
+    """What to evaluate when nothing is named: the furthest stage that is there."""
+    return next((path for path in (QNET, RUN_QAT, RUN) if path.exists()), RUN)
+
+
+def keep_figures(name: str, figures: dict[str, Any]) -> None:
+    """Keep a verb's figures for the report."""
+    FIGURES.mkdir(exist_ok=True)
+    atomic_write_json(FIGURES / f"{name}.json", figures)
+
+
+def kept_figures(name: str) -> dict[str, Any] | None:
+    """Figures that a verb has kept, or None."""
+    try:
+        data = json.loads((FIGURES / f"{name}.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None

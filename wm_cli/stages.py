@@ -1,0 +1,306 @@
+"""What each verb does: open files, call one function, write one artifact, hand back its figures."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wm_cli import project
+from wm_train.errors import WmTrainError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from wm_export.parity import Executor, Recording
+    from wm_export.solana import Export
+    from wm_quant.qnet import QNet
+    from wm_train.evaluate import Stepper
+    from wm_train.windows import Corpus
+    from wm_train.world import World
+
+#: Seed of which frames `cu` and `parity` take.
+FRAMES_SEED = 1
+
+
+# ------------------------------------------------------------------------------------------------------------ train
+
+
+def train(dataset: Path, out: Path, config: Path | None, qat: bool, start: Path | None, resume: bool,
+          **overrides: Any) -> dict[str, Any]:  # fmt: skip
+    """`wmq train`; overrides that are None leave the config's value."""
+    from wm_cli import console
+    from wm_train.config import RunConfig, load_config
+    from wm_train.mlp import parameter_count
+    from wm_train.train import Job, Progress
+    from wm_train.train import train as run
+
+    loaded = load_config(config)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if "minutes" in given and "steps" not in given:
+        given["steps"] = 10**9
+    job = Job(dataset, out, RunConfig(loaded.model, replace(loaded.train, **given)), qat, start, resume)
+    with console.progress_bar("train --qat" if qat else "train", 1) as (bar, task):
+
+        def shown(progress: Progress) -> None:
+            text = f"{'qat' if qat else 'float'} step {progress.step:,}, loss {sum(progress.losses.values()):.4f}"
+            bar.update(task, completed=progress.share, description=text)
+
+        checkpoint = run(job, shown)
+    parameters = parameter_count(checkpoint.config.model)
+    return {"run": str(out), "form": checkpoint.form, "parameters": parameters, **checkpoint.figures}
+
+
+# --------------------------------------------------------------------------------------------------------- evaluate
+
+
+def _opened(model: Path) -> "tuple[World, Stepper, Mapping[str, Any], dict[str, Any]]":
+    """(world, stepper, {split, holdout, seed}, description) of a run or a QNet folder."""
+    from wm_train.evaluate import stepper
+
+    if (model / "qnet.json").exists():
+        from wm_quant.interp import Interpreter
+        from wm_quant.qnet import load_qnet
+
+        net = load_qnet(model)
+        about = {"arch": "mlp", "parameters": net.parameters, "form": "qnet", "trained_as": net.provenance.get("form")}
+        return net.world, stepper(net.world, Interpreter(net).predictor()), _origin(net.provenance), about
+    from wm_train.checkpoint import load_checkpoint
+    from wm_train.mlp import parameter_count
+    from wm_train.predict import checkpoint_predictor
+
+    checkpoint = load_checkpoint(model)
+    about = {"arch": "mlp", "parameters": parameter_count(checkpoint.config.model), "form": checkpoint.form}
+    train_config = checkpoint.config.train
+    origin = {"split": checkpoint.split, "holdout": train_config.holdout, "seed": train_config.seed}
+    return checkpoint.config.model.world, stepper(checkpoint.config.model.world, checkpoint_predictor(checkpoint)), origin, about
+
+
+def _origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    return {"split": provenance.get("split", {}), "holdout": provenance.get("holdout", 0.125), "seed": provenance.get("seed", 0)}
+
+
+def _held_out(world: "World", origin: Mapping[str, Any], dataset: Path) -> "Corpus":
+    from wm_train.windows import held_out
+
+    return held_out(dataset, world.encoding, origin["split"], origin["holdout"])
+
+
+def evaluate(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
+    """`wmq evaluate`: the model's metrics, and the baselines' on the same frames."""
+    from wm_train.evaluate import BASELINES
+    from wm_train.evaluate import evaluate as measure
+
+    world, step, origin, about = _opened(model)
+    corpus = _held_out(world, origin, dataset)
+    figures = measure(step, corpus, world.encoding, limit=limit) | {"model": about, "games": len(corpus.names)}
+    figures["baselines"] = {name: measure(base, corpus, world.encoding, limit=limit) for name, base in BASELINES.items()}
+    project.keep_figures(f"evaluate-{about['form']}", figures)
+    return figures
+
+
+def rollout(model: Path, dataset: Path, start: int, frames: int) -> dict[str, Any]:
+    """`wmq rollout`: one world against its game, frame by frame."""
+    from wm_train.evaluate import rollout as run
+
+    world, step, origin, about = _opened(model)
+    corpus = _held_out(world, origin, dataset)
+    t = corpus.windows(world.encoding)
+    t = t[t + frames < len(corpus.game)]
+    t = t[corpus.game[t] == corpus.game[t + frames]]
+    if start >= len(t):
+        raise WmTrainError(f"rollout: start {start}, but only {len(t)} held-out windows have {frames} frames after them")
+    at = t[start : start + 1]
+    predicted = run(step, corpus, world.encoding, at, frames)[0]
+    true = corpus.frames[at[0] + 1 : at[0] + 1 + frames]
+    return {"model": about, "start": start, **_tracks(predicted, true)}
+
+
+def _tracks(predicted: Any, true: Any) -> dict[str, Any]:
+    from wm_train.frames import STATE_INDEX
+    from wm_train.world import ONE
+
+    at = [STATE_INDEX["x"], STATE_INDEX["y"]]
+    error = np.abs(predicted[..., at].astype(np.int64) - true[..., at]).mean((1, 2)) / ONE
+    return {
+        "position_error": [float(v) for v in error],
+        "predicted": (predicted[..., at] / ONE).tolist(),
+        "real": (true[..., at] / ONE).tolist(),
+    }
+
+
+# --------------------------------------------------------------------------------------------------- quantize, export
+
+
+def quantize(run: Path, out: Path, dataset: Path) -> dict[str, Any]:
+    """`wmq quantize`."""
+    from wm_quant.convert import quantize as convert
+    from wm_quant.prove import prove
+    from wm_quant.qnet import save_qnet
+    from wm_train.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(run)
+    scales = None
+    if checkpoint.form == "float":
+        from wm_train.train import calibrated_scales
+
+        scales = calibrated_scales(checkpoint, dataset)
+    net = convert(run, scales)
+    save_qnet(out, net)
+    return {"qnet": str(out), "parameters": net.parameters, "form": checkpoint.form, "proofs": len(prove(net))}
+
+
+def export(qnet: Path, target: str, out: Path, cuts: Sequence[int]) -> dict[str, Any]:
+    """`wmq export`."""
+    from wm_quant.qnet import load_qnet
+
+    net = load_qnet(qnet)
+    if target == "onnx":
+        from wm_export.onnx_graph import export_onnx
+
+        export_onnx(net, out)
+        return {"target": target, "out": str(out), **_of_file(out)}
+    from wm_export.solana import export_solana
+
+    manifest = export_solana(net, out, cuts)
+    return {"target": target, "out": str(out), "manifest_sha256": manifest.hash.hex(), "plan": manifest.data["plan"],
+            "accounts": manifest.data["accounts"], **_of_file(out / "blob.bin")}  # fmt: skip
+
+
+def _of_file(path: Path) -> dict[str, Any]:
+    data = path.read_bytes()
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def build(folder: Path) -> dict[str, Any]:
+    """`wmq build`."""
+    from wm_cli import console
+    from wm_export.metering import build as run
+    from wm_export.solana import open_export
+
+    export = open_export(folder)
+    with console.err.status("build") as status:
+        info, overheads = run(export, lambda text: status.update(f"build: {text}"))
+    return {"program": str(export.program), "size": info.size, "sha256": info.sha256, "toolchain": info.toolchain,
+            "versions": list(info.versions), "overheads": dict(overheads.ops)}  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------------- cu, parity
+
+
+def _frames(net: "QNet", dataset: Path, count: int, length: int) -> "Recording":
+    """`count` worlds at seeded held-out windows, with the inputs of the `length` frames that follow each."""
+    from wm_export.parity import Recording
+    from wm_quant.interp import Interpreter
+    from wm_train.evaluate import rollout_starts, window_at
+
+    encoding = net.world.encoding
+    corpus = _held_out(net.world, _origin(net.provenance), dataset)
+    t = rollout_starts(corpus, encoding, length, count, FRAMES_SEED)
+    if not len(t):
+        raise WmTrainError(f"{dataset}: no held-out game has {length} frames after a window; ask for fewer")
+    inputs = corpus.inputs[t[None, :] + 1 + np.arange(length)[:, None]]
+    return Recording(Interpreter(net).begin(window_at(corpus, encoding, t)), inputs)
+
+
+def _cost_figures(cost: Any, budget: int, metered: Mapping[str, int] | None, spent: list[list[int]]) -> dict[str, Any]:
+    different = sum(frame != cost.transactions for frame in spent)
+    steps = [{"step": i, "cu_predicted": cu, "cu_metered": spent[0][i] if spent else None}
+             for i, cu in enumerate(cost.transactions)]  # fmt: skip
+    return {
+        "total_cu": cost.total_cu,
+        "transactions": steps,
+        "ops": [{"name": op.name, "kind": op.kind, "macs": op.macs, "cells": 0, "cu": op.cu, "kernel_cu": op.kernel_cu,
+                 "cu_metered": metered[op.name] if metered else None} for op in cost.ops],
+        "cu_per_mac": cost.cu_per_mac,
+        "cu_per_cell": None,
+        "budget": budget,
+        "frames_metered": len(spent),
+        "frames_different": different,
+        "ok": different == 0 and max(cost.transactions) <= budget,
+    }  # fmt: skip
+
+
+def cu_of_preset(name: str, budget: int) -> "tuple[dict[str, Any], Table]":
+    """`wmq cu --preset`: from the kernels' formulas and the committed constants, nothing built."""
+    from wm_cli import console
+    from wm_quant.cost import preset_cost
+
+    cost = preset_cost(name)
+    return _cost_figures(cost, budget, None, []), console.cost_table(cost)
+
+
+def cu(folder: Path, dataset: Path, frames: int, budget: int) -> "tuple[dict[str, Any], Table]":
+    """`wmq cu`: predicted, and metered on `frames` held-out frames."""
+    from wm_cli import console
+    from wm_export.metering import meter_runner, metered_ops, predicted, runner
+    from wm_export.solana import open_export
+
+    export = open_export(folder)
+    cost, recording, program = predicted(export), _frames(export.net, dataset, frames, 1), runner(export)
+    spent = []
+    with console.progress_bar("meter", recording.inputs.shape[1]) as (bar, task):
+        for i in range(recording.inputs.shape[1]):
+            spent.append(program.metered_step(recording.state.at(slice(i, i + 1)), recording.inputs[0, i : i + 1])[2])
+            bar.advance(task)
+    meter = meter_runner(export)
+    meter.step(recording.state.at(slice(0, 1)), recording.inputs[0, :1])
+    metered = metered_ops(meter, export, cost)
+    figures = _cost_figures(cost, budget, metered, spent)
+    project.keep_figures("cu", figures)
+    return figures, console.cost_table(cost, metered)
+
+
+def _executors(export: "Export", targets: Sequence[str], stack: ExitStack) -> "dict[str, Executor]":
+    from wm_export.metering import runner
+    from wm_export.native import NativeRunner
+    from wm_export.onnx_graph import onnx_model
+    from wm_export.ort import OrtRunner
+    from wm_export.toolchain import host_cargo
+    from wm_quant.ops_ref import RefInterpreter
+
+    can: dict[str, Any] = {
+        "ref": lambda: RefInterpreter(export.net),
+        "ort": lambda: OrtRunner(onnx_model(export.net).SerializeToString()),
+        "native": lambda: stack.enter_context(NativeRunner(export)),
+        "svm": lambda: runner(export),
+    }
+    wanted = targets or [name for name, there in (("ort", True), ("native", host_cargo() is not None),
+                                                  ("svm", export.program.exists())) if there]  # fmt: skip
+    return {name: can[name]() for name in wanted}
+
+
+def parity(folder: Path, dataset: Path, frames: int, rollouts: int, length: int, targets: Sequence[str]) -> dict[str, Any]:
+    """`wmq parity`: teacher-forced frames and rollouts, each executor against the interpreter."""
+    from wm_cli import console
+    from wm_export import parity as compare
+    from wm_export.solana import open_export
+    from wm_quant.interp import Interpreter
+
+    export = open_export(folder)
+    reference = Interpreter(export.net)
+    single, running = _frames(export.net, dataset, frames, 1), _frames(export.net, dataset, max(rollouts, 1), length)
+    outcomes = []
+    with ExitStack() as stack:
+        executors = _executors(export, targets, stack)
+        per_executor = single.inputs.shape[1] + rollouts * length
+        bar, task = stack.enter_context(console.progress_bar("parity", per_executor * len(executors)))
+        for name, executor in executors.items():
+            advance = lambda: bar.advance(task)  # noqa: E731
+            outcomes.append(compare.teacher_forced(name, executor, reference, single, advance))
+            if rollouts:
+                outcomes.append(compare.rollouts(f"{name} rollout", executor, reference, running, advance))
+    first = next((o.first for o in outcomes if o.first), None)
+    figures = {
+        "frames": single.inputs.shape[1],
+        "rollout_frames": rollouts * length,
+        "executors": ["interp", *executors],
+        "mismatches": sum(o.mismatches for o in outcomes),
+        "first_difference": first.to_json() if first else None,
+        "outcomes": [o.to_json() for o in outcomes],
+    }
+    project.keep_figures("parity", figures)
+    return figures

@@ -1,0 +1,98 @@
+"""Embedding tables folded through the first layer: a lookup instead of a matvec. numpy only, and exact.
+
+A stack of folded tables is never held whole: rows are made from its factors when they are asked for. A training step
+reads a third of them, and most of the cost of making one is not the product but the memory it is written to.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_train.frames import Encoding, Field
+from wm_train.grid import SNAP_BITS, SNAP_LIMIT, Floats, Ints, snap
+
+#: Rows made at once: small enough for a core's cache.
+CHUNK_ROWS = 128
+#: Products of snapped numbers are multiples of 2^-(2 * SNAP_BITS); their sums are exact in float64 below this.
+EXACT_BOUND = 2.0 ** (53 - 2 * SNAP_BITS)
+
+
+def table_starts(fields: list[Field]) -> Ints:
+    """(len(fields) + 1,) first row of each field's table when they are stacked; the last entry is the row count."""
+    return np.concatenate([[0], np.cumsum([f.vocab for f in fields])]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Folded:
+    """R rows of N real numbers: tables stacked in the order of their fields, as factors.
+
+    factors  per table: its embedding (vocab, width), and the first layer's columns that it meets (width, N), float64;
+             their product is exact whatever the order of its sums
+    starts   (tables + 1,) see `table_starts`
+    size     N
+    """
+
+    factors: tuple[tuple[Floats, Floats], ...]
+    starts: Ints
+    size: int
+
+    def reach(self) -> Floats:
+        """(tables, N) largest magnitude in each column of each table."""
+        reach = np.zeros((len(self.factors), self.size))
+        for most, (embedding, columns) in zip(reach, self.factors, strict=True):
+            for chunk in _chunks(len(embedding)):
+                entries = embedding[chunk] @ columns
+                np.maximum(most, np.maximum(entries.max(0), -entries.min(0)), out=most)
+        return reach
+
+    def rows(self, unit: Floats, numbers: Ints | None = None) -> NDArray[np.float32]:
+        """Rows by their `numbers` (ascending; all of them when None) in units of `unit` (N,), rounded by the tie rule.
+
+        returns (len(numbers), N) integers, below 2^24 by the choice of `unit`
+        """
+        if numbers is None:
+            numbers = np.arange(self.starts[-1])
+        out = np.empty((len(numbers), self.size), np.float32)
+        ends = np.searchsorted(numbers, self.starts)
+        for (embedding, columns), start, first, last in zip(self.factors, self.starts, ends, ends[1:], strict=False):
+            picked = embedding[numbers[first:last] - start]
+            for chunk in _chunks(len(picked)):
+                entries = picked[chunk] @ columns
+                entries /= unit
+                entries += 0.5
+                np.floor(entries, out=entries)
+                out[first:last][chunk] = entries
+        return out
+
+
+def _chunks(rows: int) -> Iterator[slice]:
+    return (slice(start, start + CHUNK_ROWS) for start in range(0, rows, CHUNK_ROWS))
+
+
+def folded_ids(encoding: Encoding, arrays: Mapping[str, NDArray]) -> Folded:
+    """Tables of the per-frame ids, in the order of Encoding.id_fields."""
+    return _folded(encoding, arrays, [(f, [(slot, player)]) for slot, player, f in encoding.id_fields()])
+
+
+def folded_session(encoding: Encoding, arrays: Mapping[str, NDArray]) -> Folded:
+    """Tables of the session ids, in the order of Encoding.session_fields: each sums over the slots it fills."""
+    slots = range(encoding.slots)
+    return _folded(encoding, arrays, [(f, [(s, player) for s in slots]) for player, f in encoding.session_fields()])
+
+
+def _folded(
+    encoding: Encoding, arrays: Mapping[str, NDArray], tables: Iterable[tuple[Field, list[tuple[int, int]]]]
+) -> Folded:
+    weight = np.ascontiguousarray(arrays["layer1.weight"].T)
+    tables = list(tables)
+    snapped = {f.name: snap(arrays[f"embeddings.{f.name}.weight"]) * 2.0**-SNAP_BITS for f, _ in tables}
+    factors = []
+    for field, places in tables:
+        starts = (encoding.offset(slot, player, field) for slot, player in places)
+        met = sum(snap(weight[at : at + field.width]) for at in starts) * 2.0**-SNAP_BITS
+        # One place never gets here, many slots of a runaway weight would: past it, sums would depend on their order.
+        limit = EXACT_BOUND / (SNAP_LIMIT * field.width)
+        factors.append((snapped[field.name], np.clip(met, -limit, limit)))
+    return Folded(tuple(factors), table_starts([f for f, _ in tables]), weight.shape[1])

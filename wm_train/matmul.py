@@ -1,0 +1,14 @@
+"""Which arithmetic torch multiplies matrices in."""
+
+import torch
+
+
+def use_fast_matmul(threads: int) -> None:
+    """Training may multiply in bfloat16 where the processor has it: INT8 values are exact there, and sums stay float32."""
+    torch.set_num_threads(threads)
+    torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
+
+
+def use_exact_matmul() -> None:
+    """Evaluation multiplies in plain float32, exact for integers below 2^24."""
+    torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
