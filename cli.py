@@ -41,8 +41,9 @@ def _verb(examples: str) -> Callable[[F], Any]:
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
-_dataset = click.option("--dataset", type=click.Path(path_type=Path), default=project.DATASET, show_default=True,
-                        help="Dataset folder.")  # fmt: skip
+_dataset = click.option(
+    "--dataset", type=click.Path(path_type=Path), default=project.DATASET, show_default=True, help="Dataset folder."
+)
 
 
 def _path_option(flag: str, default: Path, text: str) -> Callable[[F], F]:
@@ -83,8 +84,10 @@ def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, as_json: b
     if as_json:
         console.print_json(asdict(report))
         return
-    console.out.print(f"{out}: {report.games} games, {report.frames:,} frames "
-                      f"({report.parsed} read now, {report.known} known, {report.duplicates} duplicates)")  # fmt: skip
+    console.out.print(
+        f"{out}: {report.games} games, {report.frames:,} frames "
+        f"({report.parsed} read now, {report.known} known, {report.duplicates} duplicates)"
+    )
     for rejected in report.rejected:
         console.out.print(f"  left out: {rejected.name}: {rejected.reason}: {rejected.detail}", highlight=False)
 
@@ -92,17 +95,32 @@ def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, as_json: b
 @_verb("wmq train\nwmq train --qat\nwmq train --config big.yaml --out run-big --max-minutes 60 --resume")
 @_dataset
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: run, or run-qat with --qat]")
-@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; see docs/guide.md for its keys.")
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; see docs/guide.md for its keys."
+)
 @click.option("--qat", is_flag=True, help="Train through the INT8 grid.")
-@click.option("--start", type=click.Path(path_type=Path),
-              help="Float run that --qat starts from.  [default: run, if it is there; else from scratch]")  # fmt: skip
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path),
+    help="Float run that --qat starts from.  [default: run, if it is there; else from scratch]",
+)
 @click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
 @click.option("--steps", type=click.IntRange(1), help="Stop after this many steps.")
 @click.option("--seed", type=int, help="Of initialisation, order and split.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
 @_json
-def train(dataset: Path, out: Path | None, config: Path | None, qat: bool, start: Path | None, max_minutes: float | None,
-          steps: int | None, seed: int | None, resume: bool, as_json: bool) -> None:  # fmt: skip
+def train(
+    dataset: Path,
+    out: Path | None,
+    config: Path | None,
+    qat: bool,
+    start: Path | None,
+    max_minutes: float | None,
+    steps: int | None,
+    seed: int | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
     """Train a model on a dataset."""
     from wm_cli import stages
 
@@ -110,8 +128,12 @@ def train(dataset: Path, out: Path | None, config: Path | None, qat: bool, start
     if qat and start is None and project.RUN.exists() and out != project.RUN:
         start = project.RUN
     figures = stages.train(dataset, out, config, qat, start, resume, minutes=max_minutes, steps=steps, seed=seed)
-    _say(as_json, figures, f"{out}: {figures['form']}, {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
-                           f"{figures['parameters']:,} parameters")  # fmt: skip
+    _say(
+        as_json,
+        figures,
+        f"{out}: {figures['form']}, {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
+        f"{figures['parameters']:,} parameters",
+    )
 
 
 def _say(as_json: bool, figures: dict[str, Any], text: str) -> None:
@@ -140,13 +162,17 @@ def evaluate(model: Path | None, dataset: Path, limit: int | None, as_json: bool
         console.print_json(figures)
         return
     form = figures["model"]["form"]
-    console.out.print(console.metrics_table({form: figures, **figures["baselines"]}, f"{figures['frames']:,} held-out frames"))
+    console.out.print(
+        console.metrics_table({form: figures, **figures["baselines"]}, f"{figures['frames']:,} held-out frames")
+    )
 
 
 @_verb("wmq rollout --frames 120\nwmq rollout qnet --start 5000 --json")
 @_folder_argument("model", None)
 @_dataset
-@click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Number of the held-out window to start at.")
+@click.option(
+    "--start", type=click.IntRange(0), default=0, show_default=True, help="Number of the held-out window to start at."
+)
 @click.option("--frames", type=click.IntRange(1, 100_000), default=300, show_default=True, help="Frames to run.")
 @_json
 def rollout(model: Path | None, dataset: Path, start: int, frames: int, as_json: bool) -> None:
@@ -184,7 +210,9 @@ def quantize(run: Path | None, out: Path, dataset: Path, as_json: bool) -> None:
 @_folder_argument("qnet", project.QNET)
 @click.option("--target", type=click.Choice(["solana", "onnx"]), required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="[default: export, or world.onnx]")
-@click.option("--cut", "cuts", type=int, multiple=True, help="Split a frame into transactions before this op number; repeatable.")
+@click.option(
+    "--cut", "cuts", type=int, multiple=True, help="Split a frame into transactions before this op number; repeatable."
+)
 @_json
 def export(qnet: Path, target: str, out: Path | None, cuts: tuple[int, ...], as_json: bool) -> None:
     """Write a QNet's weight blob, manifest, IDL and Rust workspace, or an integer-only ONNX graph."""
@@ -203,14 +231,20 @@ def build(export: Path, as_json: bool) -> None:
     from wm_cli import stages
 
     figures = stages.build(export)
-    _say(as_json, figures, f"{figures['program']}: {figures['size']:,} bytes, sha256 {figures['sha256']} ({figures['toolchain']})")
+    _say(
+        as_json,
+        figures,
+        f"{figures['program']}: {figures['size']:,} bytes, sha256 {figures['sha256']} ({figures['toolchain']})",
+    )
 
 
 @_verb("wmq cu\nwmq cu --preset mlp\nwmq cu export --frames 1000 --budget 900000 --json")
 @_folder_argument("export", project.EXPORT)
 @click.option("--preset", help="A known shape instead of an export: its cost before anything is trained.")
 @click.option("--frames", type=click.IntRange(1), default=20, show_default=True, help="Frames to meter.")
-@click.option("--budget", type=click.IntRange(1), default=1_400_000, show_default=True, help="Most units of a transaction.")
+@click.option(
+    "--budget", type=click.IntRange(1), default=1_400_000, show_default=True, help="Most units of a transaction."
+)
 @_dataset
 @_json
 def cu(export: Path, preset: str | None, frames: int, budget: int, dataset: Path, as_json: bool) -> None:
@@ -222,8 +256,11 @@ def cu(export: Path, preset: str | None, frames: int, budget: int, dataset: Path
         console.print_json(figures)
     else:
         console.out.print(table)
-        console.out.print(f"{figures['total_cu']:,} units a frame, {figures['cu_per_mac']:.4f} per MAC; "
-                          f"{figures['frames_metered']} frames metered, {figures['frames_different']} differ", highlight=False)  # fmt: skip
+        console.out.print(
+            f"{figures['total_cu']:,} units a frame, {figures['cu_per_mac']:.4f} per MAC; "
+            f"{figures['frames_metered']} frames metered, {figures['frames_different']} differ",
+            highlight=False,
+        )
     sys.exit(0 if figures["ok"] else 1)
 
 
@@ -232,15 +269,28 @@ def cu(export: Path, preset: str | None, frames: int, budget: int, dataset: Path
 @click.option("--frames", type=click.IntRange(1), default=200, show_default=True, help="Teacher-forced frames.")
 @click.option("--rollouts", type=click.IntRange(0), default=5, show_default=True, help="Worlds that run by themselves.")
 @click.option("--rollout-frames", type=click.IntRange(1), default=60, show_default=True, help="Frames of each.")
-@click.option("--target", "targets", type=click.Choice(["ref", "ort", "native", "svm"]), multiple=True,
-              help="Executor to compare with the interpreter; repeatable. Default: all that this machine can run.")  # fmt: skip
+@click.option(
+    "--target",
+    "targets",
+    type=click.Choice(["ref", "ort", "native", "svm"]),
+    multiple=True,
+    help="Executor to compare with the interpreter; repeatable. Default: all that this machine can run.",
+)
 @_dataset
 @_json
-def parity(export: Path, frames: int, rollouts: int, rollout_frames: int, targets: tuple[str, ...], dataset: Path,
-           as_json: bool) -> None:  # fmt: skip
+def parity(
+    export: Path,
+    frames: int,
+    rollouts: int,
+    rollout_frames: int,
+    targets: tuple[str, ...],
+    dataset: Path,
+    as_json: bool,
+) -> None:
     """The same frames through every executor, compared to the last bit. Exit code 1 at any difference.
 
-    ref: integer loops in Python; ort: ONNX Runtime; native: the program's crates on this host; svm: the program in LiteSVM.
+    ref: integer loops in Python; ort: ONNX Runtime; native: the program's crates on this host;
+    svm: the program in LiteSVM.
     """
     from wm_cli import console, stages
 
@@ -249,7 +299,9 @@ def parity(export: Path, frames: int, rollouts: int, rollout_frames: int, target
         console.print_json(figures)
     else:
         for row in figures["outcomes"]:
-            console.out.print(f"{row['executor']:12} {row['frames']:6,} frames, {row['mismatches']} differ", highlight=False)
+            console.out.print(
+                f"{row['executor']:12} {row['frames']:6,} frames, {row['mismatches']} differ", highlight=False
+            )
         console.out.print(figures["first_difference"] or "every tensor and every byte of every next Frame is equal")
     sys.exit(1 if figures["mismatches"] else 0)
 
@@ -266,9 +318,19 @@ def report(out: Path, dataset: Path) -> None:
 
 
 @_verb("wmq demo\nwmq demo --replays ~/Slippi --out demo")
-@click.option("--replays", type=click.Path(path_type=Path, exists=True), help="Your own .slp files instead of the demo's one game.")
+@click.option(
+    "--replays",
+    type=click.Path(path_type=Path, exists=True),
+    help="Your own .slp files instead of the demo's one game.",
+)
 @_path_option("--out", Path("demo"), "Project folder; run again to go on where it stopped.")
-@click.option("--max-minutes", type=click.FloatRange(0.05), default=4.0, show_default=True, help="Float training; QAT gets half of it.")
+@click.option(
+    "--max-minutes",
+    type=click.FloatRange(0.05),
+    default=4.0,
+    show_default=True,
+    help="Float training; QAT gets half of it.",
+)
 def demo(replays: Path | None, out: Path, max_minutes: float) -> None:
     """The whole way once: replay, training, QAT, integers, program, LiteSVM, parity, report."""
     from wm_cli.demo import run_demo
@@ -289,7 +351,13 @@ def doctor(as_json: bool) -> None:
         console.print_json(figures)
     else:
         for check in figures["checks"]:
-            mark = "[green]ok     [/]" if check["ok"] else "[yellow]missing[/]" if check.get("optional") else "[red]missing[/]"
+            mark = (
+                "[green]ok     [/]"
+                if check["ok"]
+                else "[yellow]missing[/]"
+                if check.get("optional")
+                else "[red]missing[/]"
+            )
             hint = "" if check["ok"] else f" (need {check['need']}; get it with: {check['fix']})"
             console.out.print(f"{mark} {check['name']}: {check['found']}{hint}", highlight=False)
     sys.exit(0 if figures["ok"] else 1)

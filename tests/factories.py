@@ -110,7 +110,7 @@ def game_columns(rng: np.random.Generator, length: int) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for player in range(PLAYERS):
         for name, dtype in PLAYER_COLUMNS.items():
-            kind = np.dtype(dtype.to_pandas_dtype())
+            kind = np.dtype({"float": "float32"}.get(str(dtype), str(dtype)))
             if kind.kind == "f":
                 column = rng.uniform(*bounds.get(name, (0, 1)), length)
             elif name.endswith(("stick_x", "stick_y")):

@@ -6,7 +6,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from wm_quant.cost import Cost
@@ -14,8 +22,16 @@ from wm_quant.cost import Cost
 out = Console()
 err = Console(stderr=True)
 
-METRICS = ("action_acc", "action_change_acc", "action_change_acc_p0", "position_mae", "position_p50", "position_p95",
-           "velocity_mae", "damage_mae")  # fmt: skip
+METRICS = (
+    "action_acc",
+    "action_change_acc",
+    "action_change_acc_p0",
+    "position_mae",
+    "position_p50",
+    "position_p95",
+    "velocity_mae",
+    "damage_mae",
+)
 
 
 def print_json(figures: Mapping[str, Any]) -> None:
@@ -26,10 +42,9 @@ def print_json(figures: Mapping[str, Any]) -> None:
 @contextmanager
 def progress_bar(text: str, total: float | None) -> Iterator[tuple[Progress, Any]]:
     """A bar on standard error; gives (progress, task)."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), MofNCompleteColumn(),
-               TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
-    if total == 1:
-        columns = columns[:3] + columns[4:]
+    counted = [] if total == 1 else [MofNCompleteColumn()]
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    columns += [TextColumn("{task.percentage:>3.0f}%"), *counted, TimeElapsedColumn(), TimeRemainingColumn()]
     with Progress(*columns, console=err) as progress:
         yield progress, progress.add_task(text, total=total)
 
@@ -57,8 +72,17 @@ def cost_table(cost: Cost, metered: Mapping[str, int] | None = None) -> Table:
         table.add_column(name, justify="right")
     for op in cost.ops:
         extra = [f"{metered[op.name]:,}"] if metered else []
-        table.add_row(op.name, op.kind, f"{op.macs:,}" if op.macs else "", f"{op.kernel_cu:,}", f"{op.overhead_cu:,}",
-                      f"{op.cu:,}", *extra)  # fmt: skip
+        table.add_row(
+            op.name,
+            op.kind,
+            f"{op.macs:,}" if op.macs else "",
+            f"{op.kernel_cu:,}",
+            f"{op.overhead_cu:,}",
+            f"{op.cu:,}",
+            *extra,
+        )
     for index, (own, total) in enumerate(zip(cost.steps, cost.transactions, strict=True)):
-        table.add_row(f"transaction {index}", "entry, checks", "", "", f"{own:,}", f"{total:,}", *([""] if metered else []))
+        table.add_row(
+            f"transaction {index}", "entry, checks", "", "", f"{own:,}", f"{total:,}", *([""] if metered else [])
+        )
     return table

@@ -29,8 +29,9 @@ FRAMES_SEED = 1
 # ------------------------------------------------------------------------------------------------------------ train
 
 
-def train(dataset: Path, out: Path, config: Path | None, qat: bool, start: Path | None, resume: bool,
-          **overrides: Any) -> dict[str, Any]:  # fmt: skip
+def train(
+    dataset: Path, out: Path, config: Path | None, qat: bool, start: Path | None, resume: bool, **overrides: Any
+) -> dict[str, Any]:
     """`wmq train`; overrides that are None leave the config's value."""
     from wm_cli import console
     from wm_train.config import RunConfig, load_config
@@ -76,11 +77,20 @@ def _opened(model: Path) -> "tuple[World, Stepper, Mapping[str, Any], dict[str, 
     about = {"arch": "mlp", "parameters": parameter_count(checkpoint.config.model), "form": checkpoint.form}
     train_config = checkpoint.config.train
     origin = {"split": checkpoint.split, "holdout": train_config.holdout, "seed": train_config.seed}
-    return checkpoint.config.model.world, stepper(checkpoint.config.model.world, checkpoint_predictor(checkpoint)), origin, about
+    return (
+        checkpoint.config.model.world,
+        stepper(checkpoint.config.model.world, checkpoint_predictor(checkpoint)),
+        origin,
+        about,
+    )
 
 
 def _origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    return {"split": provenance.get("split", {}), "holdout": provenance.get("holdout", 0.125), "seed": provenance.get("seed", 0)}
+    return {
+        "split": provenance.get("split", {}),
+        "holdout": provenance.get("holdout", 0.125),
+        "seed": provenance.get("seed", 0),
+    }
 
 
 def _held_out(world: "World", origin: Mapping[str, Any], dataset: Path) -> "Corpus":
@@ -97,7 +107,9 @@ def evaluate(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
     world, step, origin, about = _opened(model)
     corpus = _held_out(world, origin, dataset)
     figures = measure(step, corpus, world.encoding, limit=limit) | {"model": about, "games": len(corpus.names)}
-    figures["baselines"] = {name: measure(base, corpus, world.encoding, limit=limit) for name, base in BASELINES.items()}
+    figures["baselines"] = {
+        name: measure(base, corpus, world.encoding, limit=limit) for name, base in BASELINES.items()
+    }
     project.keep_figures(f"evaluate-{about['form']}", figures)
     return figures
 
@@ -112,7 +124,9 @@ def rollout(model: Path, dataset: Path, start: int, frames: int) -> dict[str, An
     t = t[t + frames < len(corpus.game)]
     t = t[corpus.game[t] == corpus.game[t + frames]]
     if start >= len(t):
-        raise WmTrainError(f"rollout: start {start}, but only {len(t)} held-out windows have {frames} frames after them")
+        raise WmTrainError(
+            f"rollout: start {start}, but only {len(t)} held-out windows have {frames} frames after them"
+        )
     at = t[start : start + 1]
     predicted = run(step, corpus, world.encoding, at, frames)[0]
     true = corpus.frames[at[0] + 1 : at[0] + 1 + frames]
@@ -166,8 +180,14 @@ def export(qnet: Path, target: str, out: Path, cuts: Sequence[int]) -> dict[str,
     from wm_export.solana import export_solana
 
     manifest = export_solana(net, out, cuts)
-    return {"target": target, "out": str(out), "manifest_sha256": manifest.hash.hex(), "plan": manifest.data["plan"],
-            "accounts": manifest.data["accounts"], **_of_file(out / "blob.bin")}  # fmt: skip
+    return {
+        "target": target,
+        "out": str(out),
+        "manifest_sha256": manifest.hash.hex(),
+        "plan": manifest.data["plan"],
+        "accounts": manifest.data["accounts"],
+        **_of_file(out / "blob.bin"),
+    }
 
 
 def _of_file(path: Path) -> dict[str, Any]:
@@ -184,8 +204,14 @@ def build(folder: Path) -> dict[str, Any]:
     export = open_export(folder)
     with console.err.status("build") as status:
         info, overheads = run(export, lambda text: status.update(f"build: {text}"))
-    return {"program": str(export.program), "size": info.size, "sha256": info.sha256, "toolchain": info.toolchain,
-            "versions": list(info.versions), "overheads": dict(overheads.ops)}  # fmt: skip
+    return {
+        "program": str(export.program),
+        "size": info.size,
+        "sha256": info.sha256,
+        "toolchain": info.toolchain,
+        "versions": list(info.versions),
+        "overheads": dict(overheads.ops),
+    }
 
 
 # --------------------------------------------------------------------------------------------------------- cu, parity
@@ -208,20 +234,32 @@ def _frames(net: "QNet", dataset: Path, count: int, length: int) -> "Recording":
 
 def _cost_figures(cost: Any, budget: int, metered: Mapping[str, int] | None, spent: list[list[int]]) -> dict[str, Any]:
     different = sum(frame != cost.transactions for frame in spent)
-    steps = [{"step": i, "cu_predicted": cu, "cu_metered": spent[0][i] if spent else None}
-             for i, cu in enumerate(cost.transactions)]  # fmt: skip
+    steps = [
+        {"step": i, "cu_predicted": cu, "cu_metered": spent[0][i] if spent else None}
+        for i, cu in enumerate(cost.transactions)
+    ]
     return {
         "total_cu": cost.total_cu,
         "transactions": steps,
-        "ops": [{"name": op.name, "kind": op.kind, "macs": op.macs, "cells": 0, "cu": op.cu, "kernel_cu": op.kernel_cu,
-                 "cu_metered": metered[op.name] if metered else None} for op in cost.ops],
+        "ops": [
+            {
+                "name": op.name,
+                "kind": op.kind,
+                "macs": op.macs,
+                "cells": 0,
+                "cu": op.cu,
+                "kernel_cu": op.kernel_cu,
+                "cu_metered": metered[op.name] if metered else None,
+            }
+            for op in cost.ops
+        ],
         "cu_per_mac": cost.cu_per_mac,
         "cu_per_cell": None,
         "budget": budget,
         "frames_metered": len(spent),
         "frames_different": different,
         "ok": different == 0 and max(cost.transactions) <= budget,
-    }  # fmt: skip
+    }
 
 
 def cu_of_preset(name: str, budget: int) -> "tuple[dict[str, Any], Table]":
@@ -268,12 +306,17 @@ def _executors(export: "Export", targets: Sequence[str], stack: ExitStack) -> "d
         "native": lambda: stack.enter_context(NativeRunner(export)),
         "svm": lambda: runner(export),
     }
-    wanted = targets or [name for name, there in (("ort", True), ("native", host_cargo() is not None),
-                                                  ("svm", export.program.exists())) if there]  # fmt: skip
+    wanted = targets or [
+        name
+        for name, there in (("ort", True), ("native", host_cargo() is not None), ("svm", export.program.exists()))
+        if there
+    ]
     return {name: can[name]() for name in wanted}
 
 
-def parity(folder: Path, dataset: Path, frames: int, rollouts: int, length: int, targets: Sequence[str]) -> dict[str, Any]:
+def parity(
+    folder: Path, dataset: Path, frames: int, rollouts: int, length: int, targets: Sequence[str]
+) -> dict[str, Any]:
     """`wmq parity`: teacher-forced frames and rollouts, each executor against the interpreter."""
     from wm_cli import console
     from wm_export import parity as compare

@@ -1,12 +1,12 @@
 """QNet -> weight bytes, in the order the kernels read them.
 
-    <matvec>.words        u64: three INT8 rows a word, 21-bit lanes; column block by column block, in each the full
-                          groups of 18 rows and then the smaller last group; see onchain/kernels/src/matvec.rs
-    <matvec>.bias         i64, padded with zeros (not for the first op: its bias is folded into the session's)
-    gather.rows           u64: seven bytes a word, entry + 128; one neutral row more than the tables have
-    gather.k              u32
-    <requantize>.mult     u32
-    layer1.session        i32: tables of the session's ids; layer1.bias i32: together they make a session's bias
+<matvec>.words        u64: three INT8 rows a word, 21-bit lanes; column block by column block, in each the full
+                      groups of 18 rows and then the smaller last group; see onchain/kernels/src/matvec.rs
+<matvec>.bias         i64, padded with zeros (not for the first op: its bias is folded into the session's)
+gather.rows           u64: seven bytes a word, entry + 128; one neutral row more than the tables have
+gather.k              u32
+<requantize>.mult     u32
+layer1.session        i32: tables of the session's ids; layer1.bias i32: together they make a session's bias
 """
 
 import hashlib
@@ -58,7 +58,7 @@ def pack_rows(rows: NDArray[np.int8]) -> NDArray[np.uint64]:
 
 
 def _padded(values: Bytes, size: int, dtype: type) -> Bytes:
-    out = np.zeros(size, dtype)
+    out: Bytes = np.zeros(size, dtype)
     out[: len(values)] = values
     return out
 
@@ -72,7 +72,8 @@ def _matvec(net: QNet, op: Op, sizes: dict[str, int]) -> dict[str, Bytes]:
 
 
 def _parts(net: QNet) -> dict[str, Bytes]:
-    sizes, parts = vector_sizes(net), {}
+    sizes = vector_sizes(net)
+    parts: dict[str, Bytes] = {}
     for op in net.ops:
         if op.kind == "matvec":
             found = _matvec(net, op, sizes)

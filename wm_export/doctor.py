@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from wm_export.toolchain import Toolchain, find_toolchain, host_cargo, version_lines
 
@@ -48,7 +49,7 @@ def checks() -> list[Check]:
     ]
 
 
-def report(found: Sequence[Check]) -> dict[str, object]:
+def report(found: Sequence[Check]) -> dict[str, Any]:
     """The object that `wmq doctor --json` prints; `ok` needs every check that is not optional."""
     ok = all(check.ok or check.optional for check in found)
     return {"ok": ok, "checks": [asdict(check) for check in found]}

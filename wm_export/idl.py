@@ -21,9 +21,16 @@ ERRORS: Mapping[str, str] = {
 }
 FIRST_ERROR = 6000
 
-_INPUT = {"name": "Input", "type": {"kind": "struct", "fields": [
-    {"name": "axes", "type": {"array": ["i8", AXES]}}, {"name": "buttons", "type": "u8"},
-]}}  # fmt: skip
+_INPUT = {
+    "name": "Input",
+    "type": {
+        "kind": "struct",
+        "fields": [
+            {"name": "axes", "type": {"array": ["i8", AXES]}},
+            {"name": "buttons", "type": "u8"},
+        ],
+    },
+}
 
 _STEP = {
     "name": "step",
@@ -60,5 +67,7 @@ def idl() -> dict[str, Any]:
         "instructions": [_STEP],
         "accounts": [_account("Model", MODEL), _account("Session", SESSION), _account("Scratch", SCRATCH)],
         "types": [_INPUT],
-        "errors": [{"code": FIRST_ERROR + i, "name": name, "msg": text} for i, (name, text) in enumerate(ERRORS.items())],
+        "errors": [
+            {"code": FIRST_ERROR + i, "name": name, "msg": text} for i, (name, text) in enumerate(ERRORS.items())
+        ],
     }

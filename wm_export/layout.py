@@ -28,12 +28,18 @@ def discriminator(space: str, name: str) -> bytes:
 TAG_MODEL, TAG_SESSION, TAG_SCRATCH = (discriminator("account", name) for name in ("Model", "Session", "Scratch"))
 
 #: Fields before the payload: name -> bytes, in order.
-HEADER: Mapping[str, int] = {"tag": 8, "version": 4, "reserved": 4, "length": 8}
-MODEL: Mapping[str, int] = HEADER | {"manifest": 32, "authority": 32, "frozen": 4, "pad": 4}
-SESSION: Mapping[str, int] = HEADER | {
-    "manifest": 32, "authority": 32, "model": 32, "scratch": 32, "frame_number": 8, "step": 4, "pad": 4,
-}  # fmt: skip
-SCRATCH: Mapping[str, int] = HEADER | {"session": 32, "frame_number": 8}
+HEADER: dict[str, int] = {"tag": 8, "version": 4, "reserved": 4, "length": 8}
+MODEL: dict[str, int] = HEADER | {"manifest": 32, "authority": 32, "frozen": 4, "pad": 4}
+SESSION: dict[str, int] = HEADER | {
+    "manifest": 32,
+    "authority": 32,
+    "model": 32,
+    "scratch": 32,
+    "frame_number": 8,
+    "step": 4,
+    "pad": 4,
+}
+SCRATCH: dict[str, int] = HEADER | {"session": 32, "frame_number": 8}
 
 #: A session account must be small enough to be delegated to a rollup.
 SESSION_MAX = 10_240

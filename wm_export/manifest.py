@@ -51,14 +51,23 @@ def describe(net: QNet, blob: Blob, proofs: Sequence[Proof], plan: Sequence[tupl
             "bytes": len(blob.data),
             "sha256": hashlib.sha256(blob.data).hexdigest(),
             "sections": [
-                {"name": s.name, "offset": s.offset, "element_bytes": s.width, "elements": s.count, "sha256": blob.sha256(s.name)}
+                {
+                    "name": s.name,
+                    "offset": s.offset,
+                    "element_bytes": s.width,
+                    "elements": s.count,
+                    "sha256": blob.sha256(s.name),
+                }
                 for s in blob.sections.values()
             ],
         },
-        "accounts": {"model": offsets(MODEL)["end"] + len(blob.data), "session": where.session_bytes,
-                     "scratch": where.scratch_bytes},
+        "accounts": {
+            "model": offsets(MODEL)["end"] + len(blob.data),
+            "session": where.session_bytes,
+            "scratch": where.scratch_bytes,
+        },
         "proofs": [proof.to_json() for proof in proofs],
-    }  # fmt: skip
+    }
     return Manifest(data, (json.dumps(data, indent=1, sort_keys=True) + "\n").encode())
 
 
@@ -66,8 +75,10 @@ def _check_sizes(where: Layout, blob: Blob) -> None:
     model = offsets(MODEL)["end"] + len(blob.data)
     for name, size, most in (("model", model, ACCOUNT_MAX), ("session", where.session_bytes, SESSION_MAX)):
         if size > most:
-            raise WmExportError(f"export: the {name} account would be {size} bytes, at most {most} are possible; "
-                                "choose smaller hidden layers or fewer slots")  # fmt: skip
+            raise WmExportError(
+                f"export: the {name} account would be {size} bytes, at most {most} are possible; "
+                "choose smaller hidden layers or fewer slots"
+            )
 
 
 def load_manifest(path: Path) -> Manifest:
@@ -80,7 +91,9 @@ def load_manifest(path: Path) -> Manifest:
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise WmExportError(f"{path}: expected format {FORMAT}; was it written by another wmq? Export again")
     plan = data.get("plan")
-    whole = isinstance(plan, list) and all(isinstance(s, list) and len(s) == 2 and all(type(v) is int for v in s) for s in plan)
+    whole = isinstance(plan, list) and all(
+        isinstance(s, list) and len(s) == 2 and all(type(v) is int for v in s) for s in plan
+    )
     if not (whole and isinstance(data.get("blob"), dict) and isinstance(data.get("ops"), list)):
         raise WmExportError(f"{path}: plan, blob or ops are not what wmq writes; export again")
     return Manifest(data, raw)
@@ -97,6 +110,8 @@ def check_blob(manifest: Manifest, blob: bytes, path: Path) -> None:
         start, size = int(section["offset"]), int(section["element_bytes"]) * int(section["elements"])
         got = hashlib.sha256(blob[start : start + size]).hexdigest()
         if got != section["sha256"]:
-            raise WmExportError(f"{path}: section {section['name']} has sha256 {got[:16]}…, the manifest says "
-                                f"{str(section['sha256'])[:16]}…; the blob was changed, export again")  # fmt: skip
+            raise WmExportError(
+                f"{path}: section {section['name']} has sha256 {got[:16]}…, the manifest says "
+                f"{str(section['sha256'])[:16]}…; the blob was changed, export again"
+            )
     raise WmExportError(f"{path}: its sha256 is not the manifest's; export again")

@@ -47,8 +47,15 @@ def runner(export: Export) -> SvmRunner:
 def meter_runner(export: Export) -> SvmRunner:
     """The metering program in LiteSVM."""
     ops = len(op_names(export.net)) + 1
-    return SvmRunner(export.net, export.meter, export.blob, export.manifest.hash, len(export.manifest.plan),
-                     meter_ops=ops, cu_limit=METER_LIMIT)  # fmt: skip
+    return SvmRunner(
+        export.net,
+        export.meter,
+        export.blob,
+        export.manifest.hash,
+        len(export.manifest.plan),
+        meter_ops=ops,
+        cu_limit=METER_LIMIT,
+    )
 
 
 def still_state(export: Export) -> "State":
@@ -56,8 +63,12 @@ def still_state(export: Export) -> "State":
     from wm_quant.interp import State
 
     e, first = export.net.world.encoding, export.net.ops[0]
-    return State(np.zeros((1, PLAYERS, len(STATE)), np.int32), np.zeros((1, e.slots * e.slot_columns), np.int64),
-                 np.zeros((1, e.slots * e.slot_ids), np.int64), np.zeros((1, first.size), np.int64))  # fmt: skip
+    return State(
+        np.zeros((1, PLAYERS, len(STATE)), np.int32),
+        np.zeros((1, e.slots * e.slot_columns), np.int64),
+        np.zeros((1, e.slots * e.slot_ids), np.int64),
+        np.zeros((1, first.size), np.int64),
+    )
 
 
 def op_readings(runner: SvmRunner, plan: tuple[tuple[int, int], ...]) -> list[int]:
@@ -97,8 +108,10 @@ def measure_overheads(export: Export, toolchain: str) -> Overheads:
     # be the first op of a whole frame, so the split between the two is by convention: the op keeps its kernels.
     for first, _ in plan:
         ops[list(kernels)[first]] = 0
-    steps = tuple(total - sum(ops[n] + kernels[n][2] for n in list(kernels)[a:b])
-                  for (a, b), total in zip(plan, spent, strict=True))  # fmt: skip
+    steps = tuple(
+        total - sum(ops[n] + kernels[n][2] for n in list(kernels)[a:b])
+        for (a, b), total in zip(plan, spent, strict=True)
+    )
     return Overheads(ops, steps, toolchain)
 
 
@@ -107,7 +120,9 @@ def load_overheads(export: Export) -> Overheads:
     path = export.folder / "build" / "overheads.json"
     try:
         data = json.loads(path.read_text())
-        return Overheads({str(k): int(v) for k, v in data["ops"].items()}, tuple(map(int, data["steps"])), data["toolchain"])
+        return Overheads(
+            {str(k): int(v) for k, v in data["ops"].items()}, tuple(map(int, data["steps"])), data["toolchain"]
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WmExportError(f"{path}: cannot be read ({error}); run `wmq build`") from None
 

@@ -30,7 +30,9 @@ class NativeRunner:
     def __enter__(self) -> "NativeRunner":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
         self._process.communicate()
 
     def step(self, state: "State", following: NDArray[np.int8]) -> tuple["Trace", "State"]:

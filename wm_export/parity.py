@@ -49,22 +49,32 @@ class Outcome:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         first = self.first.to_json() if self.first else None
-        return {"executor": self.executor, "frames": self.frames, "mismatches": self.mismatches, "first_difference": first}
+        return {
+            "executor": self.executor,
+            "frames": self.frames,
+            "mismatches": self.mismatches,
+            "first_difference": first,
+        }
 
 
 def _as_tensors(trace: "Trace", state: "State") -> "Trace":
     """A frame's outcome as named tensors: the Trace and the State after it."""
-    return {k: v for k, v in trace.items() if k not in ("codes", "ids")} | {
-        "frame": state.frame.reshape(len(state.frame), -1), "next codes": state.codes, "next ids": state.ids,
-    }  # fmt: skip
+    kept = {name: values for name, values in trace.items() if name not in ("codes", "ids")}
+    frame = state.frame.reshape(len(state.frame), -1).astype(np.int64)
+    return kept | {"frame": frame, "next codes": state.codes, "next ids": state.ids}
 
 
 def _row(tensors: "Trace", index: int) -> "Trace":
     return {name: values[index : index + 1] for name, values in tensors.items()}
 
 
-def teacher_forced(name: str, executor: Executor, reference: Executor, recording: Recording,
-                   progress: Callable[[], None] = lambda: None) -> Outcome:  # fmt: skip
+def teacher_forced(
+    name: str,
+    executor: Executor,
+    reference: Executor,
+    recording: Recording,
+    progress: Callable[[], None] = lambda: None,
+) -> Outcome:
     """Compare the first frame of every world of a recording, one world at a time."""
     outcome, inputs = Outcome(name), recording.inputs[0]
     expected = _as_tensors(*reference.step(recording.state, inputs))
@@ -76,20 +86,28 @@ def teacher_forced(name: str, executor: Executor, reference: Executor, recording
     return outcome
 
 
-def rollouts(name: str, executor: Executor, reference: Executor, recording: Recording,
-             progress: Callable[[], None] = lambda: None) -> Outcome:  # fmt: skip
+def rollouts(
+    name: str,
+    executor: Executor,
+    reference: Executor,
+    recording: Recording,
+    progress: Callable[[], None] = lambda: None,
+) -> Outcome:
     """Compare every frame of worlds that run by themselves."""
     outcome = Outcome(name)
     for index in range(recording.inputs.shape[1]):
         mine = theirs = recording.state.at(slice(index, index + 1))
-        for frame, (got, expected) in enumerate(_together(executor, reference, mine, theirs, recording.inputs[:, [index]])):
+        for frame, (got, expected) in enumerate(
+            _together(executor, reference, mine, theirs, recording.inputs[:, [index]])
+        ):
             outcome.note(first_difference(name, frame, got, expected))
             progress()
     return outcome
 
 
-def _together(executor: Executor, reference: Executor, mine: "State", theirs: "State",
-              inputs: NDArray[np.int8]) -> "Iterator[tuple[Trace, Trace]]":  # fmt: skip
+def _together(
+    executor: Executor, reference: Executor, mine: "State", theirs: "State", inputs: NDArray[np.int8]
+) -> "Iterator[tuple[Trace, Trace]]":
     for following in inputs:
         trace, mine = executor.step(mine, following)
         expected, theirs = reference.step(theirs, following)

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -72,11 +73,15 @@ class RustTarget:
         return self.let(f"requantize1({value}, {mult}, {shift})")
 
 
-def _constants(entries: Mapping[str, int], docs: Mapping[str, str] = {}) -> str:
-    return "\n".join(
-        f"    /// {docs.get(name, f'Offset of `{name}`.')}\n    pub const {name.upper().replace('.', '_')}: usize = {at};"
-        for name, at in entries.items()
-    )
+def _constants(entries: Mapping[str, int]) -> str:
+    lines = [
+        f"    /// Offset of `{name}`.\n    pub const {_upper(name)}: usize = {at};" for name, at in entries.items()
+    ]
+    return "\n".join(lines)
+
+
+def _upper(name: str) -> str:
+    return name.upper().replace(".", "_")
 
 
 def _module(name: str, about: str, tag: bytes, entries: Mapping[str, int], length: int) -> str:
@@ -94,49 +99,52 @@ def _accounts(where: Layout, blob: Blob) -> str:
     scratch = {k: v for k, v in offsets(SCRATCH).items() if k not in ("reserved", "end")}
     scratch |= {name: section.offset for name, section in where.scratch.items()}
     sections = {name: section.offset for name, section in blob.sections.items()}
-    return "\n".join([
-        _module("model", "The model account.", TAG_MODEL, model, offsets(MODEL)["end"] + len(blob.data)),
-        _module("blob", "Sections of the blob.", b"", sections, len(blob.data)),
-        _module("session", "The session account.", TAG_SESSION, session, where.session_bytes),
-        _module("scratch", "The scratch account.", TAG_SCRATCH, scratch, where.scratch_bytes),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            _module("model", "The model account.", TAG_MODEL, model, offsets(MODEL)["end"] + len(blob.data)),
+            _module("blob", "Sections of the blob.", b"", sections, len(blob.data)),
+            _module("session", "The session account.", TAG_SESSION, session, where.session_bytes),
+            _module("scratch", "The scratch account.", TAG_SCRATCH, scratch, where.scratch_bytes),
+        ]
+    )
 
 
-def _const(module: str, name: str) -> str:
-    return f"{module}::{name.upper().replace('.', '_')}"
-
-
-def _at(base: str, module: str, name: str, extra: int = 0, cast: str = "") -> str:
+def _at(area: str, name: str, cast: str = "", extra: int = 0) -> str:
+    """Address of `name` in an area, `extra` bytes further, as a pointer to `cast`."""
     plus = f" + {extra}" if extra else ""
-    return f"{base}.add({_const(module, name)}{plus})" + (f" as {cast}" if cast else "")
+    return f"{area}.add({area}::{_upper(name)}{plus})" + (f" as {cast}" if cast else "")
+
+
+def _call(function: str, *arguments: object) -> str:
+    return f"{function}({', '.join(map(str, arguments))});"
 
 
 def _matvec_lines(net: QNet, op: Op) -> list[str]:
     lines, at = [], 0
     for call in op_calls(net, op):
-        lines.append(
-            f"{call.kernel}({_at('blob', 'blob', f'{op.name}.words', at, '*const u64')}, "
-            f"{_at('scratch', 'scratch', op.source, 8 * call.column, '*const i64')}, "
-            f"{_at('scratch', 'scratch', op.out, 8 * call.row, '*mut i64')}, {call.groups}, {call.columns});"
-        )
+        words = _at("blob", f"{op.name}.words", "*const u64", at)
+        source = _at("scratch", op.source, "*const i64", 8 * call.column)
+        out = _at("scratch", op.out, "*mut i64", 8 * call.row)
+        lines.append(_call(call.kernel, words, source, out, call.groups, call.columns))
         at += 8 * call.groups * call.columns * call.accumulators
     return lines
 
 
+def _start_line(op: Op, where: Layout) -> str:
+    source = _at("session", "bias") if op.init == SESSION_BIAS else _at("blob", f"{op.name}.bias")
+    return _call("start", source, _at("scratch", op.out), where.scratch[op.out].count)
+
+
 def _op_lines(net: QNet, op: Op, where: Layout) -> list[str]:
-    lines = []
-    if op.init:
-        source = _at("session", "session", "bias") if op.init == SESSION_BIAS else _at("blob", "blob", f"{op.name}.bias")
-        lines.append(f"start({source}, {_at('scratch', 'scratch', op.out)}, {where.scratch[op.out].count});")
+    lines = [_start_line(op, where)] if op.init else []
     if op.kind == "matvec":
         return lines + _matvec_lines(net, op)
+    out = _at("scratch", op.out, "*mut i64")
     if op.kind == "gather":
-        return [*lines, f"gather(blob, {_at('scratch', 'scratch', op.source, 0, '*const u16')}, "
-                f"{_at('blob', 'blob', f'{op.name}.k', 0, '*const u32')}, {_at('scratch', 'scratch', op.out, 0, '*mut i64')});"]  # fmt: skip
-    n = op_calls(net, op)[0].n
-    return [*lines, f"{op.kind}({_at('scratch', 'scratch', op.source, 0, '*const i64')}, "
-            f"{_at('blob', 'blob', f'{op.name}.mult', 0, '*const u32')}, {_at('scratch', 'scratch', op.out, 0, '*mut i64')}, "
-            f"{n}, {op.shift});"]  # fmt: skip
+        k = _at("blob", f"{op.name}.k", "*const u32")
+        return [*lines, _call("gather", "blob", _at("scratch", op.source, "*const u16"), k, out)]
+    source, mult = _at("scratch", op.source, "*const i64"), _at("blob", f"{op.name}.mult", "*const u32")
+    return [*lines, _call(op.kind, source, mult, out, op_calls(net, op)[0].n, op.shift)]
 
 
 def _gather(net: QNet, blob: Blob) -> str:
@@ -211,7 +219,9 @@ def _push(target: RustTarget, net: QNet) -> None:
             target.line(f"code(slot, {at + i}, {value.name});")
         # The controls' codes were made when the frame began; they stand behind the window.
         source, size = following + player * len(CONTROLS), 8 * len(CONTROLS)
-        target.line(f"core::ptr::copy_nonoverlapping(codes.add({8 * source}), slot.add({8 * (at + len(state))}), {size});")
+        target.line(
+            f"core::ptr::copy_nonoverlapping(codes.add({8 * source}), slot.add({8 * (at + len(state))}), {size});"
+        )
         for i, item in enumerate(encoding.ids):
             index = player * len(encoding.ids) + i
             at_byte = 2 * ((encoding.slots - 1) * encoding.slot_ids + index)
@@ -235,8 +245,12 @@ def _rules(net: QNet) -> dict[str, object]:
         texts[name] = "\n".join(target.lines)
     kept = (encoding.slots - 1) * encoding.slot_columns * 8
     kept_ids = (encoding.slots - 1) * encoding.slot_ids * 2
-    return texts | {"slot_bytes": encoding.slot_columns * 8, "kept_bytes": kept,
-                    "slot_id_bytes": encoding.slot_ids * 2, "kept_id_bytes": kept_ids}  # fmt: skip
+    return texts | {
+        "slot_bytes": encoding.slot_columns * 8,
+        "kept_bytes": kept,
+        "slot_id_bytes": encoding.slot_ids * 2,
+        "kept_id_bytes": kept_ids,
+    }
 
 
 def plan_of(net: QNet, cuts: Sequence[int] = ()) -> list[tuple[int, int]]:
@@ -245,7 +259,7 @@ def plan_of(net: QNet, cuts: Sequence[int] = ()) -> list[tuple[int, int]]:
     borders = [0, *cuts, count]
     if sorted(set(borders)) != borders:
         raise WmExportError(f"plan: cuts {list(cuts)} must be increasing op numbers inside 1..{count - 1}")
-    return list(zip(borders[:-1], borders[1:], strict=True))
+    return list(pairwise(borders))
 
 
 def _step(net: QNet, plan: Sequence[tuple[int, int]]) -> dict[str, object]:
@@ -258,9 +272,12 @@ def _step(net: QNet, plan: Sequence[tuple[int, int]]) -> dict[str, object]:
         lines = "\n".join(f"{bodies[i]}\nafter_op({i}, scratch);" for i in range(first, last))
         arms.append(f"if step == {step} {{\n{lines}\n}}")
     return {
-        "op_count": len(names), "op_names": "\n".join(f'"{name}",' for name in names), "plan_count": len(plan),
-        "plan": "\n".join(f"({a}, {b})," for a, b in plan), "steps": "\n".join(arms),
-    }  # fmt: skip
+        "op_count": len(names),
+        "op_names": "\n".join(f'"{name}",' for name in names),
+        "plan_count": len(plan),
+        "plan": "\n".join(f"({a}, {b})," for a, b in plan),
+        "steps": "\n".join(arms),
+    }
 
 
 def _fill(template: str, holes: Mapping[str, object]) -> str:
@@ -271,10 +288,17 @@ def rustfmt(text: str) -> str:
     """Formatted Rust, if this machine has rustfmt; else as it is."""
     if shutil.which("rustfmt") is None:
         return text
-    done = subprocess.run(["rustfmt", "--edition", "2021", "--config", "max_width=110"], input=text, text=True,
-                          capture_output=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        ["rustfmt", "--edition", "2021", "--config", "max_width=110"],
+        input=text,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
     if done.returncode:
-        raise WmExportError(f"rustfmt refused generated code (this is a fault of wmq, please report it): {done.stderr[-500:]}")
+        raise WmExportError(
+            f"rustfmt refused generated code (this is a fault of wmq, please report it): {done.stderr[-500:]}"
+        )
     return done.stdout
 
 
@@ -284,13 +308,20 @@ def generate(net: QNet, blob: Blob, manifest_hash: bytes, plan: Sequence[tuple[i
     rows = ["    " + ", ".join(f"0x{b:02x}" for b in manifest_hash[i : i + 8]) + "," for i in range(0, 32, 8)]
     holes: dict[str, Any] = {
         "lib.rs": {},
-        "layout.rs": {"manifest_hash": "\n".join(rows), "account_version": ACCOUNT_VERSION, "players": PLAYERS,
-                      "input_bytes": INPUT_BYTES, "accounts": _accounts(where, blob)},
+        "layout.rs": {
+            "manifest_hash": "\n".join(rows),
+            "account_version": ACCOUNT_VERSION,
+            "players": PLAYERS,
+            "input_bytes": INPUT_BYTES,
+            "accounts": _accounts(where, blob),
+        },
         "network.rs": _network(net, where, blob),
         "rules.rs": _rules(net),
         "step.rs": _step(net, plan),
-    }  # fmt: skip
-    return {"Cargo.toml": _fill("Cargo.toml", {})} | {f"src/{name}": rustfmt(_fill(name, holes[name])) for name in SOURCES}
+    }
+    return {"Cargo.toml": _fill("Cargo.toml", {})} | {
+        f"src/{name}": rustfmt(_fill(name, holes[name])) for name in SOURCES
+    }
 
 
 def write_crate(crate: Path, files: Mapping[str, str]) -> None:

@@ -1,11 +1,11 @@
 """Export to Solana: QNet -> a folder with everything that goes on chain, and the workspace that builds the program.
 
-    EXPORT/manifest.json      what the bytes mean; its sha256 is in the program and in every account
-    EXPORT/blob.bin           weight bytes
-    EXPORT/idl.json           the program's interface
-    EXPORT/qnet/              the QNet it was made from: the reference for parity
-    EXPORT/onchain/           Cargo workspace: kernels, program, native and the generated world
-    EXPORT/build/             made by `wmq build`: program.so, meter.so, overheads.json
+EXPORT/manifest.json      what the bytes mean; its sha256 is in the program and in every account
+EXPORT/blob.bin           weight bytes
+EXPORT/idl.json           the program's interface
+EXPORT/qnet/              the QNet it was made from: the reference for parity
+EXPORT/onchain/           Cargo workspace: kernels, program, native and the generated world
+EXPORT/build/             made by `wmq build`: program.so, meter.so, overheads.json
 """
 
 import json
@@ -25,8 +25,17 @@ from wm_train.files import atomic_write_bytes
 
 ONCHAIN = Path(__file__).resolve().parent.parent / "onchain"
 #: What of the workspace goes into an export as it is.
-SOURCES = ("Cargo.toml", "Cargo.lock", "kernels/Cargo.toml", "kernels/src", "kernels/asm", "program/Cargo.toml",
-           "program/src", "native/Cargo.toml", "native/src")  # fmt: skip
+SOURCES = (
+    "Cargo.toml",
+    "Cargo.lock",
+    "kernels/Cargo.toml",
+    "kernels/src",
+    "kernels/asm",
+    "program/Cargo.toml",
+    "program/src",
+    "native/Cargo.toml",
+    "native/src",
+)
 
 
 @dataclass(frozen=True)

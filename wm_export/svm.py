@@ -54,8 +54,16 @@ class SvmRunner:
     `cu_limit` is what each transaction may use; the chain's own limit by default.
     """
 
-    def __init__(self, net: QNet, program: Path, blob: bytes, manifest_hash: bytes, plan_steps: int = 1,
-                 meter_ops: int = 0, cu_limit: int = TRANSACTION_CU) -> None:  # fmt: skip
+    def __init__(
+        self,
+        net: QNet,
+        program: Path,
+        blob: bytes,
+        manifest_hash: bytes,
+        plan_steps: int = 1,
+        meter_ops: int = 0,
+        cu_limit: int = TRANSACTION_CU,
+    ) -> None:
         self.codec = AccountCodec(net, manifest_hash)
         self.plan_steps, self.meter_ops, self.cu_limit = plan_steps, meter_ops, cu_limit
         budget = ComputeBudget()
@@ -74,7 +82,9 @@ class SvmRunner:
         try:
             self.svm.add_program(self.program, program.read_bytes())
         except Exception as error:  # solders raises bare exceptions for a bad ELF
-            raise WmExportError(f"{program}: LiteSVM does not load it ({error}); build it again with `wmq build`") from None
+            raise WmExportError(
+                f"{program}: LiteSVM does not load it ({error}); build it again with `wmq build`"
+            ) from None
 
     def put(self, address: Pubkey, data: bytes, owner: Pubkey | None = None) -> None:
         """Set an account's data; it belongs to the program unless told otherwise."""
@@ -90,8 +100,12 @@ class SvmRunner:
 
     def instruction(self, frame: int, step: int, inputs: bytes) -> Instruction:
         """The `step` instruction."""
-        metas = [AccountMeta(self.payer.pubkey(), True, True), AccountMeta(self.session, False, True),
-                 AccountMeta(self.scratch, False, True), AccountMeta(self.model, False, False)]  # fmt: skip
+        metas = [
+            AccountMeta(self.payer.pubkey(), True, True),
+            AccountMeta(self.session, False, True),
+            AccountMeta(self.scratch, False, True),
+            AccountMeta(self.model, False, False),
+        ]
         return Instruction(self.program, STEP + struct.pack("<QB", frame, step) + inputs, metas)
 
     def send(self, *instructions: Instruction) -> StepResult:
@@ -99,9 +113,10 @@ class SvmRunner:
         self.svm.expire_blockhash()
         message = Message.new_with_blockhash(list(instructions), self.payer.pubkey(), self.svm.latest_blockhash())
         result = self.svm.send_transaction(Transaction([self.payer], message, self.svm.latest_blockhash()))
-        failed = isinstance(result, FailedTransactionMetadata)
-        meta = result.meta() if isinstance(result, FailedTransactionMetadata) else result
-        return StepResult(meta.compute_units_consumed(), str(result.err()) if failed else "", tuple(meta.logs()))
+        if isinstance(result, FailedTransactionMetadata):
+            meta = result.meta()
+            return StepResult(meta.compute_units_consumed(), str(result.err()), tuple(meta.logs()))
+        return StepResult(result.compute_units_consumed(), "", tuple(result.logs()))
 
     def load(self, state: "State", frame: int = 0) -> None:
         """Set the session and scratch accounts to a State of one world."""
@@ -119,8 +134,11 @@ class SvmRunner:
         return spent
 
     def step(self, state: "State", following: NDArray[np.int8]) -> tuple["Trace", "State"]:
-        """Interpreter.step for one world. From the State that the last step gave, the accounts simply go on: frame after
-        frame on chain; any other State is written into them first."""
+        """Interpreter.step for one world.
+
+        From the State that the last step gave, the accounts simply go on, frame after frame; any other State is written
+        into them first.
+        """
         trace, after, _ = self.metered_step(state, following)
         return trace, after
 

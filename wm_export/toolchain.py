@@ -44,8 +44,8 @@ class BuildInfo:
 
 def find_toolchain() -> Toolchain | None:
     """The toolchain that `build_program` will use, the cached one first; None when there is none."""
-    # The kernels are written in the assembly that LLVM's BPF knows. Solana's compiler has a dialect of its own and takes
-    # their portable twins: the same integers for more compute units.
+    # The kernels are written in the assembly that LLVM's BPF knows. Solana's compiler has a dialect of its own and
+    # takes their portable twins: the same integers for more compute units.
     ways = {"debian": ["bash", str(SBPF_SCRIPT), "versions"], "solana": ["cargo-build-sbf", "--version"]}
     for name, command in ways.items():
         versions = version_lines(command)

@@ -107,7 +107,9 @@ def op_calls(net: QNet, op: Op) -> list[Call]:
         ]
     if op.kind == "gather":
         ids = len(list(net.world.encoding.id_fields()))
-        return [Call(op, "gather_add", n=padded(ids, GATHER_UNROLL), blocks=padded(op.size, GATHER_BLOCK) // GATHER_BLOCK)]
+        return [
+            Call(op, "gather_add", n=padded(ids, GATHER_UNROLL), blocks=padded(op.size, GATHER_BLOCK) // GATHER_BLOCK)
+        ]
     return [Call(op, op.kind, n=padded(op.size, REQUANTIZE_UNROLL))]
 
 

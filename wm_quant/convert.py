@@ -37,8 +37,10 @@ def _tensors(mlp: IntegerMLP) -> dict[str, NDArray[Any]]:
         "layer1.session": _narrow(mlp.session_rows, np.int32, "layer1.session"),
     }
     layers: Mapping[str, tuple[str, IntegerDense]] = {
-        "layer1": ("relu1", mlp.layer1), "layer2": ("relu2", mlp.layer2), "heads": ("scale", mlp.heads),
-    }  # fmt: skip
+        "layer1": ("relu1", mlp.layer1),
+        "layer2": ("relu2", mlp.layer2),
+        "heads": ("scale", mlp.heads),
+    }
     for name, (scale, layer) in layers.items():
         tensors[f"{name}.rows"] = _narrow(layer.rows, np.int8, f"{name}.rows")
         tensors[f"{name}.bias"] = _narrow(layer.bias, np.int32, f"{name}.bias")
@@ -51,7 +53,7 @@ def _narrow(values: Floats, dtype: type[np.integer[Any]], name: str) -> NDArray[
     outside = (values < info.min) | (values > info.max)
     if outside.any():
         at = tuple(int(i) for i in np.argwhere(outside)[0])
-        raise WmQuantError(f"quantize: {name}{list(at)} = {values[at]:.0f} does not fit {info.dtype}; train longer or with more weight decay")
+        raise WmQuantError(f"quantize: {name}{list(at)} = {values[at]:.0f} does not fit {info.dtype}; train with --qat")
     return values.astype(dtype)
 
 
@@ -64,7 +66,9 @@ def quantize(run: Path, hidden_scales: tuple[float, float] | None = None) -> QNe
     checkpoint = load_checkpoint(run)
     scales = checkpoint.hidden_scales or hidden_scales
     if scales is None:
-        raise WmQuantError(f"{run}: a float run needs activation ranges; pass --dataset to calibrate, or train with --qat")
+        raise WmQuantError(
+            f"{run}: a float run needs activation ranges; pass --dataset to calibrate, or train with --qat"
+        )
     net = from_checkpoint(checkpoint, scales, hashlib.sha256((run / "run.json").read_bytes()).hexdigest())
     prove(net)
     return net
@@ -76,6 +80,11 @@ def from_checkpoint(checkpoint: Checkpoint, scales: tuple[float, float], parent:
     mlp = integer_mlp(model.world, checkpoint.arrays, scales)
     shifts = (mlp.layer1.shift, mlp.layer2.shift, mlp.heads.shift)
     ops = mlp_ops(model.world.outputs, model.hidden, shifts)
-    provenance = {"form": checkpoint.form, "split": dict(checkpoint.split), "figures": dict(checkpoint.figures),
-                  "seed": checkpoint.config.train.seed, "holdout": checkpoint.config.train.holdout}  # fmt: skip
+    provenance = {
+        "form": checkpoint.form,
+        "split": dict(checkpoint.split),
+        "figures": dict(checkpoint.figures),
+        "seed": checkpoint.config.train.seed,
+        "holdout": checkpoint.config.train.holdout,
+    }
     return QNet(model, ops, _tensors(mlp), parent, provenance)

@@ -89,25 +89,39 @@ def kernel_cost(net: QNet) -> dict[str, tuple[str, int, int]]:
 
 def cost(net: QNet, plan: tuple[tuple[int, int], ...], overheads: Overheads) -> Cost:
     """The Cost of one frame under a Plan."""
-    ops = tuple(OpCost(name, kind, count, kernel, overheads.ops[name])
-                for name, (kind, count, kernel) in kernel_cost(net).items())  # fmt: skip
+    ops = tuple(
+        OpCost(name, kind, count, kernel, overheads.ops[name])
+        for name, (kind, count, kernel) in kernel_cost(net).items()
+    )
     return Cost(ops, plan, overheads.steps)
 
 
 #: Metered when the presets were built by scripts/sbpf.sh (rustc 1.96, LLVM 22.1); tests meter them again.
 PRESET_OVERHEADS: Mapping[str, Overheads] = {
     "mlp": Overheads(
-        {"begin": 0, "layer1": 66, "gather": 1823, "relu1": 9, "layer2": 36, "relu2": 9, "heads": 61, "scale": 8,
-         "decode": 867, "push": 779},
+        {
+            "begin": 0,
+            "layer1": 66,
+            "gather": 1823,
+            "relu1": 9,
+            "layer2": 36,
+            "relu2": 9,
+            "heads": 61,
+            "scale": 8,
+            "decode": 867,
+            "push": 779,
+        },
         (535,),
         "debian",
     ),
-}  # fmt: skip
+}
 
 
 def preset_cost(name: str) -> Cost:
     """The Cost of a preset in one transaction, from formulas and committed constants; nothing is built."""
     net = preset(name)
     if name not in PRESET_OVERHEADS:
-        raise WmQuantError(f"preset {name}: its compiled code has not been metered; known: {', '.join(PRESET_OVERHEADS)}")
+        raise WmQuantError(
+            f"preset {name}: its compiled code has not been metered; known: {', '.join(PRESET_OVERHEADS)}"
+        )
     return cost(net, ((0, len(op_names(net))),), PRESET_OVERHEADS[name])

@@ -49,8 +49,11 @@ class Interpreter:
         encoding = net.world.encoding
         self._id_starts = table_starts([f for _, _, f in encoding.id_fields()])[:-1]
         self._session_starts = table_starts([f for _, f in encoding.session_fields()])[:-1]
-        self._rows = {op.name: np.ascontiguousarray(net.tensor(op, "rows").astype(np.float32).T)
-                      for op in net.ops if op.kind == "matvec"}  # fmt: skip
+        self._rows = {
+            op.name: np.ascontiguousarray(net.tensor(op, "rows").astype(np.float32).T)
+            for op in net.ops
+            if op.kind == "matvec"
+        }
 
     def session_bias(self, session: Ints) -> Ints:
         """(B, N) what the first accumulator starts from in sessions with these ids (B, S)."""
@@ -63,7 +66,9 @@ class Interpreter:
         encoding = self.net.world.encoding
         dense = window_codes(encoding, window.frames, window.inputs, window.following)
         kept = encoding.slots * encoding.slot_columns
-        return State(window.now, dense[:, :kept], window_ids(encoding, window.frames), self.session_bias(window.session))
+        return State(
+            window.now, dense[:, :kept], window_ids(encoding, window.frames), self.session_bias(window.session)
+        )
 
     def step(self, state: State, following: NDArray[np.int8]) -> tuple[Trace, State]:
         """One frame of every world, given the inputs of that frame (B, 2, len(CONTROLS)).
@@ -85,20 +90,21 @@ class Interpreter:
         for op in self.net.ops:
             if op.init:
                 written[op.out] = state.bias if op.init == SESSION_BIAS else self._bias(op, len(state.bias))
-            written[op.out] = self._run(op, (values | written)[op.source], written.get(op.out))
+            source = (values | written)[op.source]
+            written[op.out] = self._run(op, source, written.get(op.out, source))
         return written
 
     def _bias(self, op: Op, batch: int) -> Ints:
         return np.broadcast_to(self.net.tensor(op, "bias").astype(np.int64), (batch, op.size))
 
-    def _run(self, op: Op, source: Ints, out: Ints | None) -> Ints:
+    def _run(self, op: Op, source: Ints, out: Ints) -> Ints:
         if op.kind == "matvec":
-            return out + (source.astype(np.float32) @ self._rows[op.name]).astype(np.int64)  # type: ignore[no-any-return]
+            return out + (source.astype(np.float32) @ self._rows[op.name]).astype(np.int64)
         if op.kind == "gather":
             picked = self.net.tensor(op, "rows")[source + self._id_starts]
-            return out + picked.sum(1, dtype=np.int64) * self.net.tensor(op, "k")  # type: ignore[no-any-return]
+            return out + picked.sum(1, dtype=np.int64) * self.net.tensor(op, "k")
         scaled = requantize(source, self.net.tensor(op, "mult").astype(np.int64), op.shift)
-        return np.clip(scaled, 0, CODE_MAX) if op.kind == "requantize_relu" else scaled  # type: ignore[no-any-return]
+        return np.clip(scaled, 0, CODE_MAX) if op.kind == "requantize_relu" else scaled
 
     def _pushed(self, state: State, frame: NDArray[np.int32], following: NDArray[np.int8]) -> State:
         """The window moved on by one slot."""

@@ -1,4 +1,4 @@
-"""One reference function per op: obvious, int64, overflow checked. interp.py is its fast twin; a test holds them equal."""
+"""One reference function per op: obvious, overflow checked. interp.py is its fast twin; a test holds them equal."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,16 +48,14 @@ class RefInterpreter(Interpreter):
         super().__init__(net)
         self._starts = table_starts([f for _, _, f in net.world.encoding.id_fields()])[:-1]
 
-    def _run(self, op: Op, source: Ints, out: Ints | None) -> Ints:
-        rows = [self._run_one(op, source[i], None if out is None else out[i]) for i in range(len(source))]
+    def _run(self, op: Op, source: Ints, out: Ints) -> Ints:
+        rows = [self._run_one(op, source[i], out[i]) for i in range(len(source))]
         return np.stack(rows)
 
-    def _run_one(self, op: Op, source: Ints, out: Ints | None) -> Ints:
+    def _run_one(self, op: Op, source: Ints, out: Ints) -> Ints:
         if op.kind == "matvec":
-            assert out is not None
             return matvec_ref(self.net.tensor(op, "rows"), source, out)
         if op.kind == "gather":
-            assert out is not None
             return gather_ref(self.net.tensor(op, "rows"), self.net.tensor(op, "k"), source + self._starts, out)
         function = requantize_relu_ref if op.kind == "requantize_relu" else requantize_ref
         return function(source, self.net.tensor(op, "mult"), op.shift)

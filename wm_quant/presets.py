@@ -1,8 +1,10 @@
 """Networks of a known shape without weights: what a world costs and how its bytes lie, before anything is trained."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wm_quant.convert import mlp_ops
 from wm_quant.errors import WmQuantError
@@ -21,5 +23,7 @@ def preset(name: str) -> QNet:
         raise WmQuantError(f"preset: got {name!r}, expected one of {', '.join(PRESETS)}")
     model = PRESETS[name]
     bare = QNet(model, mlp_ops(model.world.outputs, model.hidden, (31, 31, 31)), {})
-    tensors = {key: np.zeros(shape, dtype) for key, (shape, dtype) in expected_tensors(bare).items()}
+    tensors: dict[str, NDArray[Any]] = {
+        key: np.zeros(shape, dtype) for key, (shape, dtype) in expected_tensors(bare).items()
+    }
     return QNet(model, bare.ops, tensors)

@@ -9,11 +9,13 @@ Intervals are followed from the codes (-128..127) to the heads. What is proved o
 """
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from wm_quant.errors import WmQuantError
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
+from wm_train.frames import Field
 from wm_train.grid import ACC_BOUND, CODE_MAX, CODE_MIN, LANE_BOUND, Floats, lane_reach, requantize
 from wm_train.integer import table_starts
 
@@ -42,8 +44,11 @@ def _below(op: str, what: str, values: Floats, bound: int) -> Proof:
     row = int(np.argmax(values))
     proof = Proof(op, what, row, int(values[row]), bound)
     if not proof.value < bound:
-        raise WmQuantError(f'proof failed: op "{op}": {what} of row {row} reaches {proof.value}, must stay below {bound}; '
-                           "train this network again with --qat (a row like this has a runaway weight or bias)")  # fmt: skip
+        raise WmQuantError(
+            f'proof failed: op "{op}": {what} of row {row} reaches {proof.value}, '
+            f"must stay below {bound}; "
+            "train this network again with --qat (a row like this has a runaway weight or bias)"
+        )
     return proof
 
 
@@ -62,11 +67,11 @@ def _gather(net: QNet, op: Op) -> tuple[Interval, list[Proof]]:
     return _picked(net, op, "rows", fields, net.tensor(op, "k").astype(np.float64)), proofs
 
 
-def _picked(net: QNet, op: Op, part: str, fields: list, k: Floats | float) -> Interval:  # type: ignore[type-arg]
+def _picked(net: QNet, op: Op, part: str, fields: list[Field], k: Floats | float) -> Interval:
     """Interval of the sum of one row out of each field's table."""
     table, starts = net.tensor(op, part).astype(np.float64), table_starts(fields)
     low, high = np.zeros(op.size), np.zeros(op.size)
-    for first, last in zip(starts[:-1], starts[1:], strict=True):
+    for first, last in pairwise(starts):
         low, high = low + table[first:last].min(0), high + table[first:last].max(0)
     return low * k, high * k
 

@@ -101,10 +101,11 @@ def expected_tensors(net: QNet) -> dict[str, tuple[tuple[int, ...], type]]:
     session = sum(f.vocab for _, f in encoding.session_fields())
     shapes: dict[str, tuple[tuple[int, ...], type]] = {}
     for op in net.ops:
-        parts: dict[str, tuple[tuple[int, ...], type]] = {
+        known: dict[str, dict[str, tuple[tuple[int, ...], type]]] = {
             "matvec": {"rows": ((op.size, sizes.get(op.source, 0)), np.int8)},
             "gather": {"rows": ((rows, op.size), np.int8), "k": ((op.size,), np.int32)},
-        }.get(op.kind, {"mult": ((op.size,), np.int32)})
+        }
+        parts = dict(known.get(op.kind, {"mult": ((op.size,), np.int32)}))
         if op.init:
             parts |= {"bias": ((op.size,), np.int32)}
         if op.init == SESSION_BIAS:
@@ -118,8 +119,10 @@ def validate(net: QNet) -> None:
     known = {"codes", "ids"}
     for op in net.ops:
         if op.kind not in KINDS or op.source not in known or op.size < 1 or op.init not in ("", "bias", SESSION_BIAS):
-            raise WmQuantError(f'qnet: op "{op.name}" reads {op.source!r} as {op.kind!r}; expected {", ".join(KINDS)} '
-                               "over values that earlier ops wrote")  # fmt: skip
+            raise WmQuantError(
+                f'qnet: op "{op.name}" reads {op.source!r} as {op.kind!r}; expected {", ".join(KINDS)} '
+                "over values that earlier ops wrote"
+            )
         if op.kind.startswith("requantize") and not 1 <= op.shift <= 62:
             raise WmQuantError(f'qnet: op "{op.name}": shift {op.shift}, expected 1..62')
         known.add(op.out)
@@ -135,7 +138,9 @@ def validate(net: QNet) -> None:
             raise WmQuantError(f"qnet: {name} is {got.dtype} {got.shape}, expected {np.dtype(dtype)} {shape}")
         if name.endswith((".mult", ".k")) and (got < 0).any():
             row = int(np.argmin(got))
-            raise WmQuantError(f"qnet: {name}[{row}] = {got.flat[row]}, expected 0..2^31-1; was this written by an older wmq?")
+            raise WmQuantError(
+                f"qnet: {name}[{row}] = {got.flat[row]}, expected 0..2^31-1; was this written by an older wmq?"
+            )
 
 
 def save_qnet(folder: Path, net: QNet) -> None:
@@ -144,14 +149,17 @@ def save_qnet(folder: Path, net: QNet) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     blob = save({name: np.ascontiguousarray(value) for name, value in sorted(net.tensors.items())})
     atomic_write_bytes(folder / "qnet.safetensors", blob)
-    atomic_write_json(folder / "qnet.json", {
-        "format": FORMAT,
-        "model": RunConfig(model=net.model).to_json()["model"],
-        "ops": [asdict(op) for op in net.ops],
-        "parent": net.parent,
-        "provenance": dict(net.provenance),
-        "sha256": hashlib.sha256(blob).hexdigest(),
-    })  # fmt: skip
+    atomic_write_json(
+        folder / "qnet.json",
+        {
+            "format": FORMAT,
+            "model": RunConfig(model=net.model).to_json()["model"],
+            "ops": [asdict(op) for op in net.ops],
+            "parent": net.parent,
+            "provenance": dict(net.provenance),
+            "sha256": hashlib.sha256(blob).hexdigest(),
+        },
+    )
 
 
 def load_qnet(folder: Path) -> QNet:

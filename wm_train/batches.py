@@ -46,7 +46,9 @@ class WindowTensors:
 
     def batch(self, t: Tensor) -> Batch:
         """Windows ending at frames `t` (B,) int64, each one of `starts`."""
-        return Batch(self._window_dense(t), self._stack(self.ids, t), self.session[t], self.states[t], self.states[t + 1])
+        return Batch(
+            self._window_dense(t), self._stack(self.ids, t), self.session[t], self.states[t], self.states[t + 1]
+        )
 
     def _stack(self, slots: Tensor, t: Tensor) -> Tensor:
         """(T, C) -> (B, K * C): slots t-K+1..t side by side, through a strided view of the whole."""

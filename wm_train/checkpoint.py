@@ -1,8 +1,8 @@
 """A trained model on disk: JSON and safetensors, readable without torch.
 
-    RUN/run.json             format, form (float | qat), config, split, hidden scales, figures, parent
-    RUN/model.safetensors    parameters and `gain`, float32
-    RUN/log.jsonl            one line per report of the training loop
+RUN/run.json             format, form (float | qat), config, split, hidden scales, figures, parent
+RUN/model.safetensors    parameters and `gain`, float32
+RUN/log.jsonl            one line per report of the training loop
 """
 
 import hashlib
@@ -49,9 +49,14 @@ def expected_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
     """Shape of every array of a checkpoint, from its config."""
     world, (wide, narrow) = config.model.world, config.model.hidden
     encoding: Encoding = world.encoding
-    shapes: dict[str, tuple[int, ...]] = {f"embeddings.{f.name}.weight": (f.vocab, f.width) for f in encoding.embeddings}
-    for name, (out, into) in {"layer1": (wide, encoding.input_dims), "layer2": (narrow, wide),
-                              "heads": (world.outputs, narrow)}.items():  # fmt: skip
+    shapes: dict[str, tuple[int, ...]] = {
+        f"embeddings.{f.name}.weight": (f.vocab, f.width) for f in encoding.embeddings
+    }
+    for name, (out, into) in {
+        "layer1": (wide, encoding.input_dims),
+        "layer2": (narrow, wide),
+        "heads": (world.outputs, narrow),
+    }.items():
         shapes |= {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
     return shapes | {"gain": (encoding.dense_columns,)}
 
@@ -60,16 +65,19 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
     """Write a run folder; either file appears whole or not at all, run.json last."""
     blob = save({name: np.ascontiguousarray(value) for name, value in checkpoint.arrays.items()})
     atomic_write_bytes(run / "model.safetensors", blob)
-    atomic_write_json(run / "run.json", {
-        "format": FORMAT,
-        "form": checkpoint.form,
-        "config": checkpoint.config.to_json(),
-        "hidden_scales": checkpoint.hidden_scales,
-        "split": dict(checkpoint.split),
-        "figures": dict(checkpoint.figures),
-        "parent": checkpoint.parent,
-        "sha256": hashlib.sha256(blob).hexdigest(),
-    })  # fmt: skip
+    atomic_write_json(
+        run / "run.json",
+        {
+            "format": FORMAT,
+            "form": checkpoint.form,
+            "config": checkpoint.config.to_json(),
+            "hidden_scales": checkpoint.hidden_scales,
+            "split": dict(checkpoint.split),
+            "figures": dict(checkpoint.figures),
+            "parent": checkpoint.parent,
+            "sha256": hashlib.sha256(blob).hexdigest(),
+        },
+    )
 
 
 def load_checkpoint(run: Path) -> Checkpoint:
@@ -81,12 +89,21 @@ def load_checkpoint(run: Path) -> Checkpoint:
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise WmTrainError(f"{run}: not a run folder ({error}); make one with `wmq train`") from None
     if not isinstance(meta, dict) or meta.get("format") != FORMAT or meta.get("form") not in FORMS:
-        raise WmTrainError(f"{path}: expected format {FORMAT} and form {' or '.join(FORMS)}; was it written by another wmq?")
+        raise WmTrainError(
+            f"{path}: expected format {FORMAT} and form {' or '.join(FORMS)}; was it written by another wmq?"
+        )
     if hashlib.sha256(blob).hexdigest() != meta.get("sha256"):
         raise WmTrainError(f"{run}/model.safetensors: its hash is not the one in run.json; train again or restore it")
     config = RunConfig.from_json(meta.get("config"))
-    return Checkpoint(config, meta["form"], _arrays(run, blob, config), _mapping(meta, "split"),
-                      _mapping(meta, "figures"), _scales(meta, path), meta.get("parent"))  # fmt: skip
+    return Checkpoint(
+        config,
+        meta["form"],
+        _arrays(run, blob, config),
+        _mapping(meta, "split"),
+        _mapping(meta, "figures"),
+        _scales(meta, path),
+        meta.get("parent"),
+    )
 
 
 def _arrays(run: Path, blob: bytes, config: RunConfig) -> dict[str, NDArray[np.float32]]:

@@ -29,8 +29,12 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
-        _check(len(self.hidden) == 2 and all(8 <= n <= 4096 for n in self.hidden), "model.hidden", self.hidden,
-               "two widths of 8 to 4096")  # fmt: skip
+        _check(
+            len(self.hidden) == 2 and all(8 <= n <= 4096 for n in self.hidden),
+            "model.hidden",
+            self.hidden,
+            "two widths of 8 to 4096",
+        )
         _check(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
         _ = self.world
 
@@ -79,8 +83,10 @@ class RunConfig:
     def from_json(data: object) -> "RunConfig":
         """The inverse; WmTrainError names the first key that is unknown or has the wrong type."""
         sections = _known(data, RunConfig, "config")
-        return RunConfig(model=_build(ModelConfig, sections.get("model", {}), "model"),
-                         train=_build(TrainConfig, sections.get("train", {}), "train"))  # fmt: skip
+        return RunConfig(
+            model=_build(ModelConfig, sections.get("model", {}), "model"),
+            train=_build(TrainConfig, sections.get("train", {}), "train"),
+        )
 
 
 def _known(data: object, cls: type, where: str) -> dict[str, Any]:

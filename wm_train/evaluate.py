@@ -159,8 +159,9 @@ def rollout(step: Stepper, corpus: Corpus, encoding: Encoding, t: Ints, horizon:
     return np.stack(frames, 1)
 
 
-def rollout_figures(step: Stepper, corpus: Corpus, encoding: Encoding, seed: int = 0,
-                    starts: int = ROLLOUT_STARTS) -> dict[str, dict[str, Any]]:  # fmt: skip
+def rollout_figures(
+    step: Stepper, corpus: Corpus, encoding: Encoding, seed: int = 0, starts: int = ROLLOUT_STARTS
+) -> dict[str, dict[str, Any]]:
     """Metrics of seeded rollouts for each of HORIZONS, with the position error per horizon."""
     longest = max(HORIZONS)
     t = rollout_starts(corpus, encoding, longest, starts, seed)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from wm_train.errors import WmTrainError
 from wm_train.grid import CODE_MAX, FRAC_BITS
@@ -72,21 +72,20 @@ class _Integers:
             used = torch.zeros(int(ints.ids.starts[-1]), dtype=torch.bool)
             used[looked_up.flatten()] = True
             numbers, place = used.nonzero().flatten().numpy(), used.cumsum(0) - 1
-        layers = [_Layer.of(layer) for layer in (ints.layer1, ints.layer2, ints.heads)]
-        rows = _f32(ints.pick_rows(numbers))
-        return _Integers(*layers, rows, place, _f32(ints.gather_k), _f32(ints.session_rows))
+        return _Integers(_Layer.of(ints.layer1), _Layer.of(ints.layer2), _Layer.of(ints.heads),
+                         _f32(ints.pick_rows(numbers)), place, _f32(ints.gather_k), _f32(ints.session_rows))  # fmt: skip
 
     def first(self, codes: Tensor, id_rows: Tensor, session_rows: Tensor) -> Tensor:
         """First accumulators (B, N), from codes and row numbers of the id and session tables."""
         picked = id_rows if self.place is None else self.place[id_rows]
-        acc = self.layer1.accumulate(codes).addcmul_(self.k, F.embedding_bag(picked, self.rows, mode="sum"))
+        acc = self.layer1.accumulate(codes).addcmul_(self.k, functional.embedding_bag(picked, self.rows, mode="sum"))
         if session_rows.shape[1]:
-            acc += F.embedding_bag(session_rows, self.session_rows, mode="sum")
+            acc += functional.embedding_bag(session_rows, self.session_rows, mode="sum")
         return acc
 
 
 class _StraightThrough(torch.autograd.Function):
-    """`exact` forward; backward the gradients of `F.linear(x, weight, bias)`, nothing where `open_` is False."""
+    """`exact` forward; backward the gradients of `weight @ x + bias`, nothing where `open_` is False."""
 
     @staticmethod
     def forward(ctx: Any, exact: Tensor, open_: Tensor | None, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -104,7 +103,7 @@ class _StraightThrough(torch.autograd.Function):
 
 
 def _through(exact: Tensor, open_: Tensor | None, x: Tensor, linear: nn.Linear) -> Tensor:
-    out: Tensor = _StraightThrough.apply(exact, open_, x, linear.weight, linear.bias)  # type: ignore[no-untyped-call]
+    out: Tensor = _StraightThrough.apply(exact, open_, x, linear.weight, linear.bias)
     return out
 
 

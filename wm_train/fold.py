@@ -4,8 +4,9 @@ A stack of folded tables is never held whole: rows are made from its factors whe
 reads a third of them, and most of the cost of making one is not the product but the memory it is written to.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from wm_train.grid import SNAP_BITS, SNAP_LIMIT, Floats, Ints, snap
 CHUNK_ROWS = 128
 #: Products of snapped numbers are multiples of 2^-(2 * SNAP_BITS); their sums are exact in float64 below this.
 EXACT_BOUND = 2.0 ** (53 - 2 * SNAP_BITS)
+
+#: (field, first network input of each place where it is read) of every table of a stack.
+Tables = list[tuple[Field, list[int]]]
 
 
 def table_starts(fields: list[Field]) -> Ints:
@@ -71,28 +75,42 @@ def _chunks(rows: int) -> Iterator[slice]:
     return (slice(start, start + CHUNK_ROWS) for start in range(0, rows, CHUNK_ROWS))
 
 
-def folded_ids(encoding: Encoding, arrays: Mapping[str, NDArray]) -> Folded:
-    """Tables of the per-frame ids, in the order of Encoding.id_fields."""
-    return _folded(encoding, arrays, [(f, [(slot, player)]) for slot, player, f in encoding.id_fields()])
+@cache
+def _id_tables(encoding: Encoding) -> Tables:
+    return [(field, [encoding.offset(slot, player, field)]) for slot, player, field in encoding.id_fields()]
 
 
-def folded_session(encoding: Encoding, arrays: Mapping[str, NDArray]) -> Folded:
-    """Tables of the session ids, in the order of Encoding.session_fields: each sums over the slots it fills."""
+@cache
+def _session_tables(encoding: Encoding) -> Tables:
     slots = range(encoding.slots)
-    return _folded(encoding, arrays, [(f, [(s, player) for s in slots]) for player, f in encoding.session_fields()])
+    return [(f, [encoding.offset(slot, player, f) for slot in slots]) for player, f in encoding.session_fields()]
 
 
-def _folded(
-    encoding: Encoding, arrays: Mapping[str, NDArray], tables: Iterable[tuple[Field, list[tuple[int, int]]]]
-) -> Folded:
-    weight = np.ascontiguousarray(arrays["layer1.weight"].T)
-    tables = list(tables)
-    snapped = {f.name: snap(arrays[f"embeddings.{f.name}.weight"]) * 2.0**-SNAP_BITS for f, _ in tables}
-    factors = []
-    for field, places in tables:
-        starts = (encoding.offset(slot, player, field) for slot, player in places)
-        met = sum(snap(weight[at : at + field.width]) for at in starts) * 2.0**-SNAP_BITS
-        # One place never gets here, many slots of a runaway weight would: past it, sums would depend on their order.
-        limit = EXACT_BOUND / (SNAP_LIMIT * field.width)
-        factors.append((snapped[field.name], np.clip(met, -limit, limit)))
-    return Folded(tuple(factors), table_starts([f for f, _ in tables]), weight.shape[1])
+def folded(encoding: Encoding, arrays: Mapping[str, NDArray]) -> tuple[Folded, Folded]:
+    """The tables of the per-frame ids, in the order of Encoding.id_fields, and those of the session ids, in the order
+    of Encoding.session_fields, each summed over the slots that its id fills."""
+    weight = _snapped(np.ascontiguousarray(arrays["layer1.weight"].T))
+    embeddings = {f.name: _snapped(arrays[f"embeddings.{f.name}.weight"]) for f in encoding.embeddings}
+    return _stacked(weight, embeddings, _id_tables(encoding)), _stacked(weight, embeddings, _session_tables(encoding))
+
+
+def _snapped(values: NDArray) -> Floats:
+    """Rounded to multiples of 2^-SNAP_BITS."""
+    out = np.empty(values.shape)
+    for chunk in _chunks(len(values)):
+        np.multiply(snap(values[chunk]), 2.0**-SNAP_BITS, out=out[chunk])
+    return out
+
+
+def _stacked(weight: Floats, embeddings: Mapping[str, Floats], tables: Tables) -> Folded:
+    factors = [(embeddings[field.name], _met(weight, field.width, starts)) for field, starts in tables]
+    return Folded(tuple(factors), table_starts([field for field, _ in tables]), weight.shape[1])
+
+
+def _met(weight: Floats, width: int, starts: list[int]) -> Floats:
+    """The first layer's columns that a field meets, (width, N), summed over the places that `starts` names."""
+    if len(starts) == 1:
+        return weight[starts[0] : starts[0] + width]
+    # A runaway weight that is added up over many slots saturates: past this limit sums would depend on their order.
+    limit = EXACT_BOUND / (SNAP_LIMIT * width)
+    return np.clip(np.sum([weight[at : at + width] for at in starts], axis=0), -limit, limit)

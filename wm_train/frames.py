@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from typing import Any
 
 from wm_train.errors import WmTrainError
 from wm_train.grid import FRAC_BITS
@@ -62,18 +63,18 @@ class Field:
         return self.kind is not Kind.CATEGORICAL
 
 
-def _continuous(name: str, unit: str, lo: float, hi: float, scale: float, step: float, **more: object) -> Field:
-    return Field(name=name, kind=Kind.CONTINUOUS, unit=unit, lo=lo, hi=hi, scale=scale, step=step,
-                 **({"column": name} | more))  # type: ignore[arg-type]  # fmt: skip
+def _continuous(name: str, unit: str, lo: float, hi: float, scale: float, step: float, **more: Any) -> Field:
+    return Field(name=name, kind=Kind.CONTINUOUS, column=name, unit=unit, lo=lo, hi=hi, scale=scale, step=step, **more)
 
 
-def _categorical(name: str, vocab: int, width: int, **more: object) -> Field:
-    return Field(name=name, kind=Kind.CATEGORICAL, unit="id", hi=vocab - 1, vocab=vocab, width=width,
-                 **({"column": name} | more))  # type: ignore[arg-type]  # fmt: skip
+def _categorical(name: str, vocab: int, width: int, **more: Any) -> Field:
+    return Field(
+        name=name, kind=Kind.CATEGORICAL, column=name, unit="id", hi=vocab - 1, vocab=vocab, width=width, **more
+    )
 
 
-def _binary(name: str, column: str, **more: object) -> Field:
-    return Field(name=name, kind=Kind.BINARY, column=column, unit="0 or 1", **more)  # type: ignore[arg-type]
+def _binary(name: str, column: str, **more: Any) -> Field:
+    return Field(name=name, kind=Kind.BINARY, column=column, unit="0 or 1", **more)
 
 
 def _axis(name: str, column: str, lo: float) -> Field:
@@ -115,15 +116,24 @@ STATE: tuple[Field, ...] = (
 
 #: One controller, in the order of an input.
 CONTROLS: tuple[Field, ...] = (
-    _axis("stick_x", "stick_x", -1), _axis("stick_y", "stick_y", -1),
-    _axis("cstick_x", "cstick_x", -1), _axis("cstick_y", "cstick_y", -1),
+    _axis("stick_x", "stick_x", -1),
+    _axis("stick_y", "stick_y", -1),
+    _axis("cstick_x", "cstick_x", -1),
+    _axis("cstick_y", "cstick_y", -1),
     _axis("shoulder", "trigger", 0),
-    _button("A", 0x100), _button("B", 0x200), _button("X", 0x400), _button("Y", 0x800),
-    _button("Z", 0x10), _button("L", 0x40), _button("R", 0x20), _button("D_UP", 0x08),
-)  # fmt: skip
+    _button("A", 0x100),
+    _button("B", 0x200),
+    _button("X", 0x400),
+    _button("Y", 0x800),
+    _button("Z", 0x10),
+    _button("L", 0x40),
+    _button("R", 0x20),
+    _button("D_UP", 0x08),
+)
 
-STAGE = Field(name="stage", kind=Kind.CATEGORICAL, column="stage", unit="id", hi=32, vocab=33, width=4,
-              first="v2", session=True)  # fmt: skip
+STAGE = Field(
+    name="stage", kind=Kind.CATEGORICAL, column="stage", unit="id", hi=32, vocab=33, width=4, first="v2", session=True
+)
 
 STATE_INDEX = {field.name: i for i, field in enumerate(STATE)}
 SPEEDS = ("self_x_air", "self_y", "knockback_x", "knockback_y", "self_x_ground")

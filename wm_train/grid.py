@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+AnyInts = NDArray[np.integer[Any]]
+Frames = NDArray[np.int32]
 Floats = NDArray[np.float64]
 
 FRAC_BITS = 12

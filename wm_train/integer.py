@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_train.fold import Folded, folded_ids, folded_session, table_starts
+from wm_train.fold import Folded, folded, table_starts
 from wm_train.frames import Encoding
 from wm_train.grid import (
     ACC_BOUND,
@@ -90,14 +90,14 @@ def dense_codes_weight(encoding: Encoding, arrays: Mapping[str, NDArray]) -> Flo
     """First-layer weights per INT8 code of each dense column, (N, dense_columns) float64."""
     columns, worth = _dense_columns(encoding)
     picked = np.take(arrays["layer1.weight"], columns, axis=1).astype(np.float64)
-    return picked * (worth * arrays["gain"].astype(np.float64))  # type: ignore[no-any-return]
+    return picked * (worth * arrays["gain"].astype(np.float64))
 
 
 def _first_layer(
     world: World, arrays: Mapping[str, NDArray], out_scale: float
 ) -> tuple[IntegerDense, Folded, Floats, NDArray[Any]]:
     encoding = world.encoding
-    ids, session = folded_ids(encoding, arrays), folded_session(encoding, arrays)
+    ids, session = folded(encoding, arrays)
     bias = arrays["layer1.bias"].astype(np.float64)
     reach = ids.reach()
     # A row whose tables or bias dwarf its dense weights gets a coarser scale, so that the accumulator stays proved.
@@ -119,6 +119,12 @@ def _dense(weight: Floats, bias: Floats, in_scale: float, out_scale: float, laye
     return IntegerDense(rows, round_half_up(bias / scale), mult, shift, scale)
 
 
+def _hidden_fed(layer: str, arrays: Mapping[str, NDArray], in_scale: float, out_scale: float) -> IntegerDense:
+    """A layer whose input is the codes 0..127 of a hidden layer."""
+    weight, bias = (arrays[f"{layer}.{part}"].astype(np.float64) for part in ("weight", "bias"))
+    return _dense(weight, bias, in_scale, out_scale, layer, 0)
+
+
 def integer_mlp(world: World, arrays: Mapping[str, NDArray], hidden_scales: tuple[float, float]) -> IntegerMLP:
     """Integers of a FrameStackMLP.
 
@@ -126,7 +132,6 @@ def integer_mlp(world: World, arrays: Mapping[str, NDArray], hidden_scales: tupl
     hidden_scales  what one code of each hidden layer is worth; codes are 0..127 behind the ReLU
     """
     first, ids, k, session = _first_layer(world, arrays, hidden_scales[0])
-    wide = {name: value.astype(np.float64) for name, value in arrays.items()}
-    second = _dense(wide["layer2.weight"], wide["layer2.bias"], hidden_scales[0], hidden_scales[1], "layer2", 0)
-    heads = _dense(wide["heads.weight"], wide["heads.bias"], hidden_scales[1], 2.0**-FRAC_BITS, "heads", 0)
+    second = _hidden_fed("layer2", arrays, hidden_scales[0], hidden_scales[1])
+    heads = _hidden_fed("heads", arrays, hidden_scales[1], 2.0**-FRAC_BITS)
     return IntegerMLP(first, second, heads, ids, k, session)

@@ -17,9 +17,15 @@ from wm_train.world import World
 TELEPORT_UNITS = 8.0
 #: Weight of one unit of absolute error, by head.
 VALUE_WEIGHT: Mapping[str, float] = {
-    "position": 1.0, "speed": 1.0, "percent": 0.2, "shield": 0.05, "state_age": 0.05, "hitlag": 0.2,
-    "combo_count": 0.2, "teleport": 0.02,
-}  # fmt: skip
+    "position": 1.0,
+    "speed": 1.0,
+    "percent": 0.2,
+    "shield": 0.05,
+    "state_age": 0.05,
+    "hitlag": 0.2,
+    "combo_count": 0.2,
+    "teleport": 0.02,
+}
 CHOICE_WEIGHT: Mapping[str, float] = {"action": 1.0}
 OTHER_CHOICE_WEIGHT = 0.3
 EVENT_WEIGHT = 1.0
@@ -77,11 +83,11 @@ def _positions(player: _Player) -> dict[str, Tensor]:
         predicted[axis] = moving * sum(player.now(n) + player.head(n) for n in names) + player.head(axis)
         missed[axis] = player.delta(axis) - predicted[axis]
         teleport = teleport | ((player.delta(axis) - true_step).abs() > TELEPORT_UNITS)
-    position = sum(_masked_mean(missed[axis].abs(), ~teleport) for axis in velocity)
-    target = sum(_masked_mean((player.head(f"teleport_{a}") - player.after(a)).abs(), teleport) for a in velocity)
+    position = torch.stack([_masked_mean(missed[axis].abs(), ~teleport) for axis in velocity]).sum()
+    away = [_masked_mean((player.head(f"teleport_{a}") - player.after(a)).abs(), teleport) for a in velocity]
     return {
         "position": VALUE_WEIGHT["position"] * position,
-        "teleport_to": VALUE_WEIGHT["teleport"] * target,
+        "teleport_to": VALUE_WEIGHT["teleport"] * torch.stack(away).sum(),
         "teleport": _event(player, "teleport", teleport),
     }
 
@@ -100,7 +106,8 @@ def _dynamics(player: _Player) -> dict[str, Tensor]:
         "percent": VALUE_WEIGHT["percent"] * _masked_mean(hurt, damage),
         "shield": VALUE_WEIGHT["shield"] * F.l1_loss(player.head("shield"), player.delta("shield")),
         "combo_count": VALUE_WEIGHT["combo_count"] * F.l1_loss(player.head("combo_count"), player.delta("combo_count")),
-        "speed": VALUE_WEIGHT["speed"] * sum((F.l1_loss(player.head(n), player.delta(n)) for n in SPEEDS), torch.zeros(())),
+        "speed": VALUE_WEIGHT["speed"]
+        * sum((F.l1_loss(player.head(n), player.delta(n)) for n in SPEEDS), torch.zeros(())),
         "hit": _event(player, "hit", hit),
         "damage": _event(player, "damage", damage),
         "respawn": _event(player, "respawn", respawn),

@@ -4,7 +4,7 @@ import torch
 
 
 def use_fast_matmul(threads: int) -> None:
-    """Training may multiply in bfloat16 where the processor has it: INT8 values are exact there, and sums stay float32."""
+    """Training may multiply in bfloat16 where the processor has it: INT8 values are exact there, sums stay float32."""
     torch.set_num_threads(threads)
     torch.backends.mkldnn.matmul.fp32_precision = "bf16"  # type: ignore[attr-defined]
 

@@ -86,8 +86,10 @@ def preflight(model: FrameStackMLP, dense: Any, ids: Any, session: Any) -> None:
     expected = {"dense": e.dense_columns, "ids": e.slots * e.slot_ids, "session": len(list(e.session_fields()))}
     for (name, width), array in zip(expected.items(), (dense, ids, session), strict=True):
         if array.ndim != 2 or array.shape[1] != width:
-            raise WmTrainError(f"shape preflight: {name} is {tuple(array.shape)}, expected (batch, {width}) "
-                               f"for encoding {e.name} with {e.slots} slots")  # fmt: skip
+            raise WmTrainError(
+                f"shape preflight: {name} is {tuple(array.shape)}, expected (batch, {width}) "
+                f"for encoding {e.name} with {e.slots} slots"
+            )
 
 
 def to_arrays(model: FrameStackMLP) -> dict[str, np.ndarray]:

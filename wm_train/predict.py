@@ -37,8 +37,9 @@ def quantized_predictor(quantized: QuantizedMLP) -> Predictor:
     @torch.no_grad()
     def predict(window: Window) -> Ints:
         codes = window_codes(encoding, window.frames, window.inputs, window.following)
-        out = quantized.heads(torch.from_numpy(codes.astype(np.float32)), _ids(encoding, window),
-                              torch.from_numpy(window.session))  # fmt: skip
+        out = quantized.heads(
+            torch.from_numpy(codes.astype(np.float32)), _ids(encoding, window), torch.from_numpy(window.session)
+        )
         heads: Ints = out.numpy().astype(np.int64)
         return heads
 

@@ -90,7 +90,7 @@ def _one_step(config: RunConfig, state: _State, batch: Batch) -> dict[str, Tenso
     parts = losses(state.net.world, batch.now, batch.after, heads, train.change_weight)
     total = sum(parts.values(), torch.zeros(()))
     state.optimizer.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]
+    total.backward()
     nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)
     state.optimizer.step()
     if not torch.isfinite(total):
@@ -98,8 +98,13 @@ def _one_step(config: RunConfig, state: _State, batch: Batch) -> dict[str, Tenso
     return {name: value.detach() for name, value in parts.items()}
 
 
-def _loop(config: RunConfig, state: _State, tensors: WindowTensors, save: Callable[[], None],
-          report: Callable[[Progress], None]) -> None:  # fmt: skip
+def _loop(
+    config: RunConfig,
+    state: _State,
+    tensors: WindowTensors,
+    save: Callable[[], None],
+    report: Callable[[Progress], None],
+) -> None:
     sums: dict[str, Tensor] = {}
     began, saved = time.monotonic() - state.seconds, time.monotonic()
     state.model.train()
@@ -149,8 +154,9 @@ def train(job: Job, report: Callable[[Progress], None] = lambda progress: None) 
     scales = state.model.hidden_scales if isinstance(state.model, QuantizedMLP) else None
     described = {"train": split.train, "valid": split.valid, "skipped": split.skipped}
     figures = {"steps": state.step, "seconds": round(state.seconds, 1)}
-    checkpoint = Checkpoint(config, "qat" if job.qat else "float", to_arrays(state.net), described, figures, scales,
-                            _parent(job.start))  # fmt: skip
+    checkpoint = Checkpoint(
+        config, "qat" if job.qat else "float", to_arrays(state.net), described, figures, scales, _parent(job.start)
+    )
     save_checkpoint(job.run, checkpoint)
     (job.run / RESUME_FILE).unlink(missing_ok=True)
     return checkpoint
@@ -162,7 +168,9 @@ def _adopted(job: Job) -> RunConfig:
         return job.config
     parent = load_checkpoint(job.start)
     if not job.qat or parent.form != "float":
-        raise WmTrainError(f"{job.start}: only `--qat` starts from a run, and from a float one; this one is {parent.form}")
+        raise WmTrainError(
+            f"{job.start}: only `--qat` starts from a run, and from a float one; this one is {parent.form}"
+        )
     kept = {key: getattr(parent.config.train, key) for key in ("seed", "holdout")}
     return RunConfig(parent.config.model, replace(job.config.train, **kept))
 
@@ -176,7 +184,9 @@ def _begin(job: Job, config: RunConfig, corpus: Corpus, tensors: WindowTensors) 
         values = WindowTensors(corpus, net.world.encoding, as_codes=False) if job.qat else tensors
         net.gain.copy_(column_gain(values))
     else:
-        net.load_state_dict({name: torch.from_numpy(value) for name, value in load_checkpoint(job.start).arrays.items()})
+        net.load_state_dict(
+            {name: torch.from_numpy(value) for name, value in load_checkpoint(job.start).arrays.items()}
+        )
     model: nn.Module = QuantizedMLP(net, _calibrated(net, corpus, config)) if job.qat else net
     peak = config.train.learning_rate * (QAT_LEARNING_RATE if job.start else 1.0)
     optimizer = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=config.train.weight_decay, fused=True)
@@ -238,7 +248,9 @@ def _restore(run: Path, state: _State, config: RunConfig) -> None:
     try:
         kept = torch.load(path, weights_only=True)
         if kept["config"] != json.dumps(config.to_json()):
-            raise WmTrainError(f"{path}: was written with another config; resume with that one, or train without --resume")
+            raise WmTrainError(
+                f"{path}: was written with another config; resume with that one, or train without --resume"
+            )
         state.net.load_state_dict(kept["net"])
         state.optimizer.load_state_dict(kept["optimizer"])
         torch.set_rng_state(kept["random"])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wm_train.dataset import open_dataset, read_game
 from wm_train.errors import WmTrainError
 from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Field, Kind
-from wm_train.grid import FRAC_BITS, Ints, round_half_up
+from wm_train.grid import FRAC_BITS, AnyInts, Ints, round_half_up
 
 Columns = dict[str, NDArray[np.generic]]
 
@@ -45,8 +45,8 @@ class Corpus:
 
     def session(self, encoding: Encoding) -> Ints:
         """(T, session ids) int64: both characters, then the stage, as far as the encoding reads them."""
-        ids = [self.frames[:, p, STATE_INDEX[f.name]] for p in range(PLAYERS) for f in encoding.session_ids]
-        ids += [self.stage] * len(encoding.stage)
+        states = [self.frames[:, p, STATE_INDEX[f.name]] for p in range(PLAYERS) for f in encoding.session_ids]
+        ids: list[AnyInts] = [*states, *[self.stage] * len(encoding.stage)]
         return np.stack(ids, 1).astype(np.int64) if ids else np.zeros((len(self.game), 0), np.int64)
 
 
@@ -68,7 +68,7 @@ def _values(field: Field, column: NDArray[np.generic]) -> Ints:
 
 def _game_arrays(columns: Columns, frames: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     def stack(fields: Sequence[Field], dtype: type) -> NDArray[np.int32]:
-        out = np.zeros((frames, PLAYERS, len(fields)), dtype)
+        out: NDArray[np.int32] = np.zeros((frames, PLAYERS, len(fields)), dtype)
         for player in range(PLAYERS):
             for i, field in enumerate(fields):
                 column = columns.get(f"p{player}_{field.column}")
@@ -113,8 +113,10 @@ def usable_games(dataset: Path, encoding: Encoding) -> list[str]:
     missing = {game.md5: set(game.missing) for game in open_dataset(dataset).games}
     usable = [md5 for md5, lacks in missing.items() if not lacks & encoding.required_columns]
     if not usable:
-        raise WmTrainError(f"{dataset}: none of {len(missing)} games has every field of encoding {encoding.name}; "
-                           "record with a newer Slippi or choose an older encoding")  # fmt: skip
+        raise WmTrainError(
+            f"{dataset}: none of {len(missing)} games has every field of encoding {encoding.name}; "
+            "record with a newer Slippi or choose an older encoding"
+        )
     return usable
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from wm_train.errors import WmTrainError
 from wm_train.frames import CONTROLS, PLAYERS, SPEEDS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
-from wm_train.grid import CODE_MAX, CODE_MIN, FRAC_BITS, Ints, ratio, requantize
+from wm_train.grid import CODE_MAX, CODE_MIN, FRAC_BITS, AnyInts, Frames, Ints, ratio, requantize
 
 ONE = 1 << FRAC_BITS
 
@@ -190,7 +190,7 @@ def _decode_integrated(ops: Ops, now: Callable[[str], Any], head: Callable[[str]
     }
 
 
-def codes(fields: tuple[Field, ...], values: Ints) -> Ints:
+def codes(fields: tuple[Field, ...], values: AnyInts) -> Ints:
     """INT8 codes of dense fields.
 
     values  (..., len(fields)) integers as in a Frame or an input
@@ -200,20 +200,20 @@ def codes(fields: tuple[Field, ...], values: Ints) -> Ints:
     return np.stack(columns, -1)
 
 
-def slot_codes(encoding: Encoding, frames: Ints, inputs: Ints) -> Ints:
+def slot_codes(encoding: Encoding, frames: AnyInts, inputs: AnyInts) -> Ints:
     """Dense columns of a window slot: (N, 2, len(STATE)), (N, 2, len(CONTROLS)) -> (N, slot_columns) int64."""
     dense = [f for f in encoding.state if f.is_dense]
     state = codes(tuple(dense), frames[..., [STATE_INDEX[f.name] for f in dense]])
     return np.concatenate([state, codes(CONTROLS, inputs)], -1).reshape(len(frames), encoding.slot_columns)
 
 
-def slot_ids(encoding: Encoding, frames: Ints) -> Ints:
+def slot_ids(encoding: Encoding, frames: AnyInts) -> Ints:
     """Per-frame ids of a window slot: (N, 2, len(STATE)) -> (N, slot_ids) int64."""
     picked = frames[..., [STATE_INDEX[f.name] for f in encoding.ids]]
     return picked.reshape(len(frames), encoding.slot_ids).astype(np.int64)
 
 
-def window_codes(encoding: Encoding, frames: Ints, inputs: Ints, following: Ints) -> Ints:
+def window_codes(encoding: Encoding, frames: AnyInts, inputs: AnyInts, following: AnyInts) -> Ints:
     """Dense columns of whole windows.
 
     frames (B, K, 2, len(STATE)), inputs (B, K, 2, len(CONTROLS)), following (B, 2, len(CONTROLS)) integers
@@ -225,12 +225,12 @@ def window_codes(encoding: Encoding, frames: Ints, inputs: Ints, following: Ints
     return np.concatenate(parts, 1)
 
 
-def window_ids(encoding: Encoding, frames: Ints) -> Ints:
+def window_ids(encoding: Encoding, frames: AnyInts) -> Ints:
     """Per-frame ids of whole windows: (B, K, 2, len(STATE)) -> (B, K * slot_ids) int64."""
     return slot_ids(encoding, frames.reshape(-1, *frames.shape[2:])).reshape(len(frames), -1)
 
 
-def next_frames(world: World, frames: Ints, heads: Ints) -> Ints:
+def next_frames(world: World, frames: Frames, heads: Ints) -> Frames:
     """The world step after the network.
 
     frames  (N, 2, len(STATE)) int32, current

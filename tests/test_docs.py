@@ -1,0 +1,425 @@
+"""The documents say what the code does: tables are made here from the code, numbers in prose are checked against it.
+
+    python -m tests.test_docs        rewrite every table between its markers
+"""
+
+import ast
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from cli import main
+from wm_cli import stages
+from wm_export.blob import pack
+from wm_export.doctor import Check
+from wm_export.idl import ERRORS, FIRST_ERROR
+from wm_export.layout import (
+    ACCOUNT_MAX,
+    FRAME_BYTES,
+    INPUT_BYTES,
+    MODEL,
+    SCRATCH,
+    SESSION,
+    SESSION_MAX,
+    Section,
+    discriminator,
+    layout,
+    offsets,
+)
+from wm_quant import kernels
+from wm_quant.cost import TRANSACTION_BUDGET, preset_cost
+from wm_quant.presets import preset
+from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
+from wm_quant.qnet import SESSION_BIAS
+from wm_train import grid
+from wm_train.config import ModelConfig, TrainConfig
+from wm_train.evaluate import BASELINES, evaluate
+from wm_train.fold import EXACT_BOUND
+from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, Encoding, Field, Kind
+from wm_train.ingest import IngestReport
+from wm_train.integer import BLOCK_COLUMNS
+from wm_train.loss import TELEPORT_UNITS
+from wm_train.mlp import parameter_count
+from wm_train.trace import Difference
+from wm_train.train import QAT_LEARNING_RATE, SAVE_SECONDS
+from wm_train.world import HEADS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.glob("*.md")) + [page for page in (ROOT / "README.md", ROOT / "CHANGELOG.md") if page.exists()]
+ENCODINGS = ("v1", "v2", "v2.1", "v2.2")
+MLP = preset("mlp")
+
+#: What a key of the config does; the table is refused while one of them is missing here.
+CONFIG_TEXT: Mapping[str, str] = {
+    "model.encoding": "what the network reads: " + ", ".join(ENCODINGS) + "; see [numeric.md](numeric.md#encodings)",
+    "model.slots": "frames in the window, 1 to 64",
+    "model.heads": "what it predicts: " + " or ".join(reversed(list(HEADS))),
+    "model.hidden": "widths of the two hidden layers, 8 to 4096 each",
+    "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
+    "train.steps": "optimiser steps, at least 1",
+    "train.minutes": "time limit; 0 means none. The earlier of the two limits ends the run",
+    "train.batch": "windows a step, at least 1",
+    "train.learning_rate": "peak rate, between 0 and 1",
+    "train.weight_decay": "of AdamW",
+    "train.warmup": "share of the run in which the rate rises; then a cosine brings it to 0",
+    "train.change_weight": "weight of the action loss on frames whose action changes",
+    "train.seed": "of initialisation, batch order and split",
+    "train.threads": "torch threads, at least 1",
+    "train.holdout": "share of games (of frames, if there is one game) kept for validation",
+}
+
+
+# --------------------------------------------------------------------------------------------------- tables from code
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join([*lines, *("| " + " | ".join(map(str, row)) + " |" for row in rows)])
+
+
+def _number(value: float) -> str:
+    whole = f"{value:g}"
+    inverse = 1 / value if value else 0.0
+    return f"1/{inverse:.0f}" if 0 < value < 1 and abs(inverse - round(inverse)) < 1e-9 else whole
+
+
+def _version(field: Field) -> str:
+    return ".".join(map(str, field.since))
+
+
+def _state_row(field: Field) -> tuple[object, ...]:
+    dense = field.is_dense
+    return (f"`{field.name}`", field.kind.value, field.unit, f"{field.lo:g}", f"{field.hi:g}",
+            _number(field.step) if dense else "", _number(field.scale) if dense else "", field.vocab or "",
+            field.width or "", field.first, _version(field), "yes" if field.session else "")  # fmt: skip
+
+
+def _fields() -> str:
+    head = ("field", "kind", "unit", "low", "high", "step", "scale", "ids", "width", "encoding", "Slippi", "session")
+    return _table(head, [_state_row(field) for field in (*STATE, STAGE)])
+
+
+def _controls() -> str:
+    rows = [(i, f"`{c.name}`", c.kind.value, c.unit, f"{c.lo:g}", f"{c.hi:g}", _number(c.step), _number(c.scale))
+            for i, c in enumerate(CONTROLS)]  # fmt: skip
+    return _table(("place", "control", "kind", "unit", "low", "high", "step", "scale"), rows)
+
+
+def _encodings() -> str:
+    rows = []
+    for name in ENCODINGS:
+        e = Encoding(name)
+        rows.append((name, e.slots, e.frame_dims, e.input_dims, e.dense_columns, len(list(e.id_fields())),
+                     len(list(e.session_fields())), "yes" if e.conditioned else "no"))  # fmt: skip
+    head = ("encoding", "slots", "inputs a slot", "inputs in all", "dense columns", "ids", "session ids", "next input")
+    return _table(head, rows)
+
+
+def _heads() -> str:
+    rows = []
+    for name, heads in HEADS.items():
+        for kind in ("value", "event", "choice"):
+            picked = [f"`{h.name}`" + (f" ({h.width})" if kind == "choice" else "") for h in heads if h.kind == kind]
+            rows.append((name, kind, ", ".join(picked)))
+    return _table(("heads", "kind", "names, and ids of a choice"), rows)
+
+
+def _power(value: float) -> str:
+    exponent = int(value).bit_length() - 1
+    return f"2^{exponent}" if value == 1 << exponent and exponent > 9 else f"{value:g}"
+
+
+def _bounds() -> str:
+    blocks = ", ".join(f"{layer} {columns}" for layer, columns in BLOCK_COLUMNS.items())
+    return _table(("name", "value", "meaning"), [
+        ("`FRAC_BITS`", grid.FRAC_BITS, "fractional bits of continuous fields and of heads"),
+        ("`CODE_MIN`, `CODE_MAX`", f"{grid.CODE_MIN}, {grid.CODE_MAX}", "range of a code"),
+        ("`WEIGHT_MAX`", grid.WEIGHT_MAX, "largest weight; the smallest is its negative"),
+        ("`MULT_BITS`", grid.MULT_BITS, "bits of a multiplier: 0 <= mult < 2^31"),
+        ("`LANE_BOUND`", _power(grid.LANE_BOUND), "a lane's partial sum stays below it in magnitude"),
+        ("`ACC_BOUND`", _power(grid.ACC_BOUND), "an accumulator stays below it in magnitude"),
+        ("`HEAD_BOUND`", _power(HEAD_BOUND), "a head stays below it in magnitude"),
+        ("`GATHER_ROWS_MAX`", GATHER_ROWS_MAX, "most rows in one gather"),
+        ("`BLOCK_COLUMNS`", blocks, "columns between two lane flushes, at most"),
+        ("`SNAP_BITS`", grid.SNAP_BITS, "embeddings and first-layer weights are multiples of 2^-this when folded"),
+        ("`SNAP_LIMIT`", f"{grid.SNAP_LIMIT:g}", "and saturate at this magnitude"),
+        ("`EXACT_BOUND`", _power(EXACT_BOUND), "folded sums are exact in float64 below this"),
+    ])  # fmt: skip
+
+
+def _header(record: Mapping[str, int]) -> list[tuple[object, ...]]:
+    at = offsets(record)
+    types = {4: "u32", 8: "u64", 32: "32 bytes"}
+    return [(at[name], size, f"`{name}`", "8 bytes" if name == "tag" else types[size]) for name, size in record.items()]
+
+
+def _sections(parts: Sequence[Section]) -> list[tuple[object, ...]]:
+    types = {1: "u8", 2: "u16", 4: "u32", 8: "u64"}
+    return [(s.offset, s.width * s.count, f"`{s.name}`", f"{s.count:,} x {types[s.width]}") for s in parts]
+
+
+def _account(record: Mapping[str, int], payload: Sequence[tuple[object, ...]], length: int) -> str:
+    rows = [*_header(record), *payload, (length, "", "(end)", "")]
+    return _table(("offset", "bytes", "name", "holds"), [(f"{row[0]:,}", *row[1:]) for row in rows])
+
+
+def _model_account() -> str:
+    start, size = offsets(MODEL)["end"], len(pack(MLP).data)
+    return _account(MODEL, [(start, size, "`blob`", "the blob")], start + size)
+
+
+def _session_account() -> str:
+    where = layout(MLP)
+    bias = where.session_bias
+    payload = [(where.session_frame, FRAME_BYTES, "`frame`", f"{PLAYERS} x {len(STATE)} x i32"),
+               (bias.offset, bias.width * bias.count, "`bias`", f"{bias.count} x i64")]  # fmt: skip
+    return _account(SESSION, payload, where.session_bytes)
+
+
+def _scratch_account() -> str:
+    where = layout(MLP)
+    signed = [(*row[:3], str(row[3]).replace("u64", "i64")) for row in _sections(list(where.scratch.values()))]
+    return _account(SCRATCH, signed, where.scratch_bytes)
+
+
+def _blob() -> str:
+    rows = [(f"{row[0]:,}", f"{row[1]:,}", *row[2:]) for row in _sections(list(pack(MLP).sections.values()))]
+    return _table(("offset", "bytes", "section", "elements"), rows)
+
+
+def _errors() -> str:
+    return _table(("code", "name", "meaning"), [(FIRST_ERROR + i, f"`{n}`", t) for i, (n, t) in enumerate(ERRORS.items())])
+
+
+def _formulas() -> str:
+    return _table(("kernel", "compute units"), [(f"`{name}`", f"`{text}`") for name, text in kernels.formulas().items()])
+
+
+def _preset_cost() -> str:
+    cost = preset_cost("mlp")
+    rows: list[tuple[object, ...]] = [(i, f"`{op.name}`", op.kind, f"{op.macs:,}" if op.macs else "", f"{op.kernel_cu:,}",
+                                       f"{op.overhead_cu:,}", f"{op.cu:,}") for i, op in enumerate(cost.ops)]  # fmt: skip
+    rows += [("", "entry, checks", "", "", "", f"{own:,}", f"{own:,}") for own in cost.steps]
+    rows.append(("", "the frame", "", "", "", "", f"{cost.total_cu:,}"))
+    return _table(("op", "name", "kind", "MACs", "in kernels", "around them", "compute units"), rows)
+
+
+def _config() -> str:
+    rows = []
+    for section, cls in (("model", ModelConfig), ("train", TrainConfig)):
+        for item in fields(cls):
+            default = list(item.default) if isinstance(item.default, tuple) else item.default
+            key = f"{section}.{item.name}"
+            rows.append((f"`{key}`", f"`{default}`", CONFIG_TEXT[key]))
+    return _table(("key", "default", "meaning"), rows)
+
+
+def _options(command: click.Command) -> str:
+    flags = [o for o in command.params if isinstance(o, click.Option) and o.name != "help"]
+    return ", ".join(f"`{option.opts[-1]}`" for option in flags)
+
+
+def _verbs() -> str:
+    rows = []
+    for name, command in main.commands.items():
+        argument = next((str(p.name).upper() for p in command.params if isinstance(p, click.Argument)), "")
+        rows.append((f"`{name}`", argument, _options(command), str(command.help).strip().split(". ")[0].rstrip(".")))
+    return _table(("verb", "argument", "options", "what it does"), rows)
+
+
+BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
+    ("numeric.md", "fields"): _fields,
+    ("numeric.md", "controls"): _controls,
+    ("numeric.md", "encodings"): _encodings,
+    ("numeric.md", "heads"): _heads,
+    ("numeric.md", "bounds"): _bounds,
+    ("program.md", "model"): _model_account,
+    ("program.md", "session"): _session_account,
+    ("program.md", "scratch"): _scratch_account,
+    ("program.md", "blob"): _blob,
+    ("program.md", "errors"): _errors,
+    ("program.md", "kernels"): _formulas,
+    ("program.md", "cost"): _preset_cost,
+    ("guide.md", "config"): _config,
+    ("guide.md", "verbs"): _verbs,
+}
+
+
+def _around(text: str, name: str) -> tuple[str, str, str]:
+    """`text` before, between and after the markers of block `name`."""
+    parts = re.split(rf"(?<=<!-- {name} -->\n)|(?=<!-- end {name} -->)", text)
+    assert len(parts) == 3, f"expected <!-- {name} --> and <!-- end {name} --> once each"
+    return parts[0], parts[1], parts[2]
+
+
+@pytest.mark.parametrize(("page", "name"), BLOCKS)
+def test_table_is_that_of_the_code(page: str, name: str) -> None:
+    _, found, _ = _around((DOCS / page).read_text(), name)
+    assert found == BLOCKS[page, name]() + "\n", "out of date; run: python -m tests.test_docs"
+
+
+def test_every_marker_has_a_table() -> None:
+    markers = {(page.name, name) for page in PAGES for name in re.findall(r"<!-- end (\w+) -->", page.read_text())}
+    assert markers == set(BLOCKS)
+
+
+# ------------------------------------------------------------------------------------------------- numbers in prose
+
+#: Pieces of text, made from the code, that must stand in a page.
+FACTS: Mapping[str, Sequence[str]] = {
+    "numeric.md": (
+        f"`{grid.FRAC_BITS}` fractional bits",
+        f"`{1 << grid.FRAC_BITS}` is one unit",
+        f"{kernels.LANES} lanes of {kernels.LANE_BITS} bits",
+        f"{kernels.LANES * kernels.MATVEC_MAX_R} rows",
+        f"tiles of {kernels.MATVEC_TILE} columns",
+        f"code {round(1 / STATE[-8].step)} for 1",
+        f"[-{grid.WEIGHT_MAX}, {grid.WEIGHT_MAX}]",
+        f"ACC_BOUND / {4}",
+        f"{TELEPORT_UNITS:g} game units",
+    ),
+    "program.md": (
+        f"{9 + PLAYERS * INPUT_BYTES} bytes follow",
+        f"{INPUT_BYTES} bytes each",
+        f"{SESSION_MAX:,} bytes",
+        f"{ACCOUNT_MAX:,} bytes",
+        f"{TRANSACTION_BUDGET:,} compute units",
+        f"`{discriminator('global', 'step').hex()}`",
+        f"blocks of {kernels.GATHER_WORDS} words",
+        f"{kernels.GATHER_BYTES_PER_WORD} entries",
+        f"{kernels.LANE_BITS} bits",
+        f"{preset_cost('mlp').cu_per_mac:.4f} compute units a multiply-accumulate",
+    ),
+    "guide.md": (
+        f"{parameter_count(ModelConfig()):,} parameters",
+        f"every {SAVE_SECONDS:g} seconds",
+        f"times {QAT_LEARNING_RATE:g}",
+        f"{TRANSACTION_BUDGET:,} compute units",
+    ),
+}
+
+
+@pytest.mark.parametrize(("page", "fact"), [(page, fact) for page, facts in FACTS.items() for fact in facts])
+def test_number_is_that_of_the_code(page: str, fact: str) -> None:
+    assert fact in " ".join((DOCS / page).read_text().split())
+
+
+def test_flags_take_one_code_as_the_text_says() -> None:
+    flags = {f.step for f in (*STATE, *CONTROLS) if f.kind in (Kind.BINARY, Kind.BUTTON)}
+    assert flags == {1 / 64}
+
+
+# ------------------------------------------------------------------------------------------------------ Rust beside it
+
+
+def test_rust_lists_the_same_errors() -> None:
+    rust = (ROOT / "onchain/program/src/error.rs").read_text()
+    body = rust[rust.index("pub enum WorldError") : rust.index("impl From")]
+    assert re.findall(r"^    (\w+)(?: = \d+)?,", body, re.MULTILINE) == list(ERRORS)
+    assert re.findall(r"(\w+) = (\d+)", body) == [(next(iter(ERRORS)), str(FIRST_ERROR))]
+
+
+def test_rust_has_the_discriminator_of_step() -> None:
+    rust = (ROOT / "onchain/program/src/lib.rs").read_text()
+    (values,) = re.findall(r"STEP: \[u8; 8\] = \[([^]]+)\]", rust)
+    assert bytes(int(v, 16) for v in values.split(",")) == discriminator("global", "step")
+
+
+# --------------------------------------------------------------------------------------------------- links, commands
+
+
+def _slug(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def _links() -> Iterator[tuple[Path, str]]:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            if not re.match(r"[a-z]+:", target):
+                yield page, target
+
+
+@pytest.mark.parametrize(("page", "target"), [pytest.param(*link, id=f"{link[0].name}:{link[1]}") for link in _links()])
+def test_link_resolves(page: Path, target: str) -> None:
+    path, _, anchor = target.partition("#")
+    aim = (page.parent / path).resolve() if path else page
+    assert aim.exists() and aim.is_relative_to(ROOT)
+    if anchor:
+        assert anchor in {_slug(line) for line in re.findall(r"^#+ (.+)$", aim.read_text(), re.MULTILINE)}
+
+
+def _command_lines(page: Path) -> set[str]:
+    """Every `wmq ...` of a page: lines of code blocks, and pieces between backticks."""
+    text = page.read_text()
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`([^`\n]+)`", text)
+    return {line.strip() for line in lines if re.match(r"\s*wmq [a-z-]", line)}
+
+
+COMMANDS = sorted({line for page in PAGES for line in _command_lines(page)})
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command_line_parses(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: Path(value))
+    verb, *arguments = shlex.split(line, comments=True)[1:]
+    if verb.startswith("-"):
+        assert verb in ("--help", "--version")
+        return
+    assert main.commands[verb].make_context(verb, arguments).command is main.commands[verb]
+
+
+def test_guide_shows_every_verb() -> None:
+    shown = {shlex.split(line, comments=True)[1] for line in _command_lines(DOCS / "guide.md")}
+    assert set(main.commands) <= shown
+
+
+# ---------------------------------------------------------------------------------------------------------- JSON keys
+
+
+def _stage_keys() -> set[str]:
+    """Keys of every figure that wm_cli/stages.py hands back."""
+    tree = ast.parse(Path(stages.__file__).read_text())
+    figures = [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f.name not in ("_executors", "_origin", "_opened")]
+    keys = {key for f in figures for d in ast.walk(f) if isinstance(d, ast.Dict) for key in d.keys}
+    return {str(key.value) for key in keys if isinstance(key, ast.Constant)}
+
+
+def _evaluate_keys() -> set[str]:
+    from tests.factories import random_corpus
+
+    figures = evaluate(BASELINES["persistence"], random_corpus(), Encoding("v1", 3), limit=10)
+    rollout: Mapping[str, Any] = figures["rollout"]
+    return set(figures) | set(rollout) | {key for one in rollout.values() for key in one} | set(BASELINES)
+
+
+def _json_keys() -> set[str]:
+    listed = {item.name for cls in (IngestReport, Check, Difference) for item in fields(cls)}
+    return listed | _stage_keys() | _evaluate_keys() | {"checks"}
+
+
+def test_guide_names_every_json_key() -> None:
+    named = set(re.findall(r"`(\w+)`", (DOCS / "guide.md").read_text()))
+    assert sorted(_json_keys() - named) == []
+
+
+def test_accounts_table_is_of_the_first_accumulator() -> None:
+    assert MLP.ops[0].init == SESSION_BIAS
+
+
+def _rewrite() -> None:
+    for (page, name), make in BLOCKS.items():
+        path = DOCS / page
+        before, _, after = _around(path.read_text(), name)
+        path.write_text(before + make() + "\n" + after)
+
+
+if __name__ == "__main__":
+    _rewrite()

@@ -1,0 +1,83 @@
+"""config.py: checked when built, and what is not known is an error that names its key."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wm_train.config import ModelConfig, RunConfig, TrainConfig, load_config
+from wm_train.errors import WmTrainError
+
+
+def test_json_round_trip() -> None:
+    config = RunConfig(ModelConfig("v2.1", 4, "published", (64, 32), 0.1), TrainConfig(steps=7, seed=3, holdout=0.25))
+    assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert RunConfig.from_json({}) == RunConfig()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"modle": {}}, "config: unknown key 'modle', expected one of model, train"),
+        ({"model": {"widths": [8, 8]}}, "model: unknown key 'widths'"),
+        ({"train": {"lr": 0.1}}, "train: unknown key 'lr'"),
+        ({"train": {"steps": "many"}}, r"train\.steps = 'many', expected int"),
+        ({"train": {"steps": 1.5}}, r"train\.steps = 1\.5, expected int"),
+        ({"train": {"steps": True}}, r"train\.steps = True, expected int"),
+        ({"train": {"learning_rate": True}}, r"train\.learning_rate = True, expected float"),
+        ({"train": {"seed": None}}, r"train\.seed = None"),
+        ({"model": {"hidden": [64.0, 32]}}, r"model\.hidden = \[64\.0, 32\], expected tuple"),
+        ({"model": {"hidden": 64}}, r"model\.hidden = 64"),
+        ({"model": {"encoding": 2.2}}, r"model\.encoding = 2\.2, expected str"),
+        ({"model": [1]}, "model: got list, expected a mapping"),
+        ({"train": None}, "train: got NoneType"),
+        (None, "config: got NoneType"),
+        ({"model": {"hidden": [64]}}, r"model\.hidden"),
+        ({"model": {"hidden": [64, 4]}}, r"model\.hidden"),
+        ({"model": {"hidden": [64, 5000]}}, r"model\.hidden"),
+        ({"model": {"dropout": 1.0}}, r"model\.dropout"),
+        ({"model": {"dropout": -0.1}}, r"model\.dropout"),
+        ({"model": {"encoding": "v9"}}, "encoding: got 'v9'"),
+        ({"model": {"heads": "none"}}, "heads: got 'none'"),
+        ({"model": {"slots": 0}}, "0 window slots"),
+        ({"train": {"steps": 0}}, r"train\.steps = 0, expected at least 1"),
+        ({"train": {"batch": 0}}, r"train\.batch"),
+        ({"train": {"threads": 0}}, r"train\.threads"),
+        ({"train": {"minutes": -1}}, r"train\.minutes"),
+        ({"train": {"learning_rate": 0}}, r"train\.learning_rate"),
+        ({"train": {"learning_rate": float("nan")}}, r"train\.learning_rate"),
+        ({"train": {"holdout": 1}}, r"train\.holdout"),
+        ({"train": {"holdout": 0.0}}, r"train\.holdout"),
+    ],
+)
+def test_an_error_names_its_key(data: Any, message: str) -> None:
+    with pytest.raises(WmTrainError, match=message):
+        RunConfig.from_json(data)
+
+
+def test_an_int_may_stand_for_a_float_and_a_list_for_a_tuple() -> None:
+    config = RunConfig.from_json({"model": {"hidden": [64, 32]}, "train": {"minutes": 5}})
+    assert config.model.hidden == (64, 32) and config.train.minutes == 5.0
+    assert isinstance(config.train.minutes, float)
+
+
+def test_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("model: {hidden: [64, 32]}\ntrain:\n  steps: 12\n")
+    assert load_config(path) == RunConfig(ModelConfig(hidden=(64, 32)), TrainConfig(steps=12))
+    path.write_text("")
+    assert load_config(path) == load_config(None) == RunConfig()
+
+
+@pytest.mark.parametrize("text", [b"model: [", b"\xff\xfe\x00", b"!!python/object:os.system {}"])
+def test_what_is_not_plain_yaml_is_an_error(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(text)
+    with pytest.raises(WmTrainError, match="cannot be read as YAML"):
+        load_config(path)
+
+
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(WmTrainError, match=r"none\.yaml: cannot be read"):
+        load_config(tmp_path / "none.yaml")

@@ -1,0 +1,218 @@
+"""train.py: a short run works, and one that was killed and resumed ends in the same bytes."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.factories import small_model, write_dataset
+from wm_quant.convert import quantize
+from wm_train.checkpoint import load_checkpoint
+from wm_train.config import RunConfig, TrainConfig
+from wm_train.errors import WmTrainError
+from wm_train.windows import split_games
+
+torch = pytest.importorskip("torch")
+
+from wm_train import train as module  # noqa: E402
+from wm_train.train import RESUME_FILE, Job, Progress, _indices, _rate, train, use_exact_matmul  # noqa: E402
+
+CONFIG = RunConfig(small_model(dropout=0.1), TrainConfig(steps=30, batch=32, learning_rate=0.01, seed=5, holdout=0.3))
+
+
+@pytest.fixture(autouse=True)
+def exact_again() -> Iterator[None]:
+    """Training switches fast products on, for the whole process."""
+    yield
+    use_exact_matmul()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dataset")
+    write_dataset(folder, [50, 40, 60, 45])
+    return folder
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that reports every 10 steps and keeps its state after every step."""
+    monkeypatch.setattr(module, "REPORT_EVERY", 10)
+    monkeypatch.setattr(module, "SAVE_SECONDS", -1.0)
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def killed_at(step: int) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        if progress.step >= step:
+            raise KilledError
+
+    return report
+
+
+def model_bytes(run: Path) -> bytes:
+    return (run / "model.safetensors").read_bytes()
+
+
+def test_a_short_run_learns_and_saves(dataset: Path, tmp_path: Path, busy: None) -> None:
+    seen: list[Progress] = []
+    checkpoint = train(Job(dataset, tmp_path / "run", CONFIG), seen.append)
+    assert [p.step for p in seen] == [10, 20, 30] and seen[-1].share == 1
+    # The data is noise, but every choice can be told from the frame before more often than not at all.
+    assert sum(seen[-1].losses.values()) < sum(seen[0].losses.values())
+    loaded = load_checkpoint(tmp_path / "run")
+    assert loaded.form == "float" and loaded.config == CONFIG and loaded.figures["steps"] == 30
+    assert all((loaded.arrays[name] == array).all() for name, array in checkpoint.arrays.items())
+    split = split_games(dataset, CONFIG.model.world.encoding, 0.3, 5)
+    assert loaded.split == {"train": list(split.train), "valid": list(split.valid), "skipped": []}
+    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in log] == [10, 20, 30] and log[0]["losses"] == seen[0].losses
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["log.jsonl", "model.safetensors", "run.json"]
+
+
+@pytest.mark.parametrize("steps", [7, 13])
+def test_the_last_report_is_a_mean_too(dataset: Path, tmp_path: Path, busy: None, steps: int) -> None:
+    """A report that covers fewer steps than the others is not smaller for it."""
+    seen: list[Progress] = []
+    frozen = replace(CONFIG, train=replace(CONFIG.train, steps=steps, learning_rate=1e-9))
+    train(Job(dataset, tmp_path / "run", frozen), seen.append)
+    alike = replace(frozen, train=replace(frozen.train, steps=10))
+    whole: list[Progress] = []
+    train(Job(dataset, tmp_path / "whole", alike), whole.append)
+    assert sum(seen[-1].losses.values()) == pytest.approx(sum(whole[0].losses.values()), rel=0.2)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(dataset: Path, tmp_path: Path) -> None:
+    short = replace(CONFIG, train=replace(CONFIG.train, steps=4))
+    other = replace(short, train=replace(short.train, seed=6))
+    for name, config in (("a", short), ("b", short), ("c", other)):
+        train(Job(dataset, tmp_path / name, config))
+    assert model_bytes(tmp_path / "a") == model_bytes(tmp_path / "b") != model_bytes(tmp_path / "c")
+
+
+@pytest.mark.parametrize("qat", [False, True], ids=["float", "qat"])
+def test_a_killed_run_resumes_to_the_same_bytes(dataset: Path, tmp_path: Path, busy: None, qat: bool) -> None:
+    straight, killed = (Job(dataset, tmp_path / name, CONFIG, qat=qat) for name in ("straight", "killed"))
+    train(straight)
+    with pytest.raises(KilledError):
+        train(killed, killed_at(20))
+    assert (killed.run / RESUME_FILE).exists() and not (killed.run / "run.json").exists()
+    steps: list[int] = []
+    train(replace(killed, resume=True), lambda p: steps.append(p.step))
+    assert steps == [20, 30]
+    assert model_bytes(straight.run) == model_bytes(killed.run)
+    assert load_checkpoint(straight.run).hidden_scales == load_checkpoint(killed.run).hidden_scales
+    assert not (killed.run / RESUME_FILE).exists()
+
+
+def test_without_a_kept_state_resume_begins(dataset: Path, tmp_path: Path) -> None:
+    short = replace(CONFIG, train=replace(CONFIG.train, steps=3))
+    train(Job(dataset, tmp_path / "a", short))
+    train(Job(dataset, tmp_path / "b", short, resume=True))
+    assert model_bytes(tmp_path / "a") == model_bytes(tmp_path / "b")
+
+
+def test_a_state_of_another_config_is_refused(dataset: Path, tmp_path: Path, busy: None) -> None:
+    job = Job(dataset, tmp_path, CONFIG)
+    with pytest.raises(KilledError):
+        train(job, killed_at(10))
+    other = replace(CONFIG, train=replace(CONFIG.train, learning_rate=0.02))
+    with pytest.raises(WmTrainError, match="another config"):
+        train(replace(job, config=other, resume=True))
+
+
+@pytest.mark.parametrize("blob", [b"", b"not a state", b"PK\x03\x04" + bytes(64)])
+def test_a_broken_state_is_refused(dataset: Path, tmp_path: Path, blob: bytes) -> None:
+    (tmp_path / RESUME_FILE).write_bytes(blob)
+    with pytest.raises(WmTrainError, match="cannot be resumed from"):
+        train(Job(dataset, tmp_path, CONFIG, resume=True))
+
+
+def test_qat_from_the_start_gives_a_network_that_can_be_proved(dataset: Path, tmp_path: Path) -> None:
+    checkpoint = train(Job(dataset, tmp_path, CONFIG, qat=True))
+    assert checkpoint.form == "qat" and checkpoint.parent is None
+    assert checkpoint.hidden_scales is not None and min(checkpoint.hidden_scales) > 0
+    assert (checkpoint.arrays["gain"] != 1).any()
+    net = quantize(tmp_path)
+    assert net.provenance["form"] == "qat" and net.provenance["seed"] == 5
+
+
+def test_qat_goes_on_from_a_float_run(dataset: Path, tmp_path: Path) -> None:
+    parent, child = tmp_path / "float", tmp_path / "qat"
+    first = train(Job(dataset, parent, CONFIG))
+    asked = RunConfig(small_model(slots=2), TrainConfig(steps=2, batch=16, learning_rate=1e-6, seed=77, holdout=0.5))
+    got = train(Job(dataset, child, asked, qat=True, start=parent))
+    assert got.config.model == CONFIG.model and (got.config.train.seed, got.config.train.holdout) == (5, 0.3)
+    assert got.config.train.steps == 2 and got.split == first.split
+    assert len(got.parent or "") == 64
+    for name, array in first.arrays.items():
+        assert np.abs(got.arrays[name] - array).max() < 1e-4, name
+    assert (got.arrays["gain"] == first.arrays["gain"]).all()
+
+
+@pytest.mark.parametrize(("form", "qat"), [("float", False), ("qat", True)])
+def test_only_qat_starts_from_a_run_and_from_a_float_one(dataset: Path, tmp_path: Path, form: str, qat: bool) -> None:
+    short = replace(CONFIG, train=replace(CONFIG.train, steps=1))
+    train(Job(dataset, tmp_path / "a", short, qat=form == "qat"))
+    with pytest.raises(WmTrainError, match=f"this one is {form}"):
+        train(Job(dataset, tmp_path / "b", short, qat=qat, start=tmp_path / "a"))
+
+
+def test_games_too_short_are_an_error(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [3, 3])
+    with pytest.raises(WmTrainError, match="no game has 4 frames in a row"):
+        train(Job(tmp_path, tmp_path / "run", CONFIG))
+
+
+def test_divergence_is_an_error(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = module.losses
+
+    def broken(*arguments: Any) -> dict[str, Any]:
+        return real(*arguments) | {"bad": torch.tensor(float("nan"))}
+
+    monkeypatch.setattr(module, "losses", broken)
+    with pytest.raises(WmTrainError, match="diverged at step 0: loss is nan"):
+        train(Job(dataset, tmp_path, CONFIG))
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.02, 0.5])
+def test_the_rate_warms_up_then_falls_to_zero(warmup: float) -> None:
+    shares = np.linspace(0, 1, 2001)
+    rates = np.array([_rate(share, warmup) for share in shares])
+    assert _rate(warmup, warmup) == 1 and rates[-1] == pytest.approx(0, abs=1e-12) and rates.min() >= 0
+    assert rates.max() <= 1.01 and rates.argmax() == pytest.approx(warmup * 2000, abs=1)
+    assert (np.diff(rates[shares < warmup]) > 0).all() and (np.diff(rates[shares > warmup]) < 0).all()
+    assert _rate(0.0, 0.02) > 0 and _rate(1.5, warmup) == pytest.approx(0, abs=1e-12)
+    assert _rate((1 + warmup) / 2, warmup) == pytest.approx(0.5)
+
+
+class Starts:
+    """As much of WindowTensors as the order of batches needs."""
+
+    starts = torch.arange(100, 147)
+
+
+def test_an_epoch_shows_each_window_once_and_can_be_joined_anywhere() -> None:
+    def taken(step: int, count: int) -> list[list[int]]:
+        batches = _indices(Starts(), 10, 3, step)  # type: ignore[arg-type]
+        return [next(batches).tolist() for _ in range(count)]
+
+    from_start = taken(0, 12)
+    for epoch in range(3):
+        shown = sum(from_start[4 * epoch : 4 * epoch + 4], [])
+        assert len(set(shown)) == 40 and set(shown) <= set(range(100, 147))
+    assert from_start[:4] != from_start[4:8]
+    for step in range(8):
+        assert taken(step, 4) == from_start[step : step + 4]
+
+
+def test_a_batch_is_never_larger_than_the_data() -> None:
+    batch = next(_indices(Starts(), 1000, 0, 0))  # type: ignore[arg-type]
+    assert sorted(batch.tolist()) == list(range(100, 147))
