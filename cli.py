@@ -20,13 +20,14 @@ class _Group(click.Group):
     """Turns the packages' own errors into one line and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        from wm_cli.errors import WmCliError
         from wm_export.errors import WmExportError
         from wm_quant.errors import WmQuantError
         from wm_train.errors import WmTrainError
 
         try:
             return super().invoke(ctx)
-        except (WmTrainError, WmQuantError, WmExportError, OSError) as error:
+        except (WmTrainError, WmQuantError, WmExportError, WmCliError, OSError) as error:
             raise click.ClickException(str(error)) from None
 
 

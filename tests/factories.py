@@ -83,7 +83,7 @@ def random_window(encoding: Encoding, batch: int, seed: int = 0) -> Window:
                   random_inputs(rng, batch), session)  # fmt: skip
 
 
-def make_heads(world: World, batch: int = 1, **values: float) -> Any:
+def make_heads(world: World, batch: int = 1, /, **values: float) -> Any:
     """(batch, outputs) int64 heads at rest: no value changes, no event happens, every choice is id 0.
 
     `values` sets heads of both players: a number in the head's units, or the id that a choice makes.
@@ -110,6 +110,7 @@ def game_columns(rng: np.random.Generator, length: int) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for player in range(PLAYERS):
         for name, dtype in PLAYER_COLUMNS.items():
+            column: Any
             kind = np.dtype({"float": "float32"}.get(str(dtype), str(dtype)))
             if kind.kind == "f":
                 column = rng.uniform(*bounds.get(name, (0, 1)), length)

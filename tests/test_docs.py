@@ -1,6 +1,6 @@
 """The documents say what the code does: tables are made here from the code, numbers in prose are checked against it.
 
-    python -m tests.test_docs        rewrite every table between its markers
+python -m tests.test_docs        rewrite every table between its markers
 """
 
 import ast
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 import pytest
 
 from cli import main
@@ -33,22 +34,22 @@ from wm_export.layout import (
     offsets,
 )
 from wm_quant import kernels
-from wm_quant.cost import TRANSACTION_BUDGET, preset_cost
+from wm_quant.cost import CRANK_BUDGET, TRANSACTION_BUDGET, preset_cost
 from wm_quant.presets import preset
 from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
-from wm_quant.qnet import SESSION_BIAS
 from wm_train import grid
 from wm_train.config import ModelConfig, TrainConfig
-from wm_train.evaluate import BASELINES, evaluate
+from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
 from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, Encoding, Field, Kind
 from wm_train.ingest import IngestReport
 from wm_train.integer import BLOCK_COLUMNS
 from wm_train.loss import TELEPORT_UNITS
 from wm_train.mlp import parameter_count
+from wm_train.replays import MIN_FRAMES
 from wm_train.trace import Difference
 from wm_train.train import QAT_LEARNING_RATE, SAVE_SECONDS
-from wm_train.world import HEADS
+from wm_train.world import HEADS, codes
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -107,9 +108,12 @@ def _fields() -> str:
 
 
 def _controls() -> str:
-    rows = [(i, f"`{c.name}`", c.kind.value, c.unit, f"{c.lo:g}", f"{c.hi:g}", _number(c.step), _number(c.scale))
-            for i, c in enumerate(CONTROLS)]  # fmt: skip
-    return _table(("place", "control", "kind", "unit", "low", "high", "step", "scale"), rows)
+    rows = []
+    for i, control in enumerate(CONTROLS):
+        worth = control.step if control.kind is Kind.AXIS else 1  # an axis is bounded in full deflections
+        ends = (f"{control.lo / worth:g}", f"{control.hi / worth:g}")
+        rows.append((i, f"`{control.name}`", control.kind.value, control.unit, *ends, _number(control.step)))
+    return _table(("place", "control", "kind", "unit", "low", "high", "step"), rows)
 
 
 def _encodings() -> str:
@@ -190,22 +194,29 @@ def _scratch_account() -> str:
 
 
 def _blob() -> str:
-    rows = [(f"{row[0]:,}", f"{row[1]:,}", *row[2:]) for row in _sections(list(pack(MLP).sections.values()))]
+    rows = []
+    for at, size, name, elements in _sections(list(pack(MLP).sections.values())):
+        signed = str(name).endswith(("bias`", "session`"))
+        rows.append((f"{at:,}", f"{size:,}", name, str(elements).replace("x u", "x i") if signed else elements))
     return _table(("offset", "bytes", "section", "elements"), rows)
 
 
 def _errors() -> str:
-    return _table(("code", "name", "meaning"), [(FIRST_ERROR + i, f"`{n}`", t) for i, (n, t) in enumerate(ERRORS.items())])
+    rows = [(FIRST_ERROR + i, f"`{name}`", text) for i, (name, text) in enumerate(ERRORS.items())]
+    return _table(("code", "name", "meaning"), rows)
 
 
 def _formulas() -> str:
-    return _table(("kernel", "compute units"), [(f"`{name}`", f"`{text}`") for name, text in kernels.formulas().items()])
+    rows = [(f"`{name}`", f"`{text}`") for name, text in kernels.formulas().items()]
+    return _table(("kernel", "compute units"), rows)
 
 
 def _preset_cost() -> str:
     cost = preset_cost("mlp")
-    rows: list[tuple[object, ...]] = [(i, f"`{op.name}`", op.kind, f"{op.macs:,}" if op.macs else "", f"{op.kernel_cu:,}",
-                                       f"{op.overhead_cu:,}", f"{op.cu:,}") for i, op in enumerate(cost.ops)]  # fmt: skip
+    rows: list[tuple[object, ...]] = []
+    for i, op in enumerate(cost.ops):
+        units = (f"{op.kernel_cu:,}", f"{op.overhead_cu:,}", f"{op.cu:,}")
+        rows.append((i, f"`{op.name}`", op.kind, f"{op.macs:,}" if op.macs else "", *units))
     rows += [("", "entry, checks", "", "", "", f"{own:,}", f"{own:,}") for own in cost.steps]
     rows.append(("", "the frame", "", "", "", "", f"{cost.total_cu:,}"))
     return _table(("op", "name", "kind", "MACs", "in kernels", "around them", "compute units"), rows)
@@ -221,6 +232,12 @@ def _config() -> str:
     return _table(("key", "default", "meaning"), rows)
 
 
+def _sentence(command: click.Command) -> str:
+    """First sentence of a verb's help."""
+    paragraph = " ".join(str(command.help).strip().split("\n\n")[0].split())
+    return paragraph.split(". ")[0].rstrip(".")
+
+
 def _options(command: click.Command) -> str:
     flags = [o for o in command.params if isinstance(o, click.Option) and o.name != "help"]
     return ", ".join(f"`{option.opts[-1]}`" for option in flags)
@@ -230,7 +247,7 @@ def _verbs() -> str:
     rows = []
     for name, command in main.commands.items():
         argument = next((str(p.name).upper() for p in command.params if isinstance(p, click.Argument)), "")
-        rows.append((f"`{name}`", argument, _options(command), str(command.help).strip().split(". ")[0].rstrip(".")))
+        rows.append((f"`{name}`", argument, _options(command), _sentence(command)))
     return _table(("verb", "argument", "options", "what it does"), rows)
 
 
@@ -254,9 +271,10 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
 
 def _around(text: str, name: str) -> tuple[str, str, str]:
     """`text` before, between and after the markers of block `name`."""
-    parts = re.split(rf"(?<=<!-- {name} -->\n)|(?=<!-- end {name} -->)", text)
-    assert len(parts) == 3, f"expected <!-- {name} --> and <!-- end {name} --> once each"
-    return parts[0], parts[1], parts[2]
+    first, last = f"<!-- {name} -->\n", f"<!-- end {name} -->"
+    assert text.count(first) == text.count(last) == 1, f"expected {first.strip()} and {last} once each"
+    start, end = text.index(first) + len(first), text.index(last)
+    return text[:start], text[start:end], text[end:]
 
 
 @pytest.mark.parametrize(("page", "name"), BLOCKS)
@@ -272,6 +290,8 @@ def test_every_marker_has_a_table() -> None:
 
 # ------------------------------------------------------------------------------------------------- numbers in prose
 
+FLAG_CODE = codes((next(f for f in STATE if f.kind is Kind.BINARY),), np.ones((1, 1), np.int64)).item()
+
 #: Pieces of text, made from the code, that must stand in a page.
 FACTS: Mapping[str, Sequence[str]] = {
     "numeric.md": (
@@ -280,9 +300,14 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"{kernels.LANES} lanes of {kernels.LANE_BITS} bits",
         f"{kernels.LANES * kernels.MATVEC_MAX_R} rows",
         f"tiles of {kernels.MATVEC_TILE} columns",
-        f"code {round(1 / STATE[-8].step)} for 1",
+        f"code {FLAG_CODE} for 1",
         f"[-{grid.WEIGHT_MAX}, {grid.WEIGHT_MAX}]",
-        f"ACC_BOUND / {4}",
+        f"a lane's partial sum | {_power(grid.LANE_BOUND)} |",
+        f"rows in a gather | {GATHER_ROWS_MAX} |",
+        f"an accumulator | {_power(grid.ACC_BOUND)} |",
+        f"a head | {_power(HEAD_BOUND)} |",
+        f"multiples of 2^-{grid.SNAP_BITS} and clipped to +-{grid.SNAP_LIMIT:g}",
+        f"width (at most {max(f.width for f in STATE)})",
         f"{TELEPORT_UNITS:g} game units",
     ),
     "program.md": (
@@ -299,6 +324,9 @@ FACTS: Mapping[str, Sequence[str]] = {
     ),
     "guide.md": (
         f"{parameter_count(ModelConfig()):,} parameters",
+        f"at least {MIN_FRAMES} frames",
+        f"for {HORIZONS[0]}, {HORIZONS[1]} and {HORIZONS[2]} frames",
+        f"--budget {CRANK_BUDGET}",
         f"every {SAVE_SECONDS:g} seconds",
         f"times {QAT_LEARNING_RATE:g}",
         f"{TRANSACTION_BUDGET:,} compute units",
@@ -309,11 +337,6 @@ FACTS: Mapping[str, Sequence[str]] = {
 @pytest.mark.parametrize(("page", "fact"), [(page, fact) for page, facts in FACTS.items() for fact in facts])
 def test_number_is_that_of_the_code(page: str, fact: str) -> None:
     assert fact in " ".join((DOCS / page).read_text().split())
-
-
-def test_flags_take_one_code_as_the_text_says() -> None:
-    flags = {f.step for f in (*STATE, *CONTROLS) if f.kind in (Kind.BINARY, Kind.BUTTON)}
-    assert flags == {1 / 64}
 
 
 # ------------------------------------------------------------------------------------------------------ Rust beside it
@@ -355,29 +378,32 @@ def test_link_resolves(page: Path, target: str) -> None:
         assert anchor in {_slug(line) for line in re.findall(r"^#+ (.+)$", aim.read_text(), re.MULTILINE)}
 
 
-def _command_lines(page: Path) -> set[str]:
-    """Every `wmq ...` of a page: lines of code blocks, and pieces between backticks."""
+def _shown(page: Path) -> set[str]:
+    """Every command that a page shows: `wmq ...` in a block, also joined by &&, or in backticks with arguments."""
     text = page.read_text()
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    lines = [line for block in blocks for line in block.splitlines()] + re.findall(r"`([^`\n]+)`", text)
-    return {line.strip() for line in lines if re.match(r"\s*wmq [a-z-]", line)}
+    fenced = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = re.findall(r"^ *(wmq [a-z-].*)$", "\n".join(fenced), re.MULTILINE)
+    lines += re.findall(r"^ {4,}(wmq [a-z-].*)$", text, re.MULTILINE)
+    commands = {command.strip() for line in lines for command in line.partition(" #")[0].split("&&")}
+    return commands | set(re.findall(r"`(wmq [a-z-]+ [^`\n]+)`", text))
 
 
-COMMANDS = sorted({line for page in PAGES for line in _command_lines(page)})
-
-
-@pytest.mark.parametrize("line", COMMANDS)
+@pytest.mark.parametrize("line", sorted({line for page in PAGES for line in _shown(page)}))
 def test_command_line_parses(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: Path(value))
     verb, *arguments = shlex.split(line, comments=True)[1:]
-    if verb.startswith("-"):
-        assert verb in ("--help", "--version")
+    if verb in ("--help", "--version"):
         return
     assert main.commands[verb].make_context(verb, arguments).command is main.commands[verb]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_verbs_that_are_mentioned_exist(page: Path) -> None:
+    assert set(re.findall(r"`wmq ([a-z]+)", page.read_text())) <= set(main.commands)
+
+
 def test_guide_shows_every_verb() -> None:
-    shown = {shlex.split(line, comments=True)[1] for line in _command_lines(DOCS / "guide.md")}
+    shown = {shlex.split(line, comments=True)[1] for line in _shown(DOCS / "guide.md")}
     assert set(main.commands) <= shown
 
 
@@ -387,7 +413,8 @@ def test_guide_shows_every_verb() -> None:
 def _stage_keys() -> set[str]:
     """Keys of every figure that wm_cli/stages.py hands back."""
     tree = ast.parse(Path(stages.__file__).read_text())
-    figures = [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f.name not in ("_executors", "_origin", "_opened")]
+    inner = ("_executors", "_origin", "_opened", "_frames")
+    figures = [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f.name not in inner]
     keys = {key for f in figures for d in ast.walk(f) if isinstance(d, ast.Dict) for key in d.keys}
     return {str(key.value) for key in keys if isinstance(key, ast.Constant)}
 
@@ -402,16 +429,13 @@ def _evaluate_keys() -> set[str]:
 
 def _json_keys() -> set[str]:
     listed = {item.name for cls in (IngestReport, Check, Difference) for item in fields(cls)}
-    return listed | _stage_keys() | _evaluate_keys() | {"checks"}
+    described = {"arch", "parameters", "form", "trained_as"}
+    return listed | described | _stage_keys() | _evaluate_keys()
 
 
 def test_guide_names_every_json_key() -> None:
     named = set(re.findall(r"`(\w+)`", (DOCS / "guide.md").read_text()))
     assert sorted(_json_keys() - named) == []
-
-
-def test_accounts_table_is_of_the_first_accumulator() -> None:
-    assert MLP.ops[0].init == SESSION_BIAS
 
 
 def _rewrite() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -51,8 +52,8 @@ def progress_bar(text: str, total: float | None) -> Iterator[tuple[Progress, Any
 
 def metrics_table(rows: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     """Models and baselines side by side; `rows` by name."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table = _compact(title)
+    table.add_column("", no_wrap=True)
     for name in rows:
         table.add_column(name.replace("_", " "), justify="right")
     for metric in METRICS:
@@ -61,6 +62,30 @@ def metrics_table(rows: Mapping[str, Mapping[str, Any]], title: str) -> Table:
         for key in ("position_mae_mean", "position_mae_last", "action_acc_last", "percent_mae_last"):
             table.add_row(f"K{horizon} {key}", *(f"{row['rollout'][horizon][key]:.4f}" for row in rows.values()))
     return table
+
+
+def proof_table(parity: Mapping[str, Any], cu: Mapping[str, Any]) -> Table:
+    """Parity by executor, then compute units (an empty `cu` where none were metered); in short."""
+    table = _compact("Integers against the interpreter, and what a frame costs")
+    table.add_column("", no_wrap=True)
+    table.add_column("", justify="right")
+    for row in parity["outcomes"]:
+        table.add_row(f"parity {row['executor']}", f"{row['frames']:,} frames, {row['mismatches']} differ")
+    if cu:
+        table.add_section()
+        table.add_row("compute units a frame", f"{cu['total_cu']:,} of {cu['budget']:,}")
+        table.add_row(
+            "predicted = metered", f"{cu['frames_metered'] - cu['frames_different']} of {cu['frames_metered']} frames"
+        )
+        table.add_row("units per MAC", f"{cu['cu_per_mac']:.4f}")
+        for op in cu["ops"]:
+            table.add_row(f"  {op['name']}", f"{op['cu']:,}")
+    return table
+
+
+def _compact(title: str) -> Table:
+    """A table whose seven columns of figures fit into 80 characters."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
 def cost_table(cost: Cost, metered: Mapping[str, int] | None = None) -> Table:

@@ -110,7 +110,9 @@ def evaluate(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
     figures["baselines"] = {
         name: measure(base, corpus, world.encoding, limit=limit) for name, base in BASELINES.items()
     }
-    project.keep_figures(f"evaluate-{about['form']}", figures)
+    about["sha256"] = _of_file(model / ("qnet.json" if about["form"] == "qnet" else "run.json"))["sha256"]
+    # A float run's QNet stands beside the QAT run's in the report: that is what QAT is for.
+    project.keep_figures(f"evaluate-{'ptq' if about.get('trained_as') == 'float' else about['form']}", figures)
     return figures
 
 
@@ -204,7 +206,8 @@ def build(folder: Path) -> dict[str, Any]:
     export = open_export(folder)
     with console.err.status("build") as status:
         info, overheads = run(export, lambda text: status.update(f"build: {text}"))
-    return {
+    figures = {
+        "manifest_sha256": export.manifest.hash.hex(),
         "program": str(export.program),
         "size": info.size,
         "sha256": info.sha256,
@@ -212,6 +215,8 @@ def build(folder: Path) -> dict[str, Any]:
         "versions": list(info.versions),
         "overheads": dict(overheads.ops),
     }
+    project.keep_figures("build", figures)
+    return figures
 
 
 # --------------------------------------------------------------------------------------------------------- cu, parity
@@ -287,7 +292,7 @@ def cu(folder: Path, dataset: Path, frames: int, budget: int) -> "tuple[dict[str
     meter = meter_runner(export)
     meter.step(recording.state.at(slice(0, 1)), recording.inputs[0, :1])
     metered = metered_ops(meter, export, cost)
-    figures = _cost_figures(cost, budget, metered, spent)
+    figures = _cost_figures(cost, budget, metered, spent) | {"manifest_sha256": export.manifest.hash.hex()}
     project.keep_figures("cu", figures)
     return figures, console.cost_table(cost, metered)
 
@@ -338,6 +343,7 @@ def parity(
                 outcomes.append(compare.rollouts(f"{name} rollout", executor, reference, running, advance))
     first = next((o.first for o in outcomes if o.first), None)
     figures = {
+        "manifest_sha256": export.manifest.hash.hex(),
         "frames": single.inputs.shape[1],
         "rollout_frames": rollouts * length,
         "executors": ["interp", *executors],

@@ -36,6 +36,7 @@ from wm_train.integer import table_starts
 from wm_train.world import decode, encode
 
 TEMPLATES = Path(__file__).parent / "templates"
+RUSTFMT = Path(__file__).resolve().parent.parent / "onchain" / "rustfmt.toml"
 SOURCES = ("lib.rs", "layout.rs", "network.rs", "rules.rs", "step.rs")
 
 
@@ -289,7 +290,7 @@ def rustfmt(text: str) -> str:
     if shutil.which("rustfmt") is None:
         return text
     done = subprocess.run(
-        ["rustfmt", "--edition", "2021", "--config", "max_width=110"],
+        ["rustfmt", "--edition", "2021", "--config-path", str(RUSTFMT)],
         input=text,
         text=True,
         capture_output=True,

@@ -28,6 +28,7 @@ ONCHAIN = Path(__file__).resolve().parent.parent / "onchain"
 SOURCES = (
     "Cargo.toml",
     "Cargo.lock",
+    "rustfmt.toml",
     "kernels/Cargo.toml",
     "kernels/src",
     "kernels/asm",

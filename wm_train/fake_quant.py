@@ -72,8 +72,9 @@ class _Integers:
             used = torch.zeros(int(ints.ids.starts[-1]), dtype=torch.bool)
             used[looked_up.flatten()] = True
             numbers, place = used.nonzero().flatten().numpy(), used.cumsum(0) - 1
-        return _Integers(_Layer.of(ints.layer1), _Layer.of(ints.layer2), _Layer.of(ints.heads),
-                         _f32(ints.pick_rows(numbers)), place, _f32(ints.gather_k), _f32(ints.session_rows))  # fmt: skip
+        first, second, heads = (_Layer.of(layer) for layer in (ints.layer1, ints.layer2, ints.heads))
+        rows, k, session = (_f32(part) for part in (ints.pick_rows(numbers), ints.gather_k, ints.session_rows))
+        return _Integers(first, second, heads, rows, place, k, session)
 
     def first(self, codes: Tensor, id_rows: Tensor, session_rows: Tensor) -> Tensor:
         """First accumulators (B, N), from codes and row numbers of the id and session tables."""

@@ -6,7 +6,6 @@ tables. Addresses are absolute, so this file knows how the runtime lays out a pr
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -25,10 +24,10 @@ from solders.pubkey import Pubkey
 from solders.transaction import Transaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
+from wm_export.toolchain import build_program, find_toolchain
 from wm_quant import kernels
 
 KERNELS = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
-HARNESS_SO = "WMQ_KERNEL_HARNESS_SO"
 NAMES = ["nothing", *(f"matvec_r{r}" for r in range(1, 7))]
 NAMES += ["gather_add", "requantize", "requantize_relu", "argmax", "choices", "copy"]
 
@@ -90,12 +89,13 @@ class Harness:
 
 
 @pytest.fixture(scope="module")
-def harness() -> Harness:
-    """The built harness program, from the file that WMQ_KERNEL_HARNESS_SO names."""
-    path = os.environ.get(HARNESS_SO)
-    if not path:
-        pytest.skip(f"{HARNESS_SO} is not set: build onchain/kernels/harness for sBPF and name the .so in it")
-    return Harness(Path(path).read_bytes())
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
+    """The harness program, built here."""
+    if find_toolchain() is None:
+        pytest.skip("no sBPF toolchain: make toolchain")
+    program = tmp_path_factory.mktemp("harness") / "harness.so"
+    build_program(KERNELS / "harness", program)
+    return Harness(program.read_bytes())
 
 
 def data_address(offset: int) -> int:

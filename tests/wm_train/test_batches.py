@@ -21,10 +21,10 @@ def test_a_batch_is_the_window_it_names(name: str) -> None:
     t = corpus.windows(encoding)[[0, 5, 36, -1]]
     window = window_at(corpus, encoding, t)
     arguments = (encoding, window.frames, window.inputs, window.following)
-    for as_codes, dense in ((True, window_codes(*arguments)), (False, dense_values(*arguments))):  # type: ignore[arg-type]
+    for as_codes, dense in ((True, window_codes(*arguments)), (False, dense_values(*arguments))):
         batch = WindowTensors(corpus, encoding, as_codes).batch(torch.from_numpy(t))
         assert batch.dense.dtype == torch.float32 and (batch.dense.numpy() == dense).all()
-        assert (batch.ids.numpy() == window_ids(encoding, window.frames)).all()  # type: ignore[arg-type]
+        assert (batch.ids.numpy() == window_ids(encoding, window.frames)).all()
         assert (batch.session.numpy() == window.session).all()
     units = np.array([2.0**-12 if f.kind is Kind.CONTINUOUS else 1.0 for f in STATE])
     assert (batch.now.numpy() == window.now * units).all()

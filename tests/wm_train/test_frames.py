@@ -1,5 +1,7 @@
 """frames.py: the field table gives the published dimensions, and the input's order has neither hole nor overlap."""
 
+from itertools import pairwise
+
 import pytest
 
 from wm_train.errors import WmTrainError
@@ -49,7 +51,7 @@ def test_counts_agree_with_the_fields_listed(name: str) -> None:
 
 
 def test_each_encoding_reads_all_that_the_one_before_reads() -> None:
-    for older, newer in zip(ENCODINGS, ENCODINGS[1:], strict=False):
+    for older, newer in pairwise(ENCODINGS):
         assert set(Encoding(older).state) <= set(Encoding(newer).state)
     assert {"self_y", "hitlag"} & Encoding("v1").required_columns == set()
     assert {"self_y", "hitlag", "stocks", "buttons"} <= Encoding("v2").required_columns
@@ -61,7 +63,9 @@ def test_names_bits_and_ranges_are_sound() -> None:
     assert len(set(bits)) == len(bits) and all(bit.bit_count() == 1 for bit in bits)
     assert all(f.lo < f.hi and f.step > 0 and f.scale > 0 for f in STATE + CONTROLS)
     assert all((f.vocab > 0) == (f.kind is Kind.CATEGORICAL) == (f.width > 0) for f in STATE + CONTROLS)
-    limits = {name: (STATE[STATE_INDEX[name]].lo, STATE[STATE_INDEX[name]].hi) for name in ("percent", "stocks", "shield")}
+    limits = {
+        name: (STATE[STATE_INDEX[name]].lo, STATE[STATE_INDEX[name]].hi) for name in ("percent", "stocks", "shield")
+    }
     assert limits == {"percent": (0, 999), "stocks": (0, 4), "shield": (0, 60)}
 
 

@@ -88,9 +88,7 @@ def test_snap_saturates_and_counts_steps() -> None:
 def test_lane_reach_is_the_furthest_that_codes_can_take_a_lane(row: list[int], codes: tuple[int, int]) -> None:
     blocks = [slice(0, 3), slice(3, 5)]
     furthest = max(
-        abs(int(np.dot(row[block], x)))
-        for block in blocks
-        for x in itertools.product(codes, repeat=len(row[block]))
+        abs(int(np.dot(row[block], x))) for block in blocks for x in itertools.product(codes, repeat=len(row[block]))
     )
     assert lane_reach(np.array([row]), blocks, *codes).tolist() == [furthest]
 

@@ -18,7 +18,15 @@ UNITS = np.array([1 / ONE if f.kind is Kind.CONTINUOUS else 1.0 for f in STATE],
 #: What happens in the story, frame by frame: together they use every head.
 STORY: list[dict[str, float]] = [
     {},
-    {"self_x_air": 0.5, "self_y": -0.25, "knockback_x": 1, "knockback_y": 2, "self_x_ground": -1, "x": 0.125, "y": -0.5},
+    {
+        "self_x_air": 0.5,
+        "self_y": -0.25,
+        "knockback_x": 1,
+        "knockback_y": 2,
+        "self_x_ground": -1,
+        "x": 0.125,
+        "y": -0.5,
+    },
     {"hit": 1, "hitlag": 7, "damage": 1, "percent": 12.5, "combo_count": 1, "action": 75, "last_attack": 3},
     {"teleport": 1, "teleport_x": -60, "teleport_y": 44, "ground": 5, "jumps": 2},
     {"respawn": 1, "stock_lost": 1, "facing": 1, "on_ground": 1, "hurtbox": 1, "l_cancel": 2},
@@ -29,13 +37,25 @@ STORY: list[dict[str, float]] = [
 def told(world: World) -> tuple[Any, Any, Any]:
     """(now, after, the perfect heads) of the story, one window per line, in integers."""
     now = np.zeros((len(STORY), PLAYERS, len(STATE)), np.int32)
-    for name, value in {"x": 10, "y": 20, "percent": 50, "shield": 40, "stocks": 3, "state_age": 5, "self_x_air": 1}.items():
+    for name, value in {
+        "x": 10,
+        "y": 20,
+        "percent": 50,
+        "shield": 40,
+        "stocks": 3,
+        "state_age": 5,
+        "self_x_air": 1,
+    }.items():
         now[..., STATE_INDEX[name]] = value * ONE
     names = {head.name for head in world.heads}
     story = [{k: v for k, v in line.items() if k in names} for line in STORY]
     heads = np.concatenate([make_heads(world, **line) for line in story])
-    # The world left to itself: an event head says what holds in the next frame, so none of them is at rest here.
     return now, next_frames(world, now, heads), heads
+
+
+def in_units(now: Any, after: Any) -> tuple[Any, Any]:
+    """Frames as the loss takes them."""
+    return torch.from_numpy(now * UNITS), torch.from_numpy(after * UNITS)
 
 
 def parts(world: World, now: Any, after: Any, heads: Any, change_weight: float = 1.0) -> dict[str, float]:
@@ -45,8 +65,7 @@ def parts(world: World, now: Any, after: Any, heads: Any, change_weight: float =
         for head in world.heads:
             if head.kind != "value":
                 out[:, world.span(player, head.name)] *= 100
-    as_torch = (torch.from_numpy(a.astype(np.float32) * UNITS) for a in (now, after))
-    return {k: float(v) for k, v in losses(world, *as_torch, torch.from_numpy(out), change_weight).items()}
+    return {k: float(v) for k, v in losses(world, *in_units(now, after), torch.from_numpy(out), change_weight).items()}
 
 
 @pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED], ids=["integrated", "published"])
@@ -129,8 +148,7 @@ def test_changed_actions_weigh_more() -> None:
 def test_gradients_reach_every_head() -> None:
     now, after, heads = told(INTEGRATED)
     out = torch.from_numpy(heads.astype(np.float32) / ONE + 0.25).requires_grad_()
-    as_torch = (torch.from_numpy(a.astype(np.float32) * UNITS) for a in (now, after))
-    torch.stack(list(losses(INTEGRATED, *as_torch, out, 1.5).values())).sum().backward()
+    torch.stack(list(losses(INTEGRATED, *in_units(now, after), out, 1.5).values())).sum().backward()
     reached = out.grad.abs().sum(0) > 0
     for player in range(PLAYERS):
         for head in INTEGRATED.heads:

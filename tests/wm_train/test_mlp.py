@@ -29,7 +29,9 @@ def windows(config: ModelConfig) -> Any:
     return tensors.batch(tensors.starts[::9])
 
 
-@pytest.mark.parametrize(("heads", "parameters", "outputs"), [("published", 1_304_182, 830), ("integrated", 1_364_320, 1064)])
+@pytest.mark.parametrize(
+    ("heads", "parameters", "outputs"), [("published", 1_304_182, 830), ("integrated", 1_364_320, 1064)]
+)
 def test_parameters_are_pinned(heads: str, parameters: int, outputs: int) -> None:
     config = ModelConfig(heads=heads)
     assert parameter_count(config) == parameters and config.world.outputs == outputs
@@ -49,6 +51,7 @@ def test_the_count_is_the_modules(encoding: str) -> None:
 def test_every_input_lies_where_the_encoding_says(encoding: str) -> None:
     config = small_model(encoding)
     network, batch, e = FrameStackMLP(config), windows(config), config.world.encoding
+    tables: Any = network.embeddings
     with torch.no_grad():
         network.gain.copy_(torch.rand(e.dense_columns) + 0.5)
         got = network.inputs(batch.dense, batch.ids, batch.session)
@@ -57,10 +60,10 @@ def test_every_input_lies_where_the_encoding_says(encoding: str) -> None:
             expected[:, e.offset(*place)] = batch.dense[:, column] * network.gain[column]
         for column, (slot, player, field) in enumerate(e.id_fields()):
             at = e.offset(slot, player, field)
-            expected[:, at : at + field.width] = network.embeddings[field.name].weight[batch.ids[:, column]]
+            expected[:, at : at + field.width] = tables[field.name].weight[batch.ids[:, column]]
         for column, (player, field) in enumerate(e.session_fields()):
             for at in (e.offset(slot, player, field) for slot in range(e.slots)):
-                expected[:, at : at + field.width] = network.embeddings[field.name].weight[batch.session[:, column]]
+                expected[:, at : at + field.width] = tables[field.name].weight[batch.session[:, column]]
     assert torch.equal(got, expected)
 
 
@@ -108,4 +111,6 @@ def test_preflight_names_the_array_that_does_not_fit(part: str) -> None:
 def test_slots_are_not_mixed_up() -> None:
     """The encoding of one slot is the front of the encoding of two."""
     one, two = Encoding("v2.1", 1), Encoding("v2.1", 2)
-    assert [one.offset(*p) for p in one.dense_fields()] == [two.offset(*p) for p in two.dense_fields()][: one.dense_columns]
+    assert [one.offset(*p) for p in one.dense_fields()] == [two.offset(*p) for p in two.dense_fields()][
+        : one.dense_columns
+    ]

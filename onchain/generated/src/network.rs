@@ -60,7 +60,7 @@ pub unsafe fn op(index: usize, blob: *const u8, session: *const u8, scratch: *mu
                     blob.add(blob::RELU1_MULT) as *const u32,
                     scratch.add(scratch::HIDDEN1) as *mut i64,
                     512,
-                    35,
+                    31,
                 );
             }
             3 => {
@@ -86,7 +86,7 @@ pub unsafe fn op(index: usize, blob: *const u8, session: *const u8, scratch: *mu
                     blob.add(blob::RELU2_MULT) as *const u32,
                     scratch.add(scratch::HIDDEN2) as *mut i64,
                     256,
-                    38,
+                    31,
                 );
             }
             5 => {
@@ -112,7 +112,7 @@ pub unsafe fn op(index: usize, blob: *const u8, session: *const u8, scratch: *mu
                     blob.add(blob::SCALE_MULT) as *const u32,
                     scratch.add(scratch::HEADS) as *mut i64,
                     1064,
-                    30,
+                    31,
                 );
             }
             _ => {}

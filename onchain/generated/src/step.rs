@@ -7,9 +7,8 @@ use crate::{
 };
 
 /// Name of every op, in order.
-pub const OPS: [&str; 10] = [
-    "begin", "layer1", "gather", "relu1", "layer2", "relu2", "heads", "scale", "decode", "push",
-];
+pub const OPS: [&str; 10] =
+    ["begin", "layer1", "gather", "relu1", "layer2", "relu2", "heads", "scale", "decode", "push"];
 
 /// First op and the one after the last, of each transaction of a frame.
 pub const PLAN: [(usize, usize); 1] = [(0, 10)];

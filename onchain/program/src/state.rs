@@ -116,7 +116,10 @@ fn writable(account: &AccountView) -> Result<(), ProgramError> {
 /// `InvalidAccountOwner`, `WrongLength`, `WrongTag`, `WrongVersion`, `WrongManifest`.
 #[inline(always)]
 pub fn load_model(program: &Address, account: &mut AccountView) -> Result<Checked, ProgramError> {
-    check_manifest(check(program, account, &Kind { tag: model::ACCOUNT_TAG, bytes: model::BYTES })?, model::MANIFEST)
+    check_manifest(
+        check(program, account, &Kind { tag: model::ACCOUNT_TAG, bytes: model::BYTES })?,
+        model::MANIFEST,
+    )
 }
 
 /// The session account, to be written.

@@ -1,0 +1,68 @@
+"""Nothing happens at conversion: the QAT module, its training pass and the QNet compute the same heads, to the last bit."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.factories import random_arrays, random_checkpoint, random_window
+from wm_quant.convert import from_checkpoint
+from wm_quant.interp import Interpreter
+from wm_quant.prove import prove
+from wm_train.checkpoint import Checkpoint
+from wm_train.config import ModelConfig
+from wm_train.evaluate import Window
+from wm_train.fake_quant import QuantizedMLP
+from wm_train.grid import FRAC_BITS, Ints
+from wm_train.mlp import FrameStackMLP
+from wm_train.predict import quantized_predictor
+from wm_train.train import use_exact_matmul
+from wm_train.world import window_codes, window_ids
+
+SCALES = (0.25, 0.125)
+MODELS = {
+    "default": ModelConfig(),
+    "small": ModelConfig(slots=2, hidden=(64, 32)),
+    "published": ModelConfig(encoding="v1", heads="published", slots=4, hidden=(96, 40)),
+    "long": ModelConfig(encoding="v2.1", slots=12, hidden=(64, 64)),
+}
+
+
+def qat_module(checkpoint: Checkpoint) -> QuantizedMLP:
+    net = FrameStackMLP(checkpoint.config.model)
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.arrays.items()})
+    return QuantizedMLP(net, SCALES)
+
+
+def qnet_heads(checkpoint: Checkpoint, window: Window) -> Ints:
+    net = from_checkpoint(checkpoint, SCALES, "")
+    prove(net)
+    return Interpreter(net).predictor()(window)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_qat_module_computes_the_qnet(name: str, seed: int) -> None:
+    use_exact_matmul()
+    checkpoint = random_checkpoint(MODELS[name], seed)
+    encoding = checkpoint.config.model.world.encoding
+    window = random_window(encoding, 64, seed)
+    want = qnet_heads(checkpoint, window)
+    module = qat_module(checkpoint)
+    codes = torch.from_numpy(window_codes(encoding, window.frames, window.inputs, window.following).astype(np.float32))
+    ids, session = torch.from_numpy(window_ids(encoding, window.frames)), torch.from_numpy(window.session)
+    trained = module.train()(codes, ids, session).detach().double().numpy() * (1 << FRAC_BITS)
+    assert np.array_equal(trained, want)
+    assert np.array_equal(quantized_predictor(module)(window), want)
+    assert len(np.unique(want)) > 1000
+
+
+def test_the_gather_takes_part() -> None:
+    """The tables of the test above are not so small that a wrong row would go unseen."""
+    model = MODELS["small"]
+    window = random_window(model.world.encoding, 8)
+    without = random_arrays(model)
+    for field in model.world.encoding.ids:
+        without[f"embeddings.{field.name}.weight"][:] = 0
+    checkpoint = random_checkpoint(model)
+    bare = Checkpoint(checkpoint.config, "qat", without, {}, {}, SCALES)
+    assert (qnet_heads(bare, window) != qnet_heads(checkpoint, window)).mean() > 0.9

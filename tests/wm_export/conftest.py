@@ -1,0 +1,63 @@
+"""Exports to test on: a small random world, and one of the default size; each is built once a session."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.factories import random_corpus, random_inputs, small_qnet
+from wm_export.metering import build
+from wm_export.parity import Recording
+from wm_export.solana import Export, export_solana, open_export
+from wm_export.toolchain import find_toolchain
+from wm_quant.interp import Interpreter
+from wm_quant.qnet import QNet
+from wm_train.config import ModelConfig
+from wm_train.evaluate import window_at
+
+
+@dataclass(frozen=True)
+class Built:
+    """An export with its programs, if this machine can build them."""
+
+    export: Export
+    reference: Interpreter
+
+
+def _export(net: QNet, folder: Path) -> Export:
+    export_solana(net, folder)
+    return open_export(folder)
+
+
+def _built(export: Export) -> Built:
+    if find_toolchain() is None:
+        pytest.skip("no sBPF toolchain: make toolchain")
+    build(export)
+    return Built(export, Interpreter(export.net))
+
+
+@pytest.fixture(scope="session")
+def small_export(tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """A small world, not built."""
+    return _export(small_qnet(), tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def small(small_export: Export) -> Built:
+    """A small world in one transaction."""
+    return _built(small_export)
+
+
+@pytest.fixture(scope="session")
+def default_size(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A world of the default size, of random weights."""
+    return _built(_export(small_qnet(ModelConfig()), tmp_path_factory.mktemp("default")))
+
+
+def recording(net: QNet, worlds: int, frames: int, seed: int = 0) -> Recording:
+    """Random worlds of a network, and random inputs."""
+    rng = np.random.default_rng(seed)
+    corpus = random_corpus(seed, lengths=(worlds + net.model.slots + 1,))
+    window = window_at(corpus, net.world.encoding, corpus.windows(net.world.encoding)[:worlds])
+    return Recording(Interpreter(net).begin(window), random_inputs(rng, frames, worlds))

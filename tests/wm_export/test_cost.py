@@ -1,0 +1,55 @@
+"""Predicted compute units are the metered ones, exactly."""
+
+import pytest
+
+from tests.wm_export.conftest import Built, recording
+from wm_export.metering import build, meter_runner, metered_ops, predicted, runner
+from wm_export.solana import export_solana, open_export
+from wm_export.toolchain import find_toolchain
+from wm_quant.cost import PRESET_OVERHEADS, TRANSACTION_BUDGET, preset_cost
+from wm_quant.presets import preset
+
+FRAMES = 1000
+
+
+def test_every_frame_of_the_default_size_costs_what_was_predicted(default_size: Built) -> None:
+    cost, program = predicted(default_size.export), runner(default_size.export)
+    run = recording(default_size.export.net, FRAMES, 1)
+    spent = {
+        tuple(program.metered_step(run.state.at(slice(i, i + 1)), run.inputs[0, i : i + 1])[2]) for i in range(FRAMES)
+    }
+    assert spent == {tuple(cost.transactions)}
+    assert len(cost.transactions) == 1 and cost.total_cu <= 1_000_000 <= TRANSACTION_BUDGET
+    assert cost.cu_per_mac <= 1.12
+
+
+def test_every_op_costs_what_was_predicted(default_size: Built) -> None:
+    cost, meter = predicted(default_size.export), meter_runner(default_size.export)
+    run = recording(default_size.export.net, 1, 1, seed=5)
+    meter.step(run.state, run.inputs[0])
+    assert metered_ops(meter, default_size.export, cost) == {op.name: op.cu for op in cost.ops}
+
+
+def test_preset_costs_what_is_committed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    toolchain = find_toolchain()
+    if toolchain is None or toolchain.name != PRESET_OVERHEADS["mlp"].toolchain:
+        pytest.skip("the committed constants are those of scripts/sbpf.sh: make toolchain")
+    folder = tmp_path_factory.mktemp("preset")
+    export_solana(preset("mlp"), folder)
+    export = open_export(folder)
+    _, overheads = build(export)
+    assert overheads == PRESET_OVERHEADS["mlp"]
+    assert predicted(export).total_cu == preset_cost("mlp").total_cu
+
+
+def test_a_frame_in_three_transactions(tmp_path_factory: pytest.TempPathFactory, small: Built) -> None:
+    folder = tmp_path_factory.mktemp("split")
+    export_solana(small.export.net, folder, cuts=(4, 6))
+    export = open_export(folder)
+    build(export)
+    cost, program, run = predicted(export), runner(export), recording(export.net, 8, 1)
+    expected = small.reference.step(run.state, run.inputs[0])[0]
+    for i in range(8):
+        trace, _, spent = program.metered_step(run.state.at(slice(i, i + 1)), run.inputs[0, i : i + 1])
+        assert spent == cost.transactions and len(spent) == 3
+        assert trace["frame"].tolist() == expected["frame"][i : i + 1].tolist()

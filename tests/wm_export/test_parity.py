@@ -1,0 +1,95 @@
+"""Every executor gives the interpreter's bits, and a single wrong number is found and named."""
+
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.wm_export.conftest import Built, recording
+from wm_export.metering import runner
+from wm_export.native import NativeRunner
+from wm_export.onnx_graph import onnx_model
+from wm_export.ort import OrtRunner
+from wm_export.parity import Executor, rollouts, teacher_forced
+from wm_export.toolchain import host_cargo
+from wm_quant.interp import Interpreter, State, Trace
+from wm_quant.ops_ref import RefInterpreter
+
+
+def executor(name: str, built: Built, stack: ExitStack) -> Executor:
+    if name == "ref":
+        return RefInterpreter(built.export.net)
+    if name == "ort":
+        return OrtRunner(onnx_model(built.export.net).SerializeToString())
+    if name == "native":
+        if host_cargo() is None:
+            pytest.skip("no cargo: make toolchain")
+        return stack.enter_context(NativeRunner(built.export))
+    return runner(built.export)
+
+
+def compare(name: str, built: Built, worlds: int, running: int, frames: int) -> None:
+    with ExitStack() as stack:
+        other = executor(name, built, stack)
+        forced = teacher_forced(name, other, built.reference, recording(built.export.net, worlds, 1))
+        assert (forced.frames, forced.mismatches, forced.first) == (worlds, 0, None)
+        free = rollouts(name, other, built.reference, recording(built.export.net, running, frames))
+        assert (free.frames, free.mismatches, free.first) == (running * frames, 0, None)
+
+
+@pytest.mark.parametrize("name", ["ref", "ort", "native", "svm"])
+def test_small_world_is_the_same_everywhere(name: str, small: Built) -> None:
+    compare(name, small, worlds=40, running=2, frames=30)
+
+
+@pytest.mark.parametrize("name", ["ort", "native", "svm"])
+def test_world_of_the_default_size_is_the_same_everywhere(name: str, default_size: Built) -> None:
+    compare(name, default_size, worlds=60, running=2, frames=30)
+
+
+class Wrong:
+    """The interpreter, with one number of one tensor off by one."""
+
+    def __init__(self, reference: Interpreter, tensor: str, index: int) -> None:
+        self.reference, self.tensor, self.index = reference, tensor, index
+
+    def step(self, state: State, following: Any) -> tuple[Trace, State]:
+        trace, after = self.reference.step(state, following)
+        values = trace[self.tensor].copy()
+        values[0, self.index] += 1
+        return trace | {self.tensor: values}, after
+
+
+@pytest.mark.parametrize(("tensor", "index"), [("acc1", 0), ("hidden2", 5), ("heads", 17)])
+def test_one_wrong_number_is_named(small: Built, tensor: str, index: int) -> None:
+    found = teacher_forced(
+        "wrong", Wrong(small.reference, tensor, index), small.reference, recording(small.export.net, 3, 1)
+    )
+    assert found.mismatches == 3 and found.first is not None
+    assert (found.first.frame, found.first.tensor, found.first.index) == (0, tensor, index)
+    assert found.first.got == found.first.expected + 1
+
+
+class Forgetful(Interpreter):
+    """An interpreter whose window does not move on."""
+
+    def step(self, state: State, following: Any) -> tuple[Trace, State]:
+        trace, after = super().step(state, following)
+        return trace, State(after.frame, state.codes, after.ids, after.bias)
+
+
+def test_a_wrong_state_is_found_in_the_frame_that_made_it(small: Built) -> None:
+    found = rollouts("forgetful", Forgetful(small.export.net), small.reference, recording(small.export.net, 1, 5))
+    assert found.first is not None and (found.first.frame, found.first.tensor) == (0, "next codes")
+
+
+def test_program_goes_on_from_its_own_accounts(small: Built) -> None:
+    program, run = runner(small.export), recording(small.export.net, 1, 4)
+    state = run.state
+    for number, following in enumerate(run.inputs):
+        before = program.data(program.session) if number else b""
+        _, state = program.step(state, following)
+        assert program.data(program.session) != before
+    assert program.codec.frame(program.data(program.session)).tolist() == state.frame[0].tolist()
+    assert np.frombuffer(program.data(program.session)[152:160], "<u8")[0] == 4

@@ -1,0 +1,73 @@
+"""A QNet that could overflow is refused, with the op, the row and the number."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.factories import small_qnet
+from wm_quant.errors import WmQuantError
+from wm_quant.prove import prove
+from wm_quant.qnet import QNet
+from wm_train.grid import ACC_BOUND, LANE_BOUND
+
+
+def tampered(name: str, change: Any) -> QNet:
+    """A proved network with one tensor changed in place by `change`."""
+    net = small_qnet()
+    tensor = net.tensors[name].copy()
+    change(tensor)
+    return replace(net, tensors={**net.tensors, name: tensor})
+
+
+def set_row(row: int, value: int) -> Any:
+    def change(tensor: Any) -> None:
+        tensor[row] = value
+
+    return change
+
+
+def set_column(column: int, value: int) -> Any:
+    def change(tensor: Any) -> None:
+        tensor[:, column] = value
+
+    return change
+
+
+def test_a_whole_network_is_proved_below_every_bound() -> None:
+    proofs = prove(small_qnet())
+    assert {p.op for p in proofs} == {"layer1", "gather", "relu1", "layer2", "relu2", "heads", "scale"}
+    assert all(0 < p.value < p.bound for p in proofs)
+
+
+def test_rows_multiplied_until_a_lane_overflows_are_refused_by_name() -> None:
+    def multiply(rows: Any) -> None:
+        rows[7] = np.clip(rows[7].astype(np.int32) * 100, -127, 127)
+
+    reach = int(np.abs(tampered("layer1.rows", multiply).tensors["layer1.rows"][7].astype(int)).sum() * 128)
+    assert reach >= LANE_BOUND
+    with pytest.raises(WmQuantError, match=rf'"layer1": a lane of row 7 reaches \d+, must stay below {LANE_BOUND}'):
+        prove(tampered("layer1.rows", multiply))
+
+
+@pytest.mark.parametrize(
+    ("tensor", "change", "op", "row"),
+    [
+        ("layer1.bias", set_row(9, ACC_BOUND), "relu1", 9),
+        ("layer1.session", set_column(5, ACC_BOUND), "relu1", 5),
+        ("gather.k", set_row(3, 1 << 20), "relu1", 3),
+        ("layer2.bias", set_row(2, -ACC_BOUND), "relu2", 2),
+        ("heads.bias", set_row(11, ACC_BOUND), "scale", 11),
+    ],
+)
+def test_an_accumulator_that_overflows_is_refused_by_name(tensor: str, change: Any, op: str, row: int) -> None:
+    with pytest.raises(WmQuantError, match=rf'"{op}": the accumulator acc\d of row {row} reaches'):
+        prove(tampered(tensor, change))
+
+
+def test_a_head_outside_int32_is_refused_by_name() -> None:
+    net = small_qnet()
+    ops = tuple(replace(op, shift=1) if op.name == "scale" else op for op in net.ops)
+    with pytest.raises(WmQuantError, match=r'"scale": the result of row \d+ reaches'):
+        prove(replace(net, ops=ops))

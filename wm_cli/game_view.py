@@ -1,0 +1,132 @@
+"""The predicted game beside the real one: ten seconds of a held-out game, run by the QNet itself on the true inputs."""
+
+import json
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_cli.charts import Series, legend, line_chart, tracks
+from wm_cli.markup import paragraph
+from wm_quant.interp import Interpreter
+from wm_quant.qnet import QNet
+from wm_train.evaluate import rollout, rollout_starts, stepper
+from wm_train.frames import PLAYERS, STATE_INDEX
+from wm_train.windows import Corpus
+from wm_train.world import ONE
+
+FPS = 60
+#: Lengths tried, the longest first: a short held-out part may not have ten seconds in a row.
+LENGTHS = (600, 300, 120, 60)
+SEED = 1
+STYLES = ("s0", "s1")
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A world that ran by itself from frame `start` of a game, and that game: (T, 2, len(STATE)) int32 each."""
+
+    game: str
+    start: int
+    predicted: NDArray[np.int32]
+    real: NDArray[np.int32]
+
+
+def run_rollout(net: QNet, corpus: Corpus) -> Rollout | None:
+    """A rollout from a window drawn by SEED; None if no game of `corpus` is long enough."""
+    encoding = net.world.encoding
+    step = stepper(net.world, Interpreter(net).predictor())
+    for length in LENGTHS:
+        t = rollout_starts(corpus, encoding, length, 1, SEED)
+        if len(t):
+            predicted, real = rollout(step, corpus, encoding, t, length)[0], corpus.frames[t[0] + 1 : t[0] + 1 + length]
+            first = int(np.argmax(corpus.game == corpus.game[t[0]]))
+            return Rollout(corpus.names[corpus.game[t[0]]], int(t[0]) - first + 1, predicted, real)
+    return None
+
+
+def game_view(run: Rollout) -> str:
+    """The player, and what each coordinate did over time."""
+    seconds = len(run.real) / FPS
+    text = (f"Game {run.game}, {seconds:g} seconds from row {run.start} of its held-out part; the start was drawn by seed {SEED}, "
+            "not picked. From there on the QNet sees its own frames and the true controllers only.")  # fmt: skip
+    charts = "".join(f"<figure>{_over_time(run, axis)}</figure>" for axis in "xy")
+    return paragraph(text) + _player(run) + f'<h3>Over time</h3><div class="pair">{charts}{_error_chart(run)}</div>'
+
+
+def _field(frames: NDArray[np.int32], player: int, name: str) -> list[float]:
+    return [round(float(v), 2) for v in frames[:, player, STATE_INDEX[name]] / ONE]
+
+
+def _worlds(run: Rollout) -> list[dict[str, Any]]:
+    """What the player shows of each of real and predicted player 1 and 2."""
+    return [
+        {
+            "name": f"player {player + 1}, {kind}",
+            "style": f"{STYLES[player]} {kind}",
+            "x": _field(frames, player, "x"),
+            "y": _field(frames, player, "y"),
+            "percent": [round(v) for v in _field(frames, player, "percent")],
+            "action": frames[:, player, STATE_INDEX["action"]].tolist(),
+        }
+        for player in range(PLAYERS)
+        for kind, frames in (("real", run.real), ("predicted", run.predicted))
+    ]
+
+
+def _player(run: Rollout) -> str:
+    worlds = _worlds(run)
+    alt = "Paths of both players in the plane of the stage: the real game, and the predicted one."
+    picture, plane = tracks([Series(w["name"], w["style"], w["x"], w["y"]) for w in worlds], alt)
+    data = {
+        "fps": FPS,
+        "frames": len(run.real),
+        "left": plane.left,
+        "top": plane.top,
+        "scale": plane.scale,
+        "worlds": worlds,
+    }
+    # "<" could end the script element early; JSON may write it as an escape.
+    embedded = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    controls = ('<div class="controls" hidden><button type="button">Play</button>'
+                f'<input type="range" min="0" max="{len(run.real) - 1}" value="0" aria-label="Frame of the rollout">'
+                "<output></output></div>")  # fmt: skip
+    caption = "<figcaption>Filled: real. Ring: predicted. The faint lines are the whole paths.</figcaption>"
+    keys = legend([(w["name"], w["style"]) for w in worlds])
+    return (f'<figure class="player">{picture}{keys}{controls}{_readings(worlds)}{caption}</figure>'
+            f'<script type="application/json" id="game">{embedded}</script>')  # fmt: skip
+
+
+def _readings(worlds: list[dict[str, Any]]) -> str:
+    """A table of the current frame; the script fills in later frames."""
+    fields = (("action", "action id"), ("percent", "percent"), ("x", "x"), ("y", "y"))
+    head = "".join(f'<th scope="col">{label}</th>' for _, label in fields)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(world["name"])}</th>'
+        + "".join(f'<td data-world="{i}" data-field="{name}">{world[name][0]}</td>' for name, _ in fields)
+        + "</tr>"
+        for i, world in enumerate(worlds)
+    )
+    return (f'<div class="scroll"><table><caption>This frame</caption><thead><tr><th scope="col">world</th>{head}</tr></thead>'
+            f"<tbody>{rows}</tbody></table></div>")  # fmt: skip
+
+
+def _over_time(run: Rollout, axis: str) -> str:
+    seconds = [(i + 1) / FPS for i in range(len(run.real))]
+    series = [Series(w["name"], w["style"], seconds, w[axis]) for w in _worlds(run)]
+    return line_chart(
+        series, "seconds", f"{axis}, game units", f"Coordinate {axis} of both players over time, real and predicted."
+    )
+
+
+def _error_chart(run: Rollout) -> str:
+    at = [STATE_INDEX["x"], STATE_INDEX["y"]]
+    error = np.abs(run.predicted[..., at].astype(np.int64) - run.real[..., at]).mean((1, 2)) / ONE
+    series = Series(
+        "mean error over x and y of both players", "s0", [(i + 1) / FPS for i in range(len(error))], error.tolist()
+    )
+    alt = f"Position error over time; at the end {error[-1]:.2f} game units."
+    return f"<figure>{line_chart([series], 'seconds', 'error, game units', alt)}</figure>"

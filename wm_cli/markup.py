@@ -1,0 +1,57 @@
+"""The few pieces of HTML that a report is made of. Text is escaped here; what a cell shows is text, never markup."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table: its text and its CSS classes; `strong` sets it in bold."""
+
+    text: str
+    style: str = ""
+    strong: bool = False
+
+
+def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> str:
+    """A table with column headers; the first cell of each row is the row's header."""
+    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    body = "".join(f"<tr>{''.join(_cell(i, cell) for i, cell in enumerate(row))}</tr>" for row in rows)
+    return (f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+            f"<caption>{escape(caption)}</caption><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>")  # fmt: skip
+
+
+def _cell(index: int, cell: Cell | str) -> str:
+    cell = cell if isinstance(cell, Cell) else Cell(cell)
+    text = f"<strong>{escape(cell.text)}</strong>" if cell.strong else escape(cell.text)
+    style = f' class="{cell.style}"' if cell.style else ""
+    return f'<th scope="row"{style}>{text}</th>' if index == 0 else f"<td{style}>{text}</td>"
+
+
+def section(title: str, *content: str) -> str:
+    """A part of the page under a heading."""
+    return f"<section><h2>{escape(title)}</h2>{''.join(content)}</section>"
+
+
+def paragraph(text: str, style: str = "") -> str:
+    """Plain text; `code` between backticks."""
+    pieces = escape(text).split("`")
+    marked = "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces))
+    return f'<p class="{style}">{marked}</p>' if style else f"<p>{marked}</p>"
+
+
+def missing(what: str, verb: str) -> str:
+    """Says that something has not been measured, and which verb does it."""
+    return paragraph(f"{what}: not there yet. Run `{verb}`, then `wmq report`.", "missing")
+
+
+def details(summary: str, content: str) -> str:
+    """Content that opens on demand."""
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>"
+
+
+def tiles(entries: Sequence[tuple[str, str, str]]) -> str:
+    """Headline figures: (name, value, remark)."""
+    items = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd><dd>{escape(r)}</dd></div>" for n, v, r in entries)
+    return f'<dl class="headline">{items}</dl>'
