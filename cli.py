@@ -29,6 +29,8 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except (WmTrainError, WmQuantError, WmExportError, WmCliError, OSError) as error:
             raise click.ClickException(str(error)) from None
+        except ModuleNotFoundError as error:
+            raise click.ClickException(f"{error.name} is not installed; get it with: make setup") from None
 
 
 def _verb(examples: str) -> Callable[[F], Any]:

@@ -34,7 +34,7 @@ from wm_export.layout import (
     offsets,
 )
 from wm_quant import kernels
-from wm_quant.cost import CRANK_BUDGET, TRANSACTION_BUDGET, preset_cost
+from wm_quant.cost import TRANSACTION_BUDGET, preset_cost
 from wm_quant.presets import preset
 from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train import grid
@@ -326,7 +326,6 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"{parameter_count(ModelConfig()):,} parameters",
         f"at least {MIN_FRAMES} frames",
         f"for {HORIZONS[0]}, {HORIZONS[1]} and {HORIZONS[2]} frames",
-        f"--budget {CRANK_BUDGET}",
         f"every {SAVE_SECONDS:g} seconds",
         f"times {QAT_LEARNING_RATE:g}",
         f"{TRANSACTION_BUDGET:,} compute units",

@@ -1,4 +1,4 @@
-"""Nothing happens at conversion: the QAT module, its training pass and the QNet compute the same heads, to the last bit."""
+"""Nothing happens at conversion: the QAT module, its training pass and the QNet compute the same heads, bit for bit."""
 
 import numpy as np
 import pytest

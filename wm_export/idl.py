@@ -13,7 +13,7 @@ ERRORS: Mapping[str, str] = {
     "WrongLength": "the account is not as long as this world needs, or not as long as it says",
     "WrongManifest": "the account belongs to a model with another manifest",
     "WrongAccount": "the session does not name this account, or the account another session",
-    "SameAccount": "two roles are filled by one account",
+    "SameAccount": "session and scratch are one account",
     "WrongAuthority": "the signer is not the session's authority",
     "WrongFrame": "the frame is not the session's current one",
     "WrongStep": "the step is not the next one of the frame",

@@ -314,6 +314,8 @@ def generate(net: QNet, blob: Blob, manifest_hash: bytes, plan: Sequence[tuple[i
             "account_version": ACCOUNT_VERSION,
             "players": PLAYERS,
             "input_bytes": INPUT_BYTES,
+            "axes": AXES,
+            "axis_ranges": ", ".join(f"({int(f.lo)}, {int(f.hi)})" for f in CONTROLS[:AXES]),
             "accounts": _accounts(where, blob),
         },
         "network.rs": _network(net, where, blob),

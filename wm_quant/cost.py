@@ -18,8 +18,6 @@ from wm_train.frames import PLAYERS
 
 #: Most compute units of one transaction.
 TRANSACTION_BUDGET = 1_400_000
-#: What the chain allows one call of a crank.
-CRANK_BUDGET = 400_000
 
 
 @dataclass(frozen=True)

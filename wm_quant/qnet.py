@@ -37,6 +37,9 @@ from wm_train.world import World
 FORMAT = "wmq-qnet-1"
 KINDS = ("matvec", "gather", "requantize_relu", "requantize")
 SESSION_BIAS = "session_bias"
+SHIFT_MAX = 62
+#: The kernel's clamp to 0..127 reads the top bits of a value below 2^57.
+RELU_SHIFT_MIN = 7
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,9 @@ def validate(net: QNet) -> None:
                 f'qnet: op "{op.name}" reads {op.source!r} as {op.kind!r}; expected {", ".join(KINDS)} '
                 "over values that earlier ops wrote"
             )
-        if op.kind.startswith("requantize") and not 1 <= op.shift <= 62:
-            raise WmQuantError(f'qnet: op "{op.name}": shift {op.shift}, expected 1..62')
+        least = {"requantize_relu": RELU_SHIFT_MIN, "requantize": 1}.get(op.kind, op.shift)
+        if not least <= op.shift <= SHIFT_MAX:
+            raise WmQuantError(f'qnet: op "{op.name}": shift {op.shift}, expected {least}..{SHIFT_MAX}')
         known.add(op.out)
     if not net.ops or net.ops[-1].out != "heads" or net.ops[-1].size != net.world.outputs:
         raise WmQuantError(f"qnet: the last op must write `heads` of {net.world.outputs} values")

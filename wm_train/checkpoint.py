@@ -32,7 +32,7 @@ class Checkpoint:
 
     form           float, or qat (then `hidden_scales` are set)
     arrays         parameters by dotted name, float32
-    split          MD5s of the games that trained and validated, and the split's holdout and seed
+    split          MD5s of the games that trained, validated, and were left out
     figures        what the loop measured at the end
     """
 

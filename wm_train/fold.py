@@ -1,7 +1,7 @@
 """Embedding tables folded through the first layer: a lookup instead of a matvec. numpy only, and exact.
 
 A stack of folded tables is never held whole: rows are made from its factors when they are asked for. A training step
-reads a third of them, and most of the cost of making one is not the product but the memory it is written to.
+reads a third of them, and more than half the cost of making one is rounding and memory, not the product.
 """
 
 from collections.abc import Iterator, Mapping

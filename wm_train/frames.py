@@ -39,7 +39,9 @@ class Field:
     """One field of a player.
 
     `lo`, `hi` bound the value in `unit`; decode clamps to them. `column` names the dataset column it is read from.
-    `since` is the first Slippi version that records it. `session` marks an id that is constant while a game lasts.
+    `since` is the first Slippi version that records it. `session` marks an id that does not change while a session
+    lasts: the network sees the newest frame's in every slot (a game can change it, where Zelda becomes Sheik; a session
+    then goes on with the id it began with).
     """
 
     name: str
@@ -78,7 +80,7 @@ def _binary(name: str, column: str, **more: Any) -> Field:
 
 
 def _axis(name: str, column: str, lo: float) -> Field:
-    return Field(name=name, kind=Kind.AXIS, column=column, unit="1/80", lo=lo, step=1 / 80)
+    return Field(name=name, kind=Kind.AXIS, column=column, unit="1/80", lo=lo, hi=80, step=1 / 80)
 
 
 def _button(name: str, bit: int) -> Field:
@@ -116,10 +118,10 @@ STATE: tuple[Field, ...] = (
 
 #: One controller, in the order of an input.
 CONTROLS: tuple[Field, ...] = (
-    _axis("stick_x", "stick_x", -1),
-    _axis("stick_y", "stick_y", -1),
-    _axis("cstick_x", "cstick_x", -1),
-    _axis("cstick_y", "cstick_y", -1),
+    _axis("stick_x", "stick_x", -80),
+    _axis("stick_y", "stick_y", -80),
+    _axis("cstick_x", "cstick_x", -80),
+    _axis("cstick_y", "cstick_y", -80),
     _axis("shoulder", "trigger", 0),
     _button("A", 0x100),
     _button("B", 0x200),
@@ -269,3 +271,8 @@ class Encoding:
     def required_columns(self) -> frozenset[str]:
         """Dataset columns (without player prefix) that a game must have to be read."""
         return frozenset(f.column for f in self.state + CONTROLS)
+
+    @property
+    def since(self) -> tuple[int, int, int]:
+        """First Slippi version whose replays have every field that is read."""
+        return max(f.since for f in self.state + CONTROLS)

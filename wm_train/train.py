@@ -106,18 +106,20 @@ def _loop(
     report: Callable[[Progress], None],
 ) -> None:
     sums: dict[str, Tensor] = {}
+    summed = 0
     began, saved = time.monotonic() - state.seconds, time.monotonic()
     state.model.train()
     for t in _indices(tensors, config.train.batch, config.train.seed, state.step):
         for name, value in _one_step(config, state, tensors.batch(t)).items():
             sums[name] = sums.get(name, torch.zeros(())) + value
         state.step += 1
+        summed += 1
         state.seconds = time.monotonic() - began
         done = _share(config, state) >= 1
         if done or state.step % REPORT_EVERY == 0:
-            means = {name: float(value) / REPORT_EVERY for name, value in sums.items()}
+            means = {name: float(value) / summed for name, value in sums.items()}
             report(Progress(min(1.0, _share(config, state)), state.step, state.seconds, means))
-            sums = {}
+            sums, summed = {}, 0
         if done:
             return
         if time.monotonic() - saved > SAVE_SECONDS:
@@ -229,6 +231,7 @@ def _keep(run: Path, state: _State, config: RunConfig) -> None:
     torch.save(
         {
             "config": json.dumps(config.to_json()),
+            "form": "qat" if isinstance(state.model, QuantizedMLP) else "float",
             "net": state.net.state_dict(),
             "optimizer": state.optimizer.state_dict(),
             "random": torch.get_rng_state(),
@@ -243,13 +246,16 @@ def _keep(run: Path, state: _State, config: RunConfig) -> None:
 
 def _restore(run: Path, state: _State, config: RunConfig) -> None:
     path = run / RESUME_FILE
+    if not path.exists() and (run / "run.json").exists():
+        raise WmTrainError(f"{run}: is finished, there is nothing to resume; train without --resume to start over")
     if not path.exists():
         return
     try:
         kept = torch.load(path, weights_only=True)
-        if kept["config"] != json.dumps(config.to_json()):
+        form = "qat" if isinstance(state.model, QuantizedMLP) else "float"
+        if kept["config"] != json.dumps(config.to_json()) or kept["form"] != form:
             raise WmTrainError(
-                f"{path}: was written with another config; resume with that one, or train without --resume"
+                f"{path}: was written with another config or form; resume with that one, or train without"
             )
         state.net.load_state_dict(kept["net"])
         state.optimizer.load_state_dict(kept["optimizer"])

@@ -57,7 +57,7 @@ def _values(field: Field, column: NDArray[np.generic]) -> Ints:
         return round_half_up(bounded * (1 << FRAC_BITS)).astype(np.int64)
     if field.kind is Kind.AXIS:
         scaled = column if column.dtype == np.int8 else round_half_up(column.astype(np.float64) * 80)
-        return np.clip(scaled, -80, 80).astype(np.int64)
+        return np.clip(scaled, field.lo, field.hi).astype(np.int64)
     if field.kind is Kind.BUTTON:
         return ((column.astype(np.int64) & field.bit) != 0).astype(np.int64)
     if field.kind is Kind.BINARY:
@@ -113,9 +113,10 @@ def usable_games(dataset: Path, encoding: Encoding) -> list[str]:
     missing = {game.md5: set(game.missing) for game in open_dataset(dataset).games}
     usable = [md5 for md5, lacks in missing.items() if not lacks & encoding.required_columns]
     if not usable:
+        needed = ".".join(map(str, encoding.since))
         raise WmTrainError(
-            f"{dataset}: none of {len(missing)} games has every field of encoding {encoding.name}; "
-            "record with a newer Slippi or choose an older encoding"
+            f"{dataset}: none of {len(missing)} games has every field of encoding {encoding.name}, which needs "
+            f"replays of Slippi {needed} or newer; ingest such games or choose an older encoding"
         )
     return usable
 

@@ -172,6 +172,10 @@ def test_input_that_no_controller_sends(program: SvmRunner, axis: int, at: int) 
     refused(program, good(program, inputs=bytes(inputs)), "WrongInput")
 
 
+def test_shoulder_below_zero(program: SvmRunner) -> None:
+    refused(program, good(program, inputs=bytes([0, 0, 0, 0, 255, 0] + [0] * 6)), "WrongInput")
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"\0" * 7, bytes(8), STEP, STEP + bytes(20), STEP + bytes(22), STEP + bytes(1000)]
 )

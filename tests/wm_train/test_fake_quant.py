@@ -59,7 +59,7 @@ def quantized(net: FrameStackMLP, inputs: Inputs) -> QuantizedMLP:
 
 def gradients(net: FrameStackMLP, loss: Tensor) -> dict[str, Tensor]:
     net.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     return {name: value.grad.clone() for name, value in net.named_parameters() if value.grad is not None}
 
 
@@ -145,8 +145,9 @@ def net_on_the_grid() -> tuple[FrameStackMLP, tuple[float, float]]:
     net.layer1.weight[:, columns] = small(len(net.layer1.weight), len(columns)) * unit * 4 * exact
     net.layer1.weight[:, columns[0]] = 127 * unit * 4
     net.layer1.bias.copy_(small(len(net.layer1.bias)) * unit * 3)
-    for embedding in net.embeddings.values():
-        embedding.weight.copy_(small(*embedding.weight.shape))
+    for name, value in net.named_parameters():
+        if name.startswith("embeddings"):
+            value.copy_(small(*value.shape))
     for layer in (net.layer2, net.heads):
         layer.weight.copy_(small(*layer.weight.shape) * unit)
         layer.weight[:, 0] = 127 * unit
@@ -185,7 +186,7 @@ def test_training_through_the_grid_learns_and_repeats_to_the_bit() -> None:
         for _ in range(25):
             loss = (model(*inputs) - target).square().mean()
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             losses.append(float(loss.detach()))
         return losses, net.state_dict()

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -108,9 +109,9 @@ def furthest(ints: IntegerMLP) -> NDArray[np.float64]:
     encoding = CONFIG.world.encoding
     dense = np.abs(ints.layer1.rows).sum(1) * 128 + np.abs(ints.layer1.bias)
     starts = table_starts([f for _, _, f in encoding.id_fields()])
-    tables = [np.abs(ints.gather_rows[a:b]).max(0) for a, b in zip(starts, starts[1:], strict=False)]
+    tables = [np.abs(ints.gather_rows[a:b]).max(0) for a, b in pairwise(starts)]
     starts = table_starts([f for _, f in encoding.session_fields()])
-    session = [np.abs(ints.session_rows[a:b]).max(0) for a, b in zip(starts, starts[1:], strict=False)]
+    session = [np.abs(ints.session_rows[a:b]).max(0) for a, b in pairwise(starts)]
     return dense + ints.gather_k * np.sum(tables, 0) + np.sum(session, 0)
 
 
@@ -124,6 +125,7 @@ def test_a_runaway_row_stays_provable(part: str) -> None:
         weight[7] = 9.0
         arrays["gain"][:] = 1.0
     else:
+        weight[7] = 1e-9  # a scale for these weights alone would be far too fine for the tables
         fields = encoding.ids if part == "tables" else encoding.session_ids
         for slot in range(encoding.slots):
             for field in fields:

@@ -12,6 +12,8 @@ pub const ACCOUNT_VERSION: u32 = 1;
 pub const PLAYERS: usize = 2;
 /// Bytes of one player's input in an instruction: an `i8` per axis, then a bit per button.
 pub const INPUT_BYTES: usize = 6;
+/// Least and greatest value of each axis, in order.
+pub const AXIS_RANGES: [(i8, i8); 5] = [(-80, 80), (-80, 80), (-80, 80), (-80, 80), (0, 80)];
 
 /// The model account.
 pub mod model {

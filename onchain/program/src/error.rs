@@ -16,7 +16,7 @@ pub enum WorldError {
     WrongManifest,
     /// The session does not name this account, or the account another session.
     WrongAccount,
-    /// Two roles are filled by one account.
+    /// Session and scratch are one account.
     SameAccount,
     /// The signer is not the session's authority.
     WrongAuthority,

@@ -11,7 +11,7 @@
 
 use pinocchio::{error::ProgramError, AccountView, Address, ProgramResult};
 use wmq_world::{
-    layout::{model, scratch, session, INPUT_BYTES, PLAYERS},
+    layout::{model, scratch, session, AXIS_RANGES, INPUT_BYTES, PLAYERS},
     run, PLAN,
 };
 
@@ -19,9 +19,6 @@ use crate::{
     error::WorldError,
     state::{load_model, load_scratch, load_session},
 };
-
-/// Largest code of a stick or shoulder: 80 steps of 1/80.
-const AXIS_MAX: i8 = 80;
 
 /// The arguments of a step.
 struct Arguments {
@@ -37,9 +34,10 @@ fn parse(data: &[u8]) -> Result<Arguments, ProgramError> {
     let mut inputs = [[0; INPUT_BYTES]; PLAYERS];
     for (player, input) in inputs.iter_mut().enumerate() {
         input.copy_from_slice(&data[9 + player * INPUT_BYTES..][..INPUT_BYTES]);
-        let (axes, _buttons) = input.split_at(INPUT_BYTES - 1);
-        if axes.iter().any(|&axis| !(-AXIS_MAX..=AXIS_MAX).contains(&(axis as i8))) {
-            return Err(WorldError::WrongInput.into());
+        for (&axis, (low, high)) in input.iter().zip(AXIS_RANGES) {
+            if (axis as i8) < low || (axis as i8) > high {
+                return Err(WorldError::WrongInput.into());
+            }
         }
     }
     let mut frame = [0; 8];
