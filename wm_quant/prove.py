@@ -4,7 +4,7 @@ Intervals are followed from the codes (-128..127) to the heads. What is proved o
 
     lanes       |partial sum| < 2^20 between two flushes (21-bit lanes that start at 2^20)
     gather      at most 256 rows, so that 16-bit sums of bytes cannot spill
-    acc         |accumulator| < 2^22, so that acc * mult + 2^(shift-1) < 2^53
+    acc         |accumulator| < 2^22, so that |acc * mult| < 2^53: float64 rounds it as the integers do
     heads       inside int32, so that requantized heads need no saturation
 """
 
