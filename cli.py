@@ -192,20 +192,19 @@ def rollout(model: Path | None, dataset: Path, start: int, frames: int, as_json:
             console.out.print(f"frame {ahead:5}: position error {error:8.3f} game units", highlight=False)
 
 
-@_verb("wmq quantize\nwmq quantize run --out qnet-ptq --dataset dataset")
+@_verb("wmq quantize\nwmq quantize run --out qnet-ptq")
 @_folder_argument("run", None)
 @_path_option("--out", project.QNET, "QNet folder.")
-@_dataset
 @_json
-def quantize(run: Path | None, out: Path, dataset: Path, as_json: bool) -> None:
+def quantize(run: Path | None, out: Path, as_json: bool) -> None:
     """Turn a run into an integer network, proved free of overflow.
 
-    RUN is a QAT run (run-qat by default), whose integers are taken as they are, or a float run, whose activation ranges
-    are calibrated on the dataset's training games.
+    RUN is a QAT run (run-qat by default), whose integers are taken as they are, or a float run, which is rounded to the
+    grid with activation ranges calibrated on its training games.
     """
     from wm_cli import stages
 
-    figures = stages.quantize(run or (project.RUN_QAT if project.RUN_QAT.exists() else project.RUN), out, dataset)
+    figures = stages.quantize(run or (project.RUN_QAT if project.RUN_QAT.exists() else project.RUN), out)
     _say(as_json, figures, f"{out}: {figures['parameters']:,} integers, {figures['proofs']} ranges proved")
 
 

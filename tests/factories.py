@@ -50,8 +50,7 @@ def random_frames(rng: np.random.Generator, *shape: int) -> Any:
 
 def random_inputs(rng: np.random.Generator, *shape: int) -> Any:
     """(*shape, 2, len(CONTROLS)) int8 over the whole range of every control."""
-    ends = [(round(f.lo * 80), 80) if f.kind is Kind.AXIS else (0, 1) for f in CONTROLS]
-    low, high = np.array(ends).T
+    low, high = np.array([(f.lo, f.hi) for f in CONTROLS], np.int64).T
     return rng.integers(low, high + 1, (*shape, PLAYERS, len(CONTROLS))).astype(np.int8)
 
 
@@ -164,7 +163,7 @@ def random_checkpoint(model: ModelConfig, seed: int = 0) -> Checkpoint:
 
 def small_qnet(model: ModelConfig | None = None, seed: int = 0) -> QNet:
     """A proved QNet of random weights."""
-    net = from_checkpoint(random_checkpoint(model or small_model(), seed), (0.25, 0.125), parent="ab" * 32)
+    net = from_checkpoint(random_checkpoint(model or small_model(), seed), parent="ab" * 32)
     validate(net)
     prove(net)
     return net

@@ -13,9 +13,9 @@ from wm_train.config import ModelConfig
 from wm_train.evaluate import Window
 from wm_train.fake_quant import QuantizedMLP
 from wm_train.grid import FRAC_BITS, Ints
+from wm_train.matmul import use_exact_matmul
 from wm_train.mlp import FrameStackMLP
 from wm_train.predict import quantized_predictor
-from wm_train.train import use_exact_matmul
 from wm_train.world import window_codes, window_ids
 
 SCALES = (0.25, 0.125)
@@ -34,7 +34,7 @@ def qat_module(checkpoint: Checkpoint) -> QuantizedMLP:
 
 
 def qnet_heads(checkpoint: Checkpoint, window: Window) -> Ints:
-    net = from_checkpoint(checkpoint, SCALES, "")
+    net = from_checkpoint(checkpoint, "")
     prove(net)
     return Interpreter(net).predictor()(window)
 

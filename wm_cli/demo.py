@@ -146,10 +146,10 @@ def _evaluation(form: str, model: Path) -> Stage:
 def _integers() -> list[Stage]:
     return [
         Stage("quantize the QAT run: its integers as they are", QNET, (RUN_QAT,),
-              lambda: stages.quantize(project.RUN_QAT, project.QNET, project.DATASET)),
+              lambda: stages.quantize(project.RUN_QAT, project.QNET)),
         _evaluation("qnet", QNET),
         Stage("quantize the float run: calibrated after training", QNET_PTQ, (RUN,),
-              lambda: stages.quantize(project.RUN, PTQ, project.DATASET)),
+              lambda: stages.quantize(project.RUN, PTQ)),
         _evaluation("ptq", QNET_PTQ),
         Stage("export to Solana", EXPORT, (QNET,), lambda: stages.export(project.QNET, "solana", project.EXPORT, ())),
         Stage("export to ONNX", project.ONNX, (QNET,), lambda: stages.export(project.QNET, "onnx", project.ONNX, ())),

@@ -151,22 +151,16 @@ def _tracks(predicted: Any, true: Any) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------------- quantize, export
 
 
-def quantize(run: Path, out: Path, dataset: Path) -> dict[str, Any]:
+def quantize(run: Path, out: Path) -> dict[str, Any]:
     """`wmq quantize`."""
     from wm_quant.convert import quantize as convert
     from wm_quant.prove import prove
     from wm_quant.qnet import save_qnet
-    from wm_train.checkpoint import load_checkpoint
 
-    checkpoint = load_checkpoint(run)
-    scales = None
-    if checkpoint.form == "float":
-        from wm_train.train import calibrated_scales
-
-        scales = calibrated_scales(checkpoint, dataset)
-    net = convert(run, scales)
+    net = convert(run)
     save_qnet(out, net)
-    return {"qnet": str(out), "parameters": net.parameters, "form": checkpoint.form, "proofs": len(prove(net))}
+    form = net.provenance["form"]
+    return {"qnet": str(out), "parameters": net.parameters, "form": form, "proofs": len(prove(net))}
 
 
 def export(qnet: Path, target: str, out: Path, cuts: Sequence[int]) -> dict[str, Any]:
@@ -197,6 +191,16 @@ def _of_file(path: Path) -> dict[str, Any]:
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 
+def _built(folder: Path) -> "Export":
+    """The export, built first if it is not yet."""
+    from wm_export.metering import built
+    from wm_export.solana import open_export
+
+    if not built(folder):
+        build(folder)
+    return open_export(folder)
+
+
 def build(folder: Path) -> dict[str, Any]:
     """`wmq build`."""
     from wm_cli import console
@@ -223,13 +227,14 @@ def build(folder: Path) -> dict[str, Any]:
 
 
 def _frames(net: "QNet", dataset: Path, count: int, length: int) -> "Recording":
-    """`count` worlds at seeded held-out windows, with the inputs of the `length` frames that follow each."""
+    """`count` worlds at seeded windows, held-out ones if there are any, and the inputs of the `length` frames after."""
     from wm_export.parity import Recording
     from wm_quant.interp import Interpreter
     from wm_train.evaluate import rollout_starts, window_at
+    from wm_train.windows import any_games
 
-    encoding = net.world.encoding
-    corpus = _held_out(net.world, _origin(net.provenance), dataset)
+    encoding, origin = net.world.encoding, _origin(net.provenance)
+    corpus = any_games(dataset, encoding, origin["split"], origin["holdout"], count + length + encoding.slots)
     t = rollout_starts(corpus, encoding, length, count, FRAMES_SEED)
     if not len(t):
         raise WmTrainError(f"{dataset}: no held-out game has {length} frames after a window; ask for fewer")
@@ -280,9 +285,8 @@ def cu(folder: Path, dataset: Path, frames: int, budget: int) -> "tuple[dict[str
     """`wmq cu`: predicted, and metered on `frames` held-out frames."""
     from wm_cli import console
     from wm_export.metering import meter_runner, metered_ops, predicted, runner
-    from wm_export.solana import open_export
 
-    export = open_export(folder)
+    export = _built(folder)
     cost, recording, program = predicted(export), _frames(export.net, dataset, frames, 1), runner(export)
     spent = []
     with console.progress_bar("meter", recording.inputs.shape[1]) as (bar, task):
@@ -326,9 +330,11 @@ def parity(
     from wm_cli import console
     from wm_export import parity as compare
     from wm_export.solana import open_export
+    from wm_export.toolchain import find_toolchain
     from wm_quant.interp import Interpreter
 
-    export = open_export(folder)
+    wants_program = "svm" in targets or (not targets and find_toolchain() is not None)
+    export = _built(folder) if wants_program else open_export(folder)
     reference = Interpreter(export.net)
     single, running = _frames(export.net, dataset, frames, 1), _frames(export.net, dataset, max(rollouts, 1), length)
     outcomes = []

@@ -57,27 +57,21 @@ def _narrow(values: Floats, dtype: type[np.integer[Any]], name: str) -> NDArray[
     return values.astype(dtype)
 
 
-def quantize(run: Path, hidden_scales: tuple[float, float] | None = None) -> QNet:
+def quantize(run: Path) -> QNet:
     """The QNet of a run, proved.
 
-    A QAT run brings its own `hidden_scales`; a float run needs calibrated ones (post-training quantization).
-    WmQuantError where a row cannot be proved, with its name and the number.
+    A QAT run's integers are those it was trained with; a float run is rounded to the grid with its calibrated
+    activation scales. WmQuantError where a row cannot be proved, with its name and the number.
     """
-    checkpoint = load_checkpoint(run)
-    scales = checkpoint.hidden_scales or hidden_scales
-    if scales is None:
-        raise WmQuantError(
-            f"{run}: a float run needs activation ranges; pass --dataset to calibrate, or train with --qat"
-        )
-    net = from_checkpoint(checkpoint, scales, hashlib.sha256((run / "run.json").read_bytes()).hexdigest())
+    net = from_checkpoint(load_checkpoint(run), hashlib.sha256((run / "run.json").read_bytes()).hexdigest())
     prove(net)
     return net
 
 
-def from_checkpoint(checkpoint: Checkpoint, scales: tuple[float, float], parent: str) -> QNet:
+def from_checkpoint(checkpoint: Checkpoint, parent: str) -> QNet:
     """Fold and quantize; not proved yet."""
     model = checkpoint.config.model
-    mlp = integer_mlp(model.world, checkpoint.arrays, scales)
+    mlp = integer_mlp(model.world, checkpoint.arrays, checkpoint.hidden_scales)
     shifts = (mlp.layer1.shift, mlp.layer2.shift, mlp.heads.shift)
     ops = mlp_ops(model.world.outputs, model.hidden, shifts)
     provenance = {

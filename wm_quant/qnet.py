@@ -19,7 +19,7 @@ A vector that is added to starts as `init` names: `session_bias`, or the tensor 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from wm_quant.errors import WmQuantError
+from wm_quant.kernels import MATVEC_TILE
 from wm_train.config import ModelConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes, atomic_write_json
@@ -119,19 +120,7 @@ def expected_tensors(net: QNet) -> dict[str, tuple[tuple[int, ...], type]]:
 
 def validate(net: QNet) -> None:
     """WmQuantError naming the first op or tensor that is not as the format says."""
-    known = {"codes", "ids"}
-    for op in net.ops:
-        if op.kind not in KINDS or op.source not in known or op.size < 1 or op.init not in ("", "bias", SESSION_BIAS):
-            raise WmQuantError(
-                f'qnet: op "{op.name}" reads {op.source!r} as {op.kind!r}; expected {", ".join(KINDS)} '
-                "over values that earlier ops wrote"
-            )
-        least = {"requantize_relu": RELU_SHIFT_MIN, "requantize": 1}.get(op.kind, op.shift)
-        if not least <= op.shift <= SHIFT_MAX:
-            raise WmQuantError(f'qnet: op "{op.name}": shift {op.shift}, expected {least}..{SHIFT_MAX}')
-        known.add(op.out)
-    if not net.ops or net.ops[-1].out != "heads" or net.ops[-1].size != net.world.outputs:
-        raise WmQuantError(f"qnet: the last op must write `heads` of {net.world.outputs} values")
+    _check_ops(net)
     expected = expected_tensors(net)
     if set(expected) != set(net.tensors):
         odd = sorted(set(expected) ^ set(net.tensors))
@@ -145,6 +134,39 @@ def validate(net: QNet) -> None:
             raise WmQuantError(
                 f"qnet: {name}[{row}] = {got.flat[row]}, expected 0..2^31-1; was this written by an older wmq?"
             )
+
+
+def _check_ops(net: QNet) -> None:
+    written: set[str] = set()
+    names: set[str] = set()
+    for op in net.ops:
+        _check_op(op, written | {"codes", "ids"})
+        if op.name in names:
+            raise WmQuantError(f'qnet: two ops are called "{op.name}"')
+        # What is added to must have been started, once; a requantize writes a vector of its own.
+        started = op.out in written
+        if started == (bool(op.init) or op.kind.startswith("requantize")):
+            raise WmQuantError(f'qnet: op "{op.name}": `{op.out}` has {"two starts" if started else "no start"}')
+        names.add(op.name)
+        written.add(op.out)
+    if not net.ops or net.ops[-1].out != "heads" or net.ops[-1].size != net.world.outputs:
+        raise WmQuantError(f"qnet: the last op must write `heads` of {net.world.outputs} values")
+
+
+def _check_op(op: Op, known: set[str]) -> None:
+    for item in fields(op):
+        if type(getattr(op, item.name)) is not item.type:
+            raise WmQuantError(f'qnet: op "{op.name}": {item.name} is {getattr(op, item.name)!r}, expected {item.type}')
+    if op.kind not in KINDS or op.source not in known or op.size < 1 or op.init not in ("", "bias", SESSION_BIAS):
+        raise WmQuantError(
+            f'qnet: op "{op.name}" reads {op.source!r} as {op.kind!r}; expected {", ".join(KINDS)} '
+            "over values that earlier ops wrote"
+        )
+    least = {"requantize_relu": RELU_SHIFT_MIN, "requantize": 1}.get(op.kind, op.shift)
+    if not least <= op.shift <= SHIFT_MAX:
+        raise WmQuantError(f'qnet: op "{op.name}": shift {op.shift}, expected {least}..{SHIFT_MAX}')
+    if op.kind == "matvec" and (op.block < MATVEC_TILE or op.block % MATVEC_TILE):
+        raise WmQuantError(f'qnet: op "{op.name}": block {op.block}, expected a multiple of {MATVEC_TILE}')
 
 
 def save_qnet(folder: Path, net: QNet) -> None:

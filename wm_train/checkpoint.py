@@ -30,7 +30,8 @@ FORMS = ("float", "qat")
 class Checkpoint:
     """A run's outcome.
 
-    form           float, or qat (then `hidden_scales` are set)
+    form           float or qat
+    hidden_scales  what one code of each hidden layer is worth: calibrated (float), or what it was trained with (qat)
     arrays         parameters by dotted name, float32
     split          MD5s of the games that trained, validated, and were left out
     figures        what the loop measured at the end
@@ -41,7 +42,7 @@ class Checkpoint:
     arrays: Mapping[str, NDArray[np.float32]]
     split: Mapping[str, Any]
     figures: Mapping[str, Any]
-    hidden_scales: tuple[float, float] | None = None
+    hidden_scales: tuple[float, float]
     parent: str | None = None
 
 
@@ -126,10 +127,8 @@ def _mapping(meta: dict[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _scales(meta: dict[str, Any], path: Path) -> tuple[float, float] | None:
+def _scales(meta: dict[str, Any], path: Path) -> tuple[float, float]:
     scales = meta.get("hidden_scales")
-    if meta["form"] == "float":
-        return None
     if not (isinstance(scales, list) and len(scales) == 2 and all(isinstance(s, float) and s > 0 for s in scales)):
-        raise WmTrainError(f"{path}: hidden_scales is {scales!r}, expected two positive numbers for form qat")
+        raise WmTrainError(f"{path}: hidden_scales is {scales!r}, expected two positive numbers")
     return scales[0], scales[1]

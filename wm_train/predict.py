@@ -51,7 +51,7 @@ def checkpoint_predictor(checkpoint: Checkpoint) -> Predictor:
     use_exact_matmul()
     net = FrameStackMLP(checkpoint.config.model)
     net.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.arrays.items()})
-    if checkpoint.hidden_scales is None:
+    if checkpoint.form == "float":
         return float_predictor(net)
     return quantized_predictor(QuantizedMLP(net, checkpoint.hidden_scales))
 

@@ -21,15 +21,17 @@ from wm_train.errors import WmTrainError
 from wm_train.fake_quant import QuantizedMLP, calibrate
 from wm_train.files import atomic_write_bytes
 from wm_train.loss import losses
-from wm_train.matmul import use_exact_matmul, use_fast_matmul
+from wm_train.matmul import use_fast_matmul
 from wm_train.mlp import FrameStackMLP, preflight, to_arrays
-from wm_train.windows import Corpus, load_split
+from wm_train.windows import Split, load_split
 
 #: Windows of the calibration batch.
 CALIBRATION_WINDOWS = 4096
 REPORT_EVERY = 100
 SAVE_SECONDS = 60.0
 RESUME_FILE = "resume.pt"
+#: Share of a QAT run's work that is done in float, if it has no float run to start from.
+FLOAT_SHARE = 0.6
 #: A QAT run that starts from a float checkpoint moves less.
 QAT_LEARNING_RATE = 0.3
 
@@ -94,7 +96,9 @@ def _one_step(config: RunConfig, state: _State, batch: Batch) -> dict[str, Tenso
     nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)
     state.optimizer.step()
     if not torch.isfinite(total):
-        raise WmTrainError(f"training diverged at step {state.step}: loss is {float(total)}; lower train.learning_rate")
+        raise WmTrainError(
+            f"training diverged at step {state.step}: loss is {float(total.detach())}; lower train.learning_rate"
+        )
     return {name: value.detach() for name, value in parts.items()}
 
 
@@ -129,7 +133,7 @@ def _loop(
 
 @dataclass(frozen=True)
 class Job:
-    """What `train` is asked for. `start` is a float run to begin from; only `qat` can have one."""
+    """What `train` is asked for. `start` is a float run that `qat` begins from; without one it trains that first."""
 
     dataset: Path
     run: Path
@@ -141,27 +145,42 @@ class Job:
 
 def train(job: Job, report: Callable[[Progress], None] = lambda progress: None) -> Checkpoint:
     """Train and save a Checkpoint; the newest state is kept in the run folder, for `resume`, as the loop goes."""
+    if job.qat and job.start is None:
+        return _train_both(job, report)
     config = _adopted(job)
     use_fast_matmul(config.train.threads)
     corpus, _, split = load_split(job.dataset, config.model.world.encoding, config.train.holdout, config.train.seed)
     tensors = WindowTensors(corpus, config.model.world.encoding, as_codes=job.qat)
     if not len(tensors.starts):
         raise WmTrainError(f"{job.dataset}: no game has {config.model.slots + 1} frames in a row; ingest longer games")
-    state = _begin(job, config, corpus, tensors)
+    state = _begin(job, config, tensors)
     job.run.mkdir(parents=True, exist_ok=True)
     if job.resume:
         _restore(job.run, state, config)
     with (job.run / "log.jsonl").open("a" if job.resume else "w") as log:
         _loop(config, state, tensors, lambda: _keep(job.run, state, config), _logged(log, report))
-    scales = state.model.hidden_scales if isinstance(state.model, QuantizedMLP) else None
-    described = {"train": split.train, "valid": split.valid, "skipped": split.skipped}
-    figures = {"steps": state.step, "seconds": round(state.seconds, 1)}
-    checkpoint = Checkpoint(
-        config, "qat" if job.qat else "float", to_arrays(state.net), described, figures, scales, _parent(job.start)
-    )
+    checkpoint = _finished(job, config, state, tensors, split)
     save_checkpoint(job.run, checkpoint)
     (job.run / RESUME_FILE).unlink(missing_ok=True)
     return checkpoint
+
+
+def _train_both(job: Job, report: Callable[[Progress], None]) -> Checkpoint:
+    """QAT from nothing: the first FLOAT_SHARE of the work in float, in RUN/float, the rest through the grid."""
+    train_config, start = job.config.train, job.run / "float"
+
+    def part(share: float) -> RunConfig:
+        steps, minutes = max(1, round(train_config.steps * share)), train_config.minutes * share
+        return replace(job.config, train=replace(train_config, steps=steps, minutes=minutes))
+
+    def scaled(first: float, share: float) -> Callable[[Progress], None]:
+        return lambda progress: report(replace(progress, share=first + share * progress.share))
+
+    if not (job.resume and (start / "run.json").exists()):
+        floating = replace(job, run=start, config=part(FLOAT_SHARE), qat=False)
+        train(floating, scaled(0.0, FLOAT_SHARE))
+    through = replace(job, config=part(1 - FLOAT_SHARE), start=start)
+    return train(through, scaled(FLOAT_SHARE, 1 - FLOAT_SHARE))
 
 
 def _adopted(job: Job) -> RunConfig:
@@ -177,39 +196,37 @@ def _adopted(job: Job) -> RunConfig:
     return RunConfig(parent.config.model, replace(job.config.train, **kept))
 
 
-def _begin(job: Job, config: RunConfig, corpus: Corpus, tensors: WindowTensors) -> _State:
+def _begin(job: Job, config: RunConfig, tensors: WindowTensors) -> _State:
     torch.manual_seed(config.train.seed)
     net = FrameStackMLP(config.model)
     probe = tensors.batch(tensors.starts[:2])
     preflight(net, probe.dense, probe.ids, probe.session)
+    model: nn.Module = net
     if job.start is None:
-        values = WindowTensors(corpus, net.world.encoding, as_codes=False) if job.qat else tensors
-        net.gain.copy_(column_gain(values))
+        net.gain.copy_(column_gain(tensors))
     else:
-        net.load_state_dict(
-            {name: torch.from_numpy(value) for name, value in load_checkpoint(job.start).arrays.items()}
-        )
-    model: nn.Module = QuantizedMLP(net, _calibrated(net, corpus, config)) if job.qat else net
+        parent = load_checkpoint(job.start)
+        net.load_state_dict({name: torch.from_numpy(value) for name, value in parent.arrays.items()})
+        model = QuantizedMLP(net, parent.hidden_scales)
     peak = config.train.learning_rate * (QAT_LEARNING_RATE if job.start else 1.0)
     optimizer = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=config.train.weight_decay, fused=True)
     return _State(model, net, optimizer, peak)
 
 
-def calibrated_scales(checkpoint: Checkpoint, dataset: Path) -> tuple[float, float]:
-    """Activation scales of a float checkpoint on its training games: what post-training quantization needs."""
-    use_exact_matmul()
-    net = FrameStackMLP(checkpoint.config.model)
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.arrays.items()})
-    encoding, train = net.world.encoding, checkpoint.config.train
-    corpus, _, _ = load_split(dataset, encoding, train.holdout, train.seed)
-    return _calibrated(net, corpus, checkpoint.config)
+def _finished(job: Job, config: RunConfig, state: _State, tensors: WindowTensors, split: Split) -> Checkpoint:
+    form = "qat" if isinstance(state.model, QuantizedMLP) else "float"
+    scales = state.model.hidden_scales if isinstance(state.model, QuantizedMLP) else _calibrated(state, tensors)
+    described = {"train": split.train, "valid": split.valid, "skipped": split.skipped}
+    figures = {"steps": state.step, "seconds": round(state.seconds, 1)}
+    return Checkpoint(config, form, to_arrays(state.net), described, figures, scales, _parent(job.start))
 
 
-def _calibrated(net: FrameStackMLP, corpus: Corpus, config: RunConfig) -> tuple[float, float]:
-    tensors = WindowTensors(corpus, net.world.encoding, as_codes=False)
-    pick = torch.randperm(len(tensors.starts), generator=torch.Generator().manual_seed(config.train.seed))
+def _calibrated(state: _State, tensors: WindowTensors) -> tuple[float, float]:
+    """Activation scales of the float network on training windows: QAT starts from them, and a float run is quantized
+    with them."""
+    pick = torch.randperm(len(tensors.starts), generator=torch.Generator().manual_seed(0))
     batch = tensors.batch(tensors.starts[pick[:CALIBRATION_WINDOWS]])
-    return calibrate(net, batch.dense, batch.ids, batch.session)
+    return calibrate(state.net.eval(), batch.dense, batch.ids, batch.session)
 
 
 def _parent(start: Path | None) -> str | None:
@@ -235,7 +252,6 @@ def _keep(run: Path, state: _State, config: RunConfig) -> None:
             "net": state.net.state_dict(),
             "optimizer": state.optimizer.state_dict(),
             "random": torch.get_rng_state(),
-            "scales": getattr(state.model, "hidden_scales", None),
             "step": state.step,
             "seconds": state.seconds,
         },
@@ -261,7 +277,5 @@ def _restore(run: Path, state: _State, config: RunConfig) -> None:
         state.optimizer.load_state_dict(kept["optimizer"])
         torch.set_rng_state(kept["random"])
         state.step, state.seconds = kept["step"], kept["seconds"]
-    except (KeyError, RuntimeError, ValueError, TypeError, pickle.UnpicklingError) as error:
+    except (KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise WmTrainError(f"{path}: cannot be resumed from ({error}); train without --resume") from None
-    if isinstance(state.model, QuantizedMLP):
-        state.model.hidden_scales = kept["scales"]

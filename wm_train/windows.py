@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_train.dataset import open_dataset, read_game
+from wm_train.dataset import META_NAME, open_dataset, read_game
 from wm_train.errors import WmTrainError
-from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Field, Kind
+from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, STATE_INDEX, Encoding, Field, Kind
 from wm_train.grid import FRAC_BITS, AnyInts, Ints, round_half_up
 
 Columns = dict[str, NDArray[np.generic]]
@@ -99,6 +99,26 @@ def load_corpus(dataset: Path, names: Iterable[str], encoding: Encoding) -> Corp
     return Corpus(np.concatenate(frames), np.concatenate(inputs), np.concatenate(stage), np.concatenate(game), names)
 
 
+def made_up_corpus(frames: int, seed: int) -> Corpus:
+    """One game without sense whose every field and input is in range: to run executors on where there is no data."""
+    rng = np.random.default_rng(seed)
+    states, inputs = _in_range(rng, STATE, frames), _in_range(rng, CONTROLS, frames)
+    constant = [i for i, field in enumerate(STATE) if field.session]
+    states[..., constant] = states[0][:, constant]
+    stage = np.full(frames, rng.integers(STAGE.vocab), np.int64)
+    return Corpus(states.astype(np.int32), inputs.astype(np.int8), stage, np.zeros(frames, np.int64), ("made-up",))
+
+
+def _in_range(rng: np.random.Generator, fields: Sequence[Field], frames: int) -> Ints:
+    """(frames, 2, len(fields)) integers over the whole range of every field."""
+    unit = [1 << FRAC_BITS if field.kind is Kind.CONTINUOUS else 1 for field in fields]
+    low, high = (
+        [int(end * u) for end, u in zip(ends, unit, strict=True)]
+        for ends in ([f.lo for f in fields], [f.hi for f in fields])
+    )
+    return rng.integers(low, np.add(high, 1), (frames, PLAYERS, len(fields)))
+
+
 @dataclass(frozen=True)
 class Split:
     """Games apart for training and validation. With one game only, `share` of its end is held out instead."""
@@ -128,6 +148,8 @@ def split_games(dataset: Path, encoding: Encoding, holdout: float, seed: int) ->
     share = {md5: int(hashlib.sha256(f"{seed}:{md5}".encode()).hexdigest()[:8], 16) / 2**32 for md5 in usable}
     ranked = sorted(usable, key=share.__getitem__)
     valid = [md5 for md5 in ranked if share[md5] < holdout] or ranked[:1]
+    if 1 < len(usable) == len(valid):
+        valid.pop()
     train = [md5 for md5 in ranked if md5 not in valid] or valid
     skipped = {game.md5 for game in open_dataset(dataset).games} - set(usable)
     return Split(tuple(sorted(train)), tuple(sorted(valid)), tuple(sorted(skipped)))
@@ -148,6 +170,15 @@ def load_split(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> 
         return train, valid, split
     only = load_corpus(dataset, split.train, encoding)
     return cut(only, "train", holdout), cut(only, "valid", holdout), split
+
+
+def any_games(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float, frames: int) -> Corpus:
+    """Frames to run executors on: held-out games, else any of the dataset, else `frames` made-up ones."""
+    if not (dataset / META_NAME).exists():
+        return made_up_corpus(frames, seed=0)
+    usable = set(usable_games(dataset, encoding))
+    fresh = usable - set(split.get("train", ()))
+    return held_out(dataset, encoding, split, holdout) if fresh else load_corpus(dataset, sorted(usable), encoding)
 
 
 def held_out(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float) -> Corpus:

@@ -46,8 +46,8 @@ def random_net(model: ModelConfig) -> QNet:
     network = FrameStackMLP(model)
     with torch.no_grad():
         network.heads.weight.normal_(0, 0.5)
-    checkpoint = Checkpoint(RunConfig(model=model), "float", to_arrays(network), {}, {})
-    net = from_checkpoint(checkpoint, (0.05, 0.05), parent="ab" * 32)
+    checkpoint = Checkpoint(RunConfig(model=model), "float", to_arrays(network), {}, {}, (0.05, 0.05))
+    net = from_checkpoint(checkpoint, parent="ab" * 32)
     validate(net)
     prove(net)
     return net

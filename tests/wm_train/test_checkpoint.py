@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save
 
 from tests.factories import random_arrays, random_checkpoint, small_model
-from wm_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from wm_train.checkpoint import load_checkpoint, save_checkpoint
 from wm_train.errors import WmTrainError
 
 SAVED = random_checkpoint(small_model("v2.1", "published"))
@@ -40,7 +40,6 @@ def rewrite_arrays(run: Path, arrays: dict[str, Any]) -> None:
 @pytest.mark.parametrize("form", ["float", "qat"])
 def test_round_trip(tmp_path: Path, encoding: str, form: str) -> None:
     saved = replace(random_checkpoint(small_model(encoding)), form=form, parent="cd" * 32)
-    saved = saved if form == "qat" else replace(saved, hidden_scales=None)
     save_checkpoint(tmp_path, saved)
     loaded = load_checkpoint(tmp_path)
     assert replace(loaded, arrays={}) == replace(saved, arrays={})
@@ -131,9 +130,3 @@ def test_a_run_json_that_is_none_is_refused(run: Path, text: bytes) -> None:
     (run / "run.json").write_bytes(text)
     with pytest.raises(WmTrainError, match=r"not a run folder|expected format"):
         load_checkpoint(run)
-
-
-def test_a_float_run_has_no_scales(tmp_path: Path) -> None:
-    plain: Checkpoint = replace(SAVED, form="float", hidden_scales=None)
-    save_checkpoint(tmp_path, plain)
-    assert load_checkpoint(tmp_path).hidden_scales is None

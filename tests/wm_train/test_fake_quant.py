@@ -12,8 +12,8 @@ from wm_train.errors import WmTrainError
 from wm_train.fake_quant import QuantizedMLP, calibrate
 from wm_train.frames import Encoding
 from wm_train.grid import FRAC_BITS
+from wm_train.matmul import use_exact_matmul, use_fast_matmul
 from wm_train.mlp import FrameStackMLP
-from wm_train.train import use_exact_matmul, use_fast_matmul
 
 CONFIG = ModelConfig(slots=2, hidden=(64, 32))
 Inputs = tuple[Tensor, Tensor, Tensor]

@@ -11,7 +11,7 @@ from wm_train.world import World, next_frames
 
 torch = pytest.importorskip("torch")
 
-from wm_train.loss import CHOICE_WEIGHT, OTHER_CHOICE_WEIGHT, losses  # noqa: E402
+from wm_train.loss import CHOICE_WEIGHT, OTHER_CHOICE_WEIGHT, VALUE_WEIGHT, losses  # noqa: E402
 
 INTEGRATED, PUBLISHED = (World(Encoding("v2.2", 2), name) for name in ("integrated", "published"))
 UNITS = np.array([1 / ONE if f.kind is Kind.CONTINUOUS else 1.0 for f in STATE], np.float32)
@@ -108,9 +108,9 @@ def test_values_are_weighed_per_unit() -> None:
     wrong[:, INTEGRATED.span(0, "shield")] += ONE
     wrong[:, INTEGRATED.span(0, "x")] += ONE
     got = parts(INTEGRATED, now, after, wrong)
-    assert got["shield"] == pytest.approx(0.05, abs=1e-5)
+    assert got["shield"] == pytest.approx(VALUE_WEIGHT["shield"], abs=1e-5)
     # One of the six frames teleports: there the step is not looked at.
-    assert got["position"] == pytest.approx(5 / 6, abs=1e-5)
+    assert got["position"] == pytest.approx(VALUE_WEIGHT["position"] * 5 / 6, abs=1e-5)
 
 
 def test_a_teleport_is_a_jump_that_velocities_do_not_explain() -> None:

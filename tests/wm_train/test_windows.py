@@ -124,7 +124,6 @@ def test_of_two_games_one_validates(tmp_path: Path) -> None:
     split_two(tmp_path, 1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="if all games fall under the holdout they are split by time")
 def test_of_two_games_one_trains(tmp_path: Path) -> None:
     split_two(tmp_path, 0.9999)
 

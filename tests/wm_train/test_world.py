@@ -182,7 +182,7 @@ def values_of(field: Field) -> Any:
     if field.kind is Kind.CONTINUOUS:
         low, high = fixed(field.lo), fixed(field.hi)
         return np.append(np.arange(low, high, 7), high)
-    return np.arange(round(field.lo * 80), 81) if field.kind is Kind.AXIS else np.array([0, 1])
+    return np.arange(int(field.lo), int(field.hi) + 1)
 
 
 @pytest.mark.parametrize("field", [f for f in STATE + CONTROLS if f.is_dense], ids=lambda f: f.name)
