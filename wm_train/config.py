@@ -65,6 +65,9 @@ class TrainConfig:
             _check(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         _check(self.minutes >= 0, "train.minutes", self.minutes, "0 (no limit) or more")
         _check(0 < self.learning_rate < 1, "train.learning_rate", self.learning_rate, "between 0 and 1")
+        _check(0 <= self.weight_decay < 1, "train.weight_decay", self.weight_decay, "0 <= weight_decay < 1")
+        _check(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the run below 1")
+        _check(0 < self.change_weight < 1000, "train.change_weight", self.change_weight, "between 0 and 1000")
         _check(0 < self.holdout < 1, "train.holdout", self.holdout, "a share between 0 and 1")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_train.errors import WmTrainError
 from wm_train.frames import SPEEDS, STATE_INDEX, Encoding
 from wm_train.grid import FRAC_BITS, Ints
 from wm_train.windows import Corpus
@@ -185,6 +186,11 @@ def rollout_figures(
 def evaluate(step: Stepper, corpus: Corpus, encoding: Encoding, seed: int = 0, limit: int = 0) -> dict[str, Any]:
     """One-step metrics over every window (`limit` of them, evenly spread, if not 0) and rollouts."""
     t = corpus.windows(encoding)
+    if not len(rollout_starts(corpus, encoding, max(HORIZONS), 1, seed)):
+        need = encoding.slots + max(HORIZONS)
+        raise WmTrainError(
+            f"evaluate: no game has {need} frames in a row, which a rollout needs; evaluate on longer games"
+        )
     if limit and len(t) > limit:
         t = t[np.linspace(0, len(t) - 1, limit).astype(np.int64)]
     return one_step(step, corpus, encoding, t) | {"rollout": rollout_figures(step, corpus, encoding, seed)}

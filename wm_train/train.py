@@ -61,7 +61,7 @@ class _State:
 def _rate(share: float, warmup: float) -> float:
     """Share of the peak learning rate: linear warm-up, then a cosine to zero."""
     if share < warmup:
-        return (share + 1e-4) / warmup
+        return min(1.0, (share + 1e-4) / warmup)
     return 0.5 * (1 + cos(pi * min(1.0, (share - warmup) / (1 - warmup))))
 
 
