@@ -52,7 +52,7 @@ class TrainConfig:
     steps: int = 40_000
     minutes: float = 0.0
     batch: int = 256
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warmup: float = 0.02
     change_weight: float = 1.5

@@ -17,8 +17,8 @@ from wm_train.world import World
 TELEPORT_UNITS = 8.0
 #: Weight of one unit of absolute error, by head.
 VALUE_WEIGHT: Mapping[str, float] = {
-    "position": 2.0,
-    "speed": 4.0,
+    "position": 5.0,
+    "speed": 10.0,
     "percent": 0.2,
     "shield": 0.05,
     "state_age": 0.05,

@@ -142,8 +142,8 @@ def usable_games(dataset: Path, encoding: Encoding) -> list[str]:
 
 
 def split_games(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> Split:
-    """Which games train and which validate: by hash of MD5 and seed, so that a game keeps its side as others come and go
-    (unless all would fall on one side: then one is moved over). Games that lack a column are `skipped`."""
+    """Which games train and which validate: by hash of MD5 and seed, so that a game keeps its side as others come and
+    go (unless all would fall on one side: then one is moved over). Games that lack a column are `skipped`."""
     usable = usable_games(dataset, encoding)
     share = {md5: int(hashlib.sha256(f"{seed}:{md5}".encode()).hexdigest()[:8], 16) / 2**32 for md5 in usable}
     ranked = sorted(usable, key=share.__getitem__)
