@@ -44,8 +44,11 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, alt: str) -
     xs, ys = _ticks([v for s in series for v in s.x]), _ticks([v for s in series for v in s.y])
     px = _scale(xs[0], xs[-1], LEFT, WIDTH - RIGHT)
     py = _scale(ys[0], ys[-1], HEIGHT - BOTTOM, TOP)
-    parts = [f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(y):.1f}" y2="{py(y):.1f}"/>'
-             f'<text x="{LEFT - 6}" y="{py(y) + 4:.1f}" text-anchor="end">{y:g}</text>' for y in ys]  # fmt: skip
+    parts = [
+        f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{py(y):.1f}" y2="{py(y):.1f}"/>'
+        f'<text x="{LEFT - 6}" y="{py(y) + 4:.1f}" text-anchor="end">{y:g}</text>'
+        for y in ys
+    ]
     parts += [f'<text x="{px(x):.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{x:g}</text>' for x in xs]
     parts += [f'<polyline class="line {s.style}" points="{_points(s, px, py)}"/>' for s in series]
     middle = (TOP + HEIGHT - BOTTOM) / 2
@@ -58,7 +61,8 @@ def line_chart(series: Sequence[Series], x_label: str, y_label: str, alt: str) -
 
 def legend(entries: Sequence[tuple[str, str]]) -> str:
     """Names beside a sample of their line: (name, style)."""
-    sample = '<svg class="key" viewBox="0 0 28 8" aria-hidden="true"><line class="line {}" x1="1" x2="27" y1="4" y2="4"/></svg>'
+    sample = '<svg class="key" viewBox="0 0 28 8" aria-hidden="true">'
+    sample += '<line class="line {}" x1="1" x2="27" y1="4" y2="4"/></svg>'
     items = "".join(f"<li>{sample.format(style)}{escape(name)}</li>" for name, style in entries)
     return f'<ul class="legend">{items}</ul>'
 
@@ -67,8 +71,11 @@ def bars(rows: Sequence[tuple[str, float, str]], alt: str) -> str:
     """Horizontal bars: (name, value, value as text); plain HTML, so that text keeps its size on a phone."""
     widest = max((value for _, value, _ in rows), default=0) or 1
     cells = "".join(
-        f'<span>{escape(name)}</span><span class="track"><span class="bar" style="width:{100 * value / widest:.2f}%"></span></span>'
-        f'<span class="num">{escape(text)}</span>' for name, value, text in rows)  # fmt: skip
+        f'<span>{escape(name)}</span><span class="track">'
+        f'<span class="bar" style="width:{100 * value / widest:.2f}%"></span></span>'
+        f'<span class="num">{escape(text)}</span>'
+        for name, value, text in rows
+    )
     return f'<div class="bars" role="img" aria-label="{escape(alt)}">{cells}</div>'
 
 
@@ -89,8 +96,10 @@ def _plane(s: Series, frame: Frame2D) -> str:
 
 
 def _svg(width: float, height: float, alt: str, content: str) -> str:
-    return (f'<svg class="picture" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}">'
-            f"<title>{escape(alt)}</title>{content}</svg>")  # fmt: skip
+    return (
+        f'<svg class="picture" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}">'
+        f"<title>{escape(alt)}</title>{content}</svg>"
+    )
 
 
 def _scale(low: float, high: float, first: float, last: float) -> _Map:

@@ -75,7 +75,7 @@ def run_demo(replays: Path | None, out: Path, max_minutes: float) -> int:
 
 
 def _keep_settings(source: Path, max_minutes: float) -> None:
-    """Write down what the demo is made from. The file is an input of every stage: other settings make everything anew."""
+    """Write down what the demo is made from: an input of every stage, so that other settings make everything anew."""
     found = sorted(source.rglob("*.slp")) if source.is_dir() else [source]
     listed = "".join(f"{path.name} {path.stat().st_size}\n" for path in found)
     wanted = {"replays": str(source), "files": hashlib.sha256(listed.encode()).hexdigest(), "max_minutes": max_minutes}
@@ -84,8 +84,10 @@ def _keep_settings(source: Path, max_minutes: float) -> None:
     except (OSError, ValueError):
         kept = None
     if isinstance(kept, dict) and kept.get("replays") != wanted["replays"]:
-        raise WmCliError(f"demo: {SETTINGS.resolve().parent} was made from {kept.get('replays')}, now it is {source}; "
-                         "give another folder with --out")  # fmt: skip
+        raise WmCliError(
+            f"demo: {SETTINGS.resolve().parent} was made from {kept.get('replays')}, now it is {source}; "
+            "give another folder with --out"
+        )
     if kept != wanted:
         atomic_write_json(SETTINGS, wanted)
 
@@ -100,11 +102,21 @@ def _stages(source: Path, minutes: float) -> list[Stage]:
     compared = (EXPORT, META) + (() if sbpf else (BUILT,))
     solana = [
         Stage("build the Solana program", BUILT, (EXPORT,), lambda: stages.build(project.EXPORT), sbpf),
-        Stage("compute units, predicted and metered", _figures("cu"), (BUILT, META),
-              lambda: stages.cu(project.EXPORT, project.DATASET, METER_FRAMES, _budget()), sbpf),
-        Stage(f"parity: {', '.join(['ort', *targets])} against the interpreter", _figures("parity"), compared,
-              lambda: stages.parity(project.EXPORT, project.DATASET, *PARITY, ["ort", *targets]), ""),
-    ]  # fmt: skip
+        Stage(
+            "compute units, predicted and metered",
+            _figures("cu"),
+            (BUILT, META),
+            lambda: stages.cu(project.EXPORT, project.DATASET, METER_FRAMES, _budget()),
+            sbpf,
+        ),
+        Stage(
+            f"parity: {', '.join(['ort', *targets])} against the interpreter",
+            _figures("parity"),
+            compared,
+            lambda: stages.parity(project.EXPORT, project.DATASET, *PARITY, ["ort", *targets]),
+            "",
+        ),
+    ]
     seen = tuple(_figures(name) for name in FIGURES if name != "cu" or not sbpf)
     report = Stage("report", project.REPORT, seen, _report)
     return [*_learning(source, minutes), *_integers(), *solana, report]
@@ -139,21 +151,33 @@ def _learning(source: Path, minutes: float) -> list[Stage]:
 
 
 def _evaluation(form: str, model: Path) -> Stage:
-    return Stage(f"evaluate {form}", _figures(f"evaluate-{form}"), (model,),
-                 lambda: stages.evaluate(model.parent, project.DATASET, LIMIT))  # fmt: skip
+    return Stage(
+        f"evaluate {form}",
+        _figures(f"evaluate-{form}"),
+        (model,),
+        lambda: stages.evaluate(model.parent, project.DATASET, LIMIT),
+    )
 
 
 def _integers() -> list[Stage]:
     return [
-        Stage("quantize the QAT run: its integers as they are", QNET, (RUN_QAT,),
-              lambda: stages.quantize(project.RUN_QAT, project.QNET)),
+        Stage(
+            "quantize the QAT run: its integers as they are",
+            QNET,
+            (RUN_QAT,),
+            lambda: stages.quantize(project.RUN_QAT, project.QNET),
+        ),
         _evaluation("qnet", QNET),
-        Stage("quantize the float run: calibrated after training", QNET_PTQ, (RUN,),
-              lambda: stages.quantize(project.RUN, PTQ)),
+        Stage(
+            "quantize the float run: calibrated after training",
+            QNET_PTQ,
+            (RUN,),
+            lambda: stages.quantize(project.RUN, PTQ),
+        ),
         _evaluation("ptq", QNET_PTQ),
         Stage("export to Solana", EXPORT, (QNET,), lambda: stages.export(project.QNET, "solana", project.EXPORT, ())),
         Stage("export to ONNX", project.ONNX, (QNET,), lambda: stages.export(project.QNET, "onnx", project.ONNX, ())),
-    ]  # fmt: skip
+    ]
 
 
 def _report() -> None:

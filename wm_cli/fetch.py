@@ -60,8 +60,10 @@ def _download(folder: Path) -> Path:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or done.stderr.splitlines()[
             -1:
         ]
-        raise WmCliError(f"demo replay: pip could not download {PACKAGE} {VERSION}: {' '.join(errors)}\n"
-                         f"next: mend the network or pip's settings and run again, {OWN_REPLAYS}")  # fmt: skip
+        raise WmCliError(
+            f"demo replay: pip could not download {PACKAGE} {VERSION}: {' '.join(errors)}\n"
+            f"next: mend the network or pip's settings and run again, {OWN_REPLAYS}"
+        )
     found = sorted(got.glob("*.tar.gz"))
     if len(found) != 1:
         raise WmCliError(f"demo replay: expected one .tar.gz from pip, got {len(found)}; run again, {OWN_REPLAYS}")

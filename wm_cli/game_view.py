@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,8 +50,11 @@ def run_rollout(net: QNet, corpus: Corpus) -> Rollout | None:
 def game_view(run: Rollout) -> str:
     """The player, and what each coordinate did over time."""
     seconds = len(run.real) / FPS
-    text = (f"Game {run.game}, {seconds:g} seconds from row {run.start} of its held-out part; the start was drawn by seed {SEED}, "
-            "not picked. From there on the QNet sees its own frames and the true controllers only.")  # fmt: skip
+    text = (
+        f"Game {run.game}, {seconds:g} seconds from row {run.start} of its held-out part; "
+        f"the start was drawn by seed {SEED}, "
+        "not picked. From there on the QNet sees its own frames and the true controllers only."
+    )
     charts = "".join(f"<figure>{_over_time(run, axis)}</figure>" for axis in "xy")
     return paragraph(text) + _player(run) + f'<h3>Over time</h3><div class="pair">{charts}{_error_chart(run)}</div>'
 
@@ -91,13 +93,17 @@ def _player(run: Rollout) -> str:
     }
     # "<" could end the script element early; JSON may write it as an escape.
     embedded = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
-    controls = ('<div class="controls" hidden><button type="button">Play</button>'
-                f'<input type="range" min="0" max="{len(run.real) - 1}" value="0" aria-label="Frame of the rollout">'
-                "<output></output></div>")  # fmt: skip
+    controls = (
+        '<div class="controls" hidden><button type="button">Play</button>'
+        f'<input type="range" min="0" max="{len(run.real) - 1}" value="0" aria-label="Frame of the rollout">'
+        "<output></output></div>"
+    )
     caption = "<figcaption>Filled: real. Ring: predicted. The faint lines are the whole paths.</figcaption>"
     keys = legend([(w["name"], w["style"]) for w in worlds])
-    return (f'<figure class="player">{picture}{keys}{controls}{_readings(worlds)}{caption}</figure>'
-            f'<script type="application/json" id="game">{embedded}</script>')  # fmt: skip
+    return (
+        f'<figure class="player">{picture}{keys}{controls}{_readings(worlds)}{caption}</figure>'
+        f'<script type="application/json" id="game">{embedded}</script>'
+    )
 
 
 def _readings(worlds: list[dict[str, Any]]) -> str:
@@ -110,8 +116,11 @@ def _readings(worlds: list[dict[str, Any]]) -> str:
         + "</tr>"
         for i, world in enumerate(worlds)
     )
-    return (f'<div class="scroll"><table><caption>This frame</caption><thead><tr><th scope="col">world</th>{head}</tr></thead>'
-            f"<tbody>{rows}</tbody></table></div>")  # fmt: skip
+    return (
+        f'<div class="scroll"><table><caption>This frame</caption>'
+        f'<thead><tr><th scope="col">world</th>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
 
 
 def _over_time(run: Rollout, axis: str) -> str:

@@ -138,8 +138,13 @@ def _headline(found: Project) -> str:
         name, least = min(
             ((name, row["position_mae"]) for name, row in qnet["baselines"].items()), key=lambda pair: pair[1]
         )
-        entries.append(("Position error, one frame ahead", f"{qnet['position_mae']:.4f}",
-                        f"game units; best baseline {least:.4f} ({name.replace('_', ' ')})"))  # fmt: skip
+        entries.append(
+            (
+                "Position error, one frame ahead",
+                f"{qnet['position_mae']:.4f}",
+                f"game units; best baseline {least:.4f} ({name.replace('_', ' ')})",
+            )
+        )
         entries.append(
             (
                 "Action right where it changes",
@@ -153,13 +158,31 @@ def _headline(found: Project) -> str:
             ("QAT run and QNet", "equal" if equal else "differ", f"every metric, on {qnet['frames']:,} frames")
         )
     if cu := found.of_export("cu"):
-        entries.append(("Compute units a frame", f"{cu['total_cu']:,}", f"{cu['cu_per_mac']:.4f} per MAC; "
-                        f"{cu['frames_metered'] - cu['frames_different']} of {cu['frames_metered']} metered as predicted"))  # fmt: skip
+        entries.append(
+            (
+                "Compute units a frame",
+                f"{cu['total_cu']:,}",
+                f"{cu['cu_per_mac']:.4f} per MAC; "
+                f"{cu['frames_metered'] - cu['frames_different']} of {cu['frames_metered']} metered as predicted",
+            )
+        )
     if parity := found.of_export("parity"):
-        entries.append(("Parity", f"{parity['mismatches']} differ", f"of {sum(row['frames'] for row in parity['outcomes']):,} "
-                        f"frames through {', '.join(parity['executors'][1:])}"))  # fmt: skip
-    about = "No QNet yet: `wmq quantize` makes one." if net is None else (
-        f"A world model of encoding {net.world.encoding.name}, {net.world.encoding.slots} frames seen, {net.parameters:,} integers.")  # fmt: skip
+        entries.append(
+            (
+                "Parity",
+                f"{parity['mismatches']} differ",
+                f"of {sum(row['frames'] for row in parity['outcomes']):,} "
+                f"frames through {', '.join(parity['executors'][1:])}",
+            )
+        )
+    about = (
+        "No QNet yet: `wmq quantize` makes one."
+        if net is None
+        else (
+            f"A world model of encoding {net.world.encoding.name}, {net.world.encoding.slots} frames seen, "
+            f"{net.parameters:,} integers."
+        )
+    )
     return paragraph(about) + (tiles(entries) if entries else "")
 
 
@@ -183,14 +206,24 @@ def _accuracy(found: Project) -> str:
     titles = {form: title for form, (title, *_) in MODELS.items()} | {"ptq": PTQ[0]}
     rows = {titles[form]: figures for form, figures in models.items()}
     rows |= {title: first["baselines"][name] for name, (title, _) in BASELINES.items()}
-    text = f"{first['frames']:,} frames of {_games(found, first)}. Baselines know no model. Bold: the best of a row, ties included."
+    text = f"{first['frames']:,} frames of {_games(found, first)}. Baselines know no model. "
+    text += "Bold: the best of a row, ties included."
     lines = [_metric_row(label, more, {name: row[key] for name, row in rows.items()}) for key, label, more in METRICS]
-    ahead = [_metric_row(label.format(k), more, {name: row["rollout"][k][key] for name, row in rows.items()})
-             for k in first["rollout"] for key, label, more in ROLLOUT_METRICS]  # fmt: skip
+    ahead = [
+        _metric_row(label.format(k), more, {name: row["rollout"][k][key] for name, row in rows.items()})
+        for k in first["rollout"]
+        for key, label, more in ROLLOUT_METRICS
+    ]
     head = ["metric", *rows]
-    return section("Accuracy", gaps, paragraph(text), _different_frames(models), _held_out_list(found),
-                   table("One frame ahead. Positions in game units, velocities in game units a frame.", head, lines),
-                   table("Rollouts: the world runs on its own frames, with the true controllers.", head, ahead))  # fmt: skip
+    return section(
+        "Accuracy",
+        gaps,
+        paragraph(text),
+        _different_frames(models),
+        _held_out_list(found),
+        table("One frame ahead. Positions in game units, velocities in game units a frame.", head, lines),
+        table("Rollouts: the world runs on its own frames, with the true controllers.", head, ahead),
+    )
 
 
 def _games(found: Project, figures: Figures) -> str:
@@ -233,8 +266,12 @@ def _horizons(found: Project) -> str:
     alt = "Position error by frames ahead: " + ", ".join(
         f"{n} {e[-1]:.2f} at frame {longest}" for n, (e, _) in errors.items()
     )
-    chart = line_chart([Series(name, style, frames, error) for name, (error, style) in errors.items()],
-                       "frames ahead", "error, game units", alt)  # fmt: skip
+    chart = line_chart(
+        [Series(name, style, frames, error) for name, (error, style) in errors.items()],
+        "frames ahead",
+        "error, game units",
+        alt,
+    )
     rows = [[f"{int(frame)}", *(f"{error[i]:.4f}" for error, _ in errors.values())] for i, frame in enumerate(frames)]
     numbers = table("Position error in game units, mean over rollouts", ["frames ahead", *errors], rows)
     return section("How far a rollout drifts", f"<figure>{chart}</figure>", details("The numbers", numbers))
@@ -259,17 +296,41 @@ def _cost(found: Project) -> str:
     cu = found.of_export("cu")
     if cu is None:
         return section("Compute units", missing("Metered compute units", "wmq build, then wmq cu"))
-    rows = [[op["name"], Cell(op["kind"], "text"), f"{op['macs']:,}" if op["macs"] else "", f"{op['cu']:,}", _metered(op["cu"], op["cu_metered"])]
-            for op in cu["ops"]]  # fmt: skip
-    rows += [[f"transaction {step['step']}", Cell("all of it", "text"), "", f"{step['cu_predicted']:,}",
-              _metered(step["cu_predicted"], step["cu_metered"])] for step in cu["transactions"]]  # fmt: skip
+    rows = [
+        [
+            op["name"],
+            Cell(op["kind"], "text"),
+            f"{op['macs']:,}" if op["macs"] else "",
+            f"{op['cu']:,}",
+            _metered(op["cu"], op["cu_metered"]),
+        ]
+        for op in cu["ops"]
+    ]
+    rows += [
+        [
+            f"transaction {step['step']}",
+            Cell("all of it", "text"),
+            "",
+            f"{step['cu_predicted']:,}",
+            _metered(step["cu_predicted"], step["cu_metered"]),
+        ]
+        for step in cu["transactions"]
+    ]
     largest = max(step["cu_predicted"] for step in cu["transactions"])
-    text = (f"{cu['total_cu']:,} units a frame in {len(cu['transactions'])} transaction(s); the largest takes {largest / cu['budget']:.1%} "
-            f"of the budget of {cu['budget']:,}. {cu['frames_metered']} frames metered, {cu['frames_different']} differ from the prediction.")  # fmt: skip
+    text = (
+        f"{cu['total_cu']:,} units a frame in {len(cu['transactions'])} transaction(s); "
+        f"the largest takes {largest / cu['budget']:.1%} "
+        f"of the budget of {cu['budget']:,}. {cu['frames_metered']} frames metered, "
+        f"{cu['frames_different']} differ from the prediction."
+    )
     costly = [(op["name"], op["cu"], f"{op['cu']:,}") for op in cu["ops"] if op["cu"]]
     alt = "Compute units of each op: " + ", ".join(f"{name} {value}" for name, _, value in costly)
-    return section("Compute units", paragraph(text), f"<figure>{bars(costly, alt)}</figure>",
-                   table("Predicted and metered", ["op", "kind", "MACs", "predicted", "metered"], rows))  # fmt: skip
+    return section(
+        "Compute units",
+        paragraph(text),
+        f"<figure>{bars(costly, alt)}</figure>",
+        table("Predicted and metered", ["op", "kind", "MACs", "predicted", "metered"], rows),
+    )
 
 
 def _metered(predicted: int, metered: int | None) -> Cell:
@@ -280,8 +341,10 @@ def _parity(found: Project) -> str:
     figures = found.of_export("parity")
     if figures is None:
         return section("Parity", missing("A comparison of the executors", "wmq parity"))
-    rows = [[row["executor"], f"{row['frames']:,}", Cell(f"{row['mismatches']:,}", "bad" if row["mismatches"] else "")]
-            for row in figures["outcomes"]]  # fmt: skip
+    rows = [
+        [row["executor"], f"{row['frames']:,}", Cell(f"{row['mismatches']:,}", "bad" if row["mismatches"] else "")]
+        for row in figures["outcomes"]
+    ]
     first = figures["first_difference"]
     text = "Every tensor of the trace and every byte of the next Frame, against the interpreter. "
     text += (
@@ -309,17 +372,25 @@ def _proofs(found: Project) -> str:
 
 def _provenance(found: Project) -> str:
     names = {
-        "dataset": found.dataset / "meta.json", "float run": project.RUN / "run.json", "QAT run": project.RUN_QAT / "run.json",
-        "QNet": project.QNET / "qnet.json", "manifest": project.EXPORT / "manifest.json", "weights": project.EXPORT / "blob.bin",
-        "program": project.EXPORT / "build" / "program.so", "ONNX graph": project.ONNX,
-    }  # fmt: skip
-    rows = [
+        "dataset": found.dataset / "meta.json",
+        "float run": project.RUN / "run.json",
+        "QAT run": project.RUN_QAT / "run.json",
+        "QNet": project.QNET / "qnet.json",
+        "manifest": project.EXPORT / "manifest.json",
+        "weights": project.EXPORT / "blob.bin",
+        "program": project.EXPORT / "build" / "program.so",
+        "ONNX graph": project.ONNX,
+    }
+    rows: list[list[Cell | str]] = [
         [name, Cell(path.name, "text"), Cell(sha256(path) if path.exists() else "not there", "hash")]
         for name, path in names.items()
     ]
     notes = [_parent_note(found), _dataset_note(found.dataset), _toolchain_note(found)]
-    return section("Where it comes from", table("sha256 of every artifact", ["artifact", "file", "sha256"], rows),
-                   *(paragraph(note) for note in notes if note))  # fmt: skip
+    return section(
+        "Where it comes from",
+        table("sha256 of every artifact", ["artifact", "file", "sha256"], rows),
+        *(paragraph(note) for note in notes if note),
+    )
 
 
 def _parent_note(found: Project) -> str:
@@ -345,4 +416,5 @@ def _toolchain_note(found: Project) -> str:
     figures = found.of_export("build")
     if figures is None:
         return "No figures of a build; `wmq build` makes them."
-    return f"The program ({figures['size']:,} bytes) was built by toolchain `{figures['toolchain']}`: {'; '.join(figures['versions'])}."
+    tools = f"`{figures['toolchain']}`: {'; '.join(figures['versions'])}"
+    return f"The program ({figures['size']:,} bytes) was built by toolchain {tools}."

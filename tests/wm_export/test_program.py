@@ -90,7 +90,9 @@ HEADERS = {"session": SESSION, "scratch": SCRATCH, "model": MODEL}
 
 @pytest.mark.parametrize("role", list(HEADERS))
 @pytest.mark.parametrize(("field", "value", "error"), [
-    ("tag", bytes(8), "WrongTag"), ("version", struct.pack("<I", 2), "WrongVersion"), ("length", bytes(8), "WrongLength"),
+    ("tag", bytes(8), "WrongTag"),
+    ("version", struct.pack("<I", 2), "WrongVersion"),
+    ("length", bytes(8), "WrongLength"),
 ])  # fmt: skip
 def test_headers(program: SvmRunner, role: str, field: str, value: bytes, error: str) -> None:
     _patch(program, role, offsets(HEADERS[role])[field], value)
