@@ -1,0 +1,113 @@
+"""The verbs as a user types them: chained in an empty folder, and with mistakes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import cli
+from tests.factories import write_dataset
+from wm_export.toolchain import find_toolchain
+from wm_train.matmul import use_exact_matmul
+
+VERBS = sorted(cli.main.commands)
+CONFIG = "model: {hidden: [64, 32], slots: 3}\ntrain: {steps: 40, batch: 32, holdout: 0.4}\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with a dataset of made-up games."""
+    made = tmp_path_factory.mktemp("project")
+    (made / "dataset").mkdir()
+    write_dataset(made / "dataset", [90, 80, 70, 60])
+    (made / "small.yaml").write_text(CONFIG)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def exact() -> Iterator[None]:
+    """Training switches matmuls; tests after this one want them exact."""
+    yield
+    use_exact_matmul()
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, list(arguments))
+
+
+def figures(*arguments: str) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_pipeline_chains_without_arguments(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert figures("train", "--config", "small.yaml")["form"] == "float"
+    assert figures("train", "--config", "small.yaml", "--qat")["form"] == "qat"
+    assert figures("quantize")["proofs"] > 0
+    qat, qnet = figures("evaluate", "run-qat"), figures("evaluate")
+    assert qnet["model"]["form"] == "qnet" and qat["model"]["form"] == "qat"
+    assert {k: v for k, v in qat.items() if k != "model"} == {k: v for k, v in qnet.items() if k != "model"}
+    assert set(qnet["baselines"]) == {"persistence", "constant_velocity", "constant_velocity_freeze"}
+    assert len(figures("rollout", "--frames", "12")["position_error"]) == 12
+    assert figures("export", "--target", "onnx")["bytes"] > 0
+    assert figures("export", "--target", "solana")["plan"] == [[0, 10]]
+    assert (
+        figures("parity", "--frames", "5", "--rollouts", "1", "--rollout-frames", "5", "--target", "ort")["mismatches"]
+        == 0
+    )
+    assert run("report").exit_code == 0 and "<html" in (folder / "report.html").read_text()
+    if find_toolchain() is None:
+        pytest.skip("no sBPF toolchain: make toolchain")
+    cost = figures("cu", "--frames", "5")
+    assert (cost["frames_metered"], cost["frames_different"]) == (5, 0)
+    assert cost["transactions"][0]["cu_predicted"] == cost["transactions"][0]["cu_metered"] == cost["total_cu"]
+    assert (
+        figures("parity", "--frames", "5", "--rollouts", "1", "--rollout-frames", "5", "--target", "svm")["mismatches"]
+        == 0
+    )
+    assert run("cu", "--frames", "1", "--budget", "1000").exit_code == 1
+
+
+def test_cost_and_parity_need_no_dataset(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (
+        figures("parity", str(folder / "export"), "--frames", "4", "--rollouts", "0", "--target", "ort")["frames"] == 4
+    )
+
+
+def test_cost_of_a_preset() -> None:
+    cost = figures("cu", "--preset", "mlp")
+    assert cost["total_cu"] == sum(op["cu"] for op in cost["ops"]) + 535
+    assert cost["total_cu"] <= 900_000 and cost["cu_per_mac"] <= 1.12
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_examples(verb: str) -> None:
+    result = run(verb, "--help")
+    assert result.exit_code == 0 and "Examples:" in result.output and f"wmq {verb}" in result.output
+
+
+@pytest.mark.parametrize(("arguments", "code", "text"), [
+    (["train", "--dataset", "nowhere"], 1, "nowhere"),
+    (["evaluate", "nowhere"], 1, "wmq train"),
+    (["quantize", "nowhere"], 1, "wmq train"),
+    (["export", "nowhere", "--target", "solana"], 1, "wmq quantize"),
+    (["build", "nowhere"], 1, "export again"),
+    (["cu", "--preset", "big"], 1, "mlp"),
+    (["ingest", "nowhere"], 2, "does not exist"),
+    (["ingest"], 2, "Missing argument"),
+    (["train", "--steps", "0"], 2, "Invalid value"),
+    (["parity", "--target", "moon"], 2, "Invalid value"),
+    (["sing"], 2, "No such command"),
+])  # fmt: skip
+def test_mistakes_end_in_one_line(
+    arguments: list[str], code: int, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == code and text in result.output and "Traceback" not in result.output
