@@ -109,7 +109,7 @@ PRESET_OVERHEADS: Mapping[str, Overheads] = {
             "decode": 867,
             "push": 779,
         },
-        (535,),
+        (513,),
         "debian",
     ),
 }
