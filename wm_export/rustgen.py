@@ -212,21 +212,25 @@ def _once(read: Callable[[str], Sym]) -> Callable[[str], Sym]:
 def _push(target: RustTarget, net: QNet) -> None:
     encoding, ops = net.world.encoding, SymOps(target)
     state = tuple(f for f in encoding.state if f.is_dense)
-    following = encoding.slots * encoding.slot_columns
     for player in range(PLAYERS):
         at = player * len(encoding.columns)
         for i, item in enumerate(state):
             value = encode(ops, item, Sym(target, _read(target, player, item)))
             target.line(f"code(slot, {at + i}, {value.name});")
-        # The controls' codes were made when the frame began; they stand behind the window.
-        source, size = following + player * len(CONTROLS), 8 * len(CONTROLS)
-        target.line(
-            f"core::ptr::copy_nonoverlapping(codes.add({8 * source}), slot.add({8 * (at + len(state))}), {size});"
-        )
+        # The controls' codes were made when the frame began.
+        source, size = _controls(net, player), 8 * len(CONTROLS)
+        target.line(f"core::ptr::copy_nonoverlapping({source}, slot.add({8 * (at + len(state))}), {size});")
         for i, item in enumerate(encoding.ids):
             index = player * len(encoding.ids) + i
             at_byte = 2 * ((encoding.slots - 1) * encoding.slot_ids + index)
             target.line(f"(ids.add({at_byte}) as *mut u16).write(field(frame, {_index(player, item)}) as u16);")
+
+
+def _controls(net: QNet, player: int) -> str:
+    """Where the codes of the following inputs lie: behind the window if the network reads them, else by themselves."""
+    encoding = net.world.encoding
+    name, start = ("codes", encoding.slots * encoding.slot_columns) if encoding.conditioned else ("controls", 0)
+    return _at("scratch", name, "", 8 * (start + player * len(CONTROLS)))
 
 
 def _index(player: int, item: Field) -> int:
@@ -264,8 +268,8 @@ def plan_of(net: QNet, cuts: Sequence[int] = ()) -> list[tuple[int, int]]:
 
 
 def _step(net: QNet, plan: Sequence[tuple[int, int]]) -> dict[str, object]:
-    names, following = op_names(net), net.world.encoding.slots * net.world.encoding.slot_columns
-    bodies = [f"rules::encode_inputs(inputs, scratch.add(scratch::CODES + {8 * following}));"]
+    names = op_names(net)
+    bodies = [f"rules::encode_inputs(inputs, {_controls(net, 0)});"]
     bodies += [f"network::op({i}, blob, session, scratch);" for i in range(len(net.ops))]
     bodies += ["rules::decode(session, scratch);", "rules::push(session, scratch);"]
     arms = []

@@ -20,6 +20,7 @@ from wm_quant.kernels import (
     requantize_relu_cu,
 )
 from wm_quant.qnet import Op, QNet
+from wm_train.frames import CONTROLS, PLAYERS
 
 GATHER_BLOCK = GATHER_WORDS * GATHER_BYTES_PER_WORD
 
@@ -84,6 +85,9 @@ def vector_sizes(net: QNet) -> dict[str, int]:
     """Length of every vector in memory: large enough for every kernel that reads or writes it; the rest is zero."""
     encoding = net.world.encoding
     sizes = {"codes": padded(encoding.dense_columns, MATVEC_TILE)}
+    if not encoding.conditioned:
+        # The network does not read the following inputs; they wait here until their slot is pushed.
+        sizes["controls"] = PLAYERS * len(CONTROLS)
     for op in net.ops:
         step = {"matvec": 1, "gather": GATHER_BLOCK}.get(op.kind, MATVEC_TILE)
         size = padded(op.size, step)

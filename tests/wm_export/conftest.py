@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.factories import random_corpus, random_inputs, small_qnet
+from tests.factories import random_corpus, random_inputs, small_model, small_qnet
 from wm_export.metering import build
 from wm_export.parity import Recording
 from wm_export.solana import Export, export_solana, open_export
@@ -47,6 +47,13 @@ def small_export(tmp_path_factory: pytest.TempPathFactory) -> Export:
 def small(small_export: Export) -> Built:
     """A small world in one transaction."""
     return _built(small_export)
+
+
+@pytest.fixture(scope="session", params=[("v1", "published"), ("v2", "integrated"), ("v2.1", "published")])
+def other_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted."""
+    encoding, heads = request.param
+    return _built(_export(small_qnet(small_model(encoding, heads)), tmp_path_factory.mktemp("other")))
 
 
 @pytest.fixture(scope="session")

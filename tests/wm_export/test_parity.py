@@ -48,6 +48,11 @@ def test_world_of_the_default_size_is_the_same_everywhere(name: str, default_siz
     compare(name, default_size, worlds=60, running=2, frames=30)
 
 
+@pytest.mark.parametrize("name", ["ort", "native", "svm"])
+def test_worlds_of_other_encodings_are_the_same_everywhere(name: str, other_kind: Built) -> None:
+    compare(name, other_kind, worlds=20, running=2, frames=20)
+
+
 class Wrong:
     """The interpreter, with one number of one tensor off by one."""
 

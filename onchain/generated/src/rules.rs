@@ -452,7 +452,7 @@ pub unsafe fn push(session: *const u8, scratch: *mut u8) {
         let p0_on_ground = field(frame, 15);
         let v59 = p0_on_ground << 6;
         code(slot, 15, v59);
-        core::ptr::copy_nonoverlapping(codes.add(4640), slot.add(128), 104);
+        core::ptr::copy_nonoverlapping(scratch.add(scratch::CODES + 4640), slot.add(128), 104);
         (ids.add(216) as *mut u16).write(field(frame, 16) as u16);
         (ids.add(218) as *mut u16).write(field(frame, 17) as u16);
         (ids.add(220) as *mut u16).write(field(frame, 19) as u16);
@@ -520,7 +520,7 @@ pub unsafe fn push(session: *const u8, scratch: *mut u8) {
         let p1_on_ground = field(frame, 38);
         let v127 = p1_on_ground << 6;
         code(slot, 44, v127);
-        core::ptr::copy_nonoverlapping(codes.add(4744), slot.add(360), 104);
+        core::ptr::copy_nonoverlapping(scratch.add(scratch::CODES + 4744), slot.add(360), 104);
         (ids.add(228) as *mut u16).write(field(frame, 39) as u16);
         (ids.add(230) as *mut u16).write(field(frame, 40) as u16);
         (ids.add(232) as *mut u16).write(field(frame, 42) as u16);
