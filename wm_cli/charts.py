@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 480, 260
-LEFT, RIGHT, TOP, BOTTOM = 50, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 40
 _Map = Callable[[float], float]
 
 #: Coordinates of a picture of tracks: its longer side.
 TRACKS_SIZE = 480
 TICKS = 4
+#: Room around the paths of a picture, as a share of their extent.
+ROOM = 0.2
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,13 @@ def bars(rows: Sequence[tuple[str, float, str]], alt: str) -> str:
     return f'<div class="bars" role="img" aria-label="{escape(alt)}">{cells}</div>'
 
 
-def tracks(series: Sequence[Series], alt: str) -> tuple[str, Frame2D]:
-    """Paths in a plane with equal units on both axes; gives the picture and where the plane lies in it."""
-    xs, ys = [v for s in series for v in s.x], [v for s in series for v in s.y]
-    margin = 0.04 * max(max(xs) - min(xs), max(ys) - min(ys), 1)
+def tracks(series: Sequence[Series], shown: Sequence[Series], alt: str) -> tuple[str, Frame2D]:
+    """Paths in a plane with equal units on both axes; gives the picture and where the plane lies in it.
+
+    The picture holds all of `shown` with some room around; what of `series` goes farther leaves it.
+    """
+    xs, ys = [v for s in shown for v in s.x], [v for s in shown for v in s.y]
+    margin = ROOM * max(max(xs) - min(xs), max(ys) - min(ys), 1)
     left, top = min(xs) - margin, max(ys) + margin
     across, down = max(xs) + margin - left, top - min(ys) + margin
     scale = TRACKS_SIZE / max(across, down)

@@ -34,6 +34,13 @@ METRICS = (
     "damage_mae",
 )
 
+#: Names of baselines broken into lines, so that seven columns of figures fit into 80 characters.
+NARROW = {
+    "persistence": "persis-\ntence",
+    "constant_velocity": "constant\nvelocity",
+    "constant_velocity_freeze": "constant\nvelocity\nfreeze",
+}
+
 
 def print_json(figures: Mapping[str, Any]) -> None:
     """One object on standard output."""
@@ -55,7 +62,7 @@ def metrics_table(rows: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     table = _compact(title)
     table.add_column("", no_wrap=True)
     for name in rows:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(NARROW.get(name, name), justify="right", no_wrap=True)
     for metric in METRICS:
         table.add_row(metric, *(f"{row[metric]:.4f}" for row in rows.values()))
     for horizon in next(iter(rows.values()))["rollout"]:
@@ -66,9 +73,9 @@ def metrics_table(rows: Mapping[str, Mapping[str, Any]], title: str) -> Table:
 
 def proof_table(parity: Mapping[str, Any], cu: Mapping[str, Any]) -> Table:
     """Parity by executor, then compute units (an empty `cu` where none were metered); in short."""
-    table = _compact("Integers against the interpreter, and what a frame costs")
-    table.add_column("", no_wrap=True)
-    table.add_column("", justify="right")
+    table = _compact("Parity and cost")
+    table.add_column("against the interpreter", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
     for row in parity["outcomes"]:
         table.add_row(f"parity {row['executor']}", f"{row['frames']:,} frames, {row['mismatches']} differ")
     if cu:
@@ -84,8 +91,8 @@ def proof_table(parity: Mapping[str, Any], cu: Mapping[str, Any]) -> Table:
 
 
 def _compact(title: str) -> Table:
-    """A table whose seven columns of figures fit into 80 characters."""
-    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    """A table with as little around its columns as stays readable."""
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False)
 
 
 def cost_table(cost: Cost, metered: Mapping[str, int] | None = None) -> Table:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from wm_cli.fetch import fetch_demo_replay, replay_cache
 from wm_train.files import atomic_write_json
 
 SETTINGS = Path("demo.json")
-PTQ = Path("qnet-ptq")
 #: Most held-out frames that are measured one step ahead.
 LIMIT = 20_000
 METER_FRAMES = 20
@@ -24,8 +23,10 @@ PARITY = (200, 5, 60)
 INTERRUPTED = 130
 
 META, RUN, RUN_QAT = project.DATASET / "meta.json", project.RUN / "run.json", project.RUN_QAT / "run.json"
-QNET, QNET_PTQ, EXPORT = project.QNET / "qnet.json", PTQ / "qnet.json", project.EXPORT / "manifest.json"
-BUILT = project.EXPORT / "build" / "overheads.json"
+QNET, QNET_PTQ = project.QNET / "qnet.json", project.QNET_PTQ / "qnet.json"
+EXPORT, BUILT = project.EXPORT / "manifest.json", project.EXPORT / "build" / "overheads.json"
+#: Figures that the summary and the report wait for.
+FIGURES = ("evaluate-float", "evaluate-qat", "evaluate-ptq", "evaluate-qnet", "cu", "parity")
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,6 @@ def _stages(source: Path, minutes: float) -> list[Stage]:
     return [*_learning(source, minutes), *_integers(), *solana, report]
 
 
-#: Figures that the report waits for.
-FIGURES = ("evaluate-float", "evaluate-qat", "evaluate-ptq", "evaluate-qnet", "cu", "parity")
-
-
 def _budget() -> int:
     from wm_quant.cost import TRANSACTION_BUDGET
 
@@ -133,7 +130,8 @@ def _budget() -> int:
 
 
 def _learning(source: Path, minutes: float) -> list[Stage]:
-    from wm_train.ingest import ingest
+    # meta.json is written by an interrupted ingest too; the kept figures say that it came to its end.
+    ingested = (_figures("ingest"), META)
 
     def train(run: Path, qat: bool, share: float, inputs: Sequence[Path]) -> object:
         resume = run / "resume.pt"
@@ -142,12 +140,23 @@ def _learning(source: Path, minutes: float) -> list[Stage]:
         return stages.train(project.DATASET, run, None, qat, start, goes_on, minutes=minutes * share)
 
     return [
-        Stage("ingest the replays", META, (SETTINGS,), lambda: ingest([source], project.DATASET)),
-        Stage(f"train float, {minutes:g} min", RUN, (META,), lambda: train(project.RUN, False, 1, (META,))),
+        Stage("ingest the replays", _figures("ingest"), (SETTINGS,), lambda: _ingest(source)),
+        Stage(f"train float, {minutes:g} min", RUN, ingested, lambda: train(project.RUN, False, 1, ingested)),
         Stage(f"train --qat, {minutes / 2:g} min", RUN_QAT, (RUN,), lambda: train(project.RUN_QAT, True, 0.5, (RUN,))),
         _evaluation("float", RUN),
         _evaluation("qat", RUN_QAT),
     ]
+
+
+def _ingest(source: Path) -> None:
+    from wm_train.ingest import find_sources, ingest
+
+    with console.progress_bar("ingest", len(find_sources([source]))) as (bar, task):
+        report = ingest([source], project.DATASET, None, lambda done, total, outcome: bar.update(task, completed=done))
+    console.out.print(
+        f"{'':8}{report.games} games, {report.frames:,} frames; {len(report.rejected)} left out", highlight=False
+    )
+    project.keep_figures("ingest", asdict(report))
 
 
 def _evaluation(form: str, model: Path) -> Stage:
@@ -172,7 +181,7 @@ def _integers() -> list[Stage]:
             "quantize the float run: calibrated after training",
             QNET_PTQ,
             (RUN,),
-            lambda: stages.quantize(project.RUN, PTQ),
+            lambda: stages.quantize(project.RUN, project.QNET_PTQ),
         ),
         _evaluation("ptq", QNET_PTQ),
         Stage("export to Solana", EXPORT, (QNET,), lambda: stages.export(project.QNET, "solana", project.EXPORT, ())),

@@ -82,7 +82,8 @@ def _worlds(run: Rollout) -> list[dict[str, Any]]:
 def _player(run: Rollout) -> str:
     worlds = _worlds(run)
     alt = "Paths of both players in the plane of the stage: the real game, and the predicted one."
-    picture, plane = tracks([Series(w["name"], w["style"], w["x"], w["y"]) for w in worlds], alt)
+    paths = [Series(w["name"], w["style"], w["x"], w["y"]) for w in worlds]
+    picture, plane = tracks(paths, paths[::2], alt)
     data = {
         "fps": FPS,
         "frames": len(run.real),
@@ -98,7 +99,10 @@ def _player(run: Rollout) -> str:
         f'<input type="range" min="0" max="{len(run.real) - 1}" value="0" aria-label="Frame of the rollout">'
         "<output></output></div>"
     )
-    caption = "<figcaption>Filled: real. Ring: predicted. The faint lines are the whole paths.</figcaption>"
+    caption = (
+        "<figcaption>Filled: real. Ring: predicted. The faint lines are the whole paths. The picture is cut around the "
+        "real ones; the charts below show where a prediction goes that leaves it.</figcaption>"
+    )
     keys = legend([(w["name"], w["style"]) for w in worlds])
     return (
         f'<figure class="player">{picture}{keys}{controls}{_readings(worlds)}{caption}</figure>'

@@ -14,9 +14,9 @@ class Cell:
     strong: bool = False
 
 
-def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell | str]]) -> str:
+def table(caption: str, head: Sequence[Cell | str], rows: Sequence[Sequence[Cell | str]]) -> str:
     """A table with column headers; the first cell of each row is the row's header."""
-    columns = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    columns = "".join(_element("th", "col", cell) for cell in head)
     body = "".join(f"<tr>{''.join(_cell(i, cell) for i, cell in enumerate(row))}</tr>" for row in rows)
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
@@ -25,10 +25,15 @@ def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[Cell | str]
 
 
 def _cell(index: int, cell: Cell | str) -> str:
+    return _element("td", "", cell) if index else _element("th", "row", cell)
+
+
+def _element(tag: str, scope: str, cell: Cell | str) -> str:
     cell = cell if isinstance(cell, Cell) else Cell(cell)
     text = f"<strong>{escape(cell.text)}</strong>" if cell.strong else escape(cell.text)
-    style = f' class="{cell.style}"' if cell.style else ""
-    return f'<th scope="row"{style}>{text}</th>' if index == 0 else f"<td{style}>{text}</td>"
+    scoped = f' scope="{scope}"' if scope else ""
+    styled = f' class="{cell.style}"' if cell.style else ""
+    return f"<{tag}{scoped}{styled}>{text}</{tag}>"
 
 
 def section(title: str, *content: str) -> str:

@@ -33,7 +33,7 @@ MODELS = {
     "float": ("float", "evaluate-float", project.RUN / "run.json", "wmq evaluate run"),
 }
 #: The float run quantized without QAT; shown where it has been made, and not asked for.
-PTQ = ("float, quantized after", "evaluate-ptq")
+PTQ = ("float, quantized after", "evaluate-ptq", project.QNET_PTQ / "qnet.json")
 BASELINES = {
     "constant_velocity_freeze": ("constant velocity, freeze", "s2"),
     "constant_velocity": ("constant velocity", "s3"),
@@ -79,7 +79,7 @@ class Project:
     def models(self) -> dict[str, Figures]:
         """Evaluations that are there, by form, the furthest stage first."""
         found = {form: self.figures(name, "sha256", path) for form, (_, name, path, _) in MODELS.items()}
-        found["ptq"] = self.figures(PTQ[1])
+        found["ptq"] = self.figures(PTQ[1], "sha256", PTQ[2])
         return {form: figures for form, figures in found.items() if figures}
 
     @cached_property
@@ -229,7 +229,7 @@ def _accuracy(found: Project) -> str:
 def _games(found: Project, figures: Figures) -> str:
     split = found.net.provenance.get("split", {}) if found.net else {}
     if split and split.get("train") == split.get("valid"):
-        return "the held-out end of the only game there is: the run has trained on its beginning"
+        return "the held-out middle of the only game there is: the run has trained on the rest"
     return f"{figures['games']} games that the run has not trained on"
 
 
@@ -329,7 +329,7 @@ def _cost(found: Project) -> str:
         "Compute units",
         paragraph(text),
         f"<figure>{bars(costly, alt)}</figure>",
-        table("Predicted and metered", ["op", "kind", "MACs", "predicted", "metered"], rows),
+        table("Predicted and metered", ["op", Cell("kind", "text"), "MACs", "predicted", "metered"], rows),
     )
 
 
@@ -366,7 +366,7 @@ def _proofs(found: Project) -> str:
     return section(
         "Proofs",
         paragraph(text),
-        table("Widest value and its bound", ["op", "what", "row", "widest", "below", "share"], rows),
+        table("Widest value and its bound", ["op", Cell("what", "text"), "row", "widest", "below", "share"], rows),
     )
 
 
@@ -388,7 +388,7 @@ def _provenance(found: Project) -> str:
     notes = [_parent_note(found), _dataset_note(found.dataset), _toolchain_note(found)]
     return section(
         "Where it comes from",
-        table("sha256 of every artifact", ["artifact", "file", "sha256"], rows),
+        table("sha256 of every artifact", ["artifact", Cell("file", "text"), Cell("sha256", "text")], rows),
         *(paragraph(note) for note in notes if note),
     )
 

@@ -121,7 +121,7 @@ def _in_range(rng: np.random.Generator, fields: Sequence[Field], frames: int) ->
 
 @dataclass(frozen=True)
 class Split:
-    """Games apart for training and validation. With one game only, `share` of its end is held out instead."""
+    """Games apart for training and validation. With one game only, its middle is held out instead."""
 
     train: tuple[str, ...]
     valid: tuple[str, ...]
@@ -156,10 +156,19 @@ def split_games(dataset: Path, encoding: Encoding, holdout: float, seed: int) ->
 
 
 def cut(corpus: Corpus, part: str, holdout: float) -> Corpus:
-    """The first (`train`) or last (`valid`) frames of a single game that has to serve as both."""
-    border = int(len(corpus.game) * (1 - holdout))
-    keep = slice(None, border) if part == "train" else slice(border, None)
-    return Corpus(corpus.frames[keep], corpus.inputs[keep], corpus.stage[keep], corpus.game[keep], corpus.names)
+    """The middle (`valid`) or the rest (`train`) of a single game that has to serve as both.
+
+    Not its end: how a game ends is seen nowhere else in it. The rest counts as two games: no window spans the gap.
+    """
+    length = len(corpus.game)
+    first = int(length * (1 - holdout) / 2)
+    last = first + int(length * holdout)
+    if part == "valid":
+        keep, names = np.arange(first, last), corpus.names
+    else:
+        keep, names = np.concatenate([np.arange(first), np.arange(last, length)]), corpus.names * 2
+    game = (keep >= last).astype(np.int64)
+    return Corpus(corpus.frames[keep], corpus.inputs[keep], corpus.stage[keep], game, names)
 
 
 def load_split(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> tuple[Corpus, Corpus, Split]:
@@ -183,7 +192,7 @@ def any_games(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdo
 
 def held_out(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float) -> Corpus:
     """What of a dataset a run has not trained on: every usable game outside its training games; where one game served
-    as both, that game's held-out end. WmTrainError if nothing is left."""
+    as both, that game's held-out middle. WmTrainError if nothing is left."""
     trained, valid = set(split.get("train", ())), set(split.get("valid", ()))
     usable = set(usable_games(dataset, encoding))
     if fresh := usable - trained:

@@ -152,9 +152,12 @@ def test_a_single_game_is_split_by_time(tmp_path_factory: pytest.TempPathFactory
     train, valid, split = load_split(folder, V22, holdout, 0)
     whole = load_corpus(folder, [game_name(0)], V22)
     assert split.train == split.valid == (game_name(0),)
-    assert (np.concatenate([train.frames, valid.frames]) == whole.frames).all()
-    assert (np.concatenate([train.inputs, valid.inputs]) == whole.inputs).all()
-    assert len(train.game) == len(train.stage) == len(train.frames) == int(40 * (1 - holdout))
+    held, before = int(40 * holdout), int(40 * (1 - holdout) / 2)
+    for name in ("frames", "inputs", "stage"):
+        parts = getattr(train, name)[:before], getattr(valid, name), getattr(train, name)[before:]
+        assert (np.concatenate(parts) == getattr(whole, name)).all()
+    assert (train.game == [0] * before + [1] * (40 - held - before)).all() and len(train.names) == 2
+    assert not valid.game.any() and len(valid.game) == held
 
 
 def test_held_out_is_what_was_not_trained_on(tmp_path: Path) -> None:
@@ -165,10 +168,10 @@ def test_held_out_is_what_was_not_trained_on(tmp_path: Path) -> None:
         held_out(tmp_path, V22, {"train": names, "valid": []}, 0.3)
 
 
-def test_held_out_of_a_single_game_is_its_end(tmp_path: Path) -> None:
+def test_held_out_of_a_single_game_is_its_middle(tmp_path: Path) -> None:
     names = write_dataset(tmp_path, [40])
     _, valid, split = load_split(tmp_path, V22, 0.3, 0)
     got = held_out(tmp_path, V22, {"train": split.train, "valid": split.valid}, 0.3)
-    assert (got.frames == valid.frames).all() and len(got.game) == 40 - int(40 * 0.7)
+    assert (got.frames == valid.frames).all() and len(got.game) == int(40 * 0.3)
     other = add_game(tmp_path, 1, game_columns(np.random.default_rng(1), 9))
     assert held_out(tmp_path, V22, {"train": names, "valid": names}, 0.3).names == (other,)

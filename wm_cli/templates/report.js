@@ -17,7 +17,7 @@
     };
     return { world, trail: make("polyline", "line trail " + world.style), dot: make("circle", world.style) };
   });
-  drawn.forEach(({ dot, world }) => dot.setAttribute("r", world.style.includes("predicted") ? 8 : 5));
+  drawn.forEach(({ dot, world }) => dot.setAttribute("r", world.style.includes("predicted") ? 10 : 5.5));
 
   const at = (world, i) => [(world.x[i] - data.left) * data.scale, (data.top - world.y[i]) * data.scale];
   let frame = 0;
