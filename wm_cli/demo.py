@@ -130,9 +130,6 @@ def _budget() -> int:
 
 
 def _learning(source: Path, minutes: float) -> list[Stage]:
-    # meta.json is written by an interrupted ingest too; the kept figures say that it came to its end.
-    ingested = (_figures("ingest"), META)
-
     def train(run: Path, qat: bool, share: float, inputs: Sequence[Path]) -> object:
         resume = run / "resume.pt"
         goes_on = resume.exists() and _newer(resume, inputs)
@@ -140,8 +137,9 @@ def _learning(source: Path, minutes: float) -> list[Stage]:
         return stages.train(project.DATASET, run, None, qat, start, goes_on, minutes=minutes * share)
 
     return [
+        # An interrupted ingest writes meta.json too; the kept figures say that it came to its end.
         Stage("ingest the replays", _figures("ingest"), (SETTINGS,), lambda: _ingest(source)),
-        Stage(f"train float, {minutes:g} min", RUN, ingested, lambda: train(project.RUN, False, 1, ingested)),
+        Stage(f"train float, {minutes:g} min", RUN, (META,), lambda: train(project.RUN, False, 1, (META,))),
         Stage(f"train --qat, {minutes / 2:g} min", RUN_QAT, (RUN,), lambda: train(project.RUN_QAT, True, 0.5, (RUN,))),
         _evaluation("float", RUN),
         _evaluation("qat", RUN_QAT),
@@ -220,7 +218,7 @@ def _summary(out: Path, left_out: Sequence[Stage]) -> int:
     rows = {form: models[form] for form in ("float", "qat", "qnet", "ptq")} | models["qnet"]["baselines"]
     table = console.metrics_table(rows, f"{models['qnet']['frames']:,} held-out frames")
     cu = {} if any(stage.output == _figures("cu") for stage in left_out) else kept["cu"]
-    console.out.print(table, console.proof_table(kept["parity"], cu), sep="\n")
+    console.out.print("", table, "", console.proof_table(kept["parity"], cu), "", sep="\n")
     for missing in sorted({stage.lacks for stage in left_out}):
         console.out.print(
             f"left out for want of {missing}; get it with `make toolchain`, then run the same command", highlight=False

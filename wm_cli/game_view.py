@@ -92,8 +92,7 @@ def _player(run: Rollout) -> str:
         "scale": plane.scale,
         "worlds": worlds,
     }
-    # "<" could end the script element early; JSON may write it as an escape.
-    embedded = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    embedded = json.dumps(data, separators=(",", ":"))
     controls = (
         '<div class="controls" hidden><button type="button">Play</button>'
         f'<input type="range" min="0" max="{len(run.real) - 1}" value="0" aria-label="Frame of the rollout">'

@@ -1,18 +1,20 @@
 """Every executor gives the interpreter's bits, and a single wrong number is found and named."""
 
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.wm_export.conftest import Built, recording
-from wm_export.metering import runner
+from wm_export.metering import predicted, runner
 from wm_export.native import NativeRunner
 from wm_export.onnx_graph import onnx_model
 from wm_export.ort import OrtRunner
 from wm_export.parity import Executor, rollouts, teacher_forced
-from wm_export.toolchain import host_cargo
+from wm_export.svm import TRANSACTION_CU, SvmRunner
+from wm_export.toolchain import build_program, host_cargo
 from wm_quant.interp import Interpreter, State, Trace
 from wm_quant.ops_ref import RefInterpreter
 
@@ -51,6 +53,17 @@ def test_world_of_the_default_size_is_the_same_everywhere(name: str, default_siz
 @pytest.mark.parametrize("name", ["ort", "native", "svm"])
 def test_worlds_of_other_encodings_are_the_same_everywhere(name: str, other_kind: Built) -> None:
     compare(name, other_kind, worlds=20, running=2, frames=20)
+
+
+def test_portable_kernels_compute_the_same_within_one_transaction(default_size: Built, tmp_path: Path) -> None:
+    export, run = default_size.export, recording(default_size.export.net, 5, 1)
+    program = tmp_path / "portable.so"
+    build_program(export.folder / "onchain" / "program", program, features=["portable"])
+    portable = SvmRunner(export.net, program, export.blob, export.manifest.hash)
+    found = teacher_forced("portable", portable, default_size.reference, run)
+    assert (found.frames, found.first) == (5, None)
+    spent = portable.metered_step(run.state.at(slice(0, 1)), run.inputs[0, :1])[2]
+    assert predicted(export).total_cu < spent[0] < TRANSACTION_CU
 
 
 class Wrong:

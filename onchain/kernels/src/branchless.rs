@@ -7,7 +7,7 @@
 //! the same for all values.
 
 /// -1 if `x` is negative, else 0.
-#[cfg(target_arch = "bpf")]
+#[cfg(all(target_arch = "bpf", not(feature = "portable")))]
 #[inline(always)]
 pub fn sign_mask(x: i64) -> i64 {
     let mut mask = x;
@@ -17,7 +17,7 @@ pub fn sign_mask(x: i64) -> i64 {
 }
 
 /// -1 if `x` is negative, else 0.
-#[cfg(not(target_arch = "bpf"))]
+#[cfg(any(not(target_arch = "bpf"), feature = "portable"))]
 #[inline(always)]
 pub fn sign_mask(x: i64) -> i64 {
     if x < 0 {

@@ -26,10 +26,10 @@ pub mod requantize;
 /// Declares a kernel: the assembly file `asm/<name>.s` on chain, a call of the twin elsewhere.
 macro_rules! kernel {
     ($(#[$doc:meta])* $name:ident ( $($arg:ident : $ty:ty),* ) $(-> $ret:ty)? = $twin:path) => {
-        #[cfg(target_arch = "bpf")]
+        #[cfg(all(target_arch = "bpf", not(feature = "portable")))]
         core::arch::global_asm!(include_str!(concat!("../asm/", stringify!($name), ".s")));
 
-        #[cfg(target_arch = "bpf")]
+        #[cfg(all(target_arch = "bpf", not(feature = "portable")))]
         extern "C" {
             $(#[$doc])*
             #[link_name = concat!("wmq_", stringify!($name))]
@@ -37,7 +37,7 @@ macro_rules! kernel {
         }
 
         $(#[$doc])*
-        #[cfg(not(target_arch = "bpf"))]
+        #[cfg(any(not(target_arch = "bpf"), feature = "portable"))]
         pub unsafe extern "C" fn $name($($arg: $ty),*) $(-> $ret)? {
             // SAFETY: the twin has the same contract, and the caller keeps it.
             unsafe { $twin($($arg),*) }

@@ -35,6 +35,8 @@ pub const COLUMN_TILE: usize = 32;
 /// What an accumulator starts from: 2^20 in each lane.
 pub const LANE_BIAS: u64 = (1 << 20) | (1 << 41) | (1 << 62);
 
+/// Columns that the portable twin takes at once: where it does run on chain (Solana's own compiler), loops are costly.
+const UNROLL: usize = 8;
 const LANE_HALF: u64 = 1 << (LANE_BITS - 1);
 const LANE_MASK: u64 = (1 << LANE_BITS) - 1;
 
@@ -59,11 +61,13 @@ pub unsafe fn matvec_ref<const R: usize>(
         )
     };
     for (group, rows) in out.chunks_exact_mut(LANES * R).enumerate() {
+        let words = &w[group * columns * R..][..columns * R];
         let mut acc = [LANE_BIAS; R];
-        for (k, &x) in x.iter().enumerate() {
-            let words = &w[(group * columns + k) * R..][..R];
-            for (acc, &word) in acc.iter_mut().zip(words) {
-                *acc = acc.wrapping_add(word.wrapping_mul(x as u64));
+        for (x, words) in x.chunks_exact(UNROLL).zip(words.chunks_exact(UNROLL * R)) {
+            for (k, &x) in x.iter().enumerate() {
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    *acc = acc.wrapping_add(words[k * R + r].wrapping_mul(x as u64));
+                }
             }
         }
         for (lanes, acc) in rows.chunks_exact_mut(LANES).zip(acc) {
