@@ -145,11 +145,14 @@ def test_a_folder_of_somebody_else_is_left_alone(fixture_replays: Replays, tmp_p
     assert _bytes(tmp_path) == {"meta.json": b'{"mine": 1}'}
 
 
+# A process started in the background ignores Ctrl-C from birth; this one must not, whoever runs the tests.
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from wm_train.ingest import ingest
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     ingest([Path(sys.argv[1])], Path(sys.argv[2]), 2)
 """
 
