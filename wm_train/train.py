@@ -4,9 +4,12 @@ import hashlib
 import io
 import json
 import pickle
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from math import cos, pi
 from pathlib import Path
 from typing import Any
@@ -56,6 +59,7 @@ class _State:
     peak_rate: float
     step: int = 0
     seconds: float = 0.0
+    saved: float = field(default_factory=time.monotonic)
 
 
 def _rate(share: float, warmup: float) -> float:
@@ -109,9 +113,37 @@ def _loop(
     save: Callable[[], None],
     report: Callable[[Progress], None],
 ) -> None:
+    with _interrupts() as interrupted:
+        for _ in _steps(config, state, tensors, report):
+            if interrupted() or time.monotonic() - state.saved > SAVE_SECONDS:
+                save()
+                state.saved = time.monotonic()
+            if interrupted():
+                raise KeyboardInterrupt
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: asked between two steps, where the state is whole and can be kept."""
+    pressed = threading.Event()
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield pressed.is_set
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: pressed.set())
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _steps(
+    config: RunConfig, state: _State, tensors: WindowTensors, report: Callable[[Progress], None]
+) -> Iterator[None]:
+    """One optimizer step at a time, until the work is done."""
     sums: dict[str, Tensor] = {}
     summed = 0
-    began, saved = time.monotonic() - state.seconds, time.monotonic()
+    began = time.monotonic() - state.seconds
     state.model.train()
     for t in _indices(tensors, config.train.batch, config.train.seed, state.step):
         for name, value in _one_step(config, state, tensors.batch(t)).items():
@@ -126,9 +158,7 @@ def _loop(
             sums, summed = {}, 0
         if done:
             return
-        if time.monotonic() - saved > SAVE_SECONDS:
-            save()
-            saved = time.monotonic()
+        yield
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """train.py: a short run works, and one that was killed and resumed ends in the same bytes."""
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -114,6 +116,30 @@ def test_a_killed_run_resumes_to_the_same_bytes(
     assert model_bytes(straight.run) == model_bytes(killed.run)
     assert load_checkpoint(straight.run).hidden_scales == load_checkpoint(killed.run).hidden_scales
     assert not list(killed.run.rglob(RESUME_FILE))
+
+
+def test_an_interrupted_run_resumes_to_the_same_bytes(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C keeps the state of the step that it interrupts, however short ago the last one was kept."""
+    monkeypatch.setattr(module, "REPORT_EVERY", 5)
+    straight, stopped = (Job(dataset, tmp_path / name, CONFIG) for name in ("straight", "stopped"))
+    train(straight)
+
+    def press(progress: Progress) -> None:
+        if progress.step == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(stopped, press)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (stopped.run / RESUME_FILE).exists()
+    train(replace(stopped, resume=True))
+    assert model_bytes(straight.run) == model_bytes(stopped.run)
 
 
 def test_a_finished_run_is_not_resumed(dataset: Path, tmp_path: Path) -> None:
