@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from rich import box
@@ -95,15 +96,16 @@ def _compact(title: str) -> Table:
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False)
 
 
-def cost_table(cost: Cost, metered: Mapping[str, int] | None = None) -> Table:
+def cost_table(cost: Cost, metered: Mapping[str, int] = MappingProxyType({})) -> Table:
     """Compute units op by op."""
+    cells = {name: f"{cu:,}" for name, cu in metered.items()}
     table = Table(title="Compute units of a frame", title_justify="left")
     for name in ("op", "kind"):
         table.add_column(name)
     for name in ("MACs", "in kernels", "around them", "predicted", *(["metered"] if metered else [])):
         table.add_column(name, justify="right")
     for op in cost.ops:
-        extra = [f"{metered[op.name]:,}"] if metered else []
+        extra = [cells.get(op.name, "")] if metered else []
         table.add_row(
             op.name,
             op.kind,

@@ -242,8 +242,9 @@ def _frames(net: "QNet", dataset: Path, count: int, length: int) -> "Recording":
     return Recording(Interpreter(net).begin(window_at(corpus, encoding, t)), inputs)
 
 
-def _cost_figures(cost: Any, budget: int, metered: Mapping[str, int] | None, spent: list[list[int]]) -> dict[str, Any]:
+def _cost_figures(cost: Any, budget: int, metered: Mapping[str, int], spent: list[list[int]]) -> dict[str, Any]:
     different = sum(frame != cost.transactions for frame in spent)
+    equal = all(metered.get(op.name, op.cu) == op.cu for op in cost.ops)
     steps = [
         {"step": i, "cu_predicted": cu, "cu_metered": spent[0][i] if spent else None}
         for i, cu in enumerate(cost.transactions)
@@ -259,7 +260,7 @@ def _cost_figures(cost: Any, budget: int, metered: Mapping[str, int] | None, spe
                 "cells": 0,
                 "cu": op.cu,
                 "kernel_cu": op.kernel_cu,
-                "cu_metered": metered[op.name] if metered else None,
+                "cu_metered": metered.get(op.name),
             }
             for op in cost.ops
         ],
@@ -268,7 +269,7 @@ def _cost_figures(cost: Any, budget: int, metered: Mapping[str, int] | None, spe
         "budget": budget,
         "frames_metered": len(spent),
         "frames_different": different,
-        "ok": different == 0 and max(cost.transactions) <= budget,
+        "ok": different == 0 and equal and max(cost.transactions) <= budget,
     }
 
 
@@ -278,7 +279,7 @@ def cu_of_preset(name: str, budget: int) -> "tuple[dict[str, Any], Table]":
     from wm_quant.cost import preset_cost
 
     cost = preset_cost(name)
-    return _cost_figures(cost, budget, None, []), console.cost_table(cost)
+    return _cost_figures(cost, budget, {}, []), console.cost_table(cost)
 
 
 def cu(folder: Path, dataset: Path, frames: int, budget: int) -> "tuple[dict[str, Any], Table]":
@@ -295,7 +296,7 @@ def cu(folder: Path, dataset: Path, frames: int, budget: int) -> "tuple[dict[str
             bar.advance(task)
     meter = meter_runner(export)
     meter.step(recording.state.at(slice(0, 1)), recording.inputs[0, :1])
-    metered = metered_ops(meter, export, cost)
+    metered = metered_ops(meter, export)
     figures = _cost_figures(cost, budget, metered, spent) | {"manifest_sha256": export.manifest.hash.hex()}
     project.keep_figures("cu", figures)
     return figures, console.cost_table(cost, metered)

@@ -83,16 +83,11 @@ def op_readings(runner: SvmRunner, plan: tuple[tuple[int, int], ...]) -> list[in
     return [b - a - own for b, a in zip(before, readings, strict=False)]
 
 
-def metered_ops(runner: SvmRunner, export: Export, cost: Cost) -> dict[str, int]:
-    """The same by op name, without what the transaction itself costs."""
+def metered_ops(runner: SvmRunner, export: Export) -> dict[str, int]:
+    """The same by op name, without the first op of each transaction: it cannot be told from entrypoint and checks."""
     metered = dict(zip(op_names(export.net), op_readings(runner, export.manifest.plan), strict=True))
-    firsts = [cost.ops[first].name for first, _ in cost.plan]
-    return metered | {name: metered[name] - _entry(cost, name, metered) for name in firsts}
-
-
-def _entry(cost: Cost, name: str, metered: dict[str, int]) -> int:
-    """What of a first op's reading belongs to its transaction."""
-    return metered[name] - next(op.cu for op in cost.ops if op.name == name)
+    firsts = {op_names(export.net)[first] for first, _ in export.manifest.plan}
+    return {name: cu for name, cu in metered.items() if name not in firsts}
 
 
 def measure_overheads(export: Export, toolchain: str) -> Overheads:
@@ -104,8 +99,8 @@ def measure_overheads(export: Export, toolchain: str) -> Overheads:
     metered = op_readings(metering, plan)
     _, _, spent = runner(export).metered_step(still, zeros)
     ops = {name: metered[i] - kernels[name][2] for i, name in enumerate(kernels)}
-    # What a transaction's first op is charged before its own work belongs to the transaction: only `begin` is known to
-    # be the first op of a whole frame, so the split between the two is by convention: the op keeps its kernels.
+    # A transaction's first op cannot be told from what the transaction is charged before: it keeps its kernels, and the
+    # rest counts as the transaction's.
     for first, _ in plan:
         ops[list(kernels)[first]] = 0
     steps = tuple(
