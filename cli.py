@@ -75,7 +75,10 @@ def main() -> None:
 @click.option("--workers", type=click.IntRange(1), help="Processes; one per core if not given.")
 @_json
 def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, as_json: bool) -> None:
-    """Read .slp replays (files or folders) into a dataset. Files known already are not read again."""
+    """Read .slp replays (files or folders) into a dataset. Files known already are not read again.
+
+    Exit code 1 if the dataset has no game at all.
+    """
     from dataclasses import asdict
 
     from wm_cli import console
@@ -86,13 +89,14 @@ def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, as_json: b
         report = run(sources, out, workers, lambda done, total, outcome: bar.update(task, completed=done))
     if as_json:
         console.print_json(asdict(report))
-        return
-    console.out.print(
-        f"{out}: {report.games} games, {report.frames:,} frames "
-        f"({report.parsed} read now, {report.known} known, {report.duplicates} duplicates)"
-    )
-    for rejected in report.rejected:
-        console.out.print(f"  left out: {rejected.name}: {rejected.reason}: {rejected.detail}", highlight=False)
+    else:
+        console.out.print(
+            f"{out}: {report.games} games, {report.frames:,} frames "
+            f"({report.parsed} read now, {report.known} known, {report.duplicates} duplicates)"
+        )
+        for rejected in report.rejected:
+            console.out.print(f"  left out: {rejected.name}: {rejected.reason}: {rejected.detail}", highlight=False)
+    sys.exit(0 if report.games else 1)
 
 
 @_verb("wmq train\nwmq train --qat\nwmq train --config big.yaml --out run-big --max-minutes 60 --resume")

@@ -81,6 +81,13 @@ def test_cost_and_parity_need_no_dataset(folder: Path, tmp_path: Path, monkeypat
     )
 
 
+def test_a_dataset_without_a_game_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.slp").write_bytes(b"no replay")
+    result = run("ingest", "bad.slp")
+    assert result.exit_code == 1 and "0 games" in result.stdout and "not_slp" in result.stdout
+
+
 def test_cost_of_a_preset() -> None:
     cost = figures("cu", "--preset", "mlp")
     assert cost["total_cu"] == sum(op["cu"] for op in cost["ops"]) + sum(PRESET_OVERHEADS["mlp"].steps)
