@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from wm_quant.calls import Call, op_calls
 from wm_quant.convert import from_checkpoint
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, validate
@@ -159,6 +160,11 @@ def random_checkpoint(model: ModelConfig, seed: int = 0) -> Checkpoint:
     """A QAT checkpoint that no training made."""
     return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), {"train": ["a"]}, {"steps": 1},
                       (0.25, 0.125))  # fmt: skip
+
+
+def calls(net: QNet) -> list[Call]:
+    """Every kernel call of a frame, in order."""
+    return [call for op in net.ops for call in op_calls(net, op)]
 
 
 def small_qnet(model: ModelConfig | None = None, seed: int = 0) -> QNet:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from string import Template
@@ -166,9 +167,8 @@ def _network(net: QNet, where: Layout, blob: Blob) -> dict[str, str]:
     return {"ops": "\n".join(arms), "gather": _gather(net, blob)}
 
 
-def _encode_inputs(target: RustTarget, net: QNet) -> None:
+def _encode_inputs(target: RustTarget) -> None:
     ops = SymOps(target)
-    del net
     for player in range(PLAYERS):
         for i, control in enumerate(CONTROLS):
             byte = f"inputs[{player}][{min(i, AXES)}]"
@@ -243,10 +243,15 @@ def _read(target: RustTarget, player: int, item: Field) -> str:
 
 def _rules(net: QNet) -> dict[str, object]:
     encoding = net.world.encoding
+    records: dict[str, Callable[[RustTarget], None]] = {
+        "encode_inputs": _encode_inputs,
+        "decode": partial(_decode, net=net),
+        "push": partial(_push, net=net),
+    }
     texts: dict[str, object] = {}
-    for name, record in (("encode_inputs", _encode_inputs), ("decode", _decode), ("push", _push)):
+    for name, record in records.items():
         target = RustTarget("v")
-        record(target, net)
+        record(target)
         texts[name] = "\n".join(target.lines)
     kept = (encoding.slots - 1) * encoding.slot_columns * 8
     kept_ids = (encoding.slots - 1) * encoding.slot_ids * 2

@@ -117,11 +117,6 @@ def op_calls(net: QNet, op: Op) -> list[Call]:
     return [Call(op, op.kind, n=padded(op.size, REQUANTIZE_UNROLL))]
 
 
-def calls(net: QNet) -> list[Call]:
-    """Every kernel call of a frame, in order."""
-    return [call for op in net.ops for call in op_calls(net, op)]
-
-
 def macs(net: QNet, op: Op) -> int:
     """Multiply-accumulates of a matvec, padding left out; 0 for other ops."""
     return op.size * _columns(net, op) if op.kind == "matvec" else 0

@@ -5,9 +5,8 @@ from numpy.typing import NDArray
 
 from wm_quant.errors import WmQuantError
 from wm_quant.interp import Interpreter
-from wm_quant.qnet import Op, QNet
+from wm_quant.qnet import Op
 from wm_train.grid import CODE_MAX, Ints
-from wm_train.integer import table_starts
 
 INT64_MAX = 2**63 - 1
 
@@ -44,10 +43,6 @@ def requantize_relu_ref(acc: Ints, mult: NDArray[np.int32], shift: int) -> Ints:
 class RefInterpreter(Interpreter):
     """The interpreter with every op done by its reference function, one world at a time: slow, for `--target ref`."""
 
-    def __init__(self, net: QNet) -> None:
-        super().__init__(net)
-        self._starts = table_starts([f for _, _, f in net.world.encoding.id_fields()])[:-1]
-
     def _run(self, op: Op, source: Ints, out: Ints) -> Ints:
         rows = [self._run_one(op, source[i], out[i]) for i in range(len(source))]
         return np.stack(rows)
@@ -56,6 +51,6 @@ class RefInterpreter(Interpreter):
         if op.kind == "matvec":
             return matvec_ref(self.net.tensor(op, "rows"), source, out)
         if op.kind == "gather":
-            return gather_ref(self.net.tensor(op, "rows"), self.net.tensor(op, "k"), source + self._starts, out)
+            return gather_ref(self.net.tensor(op, "rows"), self.net.tensor(op, "k"), source + self._id_starts, out)
         function = requantize_relu_ref if op.kind == "requantize_relu" else requantize_ref
         return function(source, self.net.tensor(op, "mult"), op.shift)

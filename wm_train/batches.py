@@ -14,8 +14,13 @@ from wm_train.world import slot_codes, slot_ids
 
 def _to_units(fields: tuple[Field, ...]) -> np.ndarray:
     """What one step of each field's integer is worth in the field's unit."""
-    worth = {Kind.CONTINUOUS: 2.0**-FRAC_BITS, Kind.AXIS: 1 / 80}
-    return np.array([worth.get(field.kind, 1.0) for field in fields], np.float32)
+    return np.array([_worth(field) for field in fields], np.float32)
+
+
+def _worth(field: Field) -> float:
+    if field.kind is Kind.CONTINUOUS:
+        return float(2.0**-FRAC_BITS)
+    return field.step if field.kind is Kind.AXIS else 1.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class WindowTensors:
         slots = slot_codes if as_codes else slot_values
         self.dense = torch.from_numpy(slots(encoding, corpus.frames, corpus.inputs).astype(np.float32))
         self.ids = torch.from_numpy(slot_ids(encoding, corpus.frames))
-        self.session = torch.from_numpy(corpus.session(encoding))
+        self.session = torch.from_numpy(corpus.session(encoding, np.arange(len(corpus.game))))
         self.starts = torch.from_numpy(corpus.windows(encoding))
 
     def batch(self, t: Tensor) -> Batch:

@@ -59,7 +59,7 @@ Predictor = Callable[[Window], Ints]
 def window_at(corpus: Corpus, encoding: Encoding, t: Ints) -> Window:
     """Windows that end at frames `t` (B,)."""
     slots = t[:, None] + np.arange(1 - encoding.slots, 1)
-    return Window(corpus.frames[slots], corpus.inputs[slots], corpus.inputs[t + 1], corpus.session(encoding)[t])
+    return Window(corpus.frames[slots], corpus.inputs[slots], corpus.inputs[t + 1], corpus.session(encoding, t))
 
 
 def stepper(world: World, predict: Predictor) -> Stepper:

@@ -87,7 +87,7 @@ def _button(name: str, bit: int) -> Field:
     return Field(name=name, kind=Kind.BUTTON, column="buttons", unit="0 or 1", bit=bit)
 
 
-_V20, _V22, _V35, _V38 = (2, 0, 0), (2, 1, 0), (3, 5, 0), (3, 8, 0)
+_V20, _V21, _V35, _V38 = (2, 0, 0), (2, 1, 0), (3, 5, 0), (3, 8, 0)
 
 #: State of one player, in the order of the Frame. Ranges hold for every value the decoder may write.
 STATE: tuple[Field, ...] = (
@@ -105,13 +105,13 @@ STATE: tuple[Field, ...] = (
     _continuous("stocks", "stocks", 0, 4, 0.25, 1 / 16, first="v2"),
     _continuous("combo_count", "hits", 0, 60, 0.1, 0.125, first="v2.1"),
     _binary("facing", "direction"),
-    _binary("invulnerable", "hurtbox", since=_V22),
+    _binary("invulnerable", "hurtbox", since=_V21),
     _binary("on_ground", "airborne", since=_V20),
     _categorical("action", 400, 32),
     _categorical("jumps", 8, 4, since=_V20),
     _categorical("character", 33, 8, first="v2", session=True),
     _categorical("l_cancel", 3, 2, since=_V20, first="v2.1"),
-    _categorical("hurtbox", 3, 2, since=_V22, first="v2.1"),
+    _categorical("hurtbox", 3, 2, since=_V21, first="v2.1"),
     _categorical("ground", 32, 4, since=_V20, first="v2.1"),
     _categorical("last_attack", 64, 8, first="v2.1"),
 )

@@ -28,7 +28,6 @@ VALUE_WEIGHT: Mapping[str, float] = {
 }
 CHOICE_WEIGHT: Mapping[str, float] = {"action": 1.0}
 OTHER_CHOICE_WEIGHT = 0.3
-EVENT_WEIGHT = 1.0
 
 
 def _masked_mean(error: Tensor, mask: Tensor) -> Tensor:
@@ -55,7 +54,7 @@ class _Player:
 
 
 def _event(player: _Player, name: str, happened: Tensor) -> Tensor:
-    return EVENT_WEIGHT * F.binary_cross_entropy_with_logits(player.head(name), happened.float())
+    return F.binary_cross_entropy_with_logits(player.head(name), happened.float())
 
 
 def _choice(player: _Player, name: str, change_weight: float) -> Tensor:

@@ -43,11 +43,11 @@ class Corpus:
         t = np.arange(encoding.slots - 1, len(self.game) - 1)
         return t[self.game[t - encoding.slots + 1] == self.game[t + 1]]
 
-    def session(self, encoding: Encoding) -> Ints:
-        """(T, session ids) int64: both characters, then the stage, as far as the encoding reads them."""
-        states = [self.frames[:, p, STATE_INDEX[f.name]] for p in range(PLAYERS) for f in encoding.session_ids]
-        ids: list[AnyInts] = [*states, *[self.stage] * len(encoding.stage)]
-        return np.stack(ids, 1).astype(np.int64) if ids else np.zeros((len(self.game), 0), np.int64)
+    def session(self, encoding: Encoding, t: Ints) -> Ints:
+        """(len(t), session ids) int64 at frames `t`: both characters, then the stage, as far as they are read."""
+        states = [self.frames[t, p, STATE_INDEX[f.name]] for p in range(PLAYERS) for f in encoding.session_ids]
+        ids: list[AnyInts] = [*states, *[self.stage[t]] * len(encoding.stage)]
+        return np.stack(ids, 1).astype(np.int64) if ids else np.zeros((len(t), 0), np.int64)
 
 
 def _values(field: Field, column: NDArray[np.generic]) -> Ints:
@@ -92,7 +92,7 @@ def load_corpus(dataset: Path, names: Iterable[str], encoding: Encoding) -> Corp
         one_frames, one_inputs = _game_arrays(columns, length)
         frames.append(one_frames)
         inputs.append(one_inputs)
-        stage.append(np.full(length, np.clip(stages[name], 0, 32), np.int64))
+        stage.append(np.full(length, np.clip(stages[name], 0, STAGE.vocab - 1), np.int64))
         game.append(np.full(length, index, np.int64))
     if not frames:
         raise WmTrainError(f"{dataset}: no game to read; run `wmq ingest` on a folder of 1v1 replays first")

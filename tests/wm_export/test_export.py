@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from anchorpy import Idl
 
-from tests.factories import small_qnet
+from tests.factories import calls, small_qnet
 from wm_export.blob import pack, pack_lanes, pack_rows
 from wm_export.errors import WmExportError
 from wm_export.rustgen import plan_of
 from wm_export.solana import Export, export_solana, open_export
 from wm_export.svm import STEP
-from wm_quant.calls import calls, op_calls
+from wm_quant.calls import op_calls
 from wm_train.config import ModelConfig
 
 

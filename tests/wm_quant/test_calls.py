@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import small_model, small_qnet
-from wm_quant.calls import GATHER_BLOCK, calls, column_parts, macs, op_calls, padded, row_parts, vector_sizes
+from tests.factories import calls, small_model, small_qnet
+from wm_quant.calls import GATHER_BLOCK, column_parts, macs, op_calls, padded, row_parts, vector_sizes
 from wm_quant.cost import kernel_cost
 from wm_quant.kernels import (
     LANES,

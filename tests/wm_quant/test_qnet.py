@@ -155,7 +155,7 @@ def test_a_wrong_qnet_json_is_refused(folder: Path, changes: dict[str, Any], mes
 
 @pytest.mark.parametrize("changes", [{"size": "64"}, {"shift": "1", "kind": "requantize"}, {"block": 0}, {"block": 33}])
 def test_an_op_that_makes_no_sense_is_refused(folder: Path, changes: dict[str, Any]) -> None:
-    from wm_quant.calls import calls
+    from tests.factories import calls
     from wm_quant.prove import prove
 
     rewrite(folder, ops=ops_with(**changes))

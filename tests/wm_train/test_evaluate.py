@@ -175,7 +175,7 @@ def test_a_rollout_feeds_on_itself_and_on_true_inputs() -> None:
         assert (window.following == corpus.inputs[t + ahead + 1]).all()
         assert (window.inputs[:, -1] == corpus.inputs[t + ahead]).all()
         assert (window.inputs[:, 0] == corpus.inputs[t + ahead - 2]).all()
-        assert (window.session == corpus.session(V22)[t]).all()
+        assert (window.session == corpus.session(V22, np.arange(len(corpus.game)))[t]).all()
         assert (window.now == (corpus.frames[t] if ahead == 0 else frames[:, ahead - 1])).all()
     assert (seen[1].frames[:, 0] == corpus.frames[t - 1]).all()
     assert (frames[:, 3] == corpus.frames[t] + 1 + 2 + 3 + 4).all()

@@ -31,10 +31,10 @@ def test_windows_are_all_those_inside_one_game(lengths: list[int], slots: int) -
 def test_session_ids_are_characters_then_stage() -> None:
     corpus = random_corpus()
     character = STATE_INDEX["character"]
-    session = corpus.session(V22)
+    session = corpus.session(V22, np.arange(len(corpus.game)))
     assert session.dtype == np.int64
     assert (session == np.stack([*corpus.frames[..., character].T, corpus.stage], 1)).all()
-    assert corpus.session(Encoding("v1", 3)).shape == (70, 0)
+    assert corpus.session(Encoding("v1", 3), np.arange(70)).shape == (70, 0)
 
 
 @pytest.fixture
