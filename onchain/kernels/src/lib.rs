@@ -7,8 +7,9 @@
 //! Glossary: *word*, a `u64` that carries several small integers; *lane*, the bits of one of them; *group*,
 //! the rows a matrix kernel works on together; *block*, the entries a gather kernel works on together.
 //!
-//! No kernel branches on data: its compute units are an exact function of its sizes. Each module states the
-//! formula, counted inside the function with its `exit`, without the caller's argument set-up and `call`.
+//! No assembly branches on data: its compute units are an exact function of its sizes. Each module states the
+//! formula, counted inside the function with its `exit`, without the caller's argument set-up and `call`. The
+//! twins promise the same integers, not the same cost.
 //!
 //! Memory is little-endian; every pointer is 8-byte aligned, but for `mult` and `k` (4-byte aligned). The
 //! kernels check nothing: sizes and ranges are proved when a network is exported. Arithmetic wraps.
