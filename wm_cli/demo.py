@@ -238,6 +238,6 @@ def differences(qat: dict[str, Any], qnet: dict[str, Any], parity: dict[str, Any
         found.append(f"QAT run and QNet differ in {', '.join(unequal)}")
     if parity["mismatches"]:
         found.append(f"parity: {parity['mismatches']} frames differ, first: {parity['first_difference']}")
-    if cu and (cu["frames_different"] or any(op["cu"] != op["cu_metered"] for op in cu["ops"])):
+    if cu and not cu["equal"]:
         found.append("compute units: predicted and metered differ; see `wmq cu`")
     return found

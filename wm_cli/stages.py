@@ -244,7 +244,7 @@ def _frames(net: "QNet", dataset: Path, count: int, length: int) -> "Recording":
 
 def _cost_figures(cost: Any, budget: int, metered: Mapping[str, int], spent: list[list[int]]) -> dict[str, Any]:
     different = sum(frame != cost.transactions for frame in spent)
-    equal = all(metered.get(op.name, op.cu) == op.cu for op in cost.ops)
+    equal = different == 0 and all(metered.get(op.name, op.cu) == op.cu for op in cost.ops)
     steps = [
         {"step": i, "cu_predicted": cu, "cu_metered": spent[0][i] if spent else None}
         for i, cu in enumerate(cost.transactions)
@@ -269,7 +269,8 @@ def _cost_figures(cost: Any, budget: int, metered: Mapping[str, int], spent: lis
         "budget": budget,
         "frames_metered": len(spent),
         "frames_different": different,
-        "ok": different == 0 and equal and max(cost.transactions) <= budget,
+        "equal": equal,
+        "ok": equal and max(cost.transactions) <= budget,
     }
 
 

@@ -10,8 +10,10 @@ from click.testing import CliRunner, Result
 
 import cli
 from tests.factories import write_dataset
+from wm_cli.demo import differences
+from wm_cli.stages import _cost_figures
 from wm_export.toolchain import find_toolchain
-from wm_quant.cost import PRESET_OVERHEADS
+from wm_quant.cost import PRESET_OVERHEADS, preset_cost
 from wm_train.matmul import use_exact_matmul
 
 VERBS = sorted(cli.main.commands)
@@ -65,7 +67,9 @@ def test_the_pipeline_chains_without_arguments(folder: Path, monkeypatch: pytest
     if find_toolchain() is None:
         pytest.skip("no sBPF toolchain: make toolchain")
     cost = figures("cu", "--frames", "5")
-    assert (cost["frames_metered"], cost["frames_different"]) == (5, 0)
+    assert (cost["frames_metered"], cost["frames_different"], cost["equal"]) == (5, 0, True)
+    assert differences(qat, qnet, {"mismatches": 0}, cost) == []
+    assert sum(op["cu_metered"] is None for op in cost["ops"]) == 1  # the first cannot be told from the entrypoint
     assert cost["transactions"][0]["cu_predicted"] == cost["transactions"][0]["cu_metered"] == cost["total_cu"]
     assert (
         figures("parity", "--frames", "5", "--rollouts", "1", "--rollout-frames", "5", "--target", "svm")["mismatches"]
@@ -86,6 +90,14 @@ def test_a_dataset_without_a_game_is_a_failure(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "bad.slp").write_bytes(b"no replay")
     result = run("ingest", "bad.slp")
     assert result.exit_code == 1 and "0 games" in result.stdout and "not_slp" in result.stdout
+
+
+def test_one_op_or_frame_that_differs_is_not_equal() -> None:
+    cost = preset_cost("mlp")
+    frame, ops = cost.transactions, {op.name: op.cu for op in cost.ops}
+    assert _cost_figures(cost, 1_400_000, ops, [frame])["ok"]
+    assert not _cost_figures(cost, 1_400_000, ops | {"heads": ops["heads"] + 1}, [frame])["equal"]
+    assert not _cost_figures(cost, 1_400_000, ops, [frame, [frame[0] + 1]])["equal"]
 
 
 def test_cost_of_a_preset() -> None:
