@@ -1,5 +1,5 @@
 # wmq: `make setup` once, then `make demo` or `make test`.
-.PHONY: help setup toolchain demo test lint clean
+.PHONY: help setup toolchain rollup demo live test lint clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -13,8 +13,17 @@ setup:  ## Python environment in .venv, and the sBPF toolchain where it can be i
 toolchain:  ## only the Rust to sBPF toolchain (Debian 12 or newer, root)
 	@scripts/sbpf.sh install
 
+rollup:  ## the real MagicBlock validator and the delegation program, for a rollup on this machine
+	@scripts/rollup.sh install
+
 demo: setup  ## the whole way once; REPLAYS=folder takes your own .slp files
 	@$(BIN)/wmq demo $(if $(REPLAYS),--replays "$(REPLAYS)")
+
+live: setup rollup  ## after `make demo`: its world on a rollup of its own, a frame in one transaction and in three
+	cd demo && ../$(BIN)/wmq live --frames 3600
+	cd demo && ../$(BIN)/wmq export --target solana --out export-split --cut 2 --cut 6
+	cd demo && ../$(BIN)/wmq build export-split
+	cd demo && ../$(BIN)/wmq live export-split --frames 600
 
 lint: setup  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -22,23 +22,24 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         from wm_cli.errors import WmCliError
         from wm_export.errors import WmExportError
+        from wm_live.errors import WmLiveError
         from wm_quant.errors import WmQuantError
         from wm_train.errors import WmTrainError
 
         try:
             return super().invoke(ctx)
-        except (WmTrainError, WmQuantError, WmExportError, WmCliError, OSError) as error:
+        except (WmTrainError, WmQuantError, WmExportError, WmLiveError, WmCliError, OSError) as error:
             raise click.ClickException(str(error)) from None
         except ModuleNotFoundError as error:
             raise click.ClickException(f"{error.name} is not installed; get it with: make setup") from None
 
 
-def _verb(examples: str) -> Callable[[F], Any]:
-    """A command of the group whose help ends with examples."""
+def _verb(examples: str, name: str | None = None, group: click.Group | None = None) -> Callable[[F], Any]:
+    """A command of a group whose help ends with examples."""
 
     def decorate(function: F) -> Any:
         text = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples.splitlines())
-        return main.command(epilog=text)(function)
+        return (group or main).command(name, epilog=text)(function)
 
     return decorate
 
@@ -278,7 +279,7 @@ def cu(export: Path, preset: str | None, frames: int, budget: int, dataset: Path
 @click.option(
     "--target",
     "targets",
-    type=click.Choice(["ref", "ort", "native", "svm"]),
+    type=click.Choice(["ref", "ort", "native", "svm", "er"]),
     multiple=True,
     help="Executor to compare with the interpreter; repeatable. Default: all that this machine can run.",
 )
@@ -296,7 +297,7 @@ def parity(
     """The same frames through every executor, compared to the last bit. Exit code 1 at any difference.
 
     ref: integer loops in Python; ort: ONNX Runtime; native: the program's crates on this host;
-    svm: the program in LiteSVM.
+    svm: the program in LiteSVM; er: the program on a real rollup of its own (make rollup), rollouts only.
     """
     from wm_cli import console, stages
 
@@ -310,6 +311,424 @@ def parity(
             )
         console.out.print(figures["first_difference"] or "every tensor and every byte of every next Frame is equal")
     sys.exit(1 if figures["mismatches"] else 0)
+
+
+# ---------------------------------------------------------------------------------------------------------------- live
+
+
+@_verb("wmq localnet\nwmq localnet --storage net --base-chain surfpool --json")
+@click.option(
+    "--base-chain",
+    "base",
+    default="lite",
+    show_default=True,
+    help="lite, solana-test-validator, surfpool, or the URL of one that runs.",
+)
+@click.option(
+    "--storage",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for state and logs, taken up again.  [default: a temporary one]",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_000),
+    default=8899,
+    show_default=True,
+    help="Of the base chain; the next is taken too.",
+)
+@click.option(
+    "--rollup-port",
+    type=click.IntRange(1, 65_000),
+    default=7799,
+    show_default=True,
+    help="Of the rollup; the next two are taken too.",
+)
+@_json
+def localnet(base: str, storage: Path | None, port: int, rollup_port: int, as_json: bool) -> None:
+    """Run a base chain and the real MagicBlock validator on this machine until Ctrl-C.
+
+    Needs `make rollup` once. Everything listens on 127.0.0.1 only.
+    """
+    from wm_live.localnet import Localnet, Places, run
+
+    def ready(at: Places) -> None:
+        where = {"base": at.base, "rollup": at.rollup, "identity": str(at.identity), "storage": str(at.storage)}
+        _say(as_json, where, "\n".join(f"{name:9} {value}" for name, value in where.items()))
+        sys.stdout.flush()
+
+    run(Localnet(base, storage, (port, rollup_port)), ready)
+
+
+_cluster = click.option("--cluster", default="localnet", show_default=True, help="localnet, devnet, or a node's URL.")
+_keypair = click.option(
+    "--keypair",
+    type=click.Path(path_type=Path),
+    default=project.KEYPAIR,
+    show_default=True,
+    help="Keypair file as `solana-keygen new` writes it.",
+)
+
+
+class _DeployGroup(click.Group):
+    """`wmq deploy [EXPORT]` deploys; only where the first word is another verb of the group it is that."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        known = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if known else ["run", *args])
+
+
+@main.group(
+    cls=_DeployGroup,
+    epilog="\b\nExamples:\n  wmq deploy --keypair payer.json --dry-run\n  wmq deploy export --cluster devnet --keypair "
+    "payer.json\n  wmq deploy verify --model ADDRESS\n  wmq deploy abort --keypair payer.json",
+)
+def deploy() -> None:
+    """Put a built export on a chain: its program, and its weights, frozen for ever.
+
+    \b
+    wmq deploy [run] [EXPORT]   deploys, or goes on where it stopped (see wmq deploy run --help)
+    wmq deploy verify [EXPORT]  compares the chain with an export
+    wmq deploy abort [EXPORT]   gives up an unfinished deployment
+    """
+
+
+@deploy.command("run")
+@_folder_argument("export", project.EXPORT)
+@_cluster
+@_keypair
+@click.option("--dry-run", is_flag=True, help="Say what it takes and costs; send nothing.")
+@click.option("--final", is_flag=True, help="Drop the upgrade authority: nobody can ever replace the program.")
+@_json
+def deploy_run(export: Path, cluster: str, keypair: Path, dry_run: bool, final: bool, as_json: bool) -> None:
+    """Deploy an export. Interrupted, it goes on where it stopped: everything is read back from the chain."""
+    from wm_cli import console
+    from wm_export.solana import open_export
+    from wm_live.verbs import run_deploy
+
+    opened, show = open_export(export), console.err if as_json else console.out
+    try:
+        with console.progress_bar("reading the chain", None) as (bar, task):
+            figures = run_deploy(
+                opened,
+                cluster,
+                keypair,
+                dry_run,
+                final,
+                lambda deployment: show.print("\n".join(deployment.lines()), highlight=False, markup=False),
+                lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
+            )
+    except KeyboardInterrupt:
+        console.err.print("interrupted; run the same again to go on, or `wmq deploy abort` to get the rent back")
+        sys.exit(130)
+    done = "nothing was sent" if dry_run else f"deployed and verified in {figures.get('seconds_taken')} s"
+    _say(as_json, figures, f"{done}\nprogram {figures['program']}\nmodel   {figures['model']}")
+
+
+@deploy.command("verify")
+@_folder_argument("export", project.EXPORT)
+@_cluster
+@click.option("--keypair", type=click.Path(path_type=Path), help="Keypair that deployed it, instead of --model.")
+@click.option("--model", metavar="ADDRESS", help="The model account, instead of the keypair that deployed it.")
+@_json
+def deploy_verify(export: Path, cluster: str, keypair: Path | None, model: str | None, as_json: bool) -> None:
+    """Compare program and weights on a chain with an export, from the chain alone. Exit code 1 if they differ."""
+    from wm_export.solana import open_export
+    from wm_live.verbs import run_verify
+
+    found = run_verify(open_export(export), cluster, model, keypair)
+    _say(as_json, found.to_json(), "\n".join(found.lines()))
+    sys.exit(0 if found.ok else 1)
+
+
+@deploy.command("abort")
+@_folder_argument("export", project.EXPORT)
+@_cluster
+@_keypair
+@_json
+def deploy_abort(export: Path, cluster: str, keypair: Path, as_json: bool) -> None:
+    """Close an unfinished model and a program's left-over buffer, and get their rent back."""
+    from wm_export.solana import open_export
+    from wm_live.verbs import run_abort
+    from wm_live.wallet import sol
+
+    figures = run_abort(open_export(export), cluster, keypair).to_json()
+    names = " and ".join(figures["returned"]) or "nothing to close"
+    _say(as_json, figures, f"{names}: {sol(figures['total'])} SOL came back, {sol(figures['fees'])} of fees deducted")
+
+
+@_verb("wmq fund --keypair payer.json --sol 60\nwmq fund --cluster devnet --keypair payer.json --sol 2")
+@_cluster
+@_keypair
+@click.option("--sol", type=click.FloatRange(0, 100_000, min_open=True), required=True, help="What it shall have.")
+@_json
+def fund(cluster: str, keypair: Path, sol: float, as_json: bool) -> None:
+    """Ask a cluster's faucet for SOL until the keypair has enough. Devnet gives a few a day.
+
+    A keypair file that is not there is made, readable by you alone.
+    """
+    from wm_live.verbs import run_fund
+    from wm_live.wallet import sol as in_sol
+
+    figures = run_fund(cluster, keypair, sol)
+    _say(as_json, figures, f"{figures['payer']} has {in_sol(figures['balance'])} SOL")
+
+
+_log = click.option("--log", "folder", type=click.Path(path_type=Path), help="Log folder.  [default: session-ID]")
+_start = click.option(
+    "--start", type=click.IntRange(0), default=0, show_default=True, help="Which window of a real game to start from."
+)
+
+
+def _session_options(function: F) -> F:
+    """Where a session is, and which it is: the wallet's own, by its number."""
+    number = click.option("--id", "number", type=click.IntRange(0), default=0, show_default=True, help="Its number.")
+    rollup = click.option("--rollup", help="The rollup's node.  [default: the cluster's]")
+    for option in (number, _keypair, rollup, _cluster, _folder_argument("export", project.EXPORT)):
+        function = option(function)
+    return function
+
+
+@main.group(epilog="\b\nExamples:\n  wmq session open --id 1\n  wmq session show --id 1\n  wmq session close --id 1")
+def session() -> None:
+    """Open, show, commit and close a session of a deployed world."""
+
+
+@_verb("wmq session open --id 1\nwmq session open --id 2 --cluster devnet --opponent any", "open", session)
+@_session_options
+@_dataset
+@_start
+@_log
+@click.option("--opponent", help="Wallet of the second player, or `any`.  [default: this wallet plays both]")
+@_json
+def session_open(
+    dataset: Path, start: int, folder: Path | None, opponent: str | None, as_json: bool, **where: Any
+) -> None:
+    """Create a session on the base chain and bring it to its first frame on the rollup."""
+    from wm_cli import live
+
+    figures = live.open_session(live.Where(**where), dataset, start, folder, opponent)
+    _say(as_json, figures, f"session {figures['session']}: {figures['status']}, its log in {figures['log']}")
+
+
+@_verb("wmq session join 7hGx... --keypair mine.json", "join", session)
+@click.argument("address")
+@_folder_argument("export", project.EXPORT)
+@_cluster
+@_keypair
+@_json
+def session_join(address: str, export: Path, cluster: str, keypair: Path, as_json: bool) -> None:
+    """Take the second seat of another wallet's session."""
+    from wm_cli import live
+
+    figures = live.join_session(export, cluster, keypair, address)
+    _say(as_json, figures, f"session {address}: joined as {figures['player']}")
+
+
+@_verb("wmq session show --id 1 --json", "show", session)
+@_session_options
+@_json
+def session_show(as_json: bool, **where: Any) -> None:
+    """Where a session stands."""
+    from wm_cli import live
+
+    figures = live.show_session(live.Where(**where))
+    text = f"{figures['status']} on the {figures['on']}, frame {figures['frame_number']:,}, root {figures['root']}"
+    _say(as_json, figures, f"session {figures['session']}: {text}")
+
+
+@_verb("wmq session commit --id 1", "commit", session)
+@_session_options
+@_json
+def session_commit(as_json: bool, **where: Any) -> None:
+    """Write a session, as it stands on the rollup, to the base chain."""
+    from wm_cli import live
+
+    figures = live.commit_session(live.Where(**where))
+    _say(as_json, figures, f"session {figures['session']}: committed at frame {figures['committed']:,}")
+
+
+@_verb("wmq session close --id 1", "close", session)
+@_session_options
+@_log
+@_json
+def session_close(folder: Path | None, as_json: bool, **where: Any) -> None:
+    """End a session, take it back to the base chain, and return its rent. Exit code 1 if it is not what its log has."""
+    from wm_cli import live
+
+    figures = live.close_session(live.Where(**where), folder)
+    compared = "equal to its log, " if figures["compared"] else ""
+    _say(as_json, figures, f"{figures['frames']:,} frames, {compared}{figures['lamports']:,} lamports returned")
+
+
+@_verb("wmq play --frames 3600\nwmq play --inputs keyboard --watch\nwmq play --id 2 --cluster devnet --fps 30")
+@_session_options
+@_dataset
+@_start
+@_log
+@click.option("--frames", type=click.IntRange(1), default=600, show_default=True, help="Frames to compute.")
+@click.option(
+    "--fps", type=click.FloatRange(0), default=60.0, show_default=True, help="Frames a second; 0: as fast as it goes."
+)
+@click.option(
+    "--inputs",
+    type=click.Choice(["replay", "random", "keyboard"]),
+    default="replay",
+    show_default=True,
+    help="The real game's, by chance, or this terminal's: wasd and j k l i u for player 1, the game's for player 2.",
+)
+@click.option("--opponent", help="Wallet of the second player, or `any`, who plays with --guest.")
+@click.option("--guest", metavar="SESSION", help="Sit down at another wallet's session, and send this player's inputs.")
+@click.option("--watch", is_flag=True, help="Show it in a browser as well.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Of that page; a free one if not given.")
+@_json
+def play(folder: Path | None, as_json: bool, number: int, guest: str | None, **options: Any) -> None:
+    """Play a session: 60 frames a second, each computed by the program on the rollup, and every one kept in a log.
+
+    Opens the session if there is none; one that was interrupted, or lost by its rollup, goes on where its log allows.
+    """
+    from wm_cli import live
+
+    keys = ("export", "cluster", "rollup", "keypair")
+    where = live.Where(number=number, **{key: options.pop(key) for key in keys})
+    pace = live.Pace(folder=folder, **options)
+    if guest is not None:
+        figures = live.play_as_guest(where, pace, guest)
+        _say(
+            as_json, figures, f"session {guest}: played as {figures['player']} up to frame {figures['frame_number']:,}"
+        )
+        return
+    figures = live.play_session(where, pace)
+    _say(
+        as_json,
+        figures,
+        f"{figures['frames']:,} frames at {figures['fps']:.1f} fps, {figures['late_frames']} late, "
+        f"{figures['cu_per_frame']:,} units a frame; log in {figures['log']}",
+    )
+
+
+@main.group(name="bench", epilog="\b\nExamples:\n  wmq bench rollup --seconds 60 --json")
+def bench_group() -> None:
+    """Measure."""
+
+
+@_verb("wmq bench rollup --seconds 60 --json\nwmq bench rollup --sessions 4", "rollup", bench_group)
+@_session_options
+@_dataset
+@click.option("--seconds", type=click.FloatRange(0.5), default=10.0, show_default=True, help="Of the paced part.")
+@click.option("--sessions", type=click.IntRange(1, 8), default=1, show_default=True, help="At the same time.")
+@_json
+def bench_rollup(dataset: Path, seconds: float, sessions: int, as_json: bool, **where: Any) -> None:
+    """Frames a second of a rollup: at the game's pace, and as fast as they are computed."""
+    from wm_cli import live
+
+    figures = live.bench_rollup(live.Where(**where), dataset, seconds, sessions)
+    trip, execution = figures["round_trip_ms"], figures["execution_ms"]
+    _say(
+        as_json,
+        figures,
+        f"{sessions} session(s), {figures['steps']} transaction(s) a frame: {figures['fps']:.1f} of 60 fps held, "
+        f"{figures['late_frames']} late of {figures['frames']:,}; at most {figures['max_fps']:.0f} fps\n"
+        f"execution {execution['p50']} / {execution['p95']} / {execution['p99']} ms a frame, "
+        f"round trip {trip['p50']} / {trip['p95']} / {trip['p99']} ms (p50 / p95 / p99)",
+    )
+
+
+@_verb("wmq verify --log session-1\nwmq verify --log session-1 --rollup http://127.0.0.1:7799 --json")
+@_folder_argument("export", project.EXPORT)
+@_cluster
+@click.option("--rollup", help="The rollup's node, to compare with what it has now as well.")
+@click.option("--log", "folder", type=click.Path(path_type=Path), required=True, help="The session's log.")
+@_json
+def verify(export: Path, cluster: str, rollup: str | None, folder: Path, as_json: bool) -> None:
+    """What a stranger can check: every frame of a log computed again, and its root against the committed one.
+
+    Exit code 1 if a frame is not what the model computes, or the chain has not committed to this log.
+    """
+    from wm_cli import live
+
+    found = live.verify_session(export, cluster, rollup, folder)
+    _say(as_json, found.to_json(), "\n".join(found.lines()))
+    sys.exit(0 if found.ok else 1)
+
+
+@_verb("wmq dispute 7 --log session-1\nwmq dispute 1234 --log session-1 --cluster devnet --dry-run")
+@click.argument("frame", type=click.IntRange(0))
+@_folder_argument("export", project.EXPORT)
+@_cluster
+@_keypair
+@click.option("--log", "folder", type=click.Path(path_type=Path), required=True, help="The session's log.")
+@click.option("--dry-run", is_flag=True, help="Only say what it takes.")
+@click.option("--keep", is_flag=True, help="Leave the verdict's account on the chain.")
+@_json
+def dispute(
+    frame: int, export: Path, cluster: str, keypair: Path, folder: Path, dry_run: bool, keep: bool, as_json: bool
+) -> None:
+    """Let the base chain compute one frame of a session again, and say whether the rollup told the truth.
+
+    Exit code 1 if it did not.
+    """
+    from wm_cli import live
+    from wm_live.dispute import Costs
+
+    found = live.dispute_frame(export, cluster, keypair, folder, frame, dry_run, keep)
+    if isinstance(found, Costs):
+        _say(as_json, found.to_json(), found.text())
+        return
+    _say(as_json, found.to_json(), found.text)
+    sys.exit(0 if found.right else 1)
+
+
+@_verb("wmq live\nwmq live export-split --frames 600 --json")
+@_folder_argument("export", project.EXPORT)
+@_dataset
+@click.option("--frames", type=click.IntRange(10), default=3600, show_default=True, help="Frames to play.")
+@click.option("--dispute", "disputed", type=click.IntRange(0), default=7, show_default=True, help="Frame to dispute.")
+@_json
+def live(export: Path, dataset: Path, frames: int, disputed: int, as_json: bool) -> None:
+    """The whole live way once, on a rollup of its own: deploy, delegate, play, commit, undelegate, verify, dispute.
+
+    Needs `make rollup` once. Exit code 1 unless everything is as it must be.
+    """
+    from wm_cli import live as run
+
+    figures = run.live(export, dataset, frames, disputed)
+    _say(
+        as_json,
+        figures,
+        f"deployed in {figures['deploy_s']:.1f} s; {figures['frames']:,} frames of {figures['steps']} transaction(s) "
+        f"at {figures['fps']:.1f} fps, {figures['late_frames']} late; committed, taken back, "
+        f"verified: {figures['audit']['ok']}, frame {disputed} judged {figures['dispute']['verdict']}",
+    )
+    sys.exit(0 if figures["ok"] else 1)
+
+
+@_verb("wmq watch 7hGx...Qe --rpc http://127.0.0.1:7799\nwmq watch --rollout qnet --start 5000 --frames 600")
+@click.argument("address", required=False)
+@click.option(
+    "--rollout",
+    "model",
+    type=click.Path(path_type=Path),
+    help="Run or QNet to let run beside its replay.  [default: the furthest stage]",
+)
+@click.option("--rpc", default="http://127.0.0.1:7799", show_default=True, help="Node that has the session.")
+@_folder_argument("export", project.EXPORT)
+@_dataset
+@click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Held-out window to start at.")
+@click.option("--frames", type=click.IntRange(1, 18_000), default=600, show_default=True, help="Frames of a rollout.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Of the page; a free one if not given.")
+def watch(
+    address: str | None, model: Path | None, rpc: str, export: Path, dataset: Path, start: int, frames: int, port: int
+) -> None:
+    """Show a session as it is played, or a rollout beside its replay, in a browser on this machine."""
+    from wm_cli import console, live
+    from wm_live.watch import watch as run
+
+    feed = (
+        live.session_feed(address, rpc, export)
+        if address
+        else live.rollout_feed(model or project.newest_model(), dataset, start, frames)
+    )
+    run(feed, port, lambda text: console.err.print(text, highlight=False))
 
 
 @_verb("wmq report\nwmq report --out report.html")

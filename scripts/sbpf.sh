@@ -154,6 +154,9 @@ build() {
     versions >/dev/null
     take_lock
     cd "$crate"
+    # Cargo takes crates of the same names in two folders for one, and tells by their files' ages which is newer: what
+    # another folder was built to last would count as this one's. Only the libraries of others are kept.
+    rm -rf "$TARGET_DIR/$TARGET/release/.fingerprint/wmq-"* "$TARGET_DIR/$TARGET/release/"*.so
     run_cargo "$@" >"$TOOLS/build.json" 2>"$TOOLS/build.log" || {
         cat "$TOOLS/build.log" >&2
         die 1 "cargo could not build $crate"

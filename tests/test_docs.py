@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -16,25 +17,49 @@ import numpy as np
 import pytest
 
 from cli import main
-from wm_cli import stages
+from wm_cli import live, stages
 from wm_export.blob import pack
 from wm_export.doctor import Check
-from wm_export.idl import ERRORS, FIRST_ERROR
+from wm_export.idl import ERRORS, FIRST_ERROR, INSTRUCTIONS, UNDELEGATION
 from wm_export.layout import (
     ACCOUNT_MAX,
+    CHUNK_BYTES,
+    DISPUTE,
+    DISPUTE_FRAME,
+    DISPUTE_PEAKS,
+    DISPUTE_WORK,
     FRAME_BYTES,
+    GROWTH,
     INPUT_BYTES,
+    LOOKAHEAD,
     MODEL,
+    PEAKS_BYTES,
+    PIECE_BYTES,
+    PLAYER,
+    RECORD_BYTES,
     SCRATCH,
+    SCRATCH_PEAKS,
+    SCRATCH_WORK,
     SESSION,
     SESSION_MAX,
     Section,
+    chunks,
     discriminator,
     layout,
     offsets,
+    pieces,
 )
+from wm_live import audit, bench, deployment, verbs
+from wm_live.deploy import Refund
+from wm_live.deployment import Holding
+from wm_live.dispute import Costs, Sent
+from wm_live.dispute import Outcome as Settled
+from wm_live.game import COMMITS
+from wm_live.session import SPONSORED_COMMITS
+from wm_live.verify import Check as ChainCheck
+from wm_live.verify import Verification
 from wm_quant import kernels
-from wm_quant.cost import TRANSACTION_BUDGET, preset_cost
+from wm_quant.cost import TRANSACTION_BUDGET, TREE_LEVELS, preset_cost
 from wm_quant.presets import preset
 from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train import grid
@@ -158,10 +183,13 @@ def _bounds() -> str:
     ])  # fmt: skip
 
 
+#: Fields of a header that are not what their width says.
+TYPES: Mapping[str, str] = {"tag": "8 bytes", "ids": "4 x u16", "expires": "i64"}
+
+
 def _header(record: Mapping[str, int]) -> list[tuple[object, ...]]:
-    at = offsets(record)
-    types = {4: "u32", 8: "u64", 32: "32 bytes"}
-    return [(at[name], size, f"`{name}`", "8 bytes" if name == "tag" else types[size]) for name, size in record.items()]
+    at, widths = offsets(record), {4: "u32", 8: "u64", 32: "32 bytes"}
+    return [(at[name], size, f"`{name}`", TYPES.get(name, widths[size])) for name, size in record.items()]
 
 
 def _sections(parts: Sequence[Section]) -> list[tuple[object, ...]]:
@@ -171,26 +199,54 @@ def _sections(parts: Sequence[Section]) -> list[tuple[object, ...]]:
 
 def _account(record: Mapping[str, int], payload: Sequence[tuple[object, ...]], length: int) -> str:
     rows = [*_header(record), *payload, (length, "", "(end)", "")]
-    return _table(("offset", "bytes", "name", "holds"), [(f"{row[0]:,}", *row[1:]) for row in rows])
+    shown = [(f"{row[0]:,}", f"{row[1]:,}" if row[1] else "", *row[2:]) for row in rows]
+    return _table(("offset", "bytes", "name", "holds"), shown)
+
+
+FRAME = f"{PLAYERS} x {len(STATE)} x i32"
+PEAKS = (PEAKS_BYTES, "`peaks`", f"{TREE_LEVELS} x 32 bytes")
 
 
 def _model_account() -> str:
-    start, size = offsets(MODEL)["end"], len(pack(MLP).data)
-    return _account(MODEL, [(start, size, "`blob`", "the blob")], start + size)
+    where = layout(MLP, len(pack(MLP).data))
+    marks, blob = where.model["chunks"], where.model["blob"]
+    payload = [(marks.offset, marks.count, "`chunks`", "a bit for each chunk that has been written"),
+               (blob.offset, blob.count, "`blob`", "the blob")]  # fmt: skip
+    return _account(MODEL, payload, where.model_bytes)
 
 
 def _session_account() -> str:
     where = layout(MLP)
-    bias = where.session_bias
-    payload = [(where.session_frame, FRAME_BYTES, "`frame`", f"{PLAYERS} x {len(STATE)} x i32"),
-               (bias.offset, bias.width * bias.count, "`bias`", f"{bias.count} x i64")]  # fmt: skip
+    holds = {
+        "players": f"{PLAYERS} x player, below",
+        "inputs": f"{LOOKAHEAD} frames x {PLAYERS} players x u64",
+        "frame": FRAME,
+    }
+    payload = [(s.offset, s.width * s.count, f"`{name}`", holds[name]) for name, s in where.session.items()]
     return _account(SESSION, payload, where.session_bytes)
+
+
+def _player() -> str:
+    return _account(PLAYER, [], offsets(PLAYER)["end"])
 
 
 def _scratch_account() -> str:
     where = layout(MLP)
-    signed = [(*row[:3], str(row[3]).replace("u64", "i64")) for row in _sections(list(where.scratch.values()))]
-    return _account(SCRATCH, signed, where.scratch_bytes)
+    payload = [(SCRATCH_PEAKS, *PEAKS), (SCRATCH_WORK, where.work_bytes, "`work`", "the work area, below")]
+    return _account(SCRATCH, payload, where.scratch_bytes)
+
+
+def _dispute_account() -> str:
+    where = layout(MLP)
+    payload = [(DISPUTE_PEAKS, *PEAKS), (DISPUTE_FRAME, FRAME_BYTES, "`frame`", FRAME),
+               (DISPUTE_WORK, where.work_bytes, "`work`", "the work area, below")]  # fmt: skip
+    return _account(DISPUTE, payload, where.dispute_bytes)
+
+
+def _work() -> str:
+    where = layout(MLP)
+    signed = [(*row[:3], str(row[3]).replace("u64", "i64")) for row in _sections(list(where.work.values()))]
+    return _account({}, signed, where.work_bytes)
 
 
 def _blob() -> str:
@@ -206,6 +262,45 @@ def _errors() -> str:
     return _table(("code", "name", "meaning"), rows)
 
 
+PROCESSORS = ROOT / "onchain/program/src/processor"
+
+
+def _purposes() -> dict[str, str]:
+    """What each instruction does: the first paragraph of its processor's comment."""
+    found: dict[str, str] = {}
+    for path in sorted(PROCESSORS.glob("*.rs")):
+        for block in re.findall(r"(?:^/// .+\n)+", path.read_text(), re.MULTILINE):
+            text = " ".join(line[4:] for line in block.splitlines())
+            if named := re.match(r"((?:`\w+`(?: and )?)+): (.+)", text):
+                found |= dict.fromkeys(re.findall(r"\w+", named[1].replace(" and ", " ")), named[2])
+    return found
+
+
+def _type(kind: Any) -> str:
+    if isinstance(kind, str):
+        return {"publicKey": "address"}.get(kind, kind)
+    if "vec" in kind:
+        return f"list of {_type(kind['vec'])}"
+    item, count = kind["array"]
+    return f"{count} bytes" if item == "u8" else f"{count} x {item}"
+
+
+def _instructions() -> str:
+    purposes, names = _purposes(), dict[tuple[str, ...], list[str]]()
+    for name, about in INSTRUCTIONS.items():
+        purpose = re.split(r" (?:data|```text) ", purposes[name])[0]
+        must = len(about.accounts) - about.optional
+        accounts = [
+            f"{label}{f' ({role})' if role else ''}{'' if i < must else ', if any'}"
+            for i, (label, role) in enumerate(about.accounts)
+        ]
+        data = [f"`{arg}` {_type(kind)}" for arg, kind in about.args]
+        row = (", ".join(accounts), ", ".join(data), purpose[0].upper() + purpose[1:])
+        names.setdefault(row, []).append(f"`{name}`")
+    rows = [(", ".join(alike), *row) for row, alike in names.items()]
+    return _table(("instruction", "accounts", "data", "what it does"), rows)
+
+
 def _formulas() -> str:
     rows = [(f"`{name}`", f"`{text}`") for name, text in kernels.formulas().items()]
     return _table(("kernel", "compute units"), rows)
@@ -217,8 +312,11 @@ def _preset_cost() -> str:
     for i, op in enumerate(cost.ops):
         units = (f"{op.kernel_cu:,}", f"{op.overhead_cu:,}", f"{op.cu:,}")
         rows.append((i, f"`{op.name}`", op.kind, f"{op.macs:,}" if op.macs else "", *units))
-    rows += [("", "entry, checks", "", "", "", f"{own:,}", f"{own:,}") for own in cost.steps]
-    rows.append(("", "the frame", "", "", "", "", f"{cost.total_cu:,}"))
+    rows += [("", "entry, checks, inputs", "", "", "", f"{own:,}", f"{own:,}") for own in cost.steps]
+    rows.append(("", "hash tree: two nodes joined", "", "", "", f"{cost.merge:,}", f"{cost.merge:,} each"))
+    rows.append(("", "hash tree: a peak", "", "", "", f"{cost.peak:,}", f"{cost.peak:,} each"))
+    rows.append(("", "frame 0", "", "", "", "", f"{cost.total_cu:,}"))
+    rows.append(("", "the dearest frame", "", "", "", "", f"{sum(cost.worst):,}"))
     return _table(("op", "name", "kind", "MACs", "in kernels", "around them", "compute units"), rows)
 
 
@@ -243,11 +341,20 @@ def _options(command: click.Command) -> str:
     return ", ".join(f"`{option.opts[-1]}`" for option in flags)
 
 
+def _leaves(group: click.Group = main, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every verb with its full name, those of groups as well."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _leaves(command, f"{before}{name} ")
+        else:
+            yield before + name, command
+
+
 def _verbs() -> str:
     rows = []
-    for name, command in main.commands.items():
-        argument = next((str(p.name).upper() for p in command.params if isinstance(p, click.Argument)), "")
-        rows.append((f"`{name}`", argument, _options(command), _sentence(command)))
+    for name, command in _leaves():
+        arguments = [str(p.name).upper() for p in command.params if isinstance(p, click.Argument)]
+        rows.append((f"`{name}`", " ".join(arguments), _options(command), _sentence(command)))
     return _table(("verb", "argument", "options", "what it does"), rows)
 
 
@@ -259,7 +366,11 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("numeric.md", "bounds"): _bounds,
     ("program.md", "model"): _model_account,
     ("program.md", "session"): _session_account,
+    ("program.md", "player"): _player,
     ("program.md", "scratch"): _scratch_account,
+    ("program.md", "dispute"): _dispute_account,
+    ("program.md", "work"): _work,
+    ("program.md", "instructions"): _instructions,
     ("program.md", "blob"): _blob,
     ("program.md", "errors"): _errors,
     ("program.md", "kernels"): _formulas,
@@ -311,8 +422,16 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"{TELEPORT_UNITS:g} game units",
     ),
     "program.md": (
-        f"{9 + PLAYERS * INPUT_BYTES} bytes follow",
-        f"{INPUT_BYTES} bytes each",
+        f"{INPUT_BYTES} bytes: an i8 for each axis",
+        f"{RECORD_BYTES} bytes",
+        f"{CHUNK_BYTES} bytes each",
+        f"{chunks(len(pack(MLP).data)):,} chunks",
+        f"pieces of {PIECE_BYTES // 1024} KiB",
+        f"{pieces(len(pack(MLP).data))} pieces",
+        f"{LOOKAHEAD} frames ahead",
+        f"{GROWTH:,} bytes at a time",
+        f"{TREE_LEVELS} peaks",
+        f"`{UNDELEGATION.hex()}`",
         f"{SESSION_MAX:,} bytes",
         f"{ACCOUNT_MAX:,} bytes",
         f"{TRANSACTION_BUDGET:,} compute units",
@@ -329,6 +448,8 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"every {SAVE_SECONDS:g} seconds",
         f"times {QAT_LEARNING_RATE:g}",
         f"{TRANSACTION_BUDGET:,} compute units",
+        f"{COMMITS} times",
+        f"{SPONSORED_COMMITS} commits",
     ),
 }
 
@@ -348,10 +469,10 @@ def test_rust_lists_the_same_errors() -> None:
     assert re.findall(r"(\w+) = (\d+)", body) == [(next(iter(ERRORS)), str(FIRST_ERROR))]
 
 
-def test_rust_has_the_discriminator_of_step() -> None:
-    rust = (ROOT / "onchain/program/src/lib.rs").read_text()
-    (values,) = re.findall(r"STEP: \[u8; 8\] = \[([^]]+)\]", rust)
-    assert bytes(int(v, 16) for v in values.split(",")) == discriminator("global", "step")
+def test_rust_decodes_and_describes_every_instruction() -> None:
+    rust = (ROOT / "onchain/program/src/instruction.rs").read_text()
+    assert set(re.findall(r"tag::(\w+)", rust)) == {"PROCESS_UNDELEGATION", *(name.upper() for name in INSTRUCTIONS)}
+    assert set(INSTRUCTIONS) == set(_purposes())
 
 
 # --------------------------------------------------------------------------------------------------- links, commands
@@ -387,13 +508,19 @@ def _shown(page: Path) -> set[str]:
     return commands | set(re.findall(r"`(wmq [a-z-]+ [^`\n]+)`", text))
 
 
+def _parsed(line: str, monkeypatch: pytest.MonkeyPatch) -> click.Command | None:
+    """The verb that a command line runs, read to its last word and not run; a usage error if it is wrong."""
+    ran: list[click.Command] = []
+    monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: Path(value))
+    monkeypatch.setattr(click.Command, "invoke", lambda self, ctx: ran.append(self))
+    main(shlex.split(line, comments=True)[1:], standalone_mode=False)
+    return ran[-1] if ran else None
+
+
 @pytest.mark.parametrize("line", sorted({line for page in PAGES for line in _shown(page)}))
 def test_command_line_parses(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: Path(value))
-    verb, *arguments = shlex.split(line, comments=True)[1:]
-    if verb in ("--help", "--version"):
-        return
-    assert main.commands[verb].make_context(verb, arguments).command is main.commands[verb]
+    if line not in ("wmq --help", "wmq --version"):
+        assert _parsed(line, monkeypatch) in dict(_leaves()).values()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -401,21 +528,25 @@ def test_verbs_that_are_mentioned_exist(page: Path) -> None:
     assert set(re.findall(r"`wmq ([a-z]+)", page.read_text())) <= set(main.commands)
 
 
-def test_guide_shows_every_verb() -> None:
-    shown = {shlex.split(line, comments=True)[1] for line in _shown(DOCS / "guide.md")}
-    assert set(main.commands) <= shown
+def test_guide_shows_every_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = [_parsed(line, monkeypatch) for line in _shown(DOCS / "guide.md") if "--help" not in line]
+    assert [name for name, command in _leaves() if command not in shown] == []
 
 
 # ---------------------------------------------------------------------------------------------------------- JSON keys
 
 
-def _stage_keys() -> set[str]:
-    """Keys of every figure that wm_cli/stages.py hands back."""
-    tree = ast.parse(Path(stages.__file__).read_text())
-    inner = ("_executors", "_origin", "_opened", "_frames")
-    figures = [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f.name not in inner]
+#: Functions whose dicts are not printed.
+INNER = ("_executors", "origin_of", "_opened", "_frames")
+
+
+def _dict_keys(module: ModuleType) -> set[str]:
+    """Keys of every figure that a module hands back."""
+    tree = ast.parse(Path(str(module.__file__)).read_text())
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    figures = [f for f in ast.walk(tree) if isinstance(f, functions) and f.name not in INNER]
     keys = {key for f in figures for d in ast.walk(f) if isinstance(d, ast.Dict) for key in d.keys}
-    return {str(key.value) for key in keys if isinstance(key, ast.Constant)}
+    return {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
 
 
 def _evaluate_keys() -> set[str]:
@@ -427,9 +558,11 @@ def _evaluate_keys() -> set[str]:
 
 
 def _json_keys() -> set[str]:
-    listed = {item.name for cls in (IngestReport, Check, Difference) for item in fields(cls)}
+    classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding)
+    listed = {item.name for cls in classes for item in fields(cls)}
     described = {"arch", "parameters", "form", "trained_as"}
-    return listed | described | _stage_keys() | _evaluate_keys()
+    modules = (stages, live, audit, bench, deployment, verbs)
+    return listed | described | _evaluate_keys() | {key for module in modules for key in _dict_keys(module)}
 
 
 def test_guide_names_every_json_key() -> None:

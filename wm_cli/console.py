@@ -115,7 +115,7 @@ def cost_table(cost: Cost, metered: Mapping[str, int] = MappingProxyType({})) ->
             f"{op.cu:,}",
             *extra,
         )
-    for index, (own, total) in enumerate(zip(cost.steps, cost.transactions, strict=True)):
+    for index, (own, total) in enumerate(zip(cost.steps, cost.transactions(frame=0), strict=True)):
         table.add_row(
             f"transaction {index}", "entry, checks", "", "", f"{own:,}", f"{total:,}", *([""] if metered else [])
         )

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,9 @@ def write_report(out: Path, dataset: Path) -> None:
 
 
 def _page(body: str) -> str:
-    style, script = ((TEMPLATES / f"report.{kind}").read_text() for kind in ("css", "js"))
+    theme = files("wm_live") / "pages" / "theme.css"
+    style = theme.read_text() + (TEMPLATES / "report.css").read_text()
+    script = (TEMPLATES / "report.js").read_text()
     script = f"<script>{script}</script>" if 'id="game"' in body else ""
     policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
     return (

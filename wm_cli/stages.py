@@ -68,7 +68,7 @@ def _opened(model: Path) -> "tuple[World, Stepper, Mapping[str, Any], dict[str, 
 
         net = load_qnet(model)
         about = {"arch": "mlp", "parameters": net.parameters, "form": "qnet", "trained_as": net.provenance.get("form")}
-        return net.world, stepper(net.world, Interpreter(net).predictor()), _origin(net.provenance), about
+        return net.world, stepper(net.world, Interpreter(net).predictor()), origin_of(net.provenance), about
     from wm_train.checkpoint import load_checkpoint
     from wm_train.mlp import parameter_count
     from wm_train.predict import checkpoint_predictor
@@ -85,7 +85,8 @@ def _opened(model: Path) -> "tuple[World, Stepper, Mapping[str, Any], dict[str, 
     )
 
 
-def _origin(provenance: Mapping[str, Any]) -> dict[str, Any]:
+def origin_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Which games a network was trained on, as far as it says."""
     return {
         "split": provenance.get("split", {}),
         "holdout": provenance.get("holdout", 0.125),
@@ -116,11 +117,9 @@ def evaluate(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
     return figures
 
 
-def rollout(model: Path, dataset: Path, start: int, frames: int) -> dict[str, Any]:
-    """`wmq rollout`: one world against its game, frame by frame."""
-    from wm_train.evaluate import rollout as run
-
-    world, step, origin, about = _opened(model)
+def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> "tuple[World, Stepper, Corpus, int]":
+    """A model, and the end of held-out window number `start` with `frames` frames of the same game after it."""
+    world, step, origin, _ = _opened(model)
     corpus = _held_out(world, origin, dataset)
     t = corpus.windows(world.encoding)
     t = t[t + frames < len(corpus.game)]
@@ -129,10 +128,17 @@ def rollout(model: Path, dataset: Path, start: int, frames: int) -> dict[str, An
         raise WmTrainError(
             f"rollout: start {start}, but only {len(t)} held-out windows have {frames} frames after them"
         )
-    at = t[start : start + 1]
-    predicted = run(step, corpus, world.encoding, at, frames)[0]
-    true = corpus.frames[at[0] + 1 : at[0] + 1 + frames]
-    return {"model": about, "start": start, **_tracks(predicted, true)}
+    return world, step, corpus, int(t[start])
+
+
+def rollout(model: Path, dataset: Path, start: int, frames: int) -> dict[str, Any]:
+    """`wmq rollout`: one world against its game, frame by frame."""
+    from wm_train.evaluate import rollout as run
+
+    world, step, corpus, t = held_out_window(model, dataset, start, frames)
+    predicted = run(step, corpus, world.encoding, np.array([t]), frames)[0]
+    true = corpus.frames[t + 1 : t + 1 + frames]
+    return {"model": _opened(model)[3], "start": start, **_tracks(predicted, true)}
 
 
 def _tracks(predicted: Any, true: Any) -> dict[str, Any]:
@@ -233,7 +239,7 @@ def _frames(net: "QNet", dataset: Path, count: int, length: int) -> "Recording":
     from wm_train.evaluate import rollout_starts, window_at
     from wm_train.windows import any_games
 
-    encoding, origin = net.world.encoding, _origin(net.provenance)
+    encoding, origin = net.world.encoding, origin_of(net.provenance)
     corpus = any_games(dataset, encoding, origin["split"], origin["holdout"], count + length + encoding.slots)
     t = rollout_starts(corpus, encoding, length, count, FRAMES_SEED)
     if not len(t):
@@ -243,14 +249,15 @@ def _frames(net: "QNet", dataset: Path, count: int, length: int) -> "Recording":
 
 
 def _cost_figures(cost: Any, budget: int, metered: Mapping[str, int], spent: list[list[int]]) -> dict[str, Any]:
-    different = sum(frame != cost.transactions for frame in spent)
+    different = sum(frame != cost.transactions(number) for number, frame in enumerate(spent))
     equal = different == 0 and all(metered.get(op.name, op.cu) == op.cu for op in cost.ops)
     steps = [
         {"step": i, "cu_predicted": cu, "cu_metered": spent[0][i] if spent else None}
-        for i, cu in enumerate(cost.transactions)
+        for i, cu in enumerate(cost.transactions(frame=0))
     ]
     return {
         "total_cu": cost.total_cu,
+        "worst_cu": sum(cost.worst),
         "transactions": steps,
         "ops": [
             {
@@ -270,7 +277,7 @@ def _cost_figures(cost: Any, budget: int, metered: Mapping[str, int], spent: lis
         "frames_metered": len(spent),
         "frames_different": different,
         "equal": equal,
-        "ok": equal and max(cost.transactions) <= budget,
+        "ok": equal and max(cost.worst) <= budget,
     }
 
 
@@ -293,7 +300,8 @@ def cu(folder: Path, dataset: Path, frames: int, budget: int) -> "tuple[dict[str
     spent = []
     with console.progress_bar("meter", recording.inputs.shape[1]) as (bar, task):
         for i in range(recording.inputs.shape[1]):
-            spent.append(program.metered_step(recording.state.at(slice(i, i + 1)), recording.inputs[0, i : i + 1])[2])
+            one = slice(i, i + 1)
+            spent.append(program.metered_step(recording.state.at(one), recording.inputs[0, one], number=i)[2])
             bar.advance(task)
     meter = meter_runner(export)
     meter.step(recording.state.at(slice(0, 1)), recording.inputs[0, :1])
@@ -335,26 +343,32 @@ def parity(
     from wm_export.toolchain import find_toolchain
     from wm_quant.interp import Interpreter
 
-    wants_program = "svm" in targets or (not targets and find_toolchain() is not None)
+    wants_program = bool({"svm", "er"} & set(targets)) or (not targets and find_toolchain() is not None)
+    local = [target for target in targets if target != "er"]
     export = _built(folder) if wants_program else open_export(folder)
     reference = Interpreter(export.net)
     single, running = _frames(export.net, dataset, frames, 1), _frames(export.net, dataset, max(rollouts, 1), length)
     outcomes = []
     with ExitStack() as stack:
-        executors = _executors(export, targets, stack)
+        executors = _executors(export, local, stack) if local or not targets else {}
         per_executor = single.inputs.shape[1] + rollouts * length
-        bar, task = stack.enter_context(console.progress_bar("parity", per_executor * len(executors)))
+        total = per_executor * len(executors) + (rollouts * length if "er" in targets else 0)
+        bar, task = stack.enter_context(console.progress_bar("parity", total))
+        advance = lambda: bar.advance(task)  # noqa: E731
         for name, executor in executors.items():
-            advance = lambda: bar.advance(task)  # noqa: E731
             outcomes.append(compare.teacher_forced(name, executor, reference, single, advance))
             if rollouts:
                 outcomes.append(compare.rollouts(f"{name} rollout", executor, reference, running, advance))
+        if "er" in targets:
+            from wm_cli.live import er_outcome
+
+            outcomes.append(er_outcome(export, dataset, rollouts, length, advance))
     first = next((o.first for o in outcomes if o.first), None)
     figures = {
         "manifest_sha256": export.manifest.hash.hex(),
         "frames": single.inputs.shape[1],
         "rollout_frames": rollouts * length,
-        "executors": ["interp", *executors],
+        "executors": ["interp", *executors, *(["er"] if "er" in targets else [])],
         "mismatches": sum(o.mismatches for o in outcomes),
         "first_difference": first.to_json() if first else None,
         "outcomes": [o.to_json() for o in outcomes],

@@ -15,25 +15,33 @@ from wm_export.layout import (
     AXES,
     FRAME_BYTES,
     MODEL,
-    SCRATCH,
+    PLAYER,
+    SCRATCH_PEAKS,
+    SCRATCH_WORK,
     SESSION,
     TAG_MODEL,
     TAG_SCRATCH,
     TAG_SESSION,
     Layout,
+    chunks,
+    digest,
     layout,
     offsets,
+    pieces,
 )
 from wm_quant.qnet import QNet
-from wm_train.frames import PLAYERS, STATE
+from wm_train.frames import CONTROLS, PLAYERS, STATE
 
 if TYPE_CHECKING:
     from wm_quant.interp import State, Trace
 
+#: Of a session that computes frames; the program's own list is in state.rs.
+OPEN, JOINED, STARTED, ENDED = range(4)
+
 
 @dataclass(frozen=True)
 class Keys:
-    """Addresses that accounts name, 32 bytes each."""
+    """Addresses that accounts name, 32 bytes each; `authority` is creator, both players, and their session key."""
 
     authority: bytes
     model: bytes
@@ -45,16 +53,39 @@ def _header(tag: bytes, length: int) -> bytes:
     return tag + struct.pack("<IIQ", ACCOUNT_VERSION, 0, length)
 
 
-def model_account(blob: bytes, manifest_hash: bytes, authority: bytes, frozen: bool = True) -> bytes:
-    """Data of a model account."""
-    length = offsets(MODEL)["end"] + len(blob)
-    return _header(TAG_MODEL, length) + manifest_hash + authority + struct.pack("<II", frozen, 0) + blob
+def model_account(net: QNet, blob: bytes, manifest_hash: bytes, authority: bytes, frozen: bool = True) -> bytes:
+    """Data of a model account whose blob was uploaded, hashed and, if so, frozen."""
+    where = layout(net, len(blob))
+    data = bytearray(where.model_bytes)
+    head = _header(TAG_MODEL, len(data)) + manifest_hash + authority + digest(blob)
+    data[: offsets(MODEL)["end"]] = head + struct.pack("<II", pieces(len(blob)), frozen)
+    marks = np.packbits(np.ones(chunks(len(blob)), np.uint8), bitorder="little").tobytes()
+    data[where.model["chunks"].offset : where.model["chunks"].offset + len(marks)] = marks
+    data[where.model["blob"].offset : where.model["blob"].offset + len(blob)] = blob
+    return bytes(data)
 
 
 def input_bytes(following: NDArray[np.int8]) -> bytes:
     """Both players' inputs (2, len(CONTROLS)) as an instruction carries them."""
     buttons = np.packbits(following[:, AXES:].astype(np.uint8), axis=1, bitorder="little")
     return b"".join(following[p, :AXES].tobytes() + buttons[p].tobytes() for p in range(PLAYERS))
+
+
+def inputs_of(record: bytes) -> NDArray[np.int8]:
+    """(2, len(CONTROLS)) the inputs that `input_bytes` wrote."""
+    raw = np.frombuffer(record, np.uint8).reshape(PLAYERS, AXES + 1)
+    buttons = np.unpackbits(raw[:, AXES:], axis=1, count=len(CONTROLS) - AXES, bitorder="little")
+    return np.concatenate([raw[:, :AXES].view(np.int8), buttons.view(np.int8)], axis=1)
+
+
+def frame_bytes(frame: NDArray[np.int32]) -> bytes:
+    """A Frame (2, len(STATE)) as accounts and records hold it."""
+    return frame.astype("<i4").tobytes()
+
+
+def frame_of(raw: bytes) -> NDArray[np.int32]:
+    """(2, len(STATE)) the Frame that `frame_bytes` wrote."""
+    return np.frombuffer(raw, "<i4").reshape(PLAYERS, len(STATE)).astype(np.int32)
 
 
 class AccountCodec:
@@ -66,40 +97,43 @@ class AccountCodec:
         self._ids = len(list(net.world.encoding.id_fields()))
 
     def session(self, state: "State", keys: Keys, frame_number: int = 0, step: int = 0) -> bytes:
-        """Data of a session account at a State of one world."""
-        where = self.layout
-        data = bytearray(where.session_bytes)
-        head = _header(TAG_SESSION, len(data)) + self.manifest_hash + keys.authority + keys.model + keys.scratch
-        data[: offsets(SESSION)["end"]] = head + struct.pack("<QII", frame_number, step, 0)
-        data[where.session_frame : where.session_frame + FRAME_BYTES] = state.frame[0].astype("<i4").tobytes()
-        bias = state.bias[0].astype("<i8").tobytes()
-        data[where.session_bias.offset : where.session_bias.offset + len(bias)] = bias
+        """Data of the account of a session that has started, at a State of one world; its root is zero."""
+        where = self.layout.session
+        data = bytearray(self.layout.session_bytes)
+        names = self.manifest_hash + keys.model + keys.authority
+        head = _header(TAG_SESSION, len(data)) + names + bytes(3 * 32 + 8 + 8)
+        data[: offsets(SESSION)["end"]] = head + struct.pack("<QIIII", frame_number, step, STARTED, 0, 0)
+        player = (keys.authority * 2 + struct.pack("<q", 2**63 - 1)) * PLAYERS
+        data[where["players"].offset : where["players"].offset + PLAYERS * offsets(PLAYER)["end"]] = player
+        data[where["frame"].offset : where["frame"].offset + FRAME_BYTES] = frame_bytes(state.frame[0])
         return bytes(data)
 
     def scratch(self, state: "State", keys: Keys, frame_number: int = 0, extra: int = 0) -> bytes:
         """Data of a scratch account at a State of one world; `extra` bytes more for a metering program."""
         data = bytearray(self.layout.scratch_bytes + extra)
-        head = _header(TAG_SCRATCH, len(data)) + keys.session + struct.pack("<Q", frame_number)
-        data[: offsets(SCRATCH)["end"]] = head
-        for name, values, dtype in (("codes", state.codes[0], "<i8"), ("ids", state.ids[0], "<u2")):
+        head = _header(TAG_SCRATCH, len(data)) + keys.session
+        data[:SCRATCH_PEAKS] = head + struct.pack("<QQ", frame_number, self.net.world.encoding.slots)
+        parts = (("codes", state.codes[0], "<i8"), ("ids", state.ids[0], "<u2"), ("bias", state.bias[0], "<i8"))
+        for name, values, dtype in parts:
             raw = values.astype(dtype).tobytes()
-            at = self.layout.scratch[name].offset
+            at = SCRATCH_WORK + self.layout.work[name].offset
             data[at : at + len(raw)] = raw
         return bytes(data)
 
     def frame(self, session: bytes) -> NDArray[np.int32]:
         """(2, len(STATE)) the Frame that a session account holds."""
-        raw = session[self.layout.session_frame : self.layout.session_frame + FRAME_BYTES]
-        return np.frombuffer(raw, "<i4").reshape(PLAYERS, len(STATE)).astype(np.int32)
+        at = self.layout.session["frame"].offset
+        return frame_of(session[at : at + FRAME_BYTES])
 
     def vector(self, scratch: bytes, name: str, size: int) -> NDArray[np.int64]:
         """(size,) a vector of a scratch account."""
-        return np.frombuffer(scratch, "<i8", size, self.layout.scratch[name].offset).astype(np.int64)
+        return np.frombuffer(scratch, "<i8", size, SCRATCH_WORK + self.layout.work[name].offset).astype(np.int64)
 
     def state(self, session: bytes, scratch: bytes, before: "State") -> "State":
-        """The State that the accounts hold after a frame; the session's bias is that of `before`."""
+        """The State that the accounts hold after a frame; the bias is that of `before`."""
         encoding = self.net.world.encoding
-        ids = np.frombuffer(scratch, "<u2", self._ids, self.layout.scratch["ids"].offset).astype(np.int64)
+        at = SCRATCH_WORK + self.layout.work["ids"].offset
+        ids = np.frombuffer(scratch, "<u2", self._ids, at).astype(np.int64)
         codes = self.vector(scratch, "codes", encoding.slots * encoding.slot_columns)
         return type(before)(self.frame(session)[None], codes[None], ids[None], before.bias)
 

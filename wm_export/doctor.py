@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wm_export.toolchain import Toolchain, find_toolchain, host_cargo, version_lines
+from wm_export.toolchain import SBPF_SCRIPT, Toolchain, find_toolchain, host_cargo, version_lines
 
 NEED_DISK_GIB = 5  # a dataset of some hundred replays, runs, and cargo's build folders
 SETUP = "make setup"
@@ -44,6 +44,7 @@ def checks() -> list[Check]:
         _cargo(),
         _sbpf_toolchain(toolchain),
         _sbpf_linker(toolchain),
+        _rollup(),
         _git(),
         _disk(Path.cwd()),
     ]
@@ -92,6 +93,12 @@ def _sbpf_linker(toolchain: Toolchain | None) -> Check:
     found = next((line for line in versions if line.startswith("sbpf-linker ")), "missing")
     optional = toolchain is not None and toolchain.name == "solana"
     return Check("sbpf-linker", found != "missing", found, "sbpf-linker, unless Solana's tools", TOOLCHAIN, optional)
+
+
+def _rollup() -> Check:
+    versions = version_lines(["bash", str(SBPF_SCRIPT.with_name("rollup.sh")), "versions"])
+    found = "; ".join(versions) if versions else "missing"
+    return Check("rollup", bool(versions), found, "the MagicBlock validator, for wmq localnet", "make rollup", True)
 
 
 def _git() -> Check:

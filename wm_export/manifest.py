@@ -9,13 +9,13 @@ from typing import Any
 
 from wm_export.blob import Blob
 from wm_export.errors import WmExportError
-from wm_export.layout import ACCOUNT_MAX, MODEL, SESSION_MAX, Layout, layout, offsets
+from wm_export.layout import ACCOUNT_MAX, SESSION_MAX, Layout, digest, layout
 from wm_quant.cost import op_names
 from wm_quant.prove import Proof
 from wm_quant.qnet import QNet
 from wm_train.config import RunConfig
 
-FORMAT = "wmq-export-1"
+FORMAT = "wmq-export-2"
 MANIFEST_MAX_BYTES = 1 << 20
 
 
@@ -39,8 +39,8 @@ class Manifest:
 
 def describe(net: QNet, blob: Blob, proofs: Sequence[Proof], plan: Sequence[tuple[int, int]]) -> Manifest:
     """The manifest of an export: the same bytes for the same QNet and Plan."""
-    where = layout(net)
-    _check_sizes(where, blob)
+    where = layout(net, len(blob.data))
+    _check_sizes(where)
     data = {
         "format": FORMAT,
         "model": RunConfig(model=net.model).to_json()["model"],
@@ -50,6 +50,7 @@ def describe(net: QNet, blob: Blob, proofs: Sequence[Proof], plan: Sequence[tupl
         "blob": {
             "bytes": len(blob.data),
             "sha256": hashlib.sha256(blob.data).hexdigest(),
+            "digest": digest(blob.data).hex(),
             "sections": [
                 {
                     "name": s.name,
@@ -62,18 +63,18 @@ def describe(net: QNet, blob: Blob, proofs: Sequence[Proof], plan: Sequence[tupl
             ],
         },
         "accounts": {
-            "model": offsets(MODEL)["end"] + len(blob.data),
+            "model": where.model_bytes,
             "session": where.session_bytes,
             "scratch": where.scratch_bytes,
+            "dispute": where.dispute_bytes,
         },
         "proofs": [proof.to_json() for proof in proofs],
     }
     return Manifest(data, (json.dumps(data, indent=1, sort_keys=True) + "\n").encode())
 
 
-def _check_sizes(where: Layout, blob: Blob) -> None:
-    model = offsets(MODEL)["end"] + len(blob.data)
-    for name, size, most in (("model", model, ACCOUNT_MAX), ("session", where.session_bytes, SESSION_MAX)):
+def _check_sizes(where: Layout) -> None:
+    for name, size, most in (("model", where.model_bytes, ACCOUNT_MAX), ("session", where.session_bytes, SESSION_MAX)):
         if size > most:
             raise WmExportError(
                 f"export: the {name} account would be {size} bytes, at most {most} are possible; "

@@ -1,4 +1,4 @@
-"""Build an export's program, and learn what its compiled code costs: one metered frame gives the Overheads."""
+"""Build an export's program, and learn what its compiled code costs: a few metered frames give the Overheads."""
 
 import json
 from collections.abc import Callable
@@ -31,10 +31,20 @@ def build(export: Export, progress: Callable[[str], None] = lambda text: None) -
     info = build_program(crate, export.program)
     progress("meter.so")
     build_program(crate, export.meter, features=["meter"])
+    for program in (export.program, export.meter):
+        _check_identity(export, program)
     progress("metering one frame")
     overheads = measure_overheads(export, info.toolchain)
     atomic_write_json(export.folder / "build" / "overheads.json", asdict(overheads) | {"program_sha256": info.sha256})
     return info, overheads
+
+
+def _check_identity(export: Export, program: Path) -> None:
+    """WmExportError unless the manifest's hash is in the program, in words of 4 bytes wherever they were put."""
+    raw, wanted = program.read_bytes(), export.manifest.hash
+    if not all(wanted[i : i + 4] in raw for i in range(0, len(wanted), 4)):
+        program.unlink()
+        raise WmExportError(f"{program}: built from another export; is another build running? `wmq build` again")
 
 
 def runner(export: Export) -> SvmRunner:
@@ -59,7 +69,7 @@ def meter_runner(export: Export) -> SvmRunner:
 
 
 def still_state(export: Export) -> "State":
-    """A State of zeros: any frame costs the same."""
+    """A State of zeros: what is in it does not change what a frame costs."""
     from wm_quant.interp import State
 
     e, first = export.net.world.encoding, export.net.ops[0]
@@ -91,13 +101,13 @@ def metered_ops(runner: SvmRunner, export: Export) -> dict[str, int]:
 
 
 def measure_overheads(export: Export, toolchain: str) -> Overheads:
-    """Overheads of a built export, from one frame of each of its two programs."""
+    """Overheads of a built export, from one frame of its metering program and three of the other."""
     still, zeros = still_state(export), np.zeros((1, PLAYERS, len(CONTROLS)), np.int8)
     plan, kernels = export.manifest.plan, kernel_cost(export.net)
     metering = meter_runner(export)
     metering.step(still, zeros)
     metered = op_readings(metering, plan)
-    _, _, spent = runner(export).metered_step(still, zeros)
+    merge, peak, spent = _tree_costs(export)
     ops = {name: metered[i] - kernels[name][2] for i, name in enumerate(kernels)}
     # A transaction's first op cannot be told from what the transaction is charged before: it keeps its kernels, and the
     # rest counts as the transaction's.
@@ -107,7 +117,19 @@ def measure_overheads(export: Export, toolchain: str) -> Overheads:
         total - sum(ops[n] + kernels[n][2] for n in list(kernels)[a:b])
         for (a, b), total in zip(plan, spent, strict=True)
     )
-    return Overheads(ops, steps, toolchain)
+    return Overheads(ops, steps, merge, peak, toolchain)
+
+
+def _tree_costs(export: Export) -> tuple[int, int, list[int]]:
+    """Compute units of joining two nodes of the hash tree, of a peak under its root, and of each transaction of a frame
+    without either. From three frames that differ in nothing else."""
+    program, zeros = runner(export), np.zeros((1, PLAYERS, len(CONTROLS)), np.int8)
+    first = 64 - export.net.world.encoding.slots
+    even, one_more, two = (program.metered_step(still_state(export), zeros, first + i)[2] for i in (0, 2, 1))
+    # Leaf 64 leads to peaks 64 and 1; leaf 66 to 64, 2 and 1; leaf 65 to 64 and 2, with one pair joined.
+    peak = one_more[-1] - even[-1]
+    merge = two[-1] - even[-1]
+    return merge, peak, [*even[:-1], even[-1] - 2 * peak]
 
 
 def load_overheads(export: Export) -> Overheads:
@@ -116,14 +138,18 @@ def load_overheads(export: Export) -> Overheads:
     try:
         data = json.loads(path.read_text())
         return Overheads(
-            {str(k): int(v) for k, v in data["ops"].items()}, tuple(map(int, data["steps"])), data["toolchain"]
+            {str(k): int(v) for k, v in data["ops"].items()},
+            tuple(map(int, data["steps"])),
+            int(data["merge"]),
+            int(data["peak"]),
+            data["toolchain"],
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WmExportError(f"{path}: cannot be read ({error}); run `wmq build`") from None
 
 
 def predicted(export: Export) -> Cost:
-    """The Cost of every frame of a built export."""
+    """The Cost of a built export."""
     return cost(export.net, export.manifest.plan, load_overheads(export))
 
 

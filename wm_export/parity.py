@@ -57,7 +57,7 @@ class Outcome:
         }
 
 
-def _as_tensors(trace: "Trace", state: "State") -> "Trace":
+def as_tensors(trace: "Trace", state: "State") -> "Trace":
     """A frame's outcome as named tensors: the Trace and the State after it."""
     kept = {name: values for name, values in trace.items() if name not in ("codes", "ids")}
     frame = state.frame.reshape(len(state.frame), -1).astype(np.int64)
@@ -77,10 +77,10 @@ def teacher_forced(
 ) -> Outcome:
     """Compare the first frame of every world of a recording, one world at a time."""
     outcome, inputs = Outcome(name), recording.inputs[0]
-    expected = _as_tensors(*reference.step(recording.state, inputs))
+    expected = as_tensors(*reference.step(recording.state, inputs))
     for index in range(inputs.shape[0]):
         part = slice(index, index + 1)
-        got = _as_tensors(*executor.step(recording.state.at(part), inputs[part]))
+        got = as_tensors(*executor.step(recording.state.at(part), inputs[part]))
         outcome.note(first_difference(name, index, got, _row(expected, index)))
         progress()
     return outcome
@@ -111,4 +111,4 @@ def _together(
     for following in inputs:
         trace, mine = executor.step(mine, following)
         expected, theirs = reference.step(theirs, following)
-        yield _as_tensors(trace, mine), _as_tensors(expected, theirs)
+        yield as_tensors(trace, mine), as_tensors(expected, theirs)

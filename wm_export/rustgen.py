@@ -12,27 +12,48 @@ from typing import Any
 
 from wm_export.blob import Blob
 from wm_export.errors import WmExportError
+from wm_export.idl import INSTRUCTIONS, UNDELEGATION
 from wm_export.layout import (
     ACCOUNT_VERSION,
     AXES,
+    CHUNK_BYTES,
+    DISPUTE,
+    DISPUTE_FRAME,
+    DISPUTE_PEAKS,
+    DISPUTE_WORK,
+    FRAME_BYTES,
+    GROWTH,
     INPUT_BYTES,
+    LOOKAHEAD,
     MODEL,
+    PIECE_BYTES,
+    PLAYER,
+    RECORD_BYTES,
     SCRATCH,
+    SCRATCH_PEAKS,
+    SCRATCH_WORK,
     SESSION,
+    TAG_DISPUTE,
     TAG_MODEL,
     TAG_SCRATCH,
     TAG_SESSION,
     Layout,
+    Section,
+    chunks,
+    digest,
+    discriminator,
     layout,
     offsets,
+    pieces,
+    session_vocab,
 )
 from wm_export.trace_ops import Sym, SymOps
 from wm_quant.calls import GATHER_BLOCK, op_calls, padded
-from wm_quant.cost import op_names
+from wm_quant.cost import TREE_LEVELS, op_names
 from wm_quant.kernels import GATHER_UNROLL, GATHER_WORDS
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
 from wm_train.files import atomic_write_bytes
-from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Field, Kind
+from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Field, Kind, fixed
 from wm_train.integer import table_starts
 from wm_train.world import decode, encode
 
@@ -93,21 +114,37 @@ def _module(name: str, about: str, tag: bytes, entries: Mapping[str, int], lengt
     return f"/// {about}\npub mod {name} {{\n{tag_text}{size}{_constants(entries)}\n}}\n"
 
 
+def _fields(fields: Mapping[str, int]) -> dict[str, int]:
+    return {name: at for name, at in offsets(fields).items() if name not in ("reserved", "end")}
+
+
+def _starts(sections: Mapping[str, Section]) -> dict[str, int]:
+    return {name: section.offset for name, section in sections.items()}
+
+
 def _accounts(where: Layout, blob: Blob) -> str:
-    named = {k: v for k, v in offsets(MODEL).items() if k not in ("reserved", "pad", "end")}
-    model = named | {"blob": offsets(MODEL)["end"]}
-    session = {k: v for k, v in offsets(SESSION).items() if k not in ("reserved", "pad", "end")}
-    session |= {"frame": where.session_frame, "bias": where.session_bias.offset}
-    scratch = {k: v for k, v in offsets(SCRATCH).items() if k not in ("reserved", "end")}
-    scratch |= {name: section.offset for name, section in where.scratch.items()}
-    sections = {name: section.offset for name, section in blob.sections.items()}
+    model, session = _fields(MODEL) | _starts(where.model), _fields(SESSION) | _starts(where.session)
+    scratch = _fields(SCRATCH) | {"peaks": SCRATCH_PEAKS, "work": SCRATCH_WORK}
+    dispute = _fields(DISPUTE) | {"peaks": DISPUTE_PEAKS, "frame": DISPUTE_FRAME, "work": DISPUTE_WORK}
     return "\n".join(
         [
-            _module("model", "The model account.", TAG_MODEL, model, offsets(MODEL)["end"] + len(blob.data)),
-            _module("blob", "Sections of the blob.", b"", sections, len(blob.data)),
+            _module("model", "The model account.", TAG_MODEL, model, where.model_bytes),
+            _module("blob", "Sections of the blob.", b"", _starts(blob.sections), len(blob.data)),
             _module("session", "The session account.", TAG_SESSION, session, where.session_bytes),
+            _module("player", "A player in a session account.", b"", offsets(PLAYER), offsets(PLAYER)["end"]),
             _module("scratch", "The scratch account.", TAG_SCRATCH, scratch, where.scratch_bytes),
+            _module("dispute", "The dispute account.", TAG_DISPUTE, dispute, where.dispute_bytes),
+            _module("work", "The work area, from its own first byte.", b"", _starts(where.work), where.work_bytes),
         ]
+    )
+
+
+def _instructions() -> str:
+    """First eight bytes of every instruction's data, as a number."""
+    names = {name: discriminator("global", name) for name in INSTRUCTIONS} | {"process_undelegation": UNDELEGATION}
+    return "\n".join(
+        f"/// `{name}`.\npub const {_upper(name)}: u64 = 0x{int.from_bytes(tag, 'little'):016x};"
+        for name, tag in names.items()
     )
 
 
@@ -125,27 +162,27 @@ def _matvec_lines(net: QNet, op: Op) -> list[str]:
     lines, at = [], 0
     for call in op_calls(net, op):
         words = _at("blob", f"{op.name}.words", "*const u64", at)
-        source = _at("scratch", op.source, "*const i64", 8 * call.column)
-        out = _at("scratch", op.out, "*mut i64", 8 * call.row)
+        source = _at("work", op.source, "*const i64", 8 * call.column)
+        out = _at("work", op.out, "*mut i64", 8 * call.row)
         lines.append(_call(call.kernel, words, source, out, call.groups, call.columns))
         at += 8 * call.groups * call.columns * call.accumulators
     return lines
 
 
 def _start_line(op: Op, where: Layout) -> str:
-    source = _at("session", "bias") if op.init == SESSION_BIAS else _at("blob", f"{op.name}.bias")
-    return _call("start", source, _at("scratch", op.out), where.scratch[op.out].count)
+    source = _at("work", "bias") if op.init == SESSION_BIAS else _at("blob", f"{op.name}.bias")
+    return _call("start", source, _at("work", op.out), where.work[op.out].count)
 
 
 def _op_lines(net: QNet, op: Op, where: Layout) -> list[str]:
     lines = [_start_line(op, where)] if op.init else []
     if op.kind == "matvec":
         return lines + _matvec_lines(net, op)
-    out = _at("scratch", op.out, "*mut i64")
+    out = _at("work", op.out, "*mut i64")
     if op.kind == "gather":
         k = _at("blob", f"{op.name}.k", "*const u32")
-        return [*lines, _call("gather", "blob", _at("scratch", op.source, "*const u16"), k, out)]
-    source, mult = _at("scratch", op.source, "*const i64"), _at("blob", f"{op.name}.mult", "*const u32")
+        return [*lines, _call("gather", "blob", _at("work", op.source, "*const u16"), k, out)]
+    source, mult = _at("work", op.source, "*const i64"), _at("blob", f"{op.name}.mult", "*const u32")
     return [*lines, _call(op.kind, source, mult, out, op_calls(net, op)[0].n, op.shift)]
 
 
@@ -162,9 +199,19 @@ def _gather(net: QNet, blob: Blob) -> str:
     return _fill("gather.rs", {"rows": rows, "starts": text, "row_bytes": row_bytes, "blocks": blocks})
 
 
-def _network(net: QNet, where: Layout, blob: Blob) -> dict[str, str]:
+def _network(net: QNet, where: Layout, blob: Blob) -> dict[str, object]:
     arms = [f"{i} => {{\n" + "\n".join(_op_lines(net, op, where)) + "\n}" for i, op in enumerate(net.ops)]
-    return {"ops": "\n".join(arms), "gather": _gather(net, blob)}
+    first = next(op for op in net.ops if op.init == SESSION_BIAS)
+    vocab = session_vocab(net)
+    return {
+        "ops": "\n".join(arms),
+        "gather": _gather(net, blob),
+        "session_ids": len(vocab),
+        "session_starts": ", ".join(str(sum(vocab[:i])) for i in range(len(vocab))),
+        "session_table": _at("blob", f"{first.name}.session", "*const i32"),
+        "layer_bias": _at("blob", f"{first.name}.bias", "*const i32"),
+        "bias_count": first.size,
+    }
 
 
 def _encode_inputs(target: RustTarget) -> None:
@@ -230,7 +277,7 @@ def _controls(net: QNet, player: int) -> str:
     """Where the codes of the following inputs lie: behind the window if the network reads them, else by themselves."""
     encoding = net.world.encoding
     name, start = ("codes", encoding.slots * encoding.slot_columns) if encoding.conditioned else ("controls", 0)
-    return _at("scratch", name, "", 8 * (start + player * len(CONTROLS)))
+    return _at("work", name, "", 8 * (start + player * len(CONTROLS)))
 
 
 def _index(player: int, item: Field) -> int:
@@ -239,6 +286,17 @@ def _index(player: int, item: Field) -> int:
 
 def _read(target: RustTarget, player: int, item: Field) -> str:
     return target.let(f"field(frame, {_index(player, item)})", f"p{player}_{item.name}")
+
+
+def _in_range() -> str:
+    """Conditions on every field of a Frame, as a chain of `&&`."""
+
+    def bounds(item: Field) -> tuple[int, int]:
+        whole = item.kind is not Kind.CONTINUOUS
+        return (int(item.lo), int(item.hi)) if whole else (fixed(item.lo), fixed(item.hi))
+
+    pairs = [bounds(item) for _ in range(PLAYERS) for item in STATE]
+    return ", ".join(f"({low}, {high})" for low, high in pairs)
 
 
 def _rules(net: QNet) -> dict[str, object]:
@@ -256,6 +314,8 @@ def _rules(net: QNet) -> dict[str, object]:
     kept = (encoding.slots - 1) * encoding.slot_columns * 8
     kept_ids = (encoding.slots - 1) * encoding.slot_ids * 2
     return texts | {
+        "fields": PLAYERS * len(STATE),
+        "ranges": _in_range(),
         "slot_bytes": encoding.slot_columns * 8,
         "kept_bytes": kept,
         "slot_id_bytes": encoding.slot_ids * 2,
@@ -275,15 +335,16 @@ def plan_of(net: QNet, cuts: Sequence[int] = ()) -> list[tuple[int, int]]:
 def _step(net: QNet, plan: Sequence[tuple[int, int]]) -> dict[str, object]:
     names = op_names(net)
     bodies = [f"rules::encode_inputs(inputs, {_controls(net, 0)});"]
-    bodies += [f"network::op({i}, blob, session, scratch);" for i in range(len(net.ops))]
-    bodies += ["rules::decode(session, scratch);", "rules::push(session, scratch);"]
+    bodies += [f"network::op({i}, blob, work);" for i in range(len(net.ops))]
+    bodies += ["rules::decode(frame, work);", "rules::push(frame, work);"]
     arms = []
     for step, (first, last) in enumerate(plan):
-        lines = "\n".join(f"{bodies[i]}\nafter_op({i}, scratch);" for i in range(first, last))
+        lines = "\n".join(f"{bodies[i]}\nafter_op({i}, work);" for i in range(first, last))
         arms.append(f"if step == {step} {{\n{lines}\n}}")
     return {
         "op_count": len(names),
         "op_names": "\n".join(f'"{name}",' for name in names),
+        "begin": bodies[0],
         "plan_count": len(plan),
         "plan": "\n".join(f"({a}, {b})," for a, b in plan),
         "steps": "\n".join(arms),
@@ -314,18 +375,32 @@ def rustfmt(text: str) -> str:
 
 def generate(net: QNet, blob: Blob, manifest_hash: bytes, plan: Sequence[tuple[int, int]]) -> dict[str, str]:
     """Path inside the crate -> text, of every file of the generated crate."""
-    where = layout(net)
-    rows = ["    " + ", ".join(f"0x{b:02x}" for b in manifest_hash[i : i + 8]) + "," for i in range(0, 32, 8)]
+    where = layout(net, len(blob.data))
+    vocab = session_vocab(net)
     holes: dict[str, Any] = {
         "lib.rs": {},
         "layout.rs": {
-            "manifest_hash": "\n".join(rows),
+            "manifest_hash": _byte_rows(manifest_hash),
+            "blob_digest": _byte_rows(digest(blob.data)),
             "account_version": ACCOUNT_VERSION,
             "players": PLAYERS,
+            "slots": net.world.encoding.slots,
+            "lookahead": LOOKAHEAD,
+            "peaks": TREE_LEVELS,
+            "growth": GROWTH,
+            "chunk_bytes": CHUNK_BYTES,
+            "chunks": chunks(len(blob.data)),
+            "piece_bytes": PIECE_BYTES,
+            "pieces": pieces(len(blob.data)),
+            "frame_bytes": FRAME_BYTES,
+            "record_bytes": RECORD_BYTES,
             "input_bytes": INPUT_BYTES,
             "axes": AXES,
             "axis_ranges": ", ".join(f"({int(f.lo)}, {int(f.hi)})" for f in CONTROLS[:AXES]),
+            "session_ids": len(vocab),
+            "session_vocab": ", ".join(map(str, vocab)),
             "accounts": _accounts(where, blob),
+            "instructions": _instructions(),
         },
         "network.rs": _network(net, where, blob),
         "rules.rs": _rules(net),
@@ -334,6 +409,11 @@ def generate(net: QNet, blob: Blob, manifest_hash: bytes, plan: Sequence[tuple[i
     return {"Cargo.toml": _fill("Cargo.toml", {})} | {
         f"src/{name}": rustfmt(_fill(name, holes[name])) for name in SOURCES
     }
+
+
+def _byte_rows(data: bytes) -> str:
+    rows = ["    " + ", ".join(f"0x{b:02x}" for b in data[i : i + 8]) + "," for i in range(0, len(data), 8)]
+    return "\n".join(rows)
 
 
 def write_crate(crate: Path, files: Mapping[str, str]) -> None:

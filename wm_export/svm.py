@@ -1,7 +1,6 @@
 """Run the built program in LiteSVM: accounts in, one transaction a frame (or more, by its Plan), accounts out."""
 
 import hashlib
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,8 @@ from solders.transaction_metadata import FailedTransactionMetadata
 
 from wm_export.accounts import AccountCodec, Keys, input_bytes, model_account
 from wm_export.errors import WmExportError
-from wm_export.layout import discriminator
+from wm_export.idl import encode
+from wm_export.layout import INPUT_BYTES
 from wm_quant.qnet import QNet
 
 if TYPE_CHECKING:
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 TRANSACTION_CU = 1_400_000
 #: Rent of an account's data, lamports a byte, for two years; accounts here are made exempt.
 RENT_PER_BYTE, RENT_OVERHEAD = 6_960, 128
-
-
-STEP = discriminator("global", "step")
 
 
 def _address(label: str) -> Pubkey:
@@ -76,12 +73,14 @@ class SvmRunner:
         self._held: State | None = None
         self._number = 0
         self._load(program)
-        self.put(self.model, model_account(blob, manifest_hash, self.keys.authority))
+        self.put(self.model, model_account(net, blob, manifest_hash, self.keys.authority))
 
     def _load(self, program: Path) -> None:
         try:
             self.svm.add_program(self.program, program.read_bytes())
-        except Exception as error:  # solders raises bare exceptions for a bad ELF
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # solders panics at a bad ELF, which is no Exception
             raise WmExportError(
                 f"{program}: LiteSVM does not load it ({error}); build it again with `wmq build`"
             ) from None
@@ -98,15 +97,23 @@ class SvmRunner:
             raise WmExportError(f"account {address} does not exist in this LiteSVM")
         return bytes(account.data)
 
-    def instruction(self, frame: int, step: int, inputs: bytes) -> Instruction:
+    def instruction(self, frame: int, step: int) -> Instruction:
         """The `step` instruction."""
         metas = [
-            AccountMeta(self.payer.pubkey(), True, True),
             AccountMeta(self.session, False, True),
             AccountMeta(self.scratch, False, True),
             AccountMeta(self.model, False, False),
         ]
-        return Instruction(self.program, STEP + struct.pack("<QB", frame, step) + inputs, metas)
+        return Instruction(self.program, encode("step", frame=frame, step=step), metas)
+
+    def input_instructions(self, frame: int, inputs: bytes) -> list[Instruction]:
+        """The two `submit_input` instructions of a frame."""
+        metas = [AccountMeta(self.payer.pubkey(), True, True), AccountMeta(self.session, False, True)]
+        parts = [inputs[i : i + INPUT_BYTES] for i in range(0, len(inputs), INPUT_BYTES)]
+        return [
+            Instruction(self.program, encode("submit_input", player=player, frame=frame, input=part), metas)
+            for player, part in enumerate(parts)
+        ]
 
     def send(self, *instructions: Instruction) -> StepResult:
         """One signed transaction."""
@@ -124,10 +131,13 @@ class SvmRunner:
         self.put(self.scratch, self.codec.scratch(state, self.keys, frame, 8 * self.meter_ops))
 
     def frame(self, number: int, following: NDArray[np.int8]) -> list[int]:
-        """Run all transactions of frame `number`; compute units of each. WmExportError if one fails."""
-        inputs, spent = input_bytes(following), []
+        """Run all transactions of frame `number`, the inputs in the first; compute units of each.
+
+        WmExportError if one fails.
+        """
+        first, spent = self.input_instructions(number, input_bytes(following)), []
         for step in range(self.plan_steps):
-            result = self.send(self.instruction(number, step, inputs))
+            result = self.send(*(first if step == 0 else []), self.instruction(number, step))
             if result.error:
                 raise WmExportError(f"frame {number}, step {step}: {result.error}\n" + "\n".join(result.logs[-4:]))
             spent.append(result.cu)
@@ -142,11 +152,13 @@ class SvmRunner:
         trace, after, _ = self.metered_step(state, following)
         return trace, after
 
-    def metered_step(self, state: "State", following: NDArray[np.int8]) -> tuple["Trace", "State", list[int]]:
-        """The same, with the compute units of every transaction."""
+    def metered_step(
+        self, state: "State", following: NDArray[np.int8], number: int = 0
+    ) -> tuple["Trace", "State", list[int]]:
+        """The same, with the compute units of every transaction; a State that is written in becomes frame `number`."""
         if state is not self._held:
-            self._number = 0
-            self.load(state)
+            self._number = number
+            self.load(state, number)
         spent = self.frame(self._number, following[0])
         self._number += 1
         session, scratch = self.data(self.session), self.data(self.scratch)

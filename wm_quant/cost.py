@@ -1,13 +1,16 @@
 """Compute units of a frame, exactly: kernels by formula, the compiled Rust around them by constants of the toolchain.
 
-No op branches on data, so every frame of a model costs the same. What runs inside a kernel is counted from its
-instruction list (kernels.py). Around the kernels stands compiled Rust: argument set-up, the world rules, account
-checks. That part is straight-line too; its constants depend on compiler and model shape, and are metered once when a
-program is built (Overheads). For the presets, built with the Debian pipeline, they are committed here and tested.
+No op branches on data. What runs inside a kernel is counted from its instruction list (kernels.py). Around the kernels
+stands compiled Rust: argument set-up, the world rules, account checks, both players' inputs. That part is straight-line
+too; its constants depend on compiler and model shape, and are metered once when a program is built (Overheads). For the
+presets, built with the Debian pipeline, they are committed here and tested.
+
+One thing depends on the frame's number, and on nothing else: the session's hash tree. Appending leaf `n` joins as many
+pairs of nodes as `n` has ones at its end, one a frame on average; its root is over as many peaks as `n + 1` has ones.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from wm_quant.calls import macs, op_calls
 from wm_quant.errors import WmQuantError
@@ -18,16 +21,26 @@ from wm_train.frames import PLAYERS
 
 #: Most compute units of one transaction.
 TRANSACTION_BUDGET = 1_400_000
+#: Levels of a session's hash tree: 2^24 leaves are 77 hours at 60 frames a second.
+TREE_LEVELS = 24
 
 
 @dataclass(frozen=True)
 class Overheads:
     """Compute units of compiled code: `ops` by op name, beyond the op's kernels; `steps` for each transaction of the
-    Plan, entrypoint and account checks."""
+    Plan, entrypoint and account checks; `merge` for each pair of nodes joined in the hash tree, `peak` for each peak
+    that its root is over."""
 
     ops: Mapping[str, int]
     steps: tuple[int, ...]
+    merge: int
+    peak: int
     toolchain: str = ""
+
+
+def merges(leaf: int) -> int:
+    """Pairs of nodes that are joined when leaf number `leaf` is appended to a hash tree of as many leaves."""
+    return (leaf ^ (leaf + 1)).bit_length() - 1
 
 
 @dataclass(frozen=True)
@@ -48,21 +61,39 @@ class OpCost:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a frame costs: its ops in order, and its transactions as (first op, op after the last)."""
+    """What a frame costs: its ops in order, and its transactions as (first op, op after the last).
+
+    slots    frames in the window: leaves of the hash tree before frame 0
+    """
 
     ops: tuple[OpCost, ...]
     plan: tuple[tuple[int, int], ...]
-    steps: tuple[int, ...] = field(default=())
+    steps: tuple[int, ...]
+    merge: int
+    peak: int
+    slots: int
+
+    def transactions(self, frame: int) -> list[int]:
+        """Compute units of each transaction of frame number `frame`."""
+        own = [own + sum(op.cu for op in self.ops[a:b]) for (a, b), own in zip(self.plan, self.steps, strict=True)]
+        own[-1] += self._tree(frame + self.slots)
+        return own
 
     @property
-    def transactions(self) -> list[int]:
-        """Compute units of each transaction."""
-        return [own + sum(op.cu for op in self.ops[a:b]) for (a, b), own in zip(self.plan, self.steps, strict=True)]
+    def worst(self) -> list[int]:
+        """Compute units of each transaction of the dearest frame that a session can have."""
+        full = 1 << TREE_LEVELS
+        last = max((full - (1 << i) - 1 for i in range(TREE_LEVELS)), key=lambda leaf: self._tree(leaf))
+        return self.transactions(last - self.slots)
 
     @property
     def total_cu(self) -> int:
-        """Compute units of the frame."""
-        return sum(self.transactions)
+        """Compute units of a session's first frame."""
+        return sum(self.transactions(frame=0))
+
+    def _tree(self, leaf: int) -> int:
+        """Compute units of appending leaf number `leaf`, beyond what every frame costs."""
+        return self.merge * merges(leaf) + self.peak * (leaf + 1).bit_count()
 
     @property
     def cu_per_mac(self) -> float:
@@ -86,12 +117,12 @@ def kernel_cost(net: QNet) -> dict[str, tuple[str, int, int]]:
 
 
 def cost(net: QNet, plan: tuple[tuple[int, int], ...], overheads: Overheads) -> Cost:
-    """The Cost of one frame under a Plan."""
+    """The Cost of a frame under a Plan."""
     ops = tuple(
         OpCost(name, kind, count, kernel, overheads.ops[name])
         for name, (kind, count, kernel) in kernel_cost(net).items()
     )
-    return Cost(ops, plan, overheads.steps)
+    return Cost(ops, plan, overheads.steps, overheads.merge, overheads.peak, net.world.encoding.slots)
 
 
 #: Metered when the presets were built by scripts/sbpf.sh (rustc 1.96, LLVM 22.1); tests meter them again.
@@ -99,17 +130,19 @@ PRESET_OVERHEADS: Mapping[str, Overheads] = {
     "mlp": Overheads(
         {
             "begin": 0,
-            "layer1": 66,
-            "gather": 1823,
-            "relu1": 9,
-            "layer2": 36,
-            "relu2": 9,
-            "heads": 61,
-            "scale": 8,
-            "decode": 867,
-            "push": 779,
+            "layer1": 58,
+            "gather": 1692,
+            "relu1": 7,
+            "layer2": 35,
+            "relu2": 7,
+            "heads": 58,
+            "scale": 6,
+            "decode": 871,
+            "push": 848,
         },
-        (513,),
+        (1841,),
+        164,
+        28,
         "debian",
     ),
 }

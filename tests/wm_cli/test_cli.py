@@ -94,7 +94,7 @@ def test_a_dataset_without_a_game_is_a_failure(tmp_path: Path, monkeypatch: pyte
 
 def test_one_op_or_frame_that_differs_is_not_equal() -> None:
     cost = preset_cost("mlp")
-    frame, ops = cost.transactions, {op.name: op.cu for op in cost.ops}
+    frame, ops = cost.transactions(0), {op.name: op.cu for op in cost.ops}
     assert _cost_figures(cost, 1_400_000, ops, [frame])["ok"]
     assert not _cost_figures(cost, 1_400_000, ops | {"heads": ops["heads"] + 1}, [frame])["equal"]
     assert not _cost_figures(cost, 1_400_000, ops, [frame, [frame[0] + 1]])["equal"]
@@ -102,7 +102,8 @@ def test_one_op_or_frame_that_differs_is_not_equal() -> None:
 
 def test_cost_of_a_preset() -> None:
     cost = figures("cu", "--preset", "mlp")
-    assert cost["total_cu"] == sum(op["cu"] for op in cost["ops"]) + sum(PRESET_OVERHEADS["mlp"].steps)
+    fixed = sum(op["cu"] for op in cost["ops"]) + sum(PRESET_OVERHEADS["mlp"].steps)
+    assert fixed < cost["total_cu"] < cost["worst_cu"] < fixed + 10_000  # the hash tree's part
     assert cost["total_cu"] <= 900_000 and cost["cu_per_mac"] <= 1.12
 
 

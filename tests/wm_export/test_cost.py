@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.factories import small_qnet
 from tests.wm_export.conftest import Built, recording
 from wm_export.metering import build, meter_runner, metered_ops, predicted, runner
 from wm_export.solana import export_solana, open_export
@@ -15,12 +16,19 @@ FRAMES = 1000
 def test_every_frame_of_the_default_size_costs_what_was_predicted(default_size: Built) -> None:
     cost, program = predicted(default_size.export), runner(default_size.export)
     run = recording(default_size.export.net, FRAMES, 1)
-    spent = {
-        tuple(program.metered_step(run.state.at(slice(i, i + 1)), run.inputs[0, i : i + 1])[2]) for i in range(FRAMES)
-    }
-    assert spent == {tuple(cost.transactions)}
-    assert len(cost.transactions) == 1 and cost.total_cu <= 1_000_000 <= TRANSACTION_BUDGET
+    for i in range(FRAMES):
+        one = slice(i, i + 1)
+        assert program.metered_step(run.state.at(one), run.inputs[0, one], number=i)[2] == cost.transactions(i)
+    assert len(cost.worst) == 1 and cost.total_cu <= sum(cost.worst) <= 1_000_000 <= TRANSACTION_BUDGET
     assert cost.cu_per_mac <= 1.12
+
+
+@pytest.mark.parametrize("leaf", [2**20 - 1, 2**23 - 1, 2**23, 2**24 - 2])
+def test_the_hash_tree_costs_what_was_predicted(small: Built, leaf: int) -> None:
+    number = leaf - small.export.net.world.encoding.slots
+    cost, program, run = predicted(small.export), runner(small.export), recording(small.export.net, 1, 1)
+    assert program.metered_step(run.state, run.inputs[0], number)[2] == cost.transactions(number)
+    assert sum(cost.transactions(number)) <= sum(cost.worst)
 
 
 def test_every_op_costs_what_was_predicted(default_size: Built) -> None:
@@ -50,6 +58,19 @@ def test_a_frame_in_three_transactions(tmp_path_factory: pytest.TempPathFactory,
     cost, program, run = predicted(export), runner(export), recording(export.net, 8, 1)
     expected = small.reference.step(run.state, run.inputs[0])[0]
     for i in range(8):
-        trace, _, spent = program.metered_step(run.state.at(slice(i, i + 1)), run.inputs[0, i : i + 1])
-        assert spent == cost.transactions and len(spent) == 3
+        trace, _, spent = program.metered_step(run.state.at(slice(i, i + 1)), run.inputs[0, i : i + 1], number=i)
+        assert spent == cost.transactions(i) and len(spent) == 3
         assert trace["frame"].tolist() == expected["frame"][i : i + 1].tolist()
+
+
+def test_an_older_export_is_not_built_as_another(tmp_path_factory: pytest.TempPathFactory) -> None:
+    toolchain = find_toolchain()
+    if toolchain is None:
+        pytest.skip("no sBPF toolchain: make toolchain")
+    folders = [tmp_path_factory.mktemp(name) for name in ("older", "newer")]
+    for seed, folder in enumerate(folders):
+        export_solana(small_qnet(seed=seed + 1), folder)
+    for folder in reversed(folders):
+        build(open_export(folder))  # refuses a program without the manifest's hash, and meters a frame
+    older, newer = ((folder / "build" / "program.so").read_bytes() for folder in folders)
+    assert older != newer

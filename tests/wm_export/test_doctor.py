@@ -20,6 +20,7 @@ NAMES = [
     "cargo",
     "sbpf-toolchain",
     "sbpf-linker",
+    "rollup",
     "git",
     "disk",
 ]

@@ -11,9 +11,9 @@ from anchorpy import Idl
 from tests.factories import calls, small_qnet
 from wm_export.blob import pack, pack_lanes, pack_rows
 from wm_export.errors import WmExportError
+from wm_export.idl import INSTRUCTIONS, encode
 from wm_export.rustgen import plan_of
 from wm_export.solana import Export, export_solana, open_export
-from wm_export.svm import STEP
 from wm_quant.calls import op_calls
 from wm_train.config import ModelConfig
 
@@ -91,13 +91,25 @@ def test_a_plan_must_cut_between_ops(small_export: Export, cuts: tuple[int, ...]
 
 def test_anchorpy_reads_the_interface(small_export: Export) -> None:
     idl = Idl.from_json((small_export.folder / "idl.json").read_text())
-    assert [instruction.name for instruction in idl.instructions] == ["step"]
-    assert {account.name for account in idl.accounts} == {"Model", "Session", "Scratch"}
+    assert [instruction.name for instruction in idl.instructions] == list(INSTRUCTIONS)
+    assert {account.name for account in idl.accounts} == {"Model", "Session", "Scratch", "Dispute"}
     from anchorpy.coder.instruction import InstructionCoder
 
-    data = STEP + (7).to_bytes(8, "little") + b"\0" + bytes([1, 2, 3, 4, 5, 255] * 2)
-    parsed = InstructionCoder(idl).parse(data)
-    assert parsed.name == "step" and parsed.data.frame == 7 and parsed.data.inputs[1].buttons == 255
+    coder = InstructionCoder(idl)
+    step = coder.parse(encode("step", frame=7, step=2))
+    assert step.name == "step" and (step.data.frame, step.data.step) == (7, 2)
+    chunk = coder.parse(encode("write_chunk", index=9, data=b"abc"))
+    assert chunk.name == "write_chunk" and chunk.data.index == 9 and bytes(chunk.data.data) == b"abc"
+    opened = coder.parse(encode("open_dispute", frame=3, peaks=[bytes(32), bytes([1]) * 32]))
+    assert opened.data.frame == 3 and [bytes(peak) for peak in opened.data.peaks] == [bytes(32), bytes([1]) * 32]
+
+
+def test_an_instruction_must_have_its_arguments() -> None:
+    for wrong in ({}, {"frame": 1}, {"frame": 1, "step": 0, "more": 2}):
+        with pytest.raises(WmExportError, match="step: got arguments"):
+            encode("step", **wrong)
+    with pytest.raises(WmExportError, match="array of 6"):
+        encode("submit_input", player=0, frame=0, input=bytes(5))
 
 
 def test_every_call_is_inside_its_section(small_export: Export) -> None:

@@ -9,4 +9,6 @@ mod network;
 mod rules;
 mod step;
 
-pub use step::{run, OPS, PLAN};
+pub use network::session_bias;
+pub use rules::in_range;
+pub use step::{push, run, OPS, PLAN};

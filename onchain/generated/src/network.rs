@@ -3,45 +3,45 @@
 
 use wmq_kernels::{gather::gather_add, matvec::*, requantize::*};
 
-use crate::layout::{blob, scratch, session};
+use crate::layout::{blob, work};
 
 /// Runs op `index` of the network.
 ///
 /// # Safety
-/// `blob`, `session` and `scratch` are the 8-byte aligned starts of areas of the lengths that `layout` gives, written
-/// by this program alone (so that every id lies in its table); `scratch` overlaps neither of the others.
+/// `blob` and `work` are the 8-byte aligned starts of areas of the lengths that `layout` gives; `work` was written by
+/// this crate alone (so that every id lies in its table) and does not overlap `blob`.
 #[inline(always)]
-pub unsafe fn op(index: usize, blob: *const u8, session: *const u8, scratch: *mut u8) {
+pub unsafe fn op(index: usize, blob: *const u8, work: *mut u8) {
     // SAFETY: every offset and length below was laid out, and every range proved, for this QNet at export.
     unsafe {
         match index {
             0 => {
-                start(session.add(session::BIAS), scratch.add(scratch::ACC1), 518);
+                start(work.add(work::BIAS), work.add(work::ACC1), 518);
                 matvec_r6(
                     blob.add(blob::LAYER1_WORDS) as *const u64,
-                    scratch.add(scratch::CODES) as *const i64,
-                    scratch.add(scratch::ACC1) as *mut i64,
+                    work.add(work::CODES) as *const i64,
+                    work.add(work::ACC1) as *mut i64,
                     28,
                     320,
                 );
                 matvec_r3(
                     blob.add(blob::LAYER1_WORDS + 430080) as *const u64,
-                    scratch.add(scratch::CODES) as *const i64,
-                    scratch.add(scratch::ACC1 + 4032) as *mut i64,
+                    work.add(work::CODES) as *const i64,
+                    work.add(work::ACC1 + 4032) as *mut i64,
                     1,
                     320,
                 );
                 matvec_r6(
                     blob.add(blob::LAYER1_WORDS + 437760) as *const u64,
-                    scratch.add(scratch::CODES + 2560) as *const i64,
-                    scratch.add(scratch::ACC1) as *mut i64,
+                    work.add(work::CODES + 2560) as *const i64,
+                    work.add(work::ACC1) as *mut i64,
                     28,
                     288,
                 );
                 matvec_r3(
                     blob.add(blob::LAYER1_WORDS + 824832) as *const u64,
-                    scratch.add(scratch::CODES + 2560) as *const i64,
-                    scratch.add(scratch::ACC1 + 4032) as *mut i64,
+                    work.add(work::CODES + 2560) as *const i64,
+                    work.add(work::ACC1 + 4032) as *mut i64,
                     1,
                     288,
                 );
@@ -49,73 +49,94 @@ pub unsafe fn op(index: usize, blob: *const u8, session: *const u8, scratch: *mu
             1 => {
                 gather(
                     blob,
-                    scratch.add(scratch::IDS) as *const u16,
+                    work.add(work::IDS) as *const u16,
                     blob.add(blob::GATHER_K) as *const u32,
-                    scratch.add(scratch::ACC1) as *mut i64,
+                    work.add(work::ACC1) as *mut i64,
                 );
             }
             2 => {
                 requantize_relu(
-                    scratch.add(scratch::ACC1) as *const i64,
+                    work.add(work::ACC1) as *const i64,
                     blob.add(blob::RELU1_MULT) as *const u32,
-                    scratch.add(scratch::HIDDEN1) as *mut i64,
+                    work.add(work::HIDDEN1) as *mut i64,
                     512,
                     31,
                 );
             }
             3 => {
-                start(blob.add(blob::LAYER2_BIAS), scratch.add(scratch::ACC2), 258);
+                start(blob.add(blob::LAYER2_BIAS), work.add(work::ACC2), 258);
                 matvec_r6(
                     blob.add(blob::LAYER2_WORDS) as *const u64,
-                    scratch.add(scratch::HIDDEN1) as *const i64,
-                    scratch.add(scratch::ACC2) as *mut i64,
+                    work.add(work::HIDDEN1) as *const i64,
+                    work.add(work::ACC2) as *mut i64,
                     14,
                     512,
                 );
                 matvec_r2(
                     blob.add(blob::LAYER2_WORDS + 344064) as *const u64,
-                    scratch.add(scratch::HIDDEN1) as *const i64,
-                    scratch.add(scratch::ACC2 + 2016) as *mut i64,
+                    work.add(work::HIDDEN1) as *const i64,
+                    work.add(work::ACC2 + 2016) as *mut i64,
                     1,
                     512,
                 );
             }
             4 => {
                 requantize_relu(
-                    scratch.add(scratch::ACC2) as *const i64,
+                    work.add(work::ACC2) as *const i64,
                     blob.add(blob::RELU2_MULT) as *const u32,
-                    scratch.add(scratch::HIDDEN2) as *mut i64,
+                    work.add(work::HIDDEN2) as *mut i64,
                     256,
                     31,
                 );
             }
             5 => {
-                start(blob.add(blob::HEADS_BIAS), scratch.add(scratch::ACC3), 1065);
+                start(blob.add(blob::HEADS_BIAS), work.add(work::ACC3), 1065);
                 matvec_r6(
                     blob.add(blob::HEADS_WORDS) as *const u64,
-                    scratch.add(scratch::HIDDEN2) as *const i64,
-                    scratch.add(scratch::ACC3) as *mut i64,
+                    work.add(work::HIDDEN2) as *const i64,
+                    work.add(work::ACC3) as *mut i64,
                     59,
                     256,
                 );
                 matvec_r1(
                     blob.add(blob::HEADS_WORDS + 724992) as *const u64,
-                    scratch.add(scratch::HIDDEN2) as *const i64,
-                    scratch.add(scratch::ACC3 + 8496) as *mut i64,
+                    work.add(work::HIDDEN2) as *const i64,
+                    work.add(work::ACC3 + 8496) as *mut i64,
                     1,
                     256,
                 );
             }
             6 => {
                 requantize(
-                    scratch.add(scratch::ACC3) as *const i64,
+                    work.add(work::ACC3) as *const i64,
                     blob.add(blob::SCALE_MULT) as *const u32,
-                    scratch.add(scratch::HEADS) as *mut i64,
+                    work.add(work::HEADS) as *mut i64,
                     1064,
                     31,
                 );
             }
             _ => {}
+        }
+    }
+}
+
+/// Writes what the first accumulator starts from in a session with these ids.
+///
+/// # Safety
+/// As `op`; every id is below its entry of `layout::SESSION_VOCAB`.
+pub unsafe fn session_bias(ids: &[u16; 3], blob: *const u8, work: *mut u8) {
+    const FIRST_ROWS: [usize; 3] = [0, 33, 66];
+    // SAFETY: the tables hold a row of 512 for every id, and `work` holds as many sums.
+    unsafe {
+        let table = blob.add(blob::LAYER1_SESSION) as *const i32;
+        let layer = blob.add(blob::LAYER1_BIAS) as *const i32;
+        let out = work.add(work::BIAS) as *mut i64;
+        for i in 0..512 {
+            let mut sum = i64::from(layer.add(i).read());
+            for (&first, &id) in FIRST_ROWS.iter().zip(ids) {
+                sum += i64::from(table.add((first + id as usize) * 512 + i).read());
+            }
+            out.add(i).write(sum);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use wmq_kernels::{argmax::argmax, branchless::*};
 
-use crate::layout::{scratch, session, INPUT_BYTES, PLAYERS};
+use crate::layout::{work, INPUT_BYTES, PLAYERS};
 
 #[inline(always)]
 unsafe fn field(frame: *const u8, index: usize) -> i64 {
@@ -39,7 +39,7 @@ unsafe fn code(codes: *mut u8, index: usize, value: i64) {
 ///
 /// # Safety
 /// `codes` is 8-byte aligned and holds one value per control of both players.
-#[inline(always)]
+#[inline(never)]
 pub unsafe fn encode_inputs(inputs: &[[u8; INPUT_BYTES]; PLAYERS], codes: *mut u8) {
     // SAFETY: `codes` holds every index below.
     unsafe {
@@ -114,16 +114,73 @@ pub unsafe fn encode_inputs(inputs: &[[u8; INPUT_BYTES]; PLAYERS], codes: *mut u
     }
 }
 
+/// Least and greatest value of every field of a Frame, in order.
+const RANGES: [(i32, i32); 46] = [
+    (0, 4091904),
+    (-1228800, 1228800),
+    (-819200, 1228800),
+    (0, 245760),
+    (-131072, 131072),
+    (-131072, 131072),
+    (-131072, 131072),
+    (-131072, 131072),
+    (-131072, 131072),
+    (-32768, 8192000),
+    (0, 262144),
+    (0, 16384),
+    (0, 245760),
+    (0, 1),
+    (0, 1),
+    (0, 1),
+    (0, 399),
+    (0, 7),
+    (0, 32),
+    (0, 2),
+    (0, 2),
+    (0, 31),
+    (0, 63),
+    (0, 4091904),
+    (-1228800, 1228800),
+    (-819200, 1228800),
+    (0, 245760),
+    (-131072, 131072),
+    (-131072, 131072),
+    (-131072, 131072),
+    (-131072, 131072),
+    (-131072, 131072),
+    (-32768, 8192000),
+    (0, 262144),
+    (0, 16384),
+    (0, 245760),
+    (0, 1),
+    (0, 1),
+    (0, 1),
+    (0, 399),
+    (0, 7),
+    (0, 32),
+    (0, 2),
+    (0, 2),
+    (0, 31),
+    (0, 63),
+];
+
+/// Whether every field of a Frame lies inside its range, ids inside their tables among them.
+pub fn in_range(frame: &[u8; 4 * RANGES.len()]) -> bool {
+    frame.chunks_exact(4).zip(RANGES).all(|(bytes, (low, high))| {
+        let value = i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        low <= value && value <= high
+    })
+}
+
 /// The next Frame, from the current one and the heads; replaces it.
 ///
 /// # Safety
-/// As `network::op`.
-#[inline(always)]
-pub unsafe fn decode(session: *mut u8, scratch: *const u8) {
+/// As `network::op`; `frame` is a Frame, 8-byte aligned, outside `work`.
+#[inline(never)]
+pub unsafe fn decode(frame: *mut u8, work: *const u8) {
     // SAFETY: the areas hold every index below; a player's fields are read before they are written.
     unsafe {
-        let frame = session.add(session::FRAME);
-        let heads = scratch.add(scratch::HEADS);
+        let heads = work.add(work::HEADS);
         let p0_head_hit = head(heads, 16);
         let v1 = gt(p0_head_hit, 0);
         let p0_head_hitlag = head(heads, 10);
@@ -377,17 +434,16 @@ pub unsafe fn decode(session: *mut u8, scratch: *const u8) {
     }
 }
 
-/// Moves the window on by one slot: the Frame just written, with the inputs it was computed with.
+/// Moves the window on by one slot: this Frame, with the inputs that `encode_inputs` wrote last.
 ///
 /// # Safety
-/// As `network::op`.
-#[inline(always)]
-pub unsafe fn push(session: *const u8, scratch: *mut u8) {
+/// As `decode`; every field of the Frame is in its range.
+#[inline(never)]
+pub unsafe fn push(frame: *const u8, work: *mut u8) {
     // SAFETY: the areas hold every index below; the moves stay inside `codes` and `ids`.
     unsafe {
-        let frame = session.add(session::FRAME);
-        let codes = scratch.add(scratch::CODES);
-        let ids = scratch.add(scratch::IDS);
+        let codes = work.add(work::CODES);
+        let ids = work.add(work::IDS);
         core::ptr::copy(codes.add(464), codes, 4176);
         core::ptr::copy(ids.add(24), ids, 216);
         let slot = codes.add(4176);
@@ -452,7 +508,7 @@ pub unsafe fn push(session: *const u8, scratch: *mut u8) {
         let p0_on_ground = field(frame, 15);
         let v59 = p0_on_ground << 6;
         code(slot, 15, v59);
-        core::ptr::copy_nonoverlapping(scratch.add(scratch::CODES + 4640), slot.add(128), 104);
+        core::ptr::copy_nonoverlapping(work.add(work::CODES + 4640), slot.add(128), 104);
         (ids.add(216) as *mut u16).write(field(frame, 16) as u16);
         (ids.add(218) as *mut u16).write(field(frame, 17) as u16);
         (ids.add(220) as *mut u16).write(field(frame, 19) as u16);
@@ -520,7 +576,7 @@ pub unsafe fn push(session: *const u8, scratch: *mut u8) {
         let p1_on_ground = field(frame, 38);
         let v127 = p1_on_ground << 6;
         code(slot, 44, v127);
-        core::ptr::copy_nonoverlapping(scratch.add(scratch::CODES + 4744), slot.add(360), 104);
+        core::ptr::copy_nonoverlapping(work.add(work::CODES + 4744), slot.add(360), 104);
         (ids.add(228) as *mut u16).write(field(frame, 39) as u16);
         (ids.add(230) as *mut u16).write(field(frame, 40) as u16);
         (ids.add(232) as *mut u16).write(field(frame, 42) as u16);

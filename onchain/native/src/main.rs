@@ -62,8 +62,8 @@ fn serve(model_path: &str) -> Result<(), String> {
                     step,
                     &inputs,
                     model.bytes().as_ptr(),
-                    session_data.bytes().as_mut_ptr(),
-                    scratch_data.bytes().as_mut_ptr(),
+                    session_data.bytes().as_mut_ptr().add(session::FRAME),
+                    scratch_data.bytes().as_mut_ptr().add(scratch::WORK),
                     |_, _| (),
                 );
             }

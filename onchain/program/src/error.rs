@@ -1,6 +1,6 @@
 //! Errors of this program, by number; the IDL and the Python client list the same.
 
-use pinocchio::error::ProgramError;
+use pinocchio::{error::ProgramError, ProgramResult};
 
 /// What can be wrong with an instruction, from 6000 on as Anchor counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,22 +14,75 @@ pub enum WorldError {
     WrongLength,
     /// The account belongs to a model with another manifest.
     WrongManifest,
-    /// The session does not name this account, or the account another session.
+    /// The account is not the one that the session, or the address rule, names.
     WrongAccount,
-    /// Session and scratch are one account.
+    /// The program or account of the platform is not the one of that name.
+    WrongProgram,
+    /// Two accounts that are written are one.
     SameAccount,
-    /// The signer is not the session's authority.
+    /// The account to be made exists already.
+    NotEmpty,
+    /// The signer is not the one who may do this.
     WrongAuthority,
+    /// The session key has expired.
+    KeyExpired,
+    /// The session is not in the state in which this can be done.
+    WrongStatus,
     /// The frame is not the session's current one: already computed, or still to come.
     WrongFrame,
     /// The step is not the next one of the frame.
     WrongStep,
     /// An input lies outside what a controller can send.
     WrongInput,
+    /// The frame of the input has been computed already.
+    LateInput,
+    /// The frame of the input is too far ahead.
+    EarlyInput,
+    /// The player has sent an input for this frame already.
+    TakenInput,
+    /// A player has not sent an input for this frame yet.
+    MissingInput,
+    /// There is no such player.
+    WrongPlayer,
+    /// A stage or character lies outside its table.
+    WrongIds,
+    /// A field of the Frame lies outside its range.
+    WrongRecord,
+    /// The window is not the one that the session was created for.
+    WrongStart,
+    /// The record is not the one that the session has committed to.
+    WrongProof,
+    /// The window has not been loaded whole.
+    WindowMissing,
+    /// The model is frozen for ever.
+    ModelFrozen,
+    /// The model is not frozen yet.
+    ModelNotFrozen,
+    /// No chunk of the blob has this number and length.
+    WrongChunk,
+    /// A chunk of the blob has not been written yet.
+    ChunkMissing,
+    /// The bytes of the blob are not those of the manifest, or have not been hashed whole.
+    WrongDigest,
+    /// The dispute has its verdict already.
+    Judged,
 }
 
 impl From<WorldError> for ProgramError {
     fn from(error: WorldError) -> Self {
         Self::Custom(error as u32)
+    }
+}
+
+/// Every check of this program goes through here: `error` unless `holds`.
+///
+/// # Errors
+/// `error`.
+#[inline(always)]
+pub fn require(holds: bool, error: impl Into<ProgramError>) -> ProgramResult {
+    if holds {
+        Ok(())
+    } else {
+        Err(error.into())
     }
 }

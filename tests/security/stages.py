@@ -1,0 +1,84 @@
+"""Stages of a session: each is reached once, from the one before, by real instructions on the true program."""
+
+from collections.abc import Callable
+
+from tests.security.harness import World
+from tests.security.kit import CREATOR, DISPUTED, OPPONENT, PLAYED, PUBLISHER, Kit
+
+
+def world_at(kit: Kit, stage: str, program: bytes | None = None) -> World:
+    """A world in a stage, on the true program or on another."""
+    source = reach(kit, stage)
+    world = World(kit, program or kit.program)
+    for address, account in source.accounts():
+        world.put(address, account)
+    world.game = source.game
+    return world
+
+
+def _uploaded(world: World) -> None:
+    world.create_model()
+    world.upload(PUBLISHER, world.model)
+
+
+def _frozen(world: World) -> None:
+    world.freeze(PUBLISHER, world.model)
+
+
+def _open(world: World) -> None:
+    world.must(world.terms(world.game), signers=[CREATOR])
+
+
+def _reserved(world: World) -> None:
+    world.must(world.terms(world.game, opponent=bytes(OPPONENT.pubkey())), signers=[CREATOR])
+
+
+def _joined(world: World) -> None:
+    world.must(world.join(world.game), signers=[OPPONENT])
+
+
+def _started(world: World) -> None:
+    world.game = world.started(world.game)
+
+
+def _played(world: World) -> None:
+    for _ in range(PLAYED):
+        world.game = world.play(world.game)
+
+
+def _ended(world: World) -> None:
+    world.must(world.end(world.game), signers=[CREATOR])
+
+
+def _disputed(world: World) -> None:
+    world.must(world.new_dispute(), world.open_dispute(world.game), signers=[OPPONENT])
+    for leaf in range(DISPUTED, DISPUTED + world.kit.slots):
+        world.must(world.load(world.game, leaf))
+
+
+def _judged(world: World) -> None:
+    assert world.judge_all(world.game) == 1
+
+
+STAGES: dict[str, tuple[str, Callable[[World], None]]] = {
+    "uploaded": ("", _uploaded),
+    "frozen": ("uploaded", _frozen),
+    "open": ("frozen", _open),
+    "reserved": ("frozen", _reserved),
+    "joined": ("open", _joined),
+    "started": ("joined", _started),
+    "played": ("started", _played),
+    "ended": ("played", _ended),
+    "disputed": ("played", _disputed),
+    "judged": ("disputed", _judged),
+}
+
+
+def reach(kit: Kit, stage: str) -> World:
+    """The world that has gone as far as that."""
+    if stage not in kit.stages:
+        before, advance = STAGES[stage]
+        world = world_at(kit, before) if before else World(kit, kit.program)
+        advance(world)
+        kit.stages[stage] = world
+    return kit.stages[stage]

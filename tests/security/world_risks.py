@@ -1,0 +1,317 @@
+"""Risks of this program on the rollup: models, inputs, steps, windows."""
+
+import struct
+from dataclasses import replace
+
+from solders.instruction import AccountMeta, Instruction
+
+from tests.factories import random_corpus
+from tests.security.harness import World
+from tests.security.kit import CREATOR, KEYS, NOW, OPPONENT, PROGRAM, STRANGER, Game
+from tests.security.registry import exploit
+from tests.security.sealevel import input_waits, stranger_game
+from wm_export.accounts import frame_bytes, input_bytes
+from wm_export.layout import FRAME_BYTES, INPUT_BYTES, SCRATCH_WORK, SESSION, offsets
+from wm_live.tree import Tree, root_of
+from wm_train.frames import STATE_INDEX
+
+IDLE = bytes(INPUT_BYTES)
+FULL = bytes([80, 80, 80, 80, 80, 0])
+
+
+def lasting(world: World, record: bytes) -> Game:
+    """A session of the stranger's whose agreed window ends with this record."""
+    seeds = (*world.kit.seeds[:-1], record)
+    game = stranger_game(world, started=False)
+    world.must(world.terms(game, start=root_of(seeds)), signers=[STRANGER])
+    world.must(world.join(game, start=root_of(seeds)), signers=[OPPONENT])
+    world.zeroed(game.scratch, world.kit.where.scratch_bytes)
+    world.must(world.open_window(game), signers=[STRANGER])
+    for index, seed in enumerate(seeds[:-1]):
+        world.must(world.seed(game, index, seed), signers=[STRANGER])
+    return replace(game, log=seeds)
+
+
+def bad_record(world: World) -> bytes:
+    """A record whose first player's action lies far outside its table."""
+    record = bytearray(world.kit.seeds[-1])
+    at = len(record) - FRAME_BYTES + 4 * STATE_INDEX["action"]
+    record[at : at + 4] = struct.pack("<i", 60_000)
+    return bytes(record)
+
+
+def window_ids(world: World, game: Game) -> list[int]:
+    """Ids of the window, as the network's table look-ups read them."""
+    section = world.kit.where.work["ids"]
+    count = len(list(world.kit.export.net.world.encoding.id_fields()))
+    return list(struct.unpack_from(f"<{count}H", world.data(game.scratch), SCRATCH_WORK + section.offset))
+
+
+# steps
+
+
+@exploit("skipped step", "started", "WrongStep")
+def step_left_out(world: World) -> bool:
+    world.submit_both(world.game, 0)
+    world.must(world.step(world.game, 0, 0))
+    last = len(world.kit.export.manifest.plan) - 1
+    return world.attack(world.step(world.game, 0, last)) and world.state().frame_number == 1
+
+
+@exploit("replayed step", "started", "WrongStep")
+def step_run_twice(world: World) -> bool:
+    """The cursor goes back: who replays steps can keep a frame from ever ending."""
+    world.submit_both(world.game, 0)
+    world.must(world.step(world.game, 0, 0))
+    world.must(world.step(world.game, 0, 1))
+    return world.attack(world.step(world.game, 0, 0)) and world.state().step == 1
+
+
+@exploit("replayed step", "played", "WrongFrame", also=["WindowMissing", "MissingInput"])
+def frame_computed_again(world: World) -> bool:
+    steps = range(len(world.kit.export.manifest.plan))
+    passed = all(world.attack(world.step(world.game, 2, step)) for step in steps)
+    return passed and world.state().frame_number == 3
+
+
+@exploit("step before inputs", "started", "MissingInput")
+def frame_computed_without_the_opponents_input(world: World) -> bool:
+    world.must(world.submit(world.game, 0, 0, FULL), signers=[CREATOR])
+    steps = range(len(world.kit.export.manifest.plan))
+    return all(world.attack(world.step(world.game, 0, step)) for step in steps) and world.state().frame_number == 1
+
+
+@exploit("step before inputs", "played", "WindowMissing")
+def frame_computed_from_an_empty_window(world: World) -> bool:
+    world.must(world.open_window(world.game), signers=[CREATOR])
+    frame = world.state().frame_number
+    world.submit_both(world.game, frame)
+    steps = range(len(world.kit.export.manifest.plan))
+    return all(world.attack(world.step(world.game, frame, step)) for step in steps)
+
+
+@exploit("step after the end", "ended", "WrongStatus", also=["MissingInput"])
+def frame_computed_after_the_end(world: World) -> bool:
+    frame = world.state().frame_number
+    steps = range(len(world.kit.export.manifest.plan))
+    return all(world.attack(world.step(world.game, frame, step)) for step in steps)
+
+
+# inputs
+
+
+@exploit("foreign input", "started", "WrongAuthority")
+def input_for_the_other_player(world: World) -> bool:
+    one = world.submit(world.game, 0, 0, IDLE, OPPONENT)
+    return world.attack(one, signers=[OPPONENT]) and bool(input_waits(world, 0, 0))
+
+
+@exploit("foreign input", "started", "WrongAuthority")
+def input_by_the_other_players_session_key(world: World) -> bool:
+    one = world.submit(world.game, 0, 0, IDLE, KEYS[1])
+    return world.attack(one, signers=[KEYS[1]]) and bool(input_waits(world, 0, 0))
+
+
+@exploit("foreign input", "started", "WrongPlayer", also=["WrongAuthority"])
+def key_of_a_third_player_written_over_the_inputs(world: World) -> bool:
+    accounts = {"player": STRANGER.pubkey(), "session": world.game.address}
+    one = world.make("set_key", accounts, player=2, key=FULL * 5 + b"\x80\x80", expires=0)
+    before = world.data(world.game.address)
+    at = world.kit.where.session["inputs"].offset
+    return world.attack(one, signers=[STRANGER]) and world.data(world.game.address)[at:] != before[at:]
+
+
+@exploit("late input", "played", "LateInput", also=["EarlyInput"])
+def input_for_a_frame_of_the_past(world: World) -> bool:
+    """It would wait in the place of a frame to come."""
+    one = world.submit(world.game, 1, 0, FULL)
+    return world.attack(one, signers=[OPPONENT]) and bool(input_waits(world, 1, 8))
+
+
+@exploit("early input", "started", "EarlyInput")
+def input_too_far_ahead(world: World) -> bool:
+    """It would wait in the place of the current frame."""
+    one = world.submit(world.game, 1, 8, FULL)
+    return world.attack(one, signers=[OPPONENT]) and bool(input_waits(world, 1, 0))
+
+
+@exploit("input twice", "started", "TakenInput")
+def input_taken_back(world: World) -> bool:
+    """After the other player's has been seen."""
+    world.must(world.submit(world.game, 1, 0, IDLE), signers=[OPPONENT])
+    world.must(world.submit(world.game, 0, 0, IDLE), signers=[CREATOR])
+    one = world.submit(world.game, 1, 0, FULL)
+    return world.attack(one, signers=[OPPONENT]) and input_waits(world, 1, 0)[:6] == FULL
+
+
+@exploit("input out of range", "started", "WrongInput")
+def input_that_no_controller_sends(world: World) -> bool:
+    one = world.submit(world.game, 0, 0, bytes([127, 0, 0, 0, 0, 0]))
+    return world.attack(one, signers=[CREATOR]) and input_waits(world, 0, 0)[:1] == bytes([127])
+
+
+@exploit("input before the start", "joined", "WrongStatus")
+def input_before_the_start(world: World) -> bool:
+    one = world.submit(world.game, 0, 0, IDLE)
+    return world.attack(one, signers=[CREATOR]) and bool(input_waits(world, 0, 0))
+
+
+# session keys
+
+
+@exploit("expired session key", "started", "KeyExpired")
+def input_by_a_key_out_of_its_time(world: World) -> bool:
+    world.set_time(NOW + 3600)
+    one = world.submit(world.game, 0, 0, IDLE, KEYS[0])
+    return world.attack(one, signers=[KEYS[0]]) and bool(input_waits(world, 0, 0))
+
+
+@exploit("session key prolongs itself", "started", "WrongAuthority")
+def session_key_prolongs_itself(world: World) -> bool:
+    accounts = {"player": KEYS[0].pubkey(), "session": world.game.address}
+    one = world.make("set_key", accounts, player=0, key=bytes(KEYS[0].pubkey()), expires=NOW + 10**6)
+    return world.attack(one, signers=[KEYS[0]]) and world.state().players[0].expires == NOW + 10**6
+
+
+@exploit("session key prolongs itself", "started", "WrongAuthority")
+def session_key_set_by_the_opponent(world: World) -> bool:
+    accounts = {"player": OPPONENT.pubkey(), "session": world.game.address}
+    key = bytes(KEYS[1].pubkey())
+    one = world.make("set_key", accounts, player=0, key=key, expires=NOW + 10**6)
+    return world.attack(one, signers=[OPPONENT]) and bytes(world.state().players[0].key) == key
+
+
+@exploit("session key beyond its scope", "played", "WrongAuthority")
+def session_ended_by_a_session_key(world: World) -> bool:
+    one = world.make("end_session", {"party": KEYS[1].pubkey(), "session": world.game.address})
+    return world.attack(one, signers=[KEYS[1]]) and world.state().status == "ended"
+
+
+# seats and sessions
+
+
+@exploit("reserved seat", "reserved", "WrongAuthority")
+def reserved_seat_taken(world: World) -> bool:
+    one = world.join(world.game, STRANGER)
+    return world.attack(one, signers=[STRANGER]) and world.state().players[1].wallet == STRANGER.pubkey()
+
+
+@exploit("reserved seat", "joined", "WrongStatus", also=["WrongAuthority"])
+def seat_taken_from_who_sits_there(world: World) -> bool:
+    one = world.join(world.game, STRANGER)
+    return world.attack(one, signers=[STRANGER]) and world.state().players[1].wallet == STRANGER.pubkey()
+
+
+@exploit("other terms", "open", "WrongStart")
+def terms_changed_before_the_other_joins(world: World) -> bool:
+    """The creator makes the session again, of another window, while the join is under way."""
+    world.must(world.close(world.game), world.terms(world.game, start=b"\x05" * 32), signers=[CREATOR])
+    return world.attack(world.join(world.game), signers=[OPPONENT]) and world.state().status == "joined"
+
+
+@exploit("close by a stranger", "ended", "WrongAuthority")
+def session_rent_taken_by_a_stranger(world: World) -> bool:
+    before = world.lamports(STRANGER)
+    return world.attack(world.close(world.game, STRANGER), signers=[STRANGER]) and world.lamports(STRANGER) > before
+
+
+@exploit("close by a stranger", "played", "WrongAuthority")
+def session_ended_by_a_stranger(world: World) -> bool:
+    one = world.make("end_session", {"party": STRANGER.pubkey(), "session": world.game.address})
+    return world.attack(one, signers=[STRANGER]) and world.state().status == "ended"
+
+
+# windows
+
+
+@exploit("false start", "joined", "WrongStart")
+def window_that_was_not_agreed(world: World) -> bool:
+    game = world.game
+    world.zeroed(game.scratch, world.kit.where.scratch_bytes)
+    world.must(world.open_window(game), signers=[CREATOR])
+    for index in range(world.kit.slots - 1):
+        world.must(world.seed(game, index), signers=[CREATOR])
+    one = world.seed(game, world.kit.slots - 1, world.kit.seeds[0])
+    return world.attack(one, signers=[CREATOR]) and world.state().status == "started"
+
+
+@exploit("false start", "joined", "WrongAuthority")
+def window_opened_by_a_stranger(world: World) -> bool:
+    world.zeroed(world.game.scratch, world.kit.where.scratch_bytes)
+    plain = world.open_window(world.game)
+    metas = [*plain.accounts]
+    metas[0] = AccountMeta(STRANGER.pubkey(), True, False)
+    return world.attack(Instruction(PROGRAM, plain.data, metas), signers=[STRANGER])
+
+
+@exploit("record out of range", "frozen", "WrongRecord")
+def agreed_window_with_an_id_outside_its_table(world: World) -> bool:
+    game = lasting(world, bad_record(world))
+    one = world.seed(game, world.kit.slots - 1, game.log[-1])
+    return world.attack(one, signers=[STRANGER]) and max(window_ids(world, game)) == 60_000
+
+
+@exploit("record out of range", "played", "WrongRecord")
+def committed_window_with_an_id_outside_its_table(world: World) -> bool:
+    """What another rollup's operator has committed comes back to an honest one."""
+    game = rewritten(world, -1, bad_record(world))
+    world.must(world.open_window(game), signers=[CREATOR])
+    first = world.state().frame_number
+    leaves = range(first, first + world.kit.slots)
+    passed = [world.attack(world.load_for_scratch(game, leaf)) for leaf in leaves]
+    return all(passed) and max(window_ids(world, game)) == 60_000
+
+
+@exploit("record out of range", "played", "WrongIds")
+def committed_ids_outside_their_tables(world: World) -> bool:
+    world.patch(world.game.address, offsets(SESSION)["ids"], struct.pack("<H", 33))
+    return world.attack(world.open_window(world.game), signers=[CREATOR])
+
+
+def rewritten(world: World, index: int, record: bytes) -> Game:
+    """The session with another record in its tree, as an operator who lies would commit it."""
+    log = list(world.game.log)
+    log[index] = record
+    game = replace(world.game, log=tuple(log))
+    world.patch(game.address, offsets(SESSION)["root"], root_of(log))
+    return game
+
+
+def false_records(world: World) -> tuple[bytes, ...]:
+    """Records that were never computed."""
+    corpus = random_corpus(99, (world.kit.slots + 2,))
+    return tuple(input_bytes(i) + frame_bytes(f) for i, f in zip(corpus.inputs, corpus.frames, strict=True))
+
+
+@exploit("forged window", "played", "WrongProof")
+def window_of_records_that_were_never_committed(world: World) -> bool:
+    game = world.game
+    world.must(world.open_window(game), signers=[CREATOR])
+    first = world.state().frame_number
+    pairs = enumerate(false_records(world)[: world.kit.slots])
+    passed = [world.attack(world.load_for_scratch(game, first + i, record)) for i, record in pairs]
+    return all(passed)
+
+
+@exploit("forged window", "played", "WrongProof")
+def peaks_of_another_tree(world: World) -> bool:
+    one = world.make(
+        "open_window",
+        {"party": CREATOR.pubkey(), "session": world.game.address, "scratch": world.game.scratch, "model": world.model},
+        peaks=Tree([*world.game.log[1:], world.game.log[0]]).peaks(),
+    )
+    return world.attack(one, signers=[CREATOR])
+
+
+@exploit("forged window", "played", "WrongStep")
+def window_in_another_order(world: World) -> bool:
+    game = world.game
+    world.must(world.open_window(game), signers=[CREATOR])
+    first = world.state().frame_number
+    return world.attack(world.load_for_scratch(game, first + 1))
+
+
+@exploit("forged window", "started", "WrongStatus")
+def window_seeded_again_in_the_middle(world: World) -> bool:
+    world.must(world.open_window(world.game), signers=[CREATOR])
+    return world.attack(world.seed(world.game, 0), signers=[CREATOR])

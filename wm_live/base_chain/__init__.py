@@ -1,0 +1,1 @@
+"""A base chain on loopback: LiteSVM behind the JSON-RPC and WebSocket interface of a Solana node."""

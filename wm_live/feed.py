@@ -1,0 +1,212 @@
+"""What a viewer of a world is fed: one greeting, then a message for each frame.
+
+A **Feed** has a `hello` and gives its messages from `frames()`, once. Whoever shows them (`wm_live.watch`) does not
+know whether they come from a rollup, a log, or a network that runs beside its replay.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_live.errors import WmLiveError
+from wm_live.melee import action_names, character_name, stage
+from wm_train.evaluate import Stepper, window_at
+from wm_train.frames import CONTROLS, PLAYERS, STATE, Encoding, Kind
+from wm_train.windows import Corpus
+from wm_train.world import ONE
+
+FPS = 60
+FRAME_SHAPE = (PLAYERS, len(STATE))
+INPUT_SHAPE = (PLAYERS, len(CONTROLS))
+_DIGEST = re.compile("[0-9a-f]{1,128}")
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What stays the same while a feed lasts.
+
+    title       a line for the head of the page
+    stage       stage id
+    characters  both players' characters, as ids inside a match
+    slots       frames that the network sees
+    fps         frames a second of the game
+    live        whether frames come as they are played: viewers then follow the newest, and slow ones miss some
+    """
+
+    title: str
+    stage: int
+    characters: tuple[int, int]
+    slots: int
+    fps: int = FPS
+    live: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """The greeting as a viewer gets it: with it, integers can be drawn and named."""
+        fields = [{"name": f.name, "unit": f.unit, "scale": ONE if f.kind is Kind.CONTINUOUS else 1} for f in STATE]
+        return {
+            "title": self.title,
+            "stage": asdict(stage(self.stage)),
+            "characters": [character_name(c) for c in self.characters],
+            "slots": self.slots,
+            "fps": self.fps,
+            "live": self.live,
+            "fields": fields,
+            "controls": [f.name for f in CONTROLS],
+            "actions": action_names(),
+        }
+
+
+@dataclass(frozen=True)
+class FrameMessage:
+    """One frame.
+
+    n       frame number, from 0
+    frame   (2, len(STATE)) integers as in a Frame
+    inputs  (2, len(CONTROLS)) integers, the controllers that led to it; None where they were not seen
+    real    the same frame of the replay, where there is one
+    cu      compute units it took, where they are known
+    digest  lower-case hex of the session's digest after it, where it is known
+    late    whether it came later than it should have
+    """
+
+    n: int
+    frame: NDArray[np.integer[Any]]
+    inputs: NDArray[np.integer[Any]] | None
+    real: NDArray[np.integer[Any]] | None = None
+    cu: int | None = None
+    digest: str | None = None
+    late: bool = False
+
+    def __post_init__(self) -> None:
+        for name, shape in (("frame", FRAME_SHAPE), ("inputs", INPUT_SHAPE), ("real", FRAME_SHAPE)):
+            array = getattr(self, name)
+            if array is None:
+                continue
+            if array.shape != shape or array.dtype.kind not in "iu":
+                raise WmLiveError(
+                    f"frame {self.n}: {name} is {array.dtype} {array.shape}, expected integers {shape}; "
+                    "was it written by another version of wmq?"
+                )
+        if self.n < 0 or (self.cu is not None and self.cu < 0):
+            raise WmLiveError(f"frame {self.n}: number and compute units ({self.cu}) must not be negative")
+        if self.digest is not None and not _DIGEST.fullmatch(self.digest):
+            raise WmLiveError(f"frame {self.n}: digest {self.digest[:80]!r}, expected lower-case hex")
+
+    def to_json(self) -> dict[str, Any]:
+        """The message as a viewer gets it; integers stay integers."""
+        return {
+            "n": self.n,
+            "frame": self.frame.tolist(),
+            "inputs": None if self.inputs is None else self.inputs.tolist(),
+            "real": None if self.real is None else self.real.tolist(),
+            "cu": self.cu,
+            "digest": self.digest,
+            "late": self.late,
+        }
+
+
+class Feed(Protocol):
+    """A source of frames."""
+
+    @property
+    def hello(self) -> Hello:
+        """What stays the same."""
+
+    def frames(self) -> AsyncIterator[FrameMessage]:
+        """Every frame, in order; called once. Raises WmLiveError where the source fails for good."""
+
+
+@dataclass(frozen=True)
+class ListFeed:
+    """Messages that are there already: a recorded log. `fps` None gives them as fast as they are taken."""
+
+    hello: Hello
+    messages: Iterable[FrameMessage]
+    fps: float | None = None
+
+    async def frames(self) -> AsyncIterator[FrameMessage]:
+        """The messages, at `fps`; each is due from the start on, so that waiting does not add up."""
+        start = time.monotonic()
+        for i, message in enumerate(self.messages):
+            due = start + i / self.fps if self.fps else 0
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            yield message
+
+
+@dataclass(frozen=True)
+class RolloutFeed:
+    """A world that runs by itself from window `t` of a corpus, on the true controllers, beside what really happened.
+
+    step    a network or a baseline; called off the event loop
+    t       index of the last frame that it sees of the real game
+    length  frames to run; the same game must go on for that long
+    """
+
+    title: str
+    step: Stepper
+    corpus: Corpus
+    encoding: Encoding
+    t: int
+    length: int
+
+    def __post_init__(self) -> None:
+        game, first, last = self.corpus.game, self.t + 1 - self.encoding.slots, self.t + self.length
+        if first < 0 or self.length < 1 or last >= len(game) or game[first] != game[last]:
+            raise WmLiveError(
+                f"rollout: {self.length} frames from window {self.t} are not within one game; "
+                "take an earlier start or fewer frames"
+            )
+
+    @property
+    def hello(self) -> Hello:
+        """Stage and characters are those of the game."""
+        now = self.corpus.frames[self.t]
+        names = [f.name for f in STATE]
+        one, two = (int(now[p, names.index("character")]) for p in range(PLAYERS))
+        return Hello(self.title, int(self.corpus.stage[self.t]), (one, two), self.encoding.slots, live=False)
+
+    async def frames(self) -> AsyncIterator[FrameMessage]:
+        """As fast as the network computes them."""
+        corpus, window = self.corpus, window_at(self.corpus, self.encoding, np.array([self.t]))
+        for at in range(self.t + 1, self.t + 1 + self.length):
+            frame = await asyncio.to_thread(self.step, window)
+            yield FrameMessage(at - self.t - 1, frame[0], corpus.inputs[at], corpus.frames[at])
+            window = window.advanced(frame, corpus.inputs[[min(at + 1, len(corpus.inputs) - 1)]])
+
+
+class Source(Protocol):
+    """A session that somebody follows: polled or subscribed, it may repeat a frame or skip some."""
+
+    def frames(self) -> AsyncIterator[FrameMessage]:
+        """What is seen of the session, in the order it is seen."""
+
+
+@dataclass(frozen=True)
+class LiveFeed:
+    """A session as it is played. Frames that were seen before are dropped; those that come late are marked.
+
+    A frame is late that comes more than one frame's time after it was due. Due is counted on from the frame before, or
+    from when that one came if it was late itself: one hiccup is one late frame. Being early earns one frame at most.
+    """
+
+    hello: Hello
+    source: Source
+    clock: Callable[[], float] = time.monotonic
+
+    async def frames(self) -> AsyncIterator[FrameMessage]:
+        """Every frame of the source that is newer than all before it."""
+        newest, due, period = -1, 0.0, 1 / self.hello.fps
+        async for message in self.source.frames():
+            if message.n <= newest:
+                continue
+            now = self.clock()
+            due = now if newest < 0 else min(due + (message.n - newest) * period, now + period)
+            late = now > due + period
+            due, newest = (now if late else due), message.n
+            yield replace(message, late=True) if late else message

@@ -1,0 +1,133 @@
+"""A session's log: what anyone needs to compute the session again, and to dispute a frame of it.
+
+    log.json       program, session, manifest, ids, slots, record size
+    records.bin    one record after the other: both inputs, then the Frame they led to; first the window it started from
+
+Records are only ever appended. A torn one at the end is dropped when the log is opened.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from wm_export.layout import RECORD_BYTES
+from wm_live.errors import WmLiveError
+from wm_live.tree import Tree
+from wm_train.files import atomic_write_json
+
+FORMAT = "wmq-log-1"
+#: A day at 60 frames a second.
+MOST_RECORDS = 60 * 86_400
+
+
+@dataclass(frozen=True)
+class About:
+    """What a log is of; addresses as base58, hashes as hexadecimal."""
+
+    program: str
+    model: str
+    session: str
+    manifest_sha256: str
+    ids: tuple[int, ...]
+    slots: int
+
+
+class Log:
+    """An open log. `records` and `tree` always agree; what is appended is on disk after `flush`."""
+
+    def __init__(self, folder: Path, about: About, records: list[bytes], file: BinaryIO | None) -> None:
+        self.folder, self.about, self.records, self.tree = folder, about, records, Tree(records)
+        self._file = file
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def frames(self) -> int:
+        """Frames computed, beyond the window it started from."""
+        return len(self.records) - self.about.slots
+
+    def append(self, record: bytes) -> None:
+        """Add the next record. Not to a log that was opened to be read."""
+        assert self._file is not None
+        self._file.write(record)
+        self.records.append(record)
+        self.tree.append(record)
+
+    def flush(self) -> None:
+        """Everything so far survives whatever comes."""
+        assert self._file is not None
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def truncate(self, count: int) -> None:
+        """Forget every record after the first `count`: frames that were lost with a rollup."""
+        self.flush()
+        assert self._file is not None
+        self._file.truncate(count * RECORD_BYTES)
+        self._file.seek(count * RECORD_BYTES)
+        self.records = self.records[:count]
+        self.tree = Tree(self.records)
+
+    def close(self) -> None:
+        """End it."""
+        if self._file is not None:
+            self.flush()
+            self._file.close()
+
+
+def new_log(folder: Path, about: About) -> Log:
+    """An empty log; WmLiveError if one is there already."""
+    if (folder / "log.json").exists():
+        raise WmLiveError(f"{folder}: there is a log already; name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "records.bin").unlink(missing_ok=True)
+    atomic_write_json(folder / "log.json", {"format": FORMAT, "record_bytes": RECORD_BYTES} | asdict(about))
+    return Log(folder, about, [], (folder / "records.bin").open("wb"))
+
+
+def read_log(folder: Path) -> Log:
+    """A log that is there, checked; it may be another's, and in use."""
+    about, records = _read(folder)
+    return Log(folder, about, records, None)
+
+
+def open_log(folder: Path) -> Log:
+    """The same, to be gone on with. A torn record at its end is dropped."""
+    about, records = _read(folder)
+    file = (folder / "records.bin").open("r+b")
+    file.seek(len(records) * RECORD_BYTES)
+    file.truncate()
+    return Log(folder, about, records, file)
+
+
+def _read(folder: Path) -> tuple[About, list[bytes]]:
+    path = folder / "log.json"
+    try:
+        data = json.loads(path.read_text())
+        raw = (folder / "records.bin").read_bytes()
+    except (OSError, ValueError, RecursionError) as error:
+        raise WmLiveError(f"{path}: cannot be read as a session's log ({error})") from None
+    about = _about(path, data)
+    whole = len(raw) // RECORD_BYTES
+    if whole < about.slots or whole > MOST_RECORDS:
+        raise WmLiveError(f"{folder}: {whole} records, expected {about.slots} to {MOST_RECORDS}")
+    return about, [raw[i * RECORD_BYTES : (i + 1) * RECORD_BYTES] for i in range(whole)]
+
+
+def _about(path: Path, data: object) -> About:
+    if not isinstance(data, dict) or data.get("format") != FORMAT or data.get("record_bytes") != RECORD_BYTES:
+        raise WmLiveError(f"{path}: expected format {FORMAT} with records of {RECORD_BYTES} bytes; another wmq's log?")
+    texts = ("program", "model", "session", "manifest_sha256")
+    ids, slots = data.get("ids"), data.get("slots")
+    whole = isinstance(ids, list) and all(type(i) is int and 0 <= i < 1 << 16 for i in ids) and len(ids) <= 4
+    if not whole or type(slots) is not int or not 1 <= slots <= 64 or not all(type(data.get(t)) is str for t in texts):
+        raise WmLiveError(f"{path}: program, model, session, manifest, ids or slots are not what wmq writes")
+    program, model, session, manifest = (data[text] for text in texts)
+    return About(program, model, session, manifest, tuple(data["ids"]), slots)

@@ -1,0 +1,46 @@
+"""A rollup of one's own, with a world deployed on it: for checks that must not depend on what runs already."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from solders.keypair import Keypair
+
+from wm_export.solana import Export
+from wm_live.deploy import Progress, carry_out, prepare
+from wm_live.game import Game, game_of, rollup_identity
+from wm_live.lifecycle import Places
+from wm_live.localnet import Localnet
+from wm_live.rpc import Rpc
+from wm_live.session import DeployedWorld
+from wm_live.target import target_of
+from wm_live.wallet import SOL, fund
+
+#: More than any world's rent.
+PURSE_SOL = 200
+
+
+@dataclass(frozen=True)
+class OwnWorld:
+    """A world on a rollup of one's own, and the wallet that deployed it."""
+
+    places: Places
+    world: DeployedWorld
+    wallet: Keypair
+
+    def game(self, number: int) -> Game:
+        """The wallet's session `number`."""
+        return game_of(self.places, self.world, self.wallet, number)
+
+
+@asynccontextmanager
+async def own_world(
+    net: Localnet, export: Export, wallet: Keypair, progress: Progress = lambda *_: None
+) -> AsyncIterator[OwnWorld]:
+    """Deploy a built export on a localnet that runs, with a wallet that gets all it needs from its faucet."""
+    target = target_of(export, wallet)
+    async with Rpc(net.places.base) as base, Rpc(net.places.rollup) as rollup:
+        await fund(base, wallet, PURSE_SOL * SOL)
+        await carry_out(base, target, await prepare(base, target), progress)
+        places = Places(base, rollup, await rollup_identity(rollup))
+        yield OwnWorld(places, DeployedWorld(export, target.program.pubkey(), wallet.pubkey()), wallet)
