@@ -141,6 +141,7 @@ async def _take_up(game: Game, log: Log) -> list[bytes]:
     if not await lifecycle.delegated(game.places, game.session):
         await lifecycle.delegate(game.places, game.session, game.wallet)
     state = await _started(game, log)
+    _complete(game, log, state)
     count = state.frame_number + game.session.world.slots
     if state.status != "started" or count > len(log.records) or log.tree.root(count) != state.root:
         raise WmLiveError(
@@ -154,6 +155,14 @@ async def _take_up(game: Game, log: Log) -> list[bytes]:
         await lifecycle.load(game.places, game.session, game.wallet, log.records, state.frame_number)
     await _renew_keys(game, state)
     return lost
+
+
+def _complete(game: Game, log: Log, state: SessionState) -> None:
+    """Frames that were sent and computed when the player died, and are in no record: computed again here."""
+    slots, net = log.about.slots, game.session.world.export.net
+    while log.frames < state.frame_number and (raw := log.intended(log.frames)) is not None:
+        inputs = inputs_of(raw)
+        log.append(record_bytes(inputs, next_frame(net, log.about.ids, log.records[-slots:], inputs)))
 
 
 async def _started(game: Game, log: Log) -> SessionState:
@@ -218,7 +227,7 @@ async def play(
     committing = asyncio.create_task(_commit_when(due, game, recorder.log, said))
     try:
         others = [None] * (PLAYERS - len(game.keys))
-        driver = Driver(game.places.rollup, game.session, [*game.keys, *others], fps, on_beat=beat)
+        driver = Driver(game.places.rollup, game.session, [*game.keys, *others], fps, beat, recorder.log.intend)
         await driver.run(lambda frame: inputs(frame - first), frames)
     finally:
         recorder.log.flush()

@@ -2,23 +2,28 @@
 
     log.json       program, session, manifest, ids, slots, record size
     records.bin    one record after the other: both inputs, then the Frame they led to; first the window it started from
+    sent.bin       both inputs of each frame, by its number, written before they are sent
 
-Records are only ever appended. A torn one at the end is dropped when the log is opened.
+Records are only ever appended. A torn one at the end is dropped when the log is opened. A player who dies at once
+leaves frames behind that were sent and are in no record yet: from what was sent they are computed again.
 """
 
 import json
 import os
 from dataclasses import asdict, dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
-from wm_export.layout import RECORD_BYTES
+from wm_export.layout import INPUT_BYTES, RECORD_BYTES
 from wm_live.errors import WmLiveError
 from wm_live.tree import Tree
 from wm_train.files import atomic_write_json
+from wm_train.frames import PLAYERS
 
 FORMAT = "wmq-log-1"
+INPUTS_BYTES = PLAYERS * INPUT_BYTES
 #: A day at 60 frames a second.
 MOST_RECORDS = 60 * 86_400
 
@@ -38,9 +43,11 @@ class About:
 class Log:
     """An open log. `records` and `tree` always agree; what is appended is on disk after `flush`."""
 
-    def __init__(self, folder: Path, about: About, records: list[bytes], file: BinaryIO | None) -> None:
+    def __init__(
+        self, folder: Path, about: About, records: list[bytes], file: FileIO | None, sent: FileIO | None
+    ) -> None:
         self.folder, self.about, self.records, self.tree = folder, about, records, Tree(records)
-        self._file = file
+        self._file, self._sent = file, sent
 
     def __enter__(self) -> Self:
         return self
@@ -60,10 +67,22 @@ class Log:
         self.records.append(record)
         self.tree.append(record)
 
+    def intend(self, frame: int, inputs: bytes) -> None:
+        """Keep both players' inputs (INPUTS_BYTES) of a frame that is about to be sent."""
+        assert self._sent is not None
+        self._sent.seek(frame * INPUTS_BYTES)
+        self._sent.write(inputs)
+
+    def intended(self, frame: int) -> bytes | None:
+        """What `intend` has kept for a frame; None if there is nothing."""
+        assert self._sent is not None
+        self._sent.seek(frame * INPUTS_BYTES)
+        found = self._sent.read(INPUTS_BYTES)
+        return found if len(found) == INPUTS_BYTES else None
+
     def flush(self) -> None:
-        """Everything so far survives whatever comes."""
+        """Everything so far survives whatever comes; without it, all but the end of the machine."""
         assert self._file is not None
-        self._file.flush()
         os.fsync(self._file.fileno())
 
     def truncate(self, count: int) -> None:
@@ -77,9 +96,10 @@ class Log:
 
     def close(self) -> None:
         """End it."""
-        if self._file is not None:
+        if self._file is not None and self._sent is not None:
             self.flush()
             self._file.close()
+            self._sent.close()
 
 
 def new_log(folder: Path, about: About) -> Log:
@@ -87,24 +107,25 @@ def new_log(folder: Path, about: About) -> Log:
     if (folder / "log.json").exists():
         raise WmLiveError(f"{folder}: there is a log already; name another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "records.bin").unlink(missing_ok=True)
+    file, sent = ((folder / name).open("w+b", buffering=0) for name in ("records.bin", "sent.bin"))
     atomic_write_json(folder / "log.json", {"format": FORMAT, "record_bytes": RECORD_BYTES} | asdict(about))
-    return Log(folder, about, [], (folder / "records.bin").open("wb"))
+    return Log(folder, about, [], file, sent)
 
 
 def read_log(folder: Path) -> Log:
     """A log that is there, checked; it may be another's, and in use."""
     about, records = _read(folder)
-    return Log(folder, about, records, None)
+    return Log(folder, about, records, None, None)
 
 
 def open_log(folder: Path) -> Log:
     """The same, to be gone on with. A torn record at its end is dropped."""
     about, records = _read(folder)
-    file = (folder / "records.bin").open("r+b")
+    file = (folder / "records.bin").open("r+b", buffering=0)
     file.seek(len(records) * RECORD_BYTES)
     file.truncate()
-    return Log(folder, about, records, file)
+    path = folder / "sent.bin"
+    return Log(folder, about, records, file, path.open("r+b" if path.exists() else "w+b", buffering=0))
 
 
 def _read(folder: Path) -> tuple[About, list[bytes]]:

@@ -148,6 +148,7 @@ class Driver:
     keys: Sequence[Keypair | None]
     fps: float = FPS
     on_beat: Callable[[Beat], None] = lambda beat: None
+    before_send: Callable[[int, bytes], None] = lambda frame, inputs: None
     _sent: dict[int, _Sent] = field(default_factory=dict)
     _start: float = 0.0
     _told: int = 0
@@ -243,6 +244,7 @@ class Driver:
             # Sent again it must be the same: either may be the one that counts.
             if frame not in self._sent:
                 self._sent[frame] = _Sent(self._inputs(follower, frame, inputs), time.monotonic(), late)
+                self.before_send(frame, self._sent[frame].inputs)
             raw = self._sent[frame].inputs
             before = [
                 self.session.input(key, player, frame, raw[player * INPUT_BYTES :][:INPUT_BYTES])
@@ -255,6 +257,7 @@ class Driver:
         """Take on a frame that an earlier driver has begun, with the inputs that it is computed from."""
         waiting = [follower.waits(frame, player) or b"" for player in range(PLAYERS)]
         self._sent[frame] = _Sent(b"".join(waiting), time.monotonic(), late=False)
+        self.before_send(frame, self._sent[frame].inputs)
 
     def _inputs(self, follower: Follower, frame: int, inputs: Inputs) -> bytes:
         """Both players' inputs: those that wait already, else ours."""

@@ -251,6 +251,26 @@ def test_ctrl_c(deployed: Deployed, tmp_path: Path, interrupt: Callable[[], None
     asyncio.run(then())
 
 
+def test_killed_player(deployed: Deployed, tmp_path: Path) -> None:
+    """Frames that the rollup has computed, but a killed player never wrote down, are found from what was sent."""
+    number = next(deployed.numbers)
+
+    async def run() -> None:
+        async with deployed.own() as own:
+            game = own.game(number)
+            with await open_game(game, deployed.window, tmp_path) as log:
+                await played(game, log, moves(), 30)
+                log.truncate(len(log.records) - 5)  # what `kill -9` leaves
+            log, lost = await take_up(game, tmp_path)
+            with log:
+                assert lost == [] and log.frames == 30
+                assert log.records == deployed.records(30)
+                await finish(game, log)
+            await lifecycle.close(game.places, game.session, game.wallet)
+
+    asyncio.run(run())
+
+
 def test_taken_back_in_the_middle(deployed: Deployed, tmp_path: Path) -> None:
     """Undelegated without an end: delegated again, its window loaded from the log."""
 
@@ -282,6 +302,7 @@ def test_only_its_own_log_takes_it_up(one: Deployed, tmp_path: Path) -> None:
                 await take_up(first, tmp_path / "second")
             with open_log(tmp_path / "first") as log:
                 log.truncate(len(log.records) - 1)
+            (tmp_path / "first" / "sent.bin").unlink()
             with pytest.raises(WmLiveError, match="does not lead to frame 5"):
                 await take_up(first, tmp_path / "first")
             await finish(second)

@@ -8,7 +8,7 @@ import pytest
 
 from wm_export.layout import RECORD_BYTES
 from wm_live.errors import WmLiveError
-from wm_live.log import About, new_log, open_log
+from wm_live.log import INPUTS_BYTES, About, new_log, open_log
 from wm_live.tree import root_of
 
 ABOUT = About("program", "model", "session", "ab" * 32, (1, 2, 3), 2)
@@ -43,6 +43,16 @@ def test_flushed_is_on_disk(folder: Path) -> None:
         log.append(RECORDS[7])
         log.flush()
         assert (folder / "records.bin").read_bytes() == b"".join(RECORDS[:8])
+
+
+def test_what_was_sent_is_known_by_its_frame(folder: Path) -> None:
+    with open_log(folder) as log:
+        assert log.intended(0) is None
+        log.intend(3, bytes([3]) * INPUTS_BYTES)
+        log.intend(4, bytes([4]) * (INPUTS_BYTES - 1))
+    with open_log(folder) as log:
+        assert (log.intended(3), log.intended(4)) == (bytes([3]) * INPUTS_BYTES, None)
+        assert log.records == RECORDS[:7]
 
 
 @pytest.mark.parametrize("torn", [1, RECORD_BYTES - 1])
