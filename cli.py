@@ -504,9 +504,9 @@ def session_open(
     dataset: Path, start: int, folder: Path | None, opponent: str | None, as_json: bool, **where: Any
 ) -> None:
     """Create a session on the base chain and bring it to its first frame on the rollup."""
-    from wm_cli import live
+    from wm_cli import places, sessions
 
-    figures = live.open_session(live.Where(**where), dataset, start, folder, opponent)
+    figures = sessions.open_session(places.Where(**where), dataset, start, folder, opponent)
     _say(as_json, figures, f"session {figures['session']}: {figures['status']}, its log in {figures['log']}")
 
 
@@ -518,9 +518,9 @@ def session_open(
 @_json
 def session_join(address: str, export: Path, cluster: str, keypair: Path, as_json: bool) -> None:
     """Take the second seat of another wallet's session."""
-    from wm_cli import live
+    from wm_cli import sessions
 
-    figures = live.join_session(export, cluster, keypair, address)
+    figures = sessions.join_session(export, cluster, keypair, address)
     _say(as_json, figures, f"session {address}: joined as {figures['player']}")
 
 
@@ -529,9 +529,9 @@ def session_join(address: str, export: Path, cluster: str, keypair: Path, as_jso
 @_json
 def session_show(as_json: bool, **where: Any) -> None:
     """Where a session stands."""
-    from wm_cli import live
+    from wm_cli import places, sessions
 
-    figures = live.show_session(live.Where(**where))
+    figures = sessions.show_session(places.Where(**where))
     text = f"{figures['status']} on the {figures['on']}, frame {figures['frame_number']:,}, root {figures['root']}"
     _say(as_json, figures, f"session {figures['session']}: {text}")
 
@@ -541,9 +541,9 @@ def session_show(as_json: bool, **where: Any) -> None:
 @_json
 def session_commit(as_json: bool, **where: Any) -> None:
     """Write a session, as it stands on the rollup, to the base chain."""
-    from wm_cli import live
+    from wm_cli import places, sessions
 
-    figures = live.commit_session(live.Where(**where))
+    figures = sessions.commit_session(places.Where(**where))
     _say(as_json, figures, f"session {figures['session']}: committed at frame {figures['committed']:,}")
 
 
@@ -553,9 +553,9 @@ def session_commit(as_json: bool, **where: Any) -> None:
 @_json
 def session_close(folder: Path | None, as_json: bool, **where: Any) -> None:
     """End a session, take it back to the base chain, and return its rent. Exit code 1 if it is not what its log has."""
-    from wm_cli import live
+    from wm_cli import places, sessions
 
-    figures = live.close_session(live.Where(**where), folder)
+    figures = sessions.close_session(places.Where(**where), folder)
     compared = "equal to its log, " if figures["compared"] else ""
     _say(as_json, figures, f"{figures['frames']:,} frames, {compared}{figures['lamports']:,} lamports returned")
 
@@ -586,18 +586,18 @@ def play(folder: Path | None, as_json: bool, number: int, guest: str | None, **o
 
     Opens the session if there is none; one that was interrupted, or lost by its rollup, goes on where its log allows.
     """
-    from wm_cli import live
+    from wm_cli import places, playing
 
     keys = ("export", "cluster", "rollup", "keypair")
-    where = live.Where(number=number, **{key: options.pop(key) for key in keys})
-    pace = live.Pace(folder=folder, **options)
+    where = places.Where(number=number, **{key: options.pop(key) for key in keys})
+    pace = playing.Pace(folder=folder, **options)
     if guest is not None:
-        figures = live.play_as_guest(where, pace, guest)
+        figures = playing.play_as_guest(where, pace, guest)
         _say(
             as_json, figures, f"session {guest}: played as {figures['player']} up to frame {figures['frame_number']:,}"
         )
         return
-    figures = live.play_session(where, pace)
+    figures = playing.play_session(where, pace)
     _say(
         as_json,
         figures,
@@ -619,9 +619,9 @@ def bench_group() -> None:
 @_json
 def bench_rollup(dataset: Path, seconds: float, sessions: int, as_json: bool, **where: Any) -> None:
     """Frames a second of a rollup: at the game's pace, and as fast as they are computed."""
-    from wm_cli import live
+    from wm_cli import live, places
 
-    figures = live.bench_rollup(live.Where(**where), dataset, seconds, sessions)
+    figures = live.bench_rollup(places.Where(**where), dataset, seconds, sessions)
     trip, execution = figures["round_trip_ms"], figures["execution_ms"]
     _say(
         as_json,
@@ -720,13 +720,13 @@ def watch(
     address: str | None, model: Path | None, rpc: str, export: Path, dataset: Path, start: int, frames: int, port: int
 ) -> None:
     """Show a session as it is played, or a rollout beside its replay, in a browser on this machine."""
-    from wm_cli import console, live
+    from wm_cli import console, playing
     from wm_live.watch import watch as run
 
     feed = (
-        live.session_feed(address, rpc, export)
+        playing.session_feed(address, rpc, export)
         if address
-        else live.rollout_feed(model or project.newest_model(), dataset, start, frames)
+        else playing.rollout_feed(model or project.newest_model(), dataset, start, frames)
     )
     run(feed, port, lambda text: console.err.print(text, highlight=False))
 

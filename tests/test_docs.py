@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from cli import main
-from wm_cli import live, stages
+from wm_cli import live, playing, sessions, stages
 from wm_export.blob import pack
 from wm_export.doctor import Check
 from wm_export.idl import ERRORS, FIRST_ERROR, INSTRUCTIONS, UNDELEGATION
@@ -561,7 +561,7 @@ def _json_keys() -> set[str]:
     classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding)
     listed = {item.name for cls in classes for item in fields(cls)}
     described = {"arch", "parameters", "form", "trained_as"}
-    modules = (stages, live, audit, bench, deployment, verbs)
+    modules = (stages, live, playing, sessions, audit, bench, deployment, verbs)
     return listed | described | _evaluate_keys() | {key for module in modules for key in _dict_keys(module)}
 
 

@@ -208,14 +208,18 @@ class Driver:
             frame, step = divmod(unit, steps)
             if step == 0 and self.fps:
                 await asyncio.sleep(max(0.0, self._start + (frame - first) / self.fps - time.monotonic()))
-            if not await self._until(follower, lambda unit=unit: unit - self._seen(follower) < ahead):  # type: ignore[misc]
-                return
             if step == 0 and not await self._until(follower, lambda frame=frame: self._theirs(follower, frame)):  # type: ignore[misc]
                 return
             self._tell()
             if step and frame not in self._sent:
                 self._adopt(follower, frame)
-            await self._send(follower, frame, step, first, inputs)
+            # Signed while others are on their way: that takes about as long as a transaction runs.
+            transaction = await self._signed(follower, frame, step, inputs)
+            if not await self._until(follower, lambda unit=unit: unit - self._seen(follower) < ahead):  # type: ignore[misc]
+                return
+            if step == 0:
+                self._goes_out(frame, first)
+            await self.rollup.send(transaction, skip_preflight=True)
         await self._until(follower, lambda: follower.state.frame_number >= last)
 
     def _seen(self, follower: Follower) -> int:
@@ -236,14 +240,13 @@ class Driver:
                 return False
         return True
 
-    async def _send(self, follower: Follower, frame: int, step: int, first: int, inputs: Inputs) -> None:
+    async def _signed(self, follower: Follower, frame: int, step: int, inputs: Inputs) -> bytes:
+        """A transaction of a frame; the first brings the inputs that do not wait in the account yet."""
         before: list[Instruction] = []
         if step == 0:
-            due = self._start + (frame - first) / self.fps if self.fps else time.monotonic()
-            late = bool(self.fps) and time.monotonic() - due > 1 / self.fps
             # Sent again it must be the same: either may be the one that counts.
             if frame not in self._sent:
-                self._sent[frame] = _Sent(self._inputs(follower, frame, inputs), time.monotonic(), late)
+                self._sent[frame] = _Sent(self._inputs(follower, frame, inputs), time.monotonic(), late=False)
                 self.before_send(frame, self._sent[frame].inputs)
             raw = self._sent[frame].inputs
             before = [
@@ -251,7 +254,14 @@ class Driver:
                 for player, key in enumerate(self._addresses)
                 if key is not None and follower.waits(frame, player) is None
             ]
-        await self._post([*before, self.session.step(frame, step)])
+        return await self._transaction([*before, self.session.step(frame, step)])
+
+    def _goes_out(self, frame: int, first: int) -> None:
+        """Note when a frame's first transaction is sent, and whether that is late."""
+        now, sent = time.monotonic(), self._sent.get(frame)
+        if sent is not None:
+            sent.at = now
+            sent.late = bool(self.fps) and now - (self._start + (frame - first) / self.fps) > 1 / self.fps
 
     def _adopt(self, follower: Follower, frame: int) -> None:
         """Take on a frame that an earlier driver has begun, with the inputs that it is computed from."""
@@ -265,7 +275,7 @@ class Driver:
         ours = [raw[i : i + INPUT_BYTES] for i in range(0, len(raw), INPUT_BYTES)]
         return b"".join(follower.waits(frame, player) or part for player, part in enumerate(ours))
 
-    async def _post(self, instructions: Sequence[Instruction]) -> None:
+    async def _transaction(self, instructions: Sequence[Instruction]) -> bytes:
         # Sent again it must be another transaction: the same one is never run twice.
         limit = set_compute_unit_limit(TRANSACTION_CU - self._rounds)
         blockhash = await self.rollup.latest_blockhash()
@@ -274,8 +284,7 @@ class Driver:
         ours = {address: key for address, key in zip(self._addresses, self.keys, strict=True) if address and key}
         payer = next(iter(ours))
         signers = [key for address, key in ours.items() if address in needed or address == payer]
-        transaction = signed([limit, *instructions], signers, blockhash.hash)
-        await self.rollup.send(bytes(transaction), skip_preflight=True)
+        return bytes(signed([limit, *instructions], signers, blockhash.hash))
 
     def _tell(self) -> None:
         """A beat for every frame that has been computed since the last."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.wm_live.games import FRAMES, deployed_on, moves
-from wm_cli.live import Tally
+from wm_cli.playing import Tally
 from wm_live import bench
 from wm_live.bench import Run
 from wm_live.game import bring_up, take_down
@@ -57,7 +57,7 @@ def test_percentiles() -> None:
 
 def test_tally(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("wm_cli.live.time.monotonic", lambda: now)
+    monkeypatch.setattr("wm_cli.playing.time.monotonic", lambda: now)
     tally = Tally()
     assert tally.figures() == {
         "frames": 0,

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 import cli
 from tests.factories import small_qnet, write_dataset
-from wm_cli.live import GAME_FRAMES
+from wm_cli.places import GAME_FRAMES
 from wm_export.layout import RECORD_BYTES
 from wm_export.metering import build
 from wm_export.solana import export_solana, open_export

@@ -1,0 +1,136 @@
+"""Where a session is: its nodes, its world, the wallet's own number for it, and the window it starts from."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from solders.pubkey import Pubkey
+
+from wm_cli.stages import FRAMES_SEED, origin_of
+from wm_export.layout import layout
+from wm_live.addresses import DELEGATION_PROGRAM, delegation_record
+from wm_live.committed import Committed, read_session, read_world
+from wm_live.dlp import read_delegation
+from wm_live.errors import WmLiveError
+from wm_live.game import (
+    Game,
+    game_of,
+    rollup_identity,
+)
+from wm_live.lifecycle import Places
+from wm_live.rpc import Rpc
+from wm_live.session import DeployedWorld
+from wm_live.state import session_state
+from wm_live.target import target_of
+from wm_live.wallet import cluster_url, load_keypair
+from wm_train.evaluate import Window, rollout_starts, window_at
+from wm_train.windows import Corpus, any_games
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wm_export.solana import Export
+
+
+T = TypeVar("T")
+
+#: The rollup's node that belongs to a cluster.
+ROLLUPS = {"localnet": "http://127.0.0.1:7799", "devnet": "https://devnet.magicblock.app"}
+#: Frames of a real game that must follow the window a session starts from.
+GAME_FRAMES = 600
+
+
+@dataclass(frozen=True)
+class Where:
+    """What every verb of a session is told: export, cluster, rollup, wallet, and the session's number."""
+
+    export: Path
+    cluster: str
+    rollup: str | None
+    keypair: Path
+    number: int
+
+    @property
+    def rollup_url(self) -> str:
+        """The rollup's node; WmLiveError if the cluster has none that we know."""
+        url = self.rollup or ROLLUPS.get(self.cluster)
+        if url is None:
+            raise WmLiveError(
+                f"cluster {self.cluster}: its rollup is not known; name the rollup's node with --rollup URL"
+            )
+        return url
+
+    @property
+    def log(self) -> Path:
+        """Where the session's log is kept, unless it is named."""
+        return Path(f"session-{self.number}")
+
+
+@asynccontextmanager
+async def places(where: Where) -> AsyncIterator[Places]:
+    """Both nodes, connected."""
+    async with Rpc(cluster_url(where.cluster)) as base, Rpc(where.rollup_url) as rollup:
+        yield Places(base, rollup, await rollup_identity(rollup))
+
+
+def with_game(where: Where, do: Callable[["Game"], Awaitable[T]]) -> T:
+    """Do something with the wallet's session."""
+    export, wallet = built(where.export), load_keypair(where.keypair)
+    world = DeployedWorld(export, target_of(export, wallet).program.pubkey(), wallet.pubkey())
+
+    async def run() -> T:
+        async with places(where) as at:
+            return await do(game_of(at, world, wallet, where.number))
+
+    return asyncio.run(run())
+
+
+def built(folder: Path) -> "Export":
+    from wm_export.metering import built
+    from wm_export.solana import open_export
+
+    if not built(folder):
+        raise WmLiveError(f"{folder}: not built yet; next: wmq build {folder}")
+    return open_export(folder)
+
+
+def start_window(export: "Export", dataset: Path, start: int) -> tuple[Window, Corpus, int]:
+    """A window of a real game to start from, and where in its corpus it ends."""
+    net = export.net
+    origin = origin_of(net.provenance)
+    corpus = any_games(
+        dataset, net.world.encoding, origin["split"], origin["holdout"], GAME_FRAMES + net.world.encoding.slots
+    )
+    t = rollout_starts(corpus, net.world.encoding, GAME_FRAMES, start + 1, FRAMES_SEED)
+    if len(t) <= start:
+        raise WmLiveError(f"{dataset}: start {start}, but only {len(t)} windows have {GAME_FRAMES} frames after them")
+    return window_at(corpus, net.world.encoding, t[start : start + 1]), corpus, int(t[start])
+
+
+def inputs_after(corpus: Corpus, t: int) -> "NDArray[np.int8]":
+    """Inputs of the game after window `t`, to its end."""
+    end = t + 1 + int(np.argmax(np.append(corpus.game[t + 1 :] != corpus.game[t], True)))
+    return corpus.inputs[t + 1 : end]
+
+
+async def found_session(base: Rpc, export: "Export", at: Pubkey) -> Committed:
+    """Another wallet's session by its address, checked, as is the world it is of."""
+    account = await base.account(at)
+    if account is None:
+        raise WmLiveError(f"{base.url}: no session {at} there")
+    state = session_state(layout(export.net), account.data)
+    program = account.owner
+    if program == DELEGATION_PROGRAM:
+        program = read_delegation(await base.account(delegation_record(at)), at).owner
+    return await read_session(base, await read_world(base, export, program, state.model), at)
+
+
+def address_of(text: str) -> Pubkey:
+    try:
+        return Pubkey.from_string(text)
+    except ValueError:
+        raise WmLiveError(f"{text!r}: expected an address in base58") from None
