@@ -146,7 +146,8 @@ class Sender:
         try:
             await self.rpc.send(raw, skip_preflight=not preflight)
         except RpcError as error:
-            if error.error == "BlockhashNotFound":
+            # A rollup's node says it in words only; one that was started again knows none of the old ones.
+            if error.error == "BlockhashNotFound" or "Blockhash not found" in str(error):
                 await asyncio.sleep(LAG_S)
                 return None
             # No answer, or an answer to a second sending: it may well have arrived.
