@@ -14,23 +14,14 @@ from solders.keypair import Keypair
 from wm_cli import console, project
 from wm_cli.places import Where, address_of, built, inputs_after, start_window, with_game
 from wm_cli.playing import Tally, frame_cu
-from wm_cli.stages import FRAMES_SEED, origin_of
+from wm_cli.stages import FRAMES_SEED, need_dataset, origin_of
 from wm_export.parity import Outcome
 from wm_live import bench, lifecycle
 from wm_live.audit import Audit, audit
 from wm_live.dispute import Costs, Dispute
 from wm_live.dispute import Outcome as Settled
 from wm_live.er import compare
-from wm_live.game import (
-    Game,
-    Recorder,
-    bring_up,
-    finish,
-    game_of,
-    open_game,
-    play,
-    take_down,
-)
+from wm_live.game import Game, Recorder, bring_up, finish, game_of, open_game, play, take_down
 from wm_live.inputs import Inputs, replayed
 from wm_live.localnet import Localnet
 from wm_live.log import Log, read_log
@@ -94,6 +85,7 @@ def dispute_frame(
 
 def er_outcome(export: "Export", dataset: Path, rollouts: int, length: int, advance: Callable[[], None]) -> Outcome:
     """`wmq parity --target er`: worlds that run by themselves on the real rollup, each in a session of its own."""
+    need_dataset(dataset)
     encoding, outcome = export.net.world.encoding, Outcome("er rollout")
     origin = origin_of(export.net.provenance)
     corpus = any_games(dataset, encoding, origin["split"], origin["holdout"], length + encoding.slots)

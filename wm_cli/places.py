@@ -10,23 +10,19 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from solders.pubkey import Pubkey
 
-from wm_cli.stages import FRAMES_SEED, origin_of
+from wm_cli.stages import FRAMES_SEED, need_dataset, origin_of
 from wm_export.layout import layout
 from wm_live.addresses import DELEGATION_PROGRAM, delegation_record
 from wm_live.committed import Committed, read_session, read_world
 from wm_live.dlp import read_delegation
 from wm_live.errors import WmLiveError
-from wm_live.game import (
-    Game,
-    game_of,
-    rollup_identity,
-)
+from wm_live.game import Game, game_of, rollup_identity
 from wm_live.lifecycle import Places
 from wm_live.rpc import Rpc
 from wm_live.session import DeployedWorld
 from wm_live.state import session_state
 from wm_live.target import target_of
-from wm_live.wallet import cluster_url, load_keypair
+from wm_live.wallet import ROLLUPS, cluster_url, load_keypair
 from wm_train.evaluate import Window, rollout_starts, window_at
 from wm_train.windows import Corpus, any_games
 
@@ -38,8 +34,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: The rollup's node that belongs to a cluster.
-ROLLUPS = {"localnet": "http://127.0.0.1:7799", "devnet": "https://devnet.magicblock.app"}
 #: Frames of a real game that must follow the window a session starts from.
 GAME_FRAMES = 600
 
@@ -90,16 +84,18 @@ def with_game(where: Where, do: Callable[["Game"], Awaitable[T]]) -> T:
 
 
 def built(folder: Path) -> "Export":
-    from wm_export.metering import built
+    """An export that has been built; WmLiveError if it has not: what is live is never built in passing."""
+    from wm_export import metering
     from wm_export.solana import open_export
 
-    if not built(folder):
+    if not metering.built(folder):
         raise WmLiveError(f"{folder}: not built yet; next: wmq build {folder}")
     return open_export(folder)
 
 
 def start_window(export: "Export", dataset: Path, start: int) -> tuple[Window, Corpus, int]:
     """A window of a real game to start from, and where in its corpus it ends."""
+    need_dataset(dataset)
     net = export.net
     origin = origin_of(net.provenance)
     corpus = any_games(
@@ -130,6 +126,7 @@ async def found_session(base: Rpc, export: "Export", at: Pubkey) -> Committed:
 
 
 def address_of(text: str) -> Pubkey:
+    """An address in base58, or WmLiveError."""
     try:
         return Pubkey.from_string(text)
     except ValueError:

@@ -19,15 +19,7 @@ from wm_live import bench, lifecycle
 from wm_live.errors import WmLiveError
 from wm_live.feed import FrameMessage, Hello, LiveFeed, RolloutFeed
 from wm_live.following import SessionSource
-from wm_live.game import (
-    Game,
-    Recorder,
-    again,
-    open_game,
-    play,
-    session_key,
-    take_up,
-)
+from wm_live.game import Game, Recorder, again, open_game, play, session_key, take_up
 from wm_live.inputs import Inputs, by_chance, keyboard, replayed
 from wm_live.lifecycle import Places, need_session
 from wm_live.log import Log
@@ -88,7 +80,7 @@ def play_as_guest(where: Where, how: Pace, address: str) -> dict[str, Any]:
             found = await found_session(nodes.base, export, at)
             key = session_key(wallet, at, 1)
             if found.state.status == "open":
-                await join(nodes.base, wallet, found.session, found.state)
+                await join(nodes.base, wallet, found)
             await lifecycle.until("the first frame", lambda: _has_started(nodes, found.session), timeout_s=3600)
             await Guest(nodes.rollup, found.session, 1, key).run(inputs, how.frames)
             state = await need_session(nodes.rollup, found.session)

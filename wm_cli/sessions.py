@@ -4,30 +4,20 @@ import asyncio
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from wm_cli.places import Where, address_of, built, found_session, start_window, with_game
 from wm_live import lifecycle
-from wm_live.game import (
-    KEY_S,
-    Game,
-    finish,
-    open_game,
-    session_key,
-)
+from wm_live.committed import Committed
+from wm_live.game import KEY_S, Game, finish, open_game, session_key
 from wm_live.lifecycle import need_session
 from wm_live.log import read_log
 from wm_live.rpc import Rpc
-from wm_live.session import Session
-from wm_live.state import SessionState
-from wm_live.transactions import Sender
+from wm_live.session import Seat
 from wm_live.wallet import cluster_url, load_keypair
-
-if TYPE_CHECKING:
-    pass
 
 
 def open_session(where: Where, dataset: Path, start: int, folder: Path | None, opponent: str | None) -> dict[str, Any]:
@@ -49,6 +39,7 @@ def opponent_of(text: str | None) -> Pubkey | None:
 
 
 async def state_of(game: Game) -> dict[str, Any]:
+    """Where a session stands, asked where it is now."""
     node = game.places.rollup if await lifecycle.delegated(game.places, game.session) else game.places.base
     state = await need_session(node, game.session)
     return {
@@ -69,7 +60,7 @@ def join_session(folder: Path, cluster: str, keypair: Path, address: str) -> dic
     async def run() -> dict[str, Any]:
         async with Rpc(cluster_url(cluster)) as base:
             found = await found_session(base, export, at)
-            await join(base, wallet, found.session, found.state)
+            await join(base, wallet, found)
             return {"session": address, "player": str(wallet.pubkey()), "start": found.state.start.hex()}
 
     return asyncio.run(run())
@@ -82,9 +73,10 @@ async def seated(game: Game, opponent: str | None) -> Game:
     return game if alone else replace(game, keys=game.keys[:1])
 
 
-async def join(base: Rpc, wallet: Keypair, session: Session, state: SessionState) -> None:
-    key, expires = session_key(wallet, session.address, 1), int(time.time()) + KEY_S
-    await Sender(base, wallet).send([session.join(wallet.pubkey(), state.start, key.pubkey(), expires)])
+async def join(base: Rpc, wallet: Keypair, found: Committed) -> None:
+    """Take the second seat of a session that was found, if it is still that one."""
+    seat = Seat(wallet, session_key(wallet, found.session.address, 1))
+    await lifecycle.join(base, found.session, seat, found.state.start, int(time.time()) + KEY_S)
 
 
 def show_session(where: Where) -> dict[str, Any]:

@@ -232,6 +232,12 @@ def build(folder: Path) -> dict[str, Any]:
 # --------------------------------------------------------------------------------------------------------- cu, parity
 
 
+def need_dataset(dataset: Path) -> None:
+    """WmTrainError if a dataset was named and is not there. Without any, what runs in passing runs on made-up games."""
+    if dataset != project.DATASET and not dataset.is_dir():
+        raise WmTrainError(f"{dataset}: no dataset there; make one with `wmq ingest DIR --out {dataset}`")
+
+
 def _frames(net: "QNet", dataset: Path, count: int, length: int) -> "Recording":
     """`count` worlds at seeded windows, held-out ones if there are any, and the inputs of the `length` frames after."""
     from wm_export.parity import Recording
@@ -239,6 +245,7 @@ def _frames(net: "QNet", dataset: Path, count: int, length: int) -> "Recording":
     from wm_train.evaluate import rollout_starts, window_at
     from wm_train.windows import any_games
 
+    need_dataset(dataset)
     encoding, origin = net.world.encoding, origin_of(net.provenance)
     corpus = any_games(dataset, encoding, origin["split"], origin["holdout"], count + length + encoding.slots)
     t = rollout_starts(corpus, encoding, length, count, FRAMES_SEED)

@@ -14,6 +14,7 @@ from wm_export.layout import (
     ACCOUNT_VERSION,
     AXES,
     FRAME_BYTES,
+    INPUT_BYTES,
     MODEL,
     PLAYER,
     SCRATCH_PEAKS,
@@ -35,8 +36,9 @@ from wm_train.frames import CONTROLS, PLAYERS, STATE
 if TYPE_CHECKING:
     from wm_quant.interp import State, Trace
 
-#: Of a session that computes frames; the program's own list is in state.rs.
-OPEN, JOINED, STARTED, ENDED = range(4)
+#: What a session goes through, in order; the program's own list is in state.rs.
+STATUSES = ("open", "joined", "started", "ended")
+STARTED = STATUSES.index("started")
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,14 @@ def input_bytes(following: NDArray[np.int8]) -> bytes:
 
 def inputs_of(record: bytes) -> NDArray[np.int8]:
     """(2, len(CONTROLS)) the inputs that `input_bytes` wrote."""
-    raw = np.frombuffer(record, np.uint8).reshape(PLAYERS, AXES + 1)
-    buttons = np.unpackbits(raw[:, AXES:], axis=1, count=len(CONTROLS) - AXES, bitorder="little")
-    return np.concatenate([raw[:, :AXES].view(np.int8), buttons.view(np.int8)], axis=1)
+    return unpack_inputs(np.frombuffer(record, np.uint8))
+
+
+def unpack_inputs(raw: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """(..., 2, len(CONTROLS)) the inputs in bytes (..., INPUTS_BYTES); nothing is checked."""
+    pads = raw.reshape(*raw.shape[:-1], PLAYERS, INPUT_BYTES)
+    buttons = np.unpackbits(pads[..., AXES:], axis=-1, count=len(CONTROLS) - AXES, bitorder="little")
+    return np.concatenate([pads[..., :AXES].view(np.int8), buttons.view(np.int8)], axis=-1)
 
 
 def frame_bytes(frame: NDArray[np.int32]) -> bytes:

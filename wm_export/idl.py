@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wm_export.errors import WmExportError
-from wm_export.layout import DISPUTE, FRAME_BYTES, INPUT_BYTES, MODEL, PLAYERS, SCRATCH, SESSION, discriminator
+from wm_export.layout import DISPUTE, FRAME_BYTES, INPUT_BYTES, INPUTS_BYTES, MODEL, SCRATCH, SESSION, discriminator
 
 #: Errors of onchain/program/src/error.rs, in order from FIRST_ERROR on; a test holds the two together.
 ERRORS: Mapping[str, str] = {
@@ -71,7 +71,7 @@ def _bytes(count: int) -> dict[str, Any]:
 
 
 _KEY = (("key", "publicKey"), ("expires", "i64"))
-_RECORD = (("inputs", _bytes(PLAYERS * INPUT_BYTES)), ("frame", _bytes(FRAME_BYTES)))
+_RECORD = (("inputs", _bytes(INPUTS_BYTES)), ("frame", _bytes(FRAME_BYTES)))
 _PEAKS = (("peaks", {"vec": _bytes(32)}),)
 _PROOF = (("proof", {"vec": _bytes(32)}),)
 _PLATFORM = "buffer:w record:w metadata:w system_program delegation_program"

@@ -37,8 +37,9 @@ FRAME_BYTES = 4 * PLAYERS * len(STATE)
 AXES = sum(field.kind is Kind.AXIS for field in CONTROLS)
 #: One player's input in an instruction: an i8 per axis, then one bit per button, lowest first.
 INPUT_BYTES = AXES + 1
+INPUTS_BYTES = PLAYERS * INPUT_BYTES
 #: What the log says of a frame, and a leaf of the session's hash tree: both players' inputs, and the Frame they led to.
-RECORD_BYTES = PLAYERS * INPUT_BYTES + FRAME_BYTES
+RECORD_BYTES = INPUTS_BYTES + FRAME_BYTES
 
 #: Bytes of blob in one upload transaction; small enough for a priority fee's two instructions beside it.
 CHUNK_BYTES = 960

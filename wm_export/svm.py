@@ -21,13 +21,12 @@ from wm_export.accounts import AccountCodec, Keys, input_bytes, model_account
 from wm_export.errors import WmExportError
 from wm_export.idl import encode
 from wm_export.layout import INPUT_BYTES
+from wm_quant.cost import TRANSACTION_BUDGET
 from wm_quant.qnet import QNet
 
 if TYPE_CHECKING:
     from wm_quant.interp import State, Trace
 
-#: Most compute units that a transaction may ask for.
-TRANSACTION_CU = 1_400_000
 #: Rent of an account's data, lamports a byte, for two years; accounts here are made exempt.
 RENT_PER_BYTE, RENT_OVERHEAD = 6_960, 128
 
@@ -59,7 +58,7 @@ class SvmRunner:
         manifest_hash: bytes,
         plan_steps: int = 1,
         meter_ops: int = 0,
-        cu_limit: int = TRANSACTION_CU,
+        cu_limit: int = TRANSACTION_BUDGET,
     ) -> None:
         self.codec = AccountCodec(net, manifest_hash)
         self.plan_steps, self.meter_ops, self.cu_limit = plan_steps, meter_ops, cu_limit

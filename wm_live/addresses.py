@@ -66,8 +66,3 @@ def delegation_metadata(account: Pubkey) -> Pubkey:
 def undelegate_buffer(account: Pubkey) -> Pubkey:
     """Where an account's bytes lie while it is being given back."""
     return Pubkey.find_program_address([b"undelegate-buffer", bytes(account)], DELEGATION_PROGRAM)[0]
-
-
-def fee_vault(validator: Pubkey) -> Pubkey:
-    """What a validator is paid into for commits beyond the sponsored ones."""
-    return Pubkey.find_program_address([b"magic-fee-vault", bytes(validator)], DELEGATION_PROGRAM)[0]

@@ -23,7 +23,6 @@ from solders.system_program import (
     transfer,
 )
 
-from wm_export.svm import TRANSACTION_CU
 from wm_live import loader
 from wm_live.addresses import LOADER, model_seed
 from wm_live.deployment import Deployment, Holding, Step
@@ -35,6 +34,7 @@ from wm_live.target import Found, Target, blob_digest, fair_rent, find, read_blo
 from wm_live.transactions import SIGNATURE_FEE, Sender
 from wm_live.upload import IN_FLIGHT, Job, send_all
 from wm_live.verify import differing_sections
+from wm_quant.cost import TRANSACTION_BUDGET
 
 #: Between two looks at the slot.
 POLL_S = 0.02
@@ -185,7 +185,7 @@ class Planner:
         return self._instruction("write_chunk", index=index, data=blob_chunk(self.target.export.blob, index))
 
     def _hash(self) -> Job:
-        limit = set_compute_unit_limit(TRANSACTION_CU)
+        limit = set_compute_unit_limit(TRANSACTION_BUDGET)
         return Job((limit, self._instruction("hash_model", pieces=PIECES_AT_ONCE)))
 
     async def _check_digest(self) -> None:

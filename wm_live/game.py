@@ -30,6 +30,7 @@ from wm_live.rpc import Rpc
 from wm_live.session import SPONSORED_COMMITS, DeployedWorld, Seat, Session, record_bytes
 from wm_live.state import SessionState
 from wm_live.transactions import Sender, TransactionError
+from wm_live.tree import root_of
 from wm_train.evaluate import Window
 from wm_train.frames import PLAYERS
 
@@ -94,7 +95,8 @@ async def bring_up(game: Game, window: Window, opponent: Pubkey | None = None) -
     other = game.party if opponent is None else opponent
     await lifecycle.create(game.places, game.session, window, seats[0], other, int(time.time()) + KEY_S)
     if opponent is None:
-        await lifecycle.join(game.places, game.session, seats[1], int(time.time()) + KEY_S)
+        start = root_of(lifecycle.window_records(window))
+        await lifecycle.join(game.places.base, game.session, seats[1], start, int(time.time()) + KEY_S)
     await lifecycle.until("the second player", lambda: _joined(game), timeout_s=3600)
     await lifecycle.delegate(game.places, game.session, game.wallet)
     await lifecycle.prepare(game.places, game.session, game.wallet)
@@ -152,7 +154,7 @@ async def _take_up(game: Game, log: Log) -> list[bytes]:
     log.truncate(count)
     if not await _window_stands(game, state):
         await lifecycle.prepare(game.places, game.session, game.wallet, log.tree.peaks())
-        await lifecycle.load(game.places, game.session, game.wallet, log.records, state.frame_number)
+        await lifecycle.load(game.places, game.session, game.wallet, log.records, log.tree, state.frame_number)
     await _renew_keys(game, state)
     return lost
 

@@ -19,10 +19,11 @@ from wm_live.session import NEVER, Seat, Session, Terms, record_bytes
 from wm_live.state import SessionState, session_state
 from wm_live.transactions import PACKET_BYTES, Sender, TransactionError
 from wm_live.tree import Hash, Tree, root_of
+from wm_quant.cost import TRANSACTION_BUDGET
 from wm_train.evaluate import Window
 
 #: What every transaction of a world may need; the chain's own limit.
-CU_LIMIT = set_compute_unit_limit(1_400_000)
+CU_LIMIT = set_compute_unit_limit(TRANSACTION_BUDGET)
 #: The rollup and the base chain tell each other of accounts; that takes a moment.
 SETTLE_S, POLL_S = 60.0, 0.05
 #: Of one signer.
@@ -87,10 +88,9 @@ async def create(
     await Sender(places.base, creator.wallet).send([session.create(terms, creator.key.pubkey(), expires)])
 
 
-async def join(places: Places, session: Session, seat: Seat, expires: int = NEVER) -> None:
-    """Take the second seat."""
-    start = (await need_session(places.base, session)).start
-    await Sender(places.base, seat.wallet).send([session.join(seat.wallet.pubkey(), start, seat.key.pubkey(), expires)])
+async def join(base: Rpc, session: Session, seat: Seat, start: Hash, expires: int = NEVER) -> None:
+    """Take the second seat of the session that starts from the window with this root, and of no other."""
+    await Sender(base, seat.wallet).send([session.join(seat.wallet.pubkey(), start, seat.key.pubkey(), expires)])
 
 
 async def delegate(places: Places, session: Session, creator: Keypair) -> None:
@@ -133,9 +133,10 @@ async def seed(places: Places, session: Session, party: Keypair, records: Sequen
     await _in_packets(Sender(places.rollup, party), instructions)
 
 
-async def load(places: Places, session: Session, party: Keypair, records: Sequence[bytes], frame: int) -> None:
-    """Fill the window before `frame` from the log's records: after a rollup has lost it."""
-    tree = Tree(records)
+async def load(
+    places: Places, session: Session, party: Keypair, records: Sequence[bytes], tree: Tree, frame: int
+) -> None:
+    """Fill the window before `frame` from a log's records and their hash tree: after a rollup has lost it."""
     count = frame + session.world.slots
     instructions = [session.load(leaf, records[leaf], tree.proof(leaf, count)) for leaf in range(frame, count)]
     await _in_packets(Sender(places.rollup, party), instructions)

@@ -16,14 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wm_export.layout import INPUT_BYTES, RECORD_BYTES
+from wm_export.layout import INPUTS_BYTES, RECORD_BYTES
 from wm_live.errors import WmLiveError
 from wm_live.tree import Tree
 from wm_train.files import atomic_write_json
-from wm_train.frames import PLAYERS
 
 FORMAT = "wmq-log-1"
-INPUTS_BYTES = PLAYERS * INPUT_BYTES
 #: A day at 60 frames a second.
 MOST_RECORDS = 60 * 86_400
 

@@ -10,7 +10,7 @@ import contextlib
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -23,13 +23,13 @@ from solders.pubkey import Pubkey
 
 from wm_export.accounts import input_bytes, inputs_of
 from wm_export.layout import INPUT_BYTES, LOOKAHEAD, Layout
-from wm_export.svm import TRANSACTION_CU
 from wm_live.errors import WmLiveError
 from wm_live.inputs import Inputs
 from wm_live.rpc import Rpc, RpcError
 from wm_live.session import Session
 from wm_live.state import SessionState, session_state
 from wm_live.transactions import signed
+from wm_quant.cost import TRANSACTION_BUDGET
 from wm_train.frames import PLAYERS
 
 FPS = 60
@@ -125,7 +125,7 @@ class Follower:
 
 
 @contextlib.asynccontextmanager
-async def followed(follower: Follower):  # type: ignore[no-untyped-def]
+async def followed(follower: Follower) -> AsyncIterator[Follower]:
     """Follow meanwhile. What ends the following ends what is done meanwhile, too."""
     async with asyncio.TaskGroup() as group:
         watcher = group.create_task(follower.watch())
@@ -277,7 +277,7 @@ class Driver:
 
     async def _transaction(self, instructions: Sequence[Instruction]) -> bytes:
         # Sent again it must be another transaction: the same one is never run twice.
-        limit = set_compute_unit_limit(TRANSACTION_CU - self._rounds)
+        limit = set_compute_unit_limit(TRANSACTION_BUDGET - self._rounds)
         blockhash = await self.rollup.latest_blockhash()
         needed = {meta.pubkey for one in instructions for meta in one.accounts if meta.is_signer}
         # The first key that is ours pays, which costs nothing on a rollup; one that is both players' signs once.

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from wm_export.layout import AXES, INPUT_BYTES, RECORD_BYTES, session_vocab
+from wm_export.accounts import unpack_inputs
+from wm_export.layout import INPUTS_BYTES, RECORD_BYTES, session_vocab
 from wm_quant.interp import CHUNK, Interpreter
 from wm_quant.qnet import QNet
 from wm_train.evaluate import Window
 from wm_train.frames import CONTROLS, PLAYERS, STATE, Field, Kind, fixed
 from wm_train.grid import FRAC_BITS
-
-INPUTS_BYTES = PLAYERS * INPUT_BYTES
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,7 @@ class WrongFrame:
 def arrays(records: Sequence[bytes]) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
     """Records as inputs (N, 2, len(CONTROLS)) int8 and Frames (N, 2, len(STATE)) int32; nothing is checked."""
     raw = np.frombuffer(b"".join(records), np.uint8).reshape(len(records), RECORD_BYTES)
-    pads = raw[:, :INPUTS_BYTES].reshape(-1, PLAYERS, INPUT_BYTES)
-    buttons = np.unpackbits(pads[..., AXES:], axis=-1, count=len(CONTROLS) - AXES, bitorder="little")
-    inputs = np.concatenate([pads[..., :AXES].view(np.int8), buttons.view(np.int8)], -1)
+    inputs = unpack_inputs(raw[:, :INPUTS_BYTES])
     frames = np.ascontiguousarray(raw[:, INPUTS_BYTES:]).view("<i4").astype(np.int32)
     return inputs, frames.reshape(-1, PLAYERS, len(STATE))
 

@@ -30,7 +30,6 @@ from wm_live.addresses import (
     delegation_buffer,
     delegation_metadata,
     delegation_record,
-    fee_vault,
     model_address,
     scratch_address,
     session_address,
@@ -197,13 +196,10 @@ class Session:
         """One transaction of a frame."""
         return self._do("step", {"scratch": self.scratch, "model": self.world.model}, frame=frame, step=step)
 
-    def commit(self, party: Pubkey, payer_of: Pubkey | None = None) -> Instruction:
-        """Writes it to the base chain; with the validator `payer_of`, `party` pays for it."""
-        return self._do("commit_session", self._payment(party, payer_of))
+    def commit(self, party: Pubkey) -> Instruction:
+        """Writes it to the base chain."""
+        return self._do("commit_session", {"party": party})
 
-    def undelegate(self, party: Pubkey, payer_of: Pubkey | None = None) -> Instruction:
+    def undelegate(self, party: Pubkey) -> Instruction:
         """Writes it to the base chain and gives it back."""
-        return self._do("undelegate_session", self._payment(party, payer_of))
-
-    def _payment(self, party: Pubkey, validator: Pubkey | None) -> dict[str, Pubkey]:
-        return {"party": party} | ({"fee_vault": fee_vault(validator)} if validator else {})
+        return self._do("undelegate_session", {"party": party})

@@ -7,13 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from solders.pubkey import Pubkey
 
-from wm_export.accounts import frame_of
+from wm_export.accounts import STATUSES, frame_of
 from wm_export.layout import ACCOUNT_VERSION, FRAME_BYTES, PLAYER, SESSION, TAG_SESSION, Layout, offsets
 from wm_live.errors import WmLiveError
 from wm_live.tree import Hash
 from wm_train.frames import PLAYERS
-
-STATUSES = ("open", "joined", "started", "ended")
 
 
 @dataclass(frozen=True)

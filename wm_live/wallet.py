@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 from solders.keypair import Keypair
 
 from wm_live.errors import WmLiveError
-from wm_live.localnet import BASE_PORT, HOST
+from wm_live.localnet import BASE_PORT, HOST, ROLLUP_PORT
 from wm_live.rpc import Rpc
 
 SOL = 1_000_000_000
+#: Nodes of the base chain, and of the rollup beside each.
 CLUSTERS = {"localnet": f"http://{HOST}:{BASE_PORT}", "devnet": "https://api.devnet.solana.com"}
+ROLLUPS = {"localnet": f"http://{HOST}:{ROLLUP_PORT}", "devnet": "https://devnet.magicblock.app"}
 #: 64 numbers take up to 320 bytes; more is no keypair.
 KEYPAIR_MAX_BYTES = 4_096
 #: Most that public faucets give at a time.

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from solders.keypair import Keypair
 
 import cli
 from tests.factories import write_dataset
@@ -90,6 +91,18 @@ def test_a_dataset_without_a_game_is_a_failure(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "bad.slp").write_bytes(b"no replay")
     result = run("ingest", "bad.slp")
     assert result.exit_code == 1 and "0 games" in result.stdout and "not_slp" in result.stdout
+
+
+@pytest.mark.parametrize("command", [["play"], ["session", "open"], ["live"], ["bench", "rollup"], ["cu"], ["parity"]])
+def test_a_dataset_that_was_named_must_be_there(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    if find_toolchain() is None:
+        pytest.skip("no sBPF toolchain: make toolchain")
+    monkeypatch.chdir(folder)
+    (folder / "payer.json").write_text(json.dumps(list(bytes(Keypair.from_seed(bytes(32))))))
+    result = run(*command, "--dataset", "nowhere")
+    assert result.exit_code == 1 and "nowhere: no dataset there" in result.output
 
 
 def test_one_op_or_frame_that_differs_is_not_equal() -> None:

@@ -14,8 +14,9 @@ from wm_export.native import NativeRunner
 from wm_export.onnx_graph import onnx_model
 from wm_export.ort import OrtRunner
 from wm_export.parity import Executor, rollouts, teacher_forced
-from wm_export.svm import TRANSACTION_CU, SvmRunner
+from wm_export.svm import SvmRunner
 from wm_export.toolchain import build_program, host_cargo
+from wm_quant.cost import TRANSACTION_BUDGET
 from wm_quant.interp import Interpreter, State, Trace
 from wm_quant.ops_ref import RefInterpreter
 
@@ -64,7 +65,7 @@ def test_portable_kernels_compute_the_same_within_one_transaction(default_size: 
     found = teacher_forced("portable", portable, default_size.reference, run)
     assert (found.frames, found.first) == (5, None)
     spent = portable.metered_step(run.state.at(slice(0, 1)), run.inputs[0, :1])[2]
-    assert predicted(export).total_cu < spent[0] < TRANSACTION_CU
+    assert predicted(export).total_cu < spent[0] < TRANSACTION_BUDGET
 
 
 class Wrong:

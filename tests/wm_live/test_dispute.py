@@ -43,6 +43,7 @@ from wm_live.rpc import Rpc
 from wm_live.session import DeployedWorld, Seat, Session
 from wm_live.target import target_of
 from wm_live.transactions import Confirmed, Sender, TransactionError
+from wm_live.tree import root_of
 from wm_train.frames import STATE_INDEX
 
 T = TypeVar("T")
@@ -443,7 +444,7 @@ def test_on_the_real_rollup(localnet: Localnet, export: Export, tmp_path: Path) 
         world = DeployedWorld(export, target.program.pubkey(), PLAYER.pubkey())
         session, places = Session(world, PLAYER.pubkey(), 1), Places(base, rollup, localnet.places.identity)
         await lifecycle.create(places, session, window, seat, PLAYER.pubkey())
-        await lifecycle.join(places, session, seat)
+        await lifecycle.join(base, session, seat, root_of(lifecycle.window_records(window)))
         await lifecycle.delegate(places, session, PLAYER)
         await lifecycle.prepare(places, session, PLAYER)
         await lifecycle.seed(places, session, PLAYER, records[: world.slots])

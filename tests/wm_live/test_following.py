@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from tests.factories import random_frames, random_inputs, small_model, small_qnet
-from wm_export.accounts import frame_bytes, input_bytes
+from wm_export.accounts import STATUSES, frame_bytes, input_bytes
 from wm_export.layout import ACCOUNT_VERSION, INPUT_BYTES, LOOKAHEAD, SESSION, TAG_SESSION, Layout, layout, offsets
 from wm_live.errors import WmLiveError
 from wm_live.feed import FrameMessage
 from wm_live.following import SessionSource
 from wm_live.play import WAITING
-from wm_live.state import STATUSES
 
 
 @pytest.fixture(scope="module")

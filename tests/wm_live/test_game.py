@@ -39,6 +39,7 @@ from wm_live.play import Beat, Driver, Guest
 from wm_live.rpc import Rpc
 from wm_live.session import Seat
 from wm_live.transactions import SIGNATURE_FEE, Sender, TransactionError
+from wm_live.tree import root_of
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,8 @@ def test_two_clients(deployed: Deployed, tmp_path: Path) -> None:
 
     async def join(game: Game, seat: Seat) -> None:
         await lifecycle.until("the session", lambda: exists(game))
-        await lifecycle.join(game.places, game.session, seat)
+        start = (await lifecycle.need_session(game.places.base, game.session)).start
+        await lifecycle.join(game.places.base, game.session, seat, start)
 
     async def run() -> None:
         async with deployed.own() as own:
@@ -155,9 +157,12 @@ def test_only_the_invited_may_join(one: Deployed) -> None:
             invited, other = [await funded_wallet(own.places.base) for _ in range(2)]
             seat = Seat(own.wallet, game.keys[0])
             await lifecycle.create(own.places, game.session, one.window, seat, invited.pubkey())
+            base, start = own.places.base, root_of(lifecycle.window_records(one.window))
             with pytest.raises(TransactionError, match="WrongAuthority"):
-                await lifecycle.join(own.places, game.session, Seat(other, Keypair()))
-            await lifecycle.join(own.places, game.session, Seat(invited, Keypair()))
+                await lifecycle.join(base, game.session, Seat(other, Keypair()), start)
+            with pytest.raises(TransactionError, match="WrongStart"):
+                await lifecycle.join(base, game.session, Seat(invited, Keypair()), bytes(32))
+            await lifecycle.join(base, game.session, Seat(invited, Keypair()), start)
             await Sender(own.places.base, own.wallet).send([game.session.end(game.party)])
             await lifecycle.close(own.places, game.session, own.wallet)
 
