@@ -12,6 +12,7 @@ from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
 from wm_train.checkpoint import Checkpoint, load_checkpoint
+from wm_train.config import ModelConfig
 from wm_train.grid import Floats
 from wm_train.integer import BLOCK_COLUMNS, IntegerDense, IntegerMLP, integer_mlp
 
@@ -71,7 +72,9 @@ def quantize(run: Path) -> QNet:
 def from_checkpoint(checkpoint: Checkpoint, parent: str) -> QNet:
     """Fold and quantize; not proved yet."""
     model = checkpoint.config.model
-    mlp = integer_mlp(model.world, checkpoint.arrays, checkpoint.hidden_scales)
+    if not isinstance(model, ModelConfig):
+        raise WmQuantError(f"quantize: no integer form of {model.arch} yet")
+    mlp = integer_mlp(model.world, checkpoint.arrays, (checkpoint.scales["hidden1"], checkpoint.scales["hidden2"]))
     shifts = (mlp.layer1.shift, mlp.layer2.shift, mlp.heads.shift)
     ops = mlp_ops(model.world.outputs, model.hidden, shifts)
     provenance = {

@@ -30,7 +30,7 @@ from safetensors.numpy import load, save
 
 from wm_quant.errors import WmQuantError
 from wm_quant.kernels import MATVEC_TILE
-from wm_train.config import ModelConfig, RunConfig
+from wm_train.config import AnyModelConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes, atomic_write_json
 from wm_train.world import World
@@ -76,7 +76,7 @@ class QNet:
     provenance  form of the parent (float: quantized after training; qat: trained on the grid), split, and figures
     """
 
-    model: ModelConfig
+    model: AnyModelConfig
     ops: tuple[Op, ...]
     tensors: Mapping[str, NDArray[Any]]
     parent: str = ""

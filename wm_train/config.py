@@ -1,6 +1,7 @@
 """What a run is made of: frozen, checked when built, saved inside the artifact; an unknown key is an error."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,8 +27,10 @@ class ModelConfig:
     heads: str = "integrated"
     hidden: tuple[int, int] = (512, 256)
     dropout: float = 0.0
+    arch: str = "mlp"
 
     def __post_init__(self) -> None:
+        _check(self.arch == "mlp", "model.arch", self.arch, "mlp")
         object.__setattr__(self, "hidden", tuple(self.hidden))
         _check(
             len(self.hidden) == 2 and all(8 <= n <= 4096 for n in self.hidden),
@@ -45,13 +48,66 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class Mamba2Config:
+    """Shape of a Mamba2: letters of the paper in wm_train/mamba2.py. It reads one frame at a time and carries a state,
+    so its window has one slot."""
+
+    encoding: str = "v2.2"
+    heads: str = "integrated"
+    d_model: int = 192
+    d_state: int = 64
+    headdim: int = 64
+    n_layers: int = 4
+    expand: int = 2
+    arch: str = "mamba2"
+
+    def __post_init__(self) -> None:
+        _check(self.arch == "mamba2", "model.arch", self.arch, "mamba2")
+        for key, most in {"d_model": 4096, "d_state": 256, "headdim": 256, "n_layers": 64, "expand": 8}.items():
+            _check(1 <= getattr(self, key) <= most, f"model.{key}", getattr(self, key), f"1 to {most}")
+        _check(self.d_inner % self.headdim == 0, "model.headdim", self.headdim, f"a divisor of {self.d_inner}")
+        _ = self.world
+
+    @property
+    def world(self) -> World:
+        """The encoding and heads by name, checked."""
+        return World(Encoding(self.encoding, 1), self.heads)
+
+    @property
+    def d_inner(self) -> int:
+        """Channels of x and z."""
+        return self.expand * self.d_model
+
+    @property
+    def n_heads(self) -> int:
+        """Heads of `headdim` channels."""
+        return self.d_inner // self.headdim
+
+    @property
+    def d_conv_in(self) -> int:
+        """Channels that pass the convolution: x, B and C."""
+        return self.d_inner + 2 * self.d_state
+
+
+AnyModelConfig = ModelConfig | Mamba2Config
+MODELS: Mapping[str, type[ModelConfig] | type[Mamba2Config]] = {"mlp": ModelConfig, "mamba2": Mamba2Config}
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """How a model is trained. Losses are per head kind; `change_weight` multiplies the action loss of frames whose
-    action changes. `minutes` and `steps`: whichever ends first; the learning rate follows that progress."""
+    action changes. `minutes` and `steps`: whichever ends first; the learning rate follows that progress.
+
+    A recurrent model walks through whole games in `lanes`, `chunk` frames a step; its state is handed from chunk to
+    chunk (`carry`) or begins at zero in each.
+    """
 
     steps: int = 40_000
     minutes: float = 0.0
     batch: int = 256
+    lanes: int = 16
+    chunk: int = 64
+    carry: bool = True
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warmup: float = 0.02
@@ -61,7 +117,7 @@ class TrainConfig:
     holdout: float = 0.125
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch", "threads"):
+        for key in ("steps", "batch", "lanes", "chunk", "threads"):
             _check(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         _check(self.minutes >= 0, "train.minutes", self.minutes, "0 (no limit) or more")
         _check(0 < self.learning_rate < 1, "train.learning_rate", self.learning_rate, "between 0 and 1")
@@ -75,7 +131,7 @@ class TrainConfig:
 class RunConfig:
     """Everything a run is reproduced from, its data aside."""
 
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: AnyModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def to_json(self) -> dict[str, Any]:
@@ -87,9 +143,15 @@ class RunConfig:
         """The inverse; WmTrainError names the first key that is unknown or has the wrong type."""
         sections = _known(data, RunConfig, "config")
         return RunConfig(
-            model=_build(ModelConfig, sections.get("model", {}), "model"),
+            model=_model(sections.get("model", {})),
             train=_build(TrainConfig, sections.get("train", {}), "train"),
         )
+
+
+def _model(data: object) -> AnyModelConfig:
+    arch = data.get("arch", "mlp") if isinstance(data, dict) else "mlp"
+    _check(isinstance(arch, str) and arch in MODELS, "model.arch", arch, " or ".join(MODELS))
+    return _build(MODELS[arch], data, "model")
 
 
 def _known(data: object, cls: type, where: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from wm_train.config import ModelConfig
 from wm_train.grid import ACC_BOUND, LANE_BOUND
 from wm_train.integer import IntegerMLP, column_blocks, integer_mlp, table_starts
-from wm_train.mlp import FrameStackMLP, to_arrays
+from wm_train.mlp import FrameStackMLP
+from wm_train.network import to_arrays
 
 CONFIG = ModelConfig(slots=2, hidden=(64, 32))
 SCALES = (0.05, 0.03)
