@@ -99,7 +99,7 @@ class TrainConfig:
     action changes. `minutes` and `steps`: whichever ends first; the learning rate follows that progress.
 
     A recurrent model walks through whole games in `lanes`, `chunk` frames a step; its state is handed from chunk to
-    chunk (`carry`) or begins at zero in each.
+    chunk (`carry`) or begins at zero in each. `minutes` are processor minutes of one thread.
     """
 
     steps: int = 40_000
@@ -111,6 +111,7 @@ class TrainConfig:
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warmup: float = 0.02
+    ema: float = 0.0
     change_weight: float = 1.5
     seed: int = 0
     threads: int = 1
@@ -123,6 +124,7 @@ class TrainConfig:
         _check(0 < self.learning_rate < 1, "train.learning_rate", self.learning_rate, "between 0 and 1")
         _check(0 <= self.weight_decay < 1, "train.weight_decay", self.weight_decay, "0 <= weight_decay < 1")
         _check(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the run below 1")
+        _check(0 <= self.ema < 1, "train.ema", self.ema, "0 (off) or a decay below 1")
         _check(0 < self.change_weight < 1000, "train.change_weight", self.change_weight, "between 0 and 1000")
         _check(0 < self.holdout < 1, "train.holdout", self.holdout, "a share between 0 and 1")
 

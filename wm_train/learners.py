@@ -20,6 +20,7 @@ from wm_train.loss import losses
 from wm_train.mamba2 import Mamba2, Memory
 from wm_train.mlp import FrameStackMLP
 from wm_train.network import FrameNet, from_arrays, preflight
+from wm_train.ranks import ALONE, Ranks
 from wm_train.sequences import SequencePlan
 
 #: Windows of the calibration batch.
@@ -37,11 +38,14 @@ class Learner(Protocol):
     def form(self) -> str:
         """float or qat."""
 
-    def losses(self, step: int) -> dict[str, Tensor]:
-        """Parts of the loss of batch number `step`, to be summed; called with ascending numbers."""
+    def losses(self, step: int) -> tuple[dict[str, Tensor], int]:
+        """(parts of the loss of batch number `step`, to be summed; the frames that each is a mean over).
+
+        Called with ascending numbers. With several ranks, batch and frames are this rank's share.
+        """
 
     def carried(self) -> dict[str, Tensor]:
-        """What goes from step to step besides the parameters."""
+        """What goes from step to step besides the parameters; the first axis is lanes."""
 
     def carry_on(self, carried: Mapping[str, Tensor]) -> None:
         """Take up what `carried` gave."""
@@ -69,7 +73,7 @@ class WindowOrder:
 class WindowLearner:
     """A FrameStackMLP on windows drawn in shuffled order, an epoch each time."""
 
-    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> None:
+    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None, ranks: Ranks) -> None:
         assert isinstance(config.model, ModelConfig)
         self.net = FrameStackMLP(config.model)
         self.form = "qat" if start else "float"
@@ -80,12 +84,15 @@ class WindowLearner:
             self._model = QuantizedMLP(self.net, (start.scales["hidden1"], start.scales["hidden2"]))
         self._model.train()
         self._order = WindowOrder(tensors.starts, config.train.batch, config.train.seed)
+        self._share = ranks.share()
+        ranks.check(min(config.train.batch, len(tensors.starts)), "train.batch")
 
-    def losses(self, step: int) -> dict[str, Tensor]:
+    def losses(self, step: int) -> tuple[dict[str, Tensor], int]:
         """See Learner."""
-        batch = self._tensors.batch(self._order.at(step))
+        batch = self._tensors.batch(self._order.at(step)[self._share])
         heads = self._model(batch.dense, batch.ids, batch.session)
-        return losses(self.net.world, batch.now, batch.after, heads, self._config.train.change_weight)
+        parts = losses(self.net.world, batch.now, batch.after, heads, self._config.train.change_weight)
+        return parts, len(heads)
 
     def carried(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -101,14 +108,14 @@ class WindowLearner:
         else:
             pick = torch.randperm(len(self._tensors.starts), generator=torch.Generator().manual_seed(0))
             batch = self._tensors.batch(self._tensors.starts[pick[:CALIBRATION_WINDOWS]])
-            units = calibrate(self.net.eval(), batch.dense, batch.ids, batch.session)
+            units = calibrate(self.net, batch.dense, batch.ids, batch.session)
         return {"hidden1": units[0], "hidden2": units[1]}
 
 
 class StreamLearner:
     """A Mamba2 that walks through whole games, `lanes` of them at once; gradients end where a chunk begins."""
 
-    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> None:
+    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None, ranks: Ranks) -> None:
         assert isinstance(config.model, Mamba2Config)
         self.net = Mamba2(config.model)
         self.form = "float"
@@ -116,19 +123,22 @@ class StreamLearner:
         _begin(self.net, tensors, start)
         train = config.train
         self._plan = SequencePlan(tensors.lengths, train.lanes, train.chunk, train.seed)
-        self._memory = self.net.start(train.lanes)
+        self._share = ranks.share()
+        ranks.check(train.lanes, "train.lanes")
+        self._memory = self.net.start(len(range(train.lanes)[self._share]))
 
-    def losses(self, step: int) -> dict[str, Tensor]:
+    def losses(self, step: int) -> tuple[dict[str, Tensor], int]:
         """See Learner."""
-        index, reset, valid = (torch.from_numpy(part) for part in self._plan.at(step))
+        index, reset, valid = (torch.from_numpy(part[self._share]) for part in self._plan.at(step))
         batch, lanes = self._tensors.batch(index.flatten()), len(index)
         seen = (part.unflatten(0, (lanes, -1)) for part in (batch.dense, batch.ids, batch.session))
         memory = self._memory if self._config.train.carry else self.net.start(lanes)
         heads, memory = self.net(*seen, memory, reset)
         self._memory = [layer.detached() for layer in memory]
         kept = valid.flatten()
-        return losses(self.net.world, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept],
-                      self._config.train.change_weight)  # fmt: skip
+        parts = losses(self.net.world, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept],
+                       self._config.train.change_weight)  # fmt: skip
+        return parts, int(kept.sum())
 
     def carried(self) -> dict[str, Tensor]:
         """Every layer's memory."""
@@ -162,10 +172,10 @@ def parent_of(start: Path, qat: bool) -> Checkpoint:
     return parent
 
 
-def learner(config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> Learner:
+def learner(config: RunConfig, tensors: WindowTensors, start: Checkpoint | None, ranks: Ranks = ALONE) -> Learner:
     """The learner of a config's architecture; through the grid if it starts from a float run."""
     torch.manual_seed(config.train.seed)
     kind: type[StreamLearner] | type[WindowLearner] = (
         StreamLearner if isinstance(config.model, Mamba2Config) else WindowLearner
     )
-    return kind(config, tensors, start)
+    return kind(config, tensors, start, ranks)
