@@ -1,7 +1,7 @@
 """Kills a run with SIGKILL at random moments, resumes it, and compares the outcome with an undisturbed run's.
 
     python benchmarks/kill_and_resume.py dataset experiments/mlp-v22.yaml --steps 300
-    python benchmarks/kill_and_resume.py dataset experiments/mamba2-1.3m.yaml --steps 40 --qat --trials 3
+    python benchmarks/kill_and_resume.py dataset experiments/mamba2-1.3m.yaml --qat experiments/mlp-v22.yaml --steps 40
 
 Each trial is a run of its own, in a process of its own, killed once. Exit code 1 unless every file of every trial's
 checkpoints has the bytes of the undisturbed one's.
@@ -90,19 +90,8 @@ def trial(job: Job, seconds: float, expected: list[bytes]) -> bool:
     return equal
 
 
-@click.command()
-@click.argument("dataset", type=click.Path(path_type=Path, exists=True))
-@click.argument("config", type=click.Path(path_type=Path, exists=True))
-@click.option("--qat", is_flag=True, help="Float, then through the grid.")
-@click.option("--steps", default=300, show_default=True)
-@click.option("--trials", default=10, show_default=True)
-@click.option("--save-seconds", default=0.5, show_default=True, help="Between two states that are kept.")
-@click.option("--seed", default=0, show_default=True, help="Of the moments.")
-def main(dataset: Path, config: Path, qat: bool, steps: int, trials: int, save_seconds: float, seed: int) -> None:
-    """Print one line a trial, then how many were equal."""
-    module.SAVE_SECONDS = save_seconds
-    torch.optim.AdamW([torch.zeros(1)])  # torch loads half of itself for the first one: here, not in every process
-    random.seed(seed)
+def trials_of(dataset: Path, config: Path, qat: bool, steps: int, trials: int) -> int:
+    """How many trials of one config end in the bytes of its undisturbed run."""
     loaded = load_config(config)
     limited = replace(loaded, train=replace(loaded.train, steps=steps, minutes=0.0))
     with tempfile.TemporaryDirectory() as folder:
@@ -115,8 +104,34 @@ def main(dataset: Path, config: Path, qat: bool, steps: int, trials: int, save_s
         expected = outcome(straight.run)
         jobs = [replace(straight, run=Path(folder, str(number))) for number in range(trials)]
         equal = sum(trial(job, seconds, expected) for job in jobs)
-    print(f"{equal} of {trials}")
-    sys.exit(0 if equal == trials else 1)
+    print(f"{config.name}, {'qat' if qat else 'float'}: {equal} of {trials}", flush=True)
+    return equal
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path, exists=True))
+@click.argument("floats", nargs=-1, type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--qat",
+    "qats",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A config to be trained in float, then through the grid; repeatable.",
+)
+@click.option("--steps", default=300, show_default=True)
+@click.option("--trials", default=10, show_default=True)
+@click.option("--save-seconds", default=0.5, show_default=True, help="Between two states that are kept.")
+@click.option("--seed", default=0, show_default=True, help="Of the moments.")
+def main(
+    dataset: Path, floats: tuple[Path], qats: tuple[Path], steps: int, trials: int, save_seconds: float, seed: int
+) -> None:
+    """Print one line a trial, then how many were equal, for each config."""
+    module.SAVE_SECONDS = save_seconds
+    torch.optim.AdamW([torch.zeros(1)])  # torch loads half of itself for the first one: here, not in every process
+    random.seed(seed)
+    asked = [(path, False) for path in floats] + [(path, True) for path in qats]
+    equal = [trials_of(dataset, path, qat, steps, trials) for path, qat in asked]
+    sys.exit(0 if all(count == trials for count in equal) else 1)
 
 
 if __name__ == "__main__":

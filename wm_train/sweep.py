@@ -22,7 +22,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from wm_train.cluster import LOCAL, connected
+from wm_train.cluster import connected
 from wm_train.config import RunConfig
 from wm_train.errors import WmTrainError
 
@@ -144,9 +144,7 @@ def measure(sweep: Sweep, dataset: Path, values: Mapping[str, Any]) -> float:
     return found
 
 
-def run(
-    sweep: Sweep, dataset: Path, address: str = LOCAL, progress: Callable[[int], None] = lambda done: None
-) -> Swept:
+def run(sweep: Sweep, dataset: Path, address: str, progress: Callable[[int], None] = lambda done: None) -> Swept:
     """Run every trial on a Ray cluster (`local`, or host:port), each on as many cores as it has threads.
 
     The machines must see `dataset` under the same absolute path. `progress(done)` is called as trials end.
@@ -177,7 +175,7 @@ def _trials(sweep: Sweep, dataset: Path, folder: Path, progress: Callable[[int],
         except WmTrainError as error:
             return {"value": None, "error": str(error)}
 
-    class Count(tune.Callback):  # type: ignore[misc]
+    class Count(tune.Callback):
         done = 0
 
         def on_trial_complete(self, *_: Any, **__: Any) -> None:
@@ -193,7 +191,10 @@ def _trials(sweep: Sweep, dataset: Path, folder: Path, progress: Callable[[int],
         run_config=tune.RunConfig(storage_path=str(folder), verbose=0, callbacks=[Count()]),
     )
     results = tuner.fit()
-    return [Trial(dict(got.config or {}), (got.metrics or {}).get("value"), _why(got)) for got in results]
+    return [
+        Trial(dict(got.config or {}), (got.metrics or {}).get("value"), _why(got))
+        for got in (results[i] for i in range(len(results)))
+    ]
 
 
 def _why(got: Any) -> str:

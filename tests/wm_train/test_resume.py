@@ -22,17 +22,18 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize(("model", "flags"), [("mlp", []), ("mlp", ["--qat"]), ("mamba2", [])])
-def test_killed_runs_end_in_the_same_bytes(tmp_path: Path, model: str, flags: list[str]) -> None:
+def test_killed_runs_end_in_the_same_bytes(tmp_path: Path) -> None:
     (tmp_path / "dataset").mkdir()
     write_dataset(tmp_path / "dataset", [50, 40, 60, 45])
-    (tmp_path / "model.yaml").write_text(MODELS[model])
-    command = [sys.executable, ROOT / "benchmarks" / "kill_and_resume.py", "dataset", "model.yaml", *flags]
-    limits = ["--steps", "50", "--trials", "2", "--save-seconds", "0.02"]
+    for name, text in MODELS.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    script = ROOT / "benchmarks" / "kill_and_resume.py"
+    command = f"{script} dataset mlp.yaml mamba2.yaml --qat mlp.yaml --steps 50 --trials 2 --save-seconds 0.02"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, *limits], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *command.split()], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.splitlines()[-1] == "2 of 2"
-    assert any(int(step) for step in re.findall(r": (\d+)", done.stdout)), "none was killed after a step"
+    said = re.findall(r"^(\w+).yaml, (\w+): 2 of 2$", done.stdout, re.MULTILINE)
+    assert said == [("mlp", "float"), ("mamba2", "float"), ("mlp", "qat")]
+    assert any(int(step) for step in re.findall(r": (\d+)[,;]", done.stdout)), "none was killed after a step"
