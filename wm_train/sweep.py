@@ -29,6 +29,8 @@ from wm_train.errors import WmTrainError
 #: Steps of a trial that is limited by time alone.
 ENDLESS = 10**9
 HELD_OUT = "held_out"
+#: Ray Tune writes no logs of its own, and nothing on standard output.
+_ENVIRONMENT = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AIR_NEW_OUTPUT": "0"}
 _KINDS = ("grid", "choice", "loguniform")
 
 
@@ -149,14 +151,19 @@ def run(sweep: Sweep, dataset: Path, address: str, progress: Callable[[int], Non
 
     The machines must see `dataset` under the same absolute path. `progress(done)` is called as trials end.
     """
-    os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+    os.environ |= _ENVIRONMENT
     with connected(address), tempfile.TemporaryDirectory() as folder:
         try:
             trials = _trials(sweep, dataset.resolve(), Path(folder), progress)
         except ModuleNotFoundError as error:
             raise WmTrainError(f'sweep needs {error.name}; get it with: pip install "wmq[ray]"') from None
+    return ranked(sweep, trials)
+
+
+def ranked(sweep: Sweep, trials: list[Trial]) -> Swept:
+    """Best first, what failed last."""
     sign = -1 if sweep.mode == "max" else 1
-    trials.sort(key=lambda trial: (trial.value is None, sign * (trial.value or 0.0)))
+    trials = sorted(trials, key=lambda trial: (trial.value is None, sign * (trial.value or 0.0)))
     won = trials[0].value is not None
     return Swept(sweep.metric, sweep.mode, trials, sweep.config(trials[0].values) if won else None)
 
