@@ -1,12 +1,14 @@
 """What a run is made of: frozen, checked when built, saved inside the artifact; an unknown key is an error."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from wm_train.errors import WmTrainError
 from wm_train.frames import Encoding
+from wm_train.grid import WEIGHT_GRIDS
 from wm_train.world import World
 
 T = TypeVar("T")
@@ -19,16 +21,18 @@ def _check(condition: bool, key: str, got: object, expected: str) -> None:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shape of a FrameStackMLP."""
+    """Shape of a FrameStackMLP. `bits`: those of a layer's weights in its integer form, where they are not 8."""
 
     encoding: str = "v2.2"
     slots: int = 10
     heads: str = "integrated"
     hidden: tuple[int, int] = (512, 256)
     dropout: float = 0.0
+    bits: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "bits", self._checked_bits())
         _check(
             len(self.hidden) == 2 and all(8 <= n <= 4096 for n in self.hidden),
             "model.hidden",
@@ -37,6 +41,19 @@ class ModelConfig:
         )
         _check(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
         _ = self.world
+
+    def _checked_bits(self) -> dict[str, int]:
+        """`bits` without the layers that have 8 anyway, in the order of the layers."""
+        for layer, bits in self.bits.items():
+            _check(layer in self.layers, "model.bits", layer, f"a layer: {', '.join(self.layers)}")
+            known = type(bits) is int and bits in WEIGHT_GRIDS
+            _check(known, f"model.bits.{layer}", bits, " or ".join(map(str, WEIGHT_GRIDS)))
+        return {layer: self.bits[layer] for layer in self.layers if self.bits.get(layer, 8) != 8}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that are matrix products: of the float network's modules and of the QNet's ops."""
+        return ("layer1", "layer2", "heads")
 
     @property
     def world(self) -> World:
@@ -80,7 +97,12 @@ class RunConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts and lists."""
-        return dataclasses.asdict(self)
+        data = dataclasses.asdict(self)
+        # A network of 8 bits throughout is described as it always was: its manifest's hash, and every address that
+        # follows from it, stay.
+        if not self.model.bits:
+            del data["model"]["bits"]
+        return data
 
     @staticmethod
     def from_json(data: object) -> "RunConfig":
@@ -106,7 +128,8 @@ def _build(cls: type[T], data: object, where: str) -> T:
     values = _known(data, cls, where)
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
         if item.name in values:
-            values = values | {item.name: _typed(values[item.name], item.default, f"{where}.{item.name}")}
+            default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
+            values = values | {item.name: _typed(values[item.name], default, f"{where}.{item.name}")}
     return cls(**values)
 
 

@@ -24,6 +24,7 @@ class FrameStackMLP(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.world: World = config.world
+        self.bits = config.bits
         encoding = self.world.encoding
         wide, narrow = config.hidden
         self.embeddings = nn.ModuleDict({f.name: nn.Embedding(f.vocab, f.width) for f in encoding.embeddings})

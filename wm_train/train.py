@@ -214,7 +214,8 @@ def _train_both(job: Job, report: Callable[[Progress], None]) -> Checkpoint:
 
 
 def _adopted(job: Job) -> RunConfig:
-    """The model's shape comes from the run that QAT starts from; the split must stay that run's too."""
+    """The model's shape comes from the run that QAT starts from; the split must stay that run's too. The bits of its
+    weights matter only now: those of this config count, if it names any."""
     if job.start is None:
         return job.config
     parent = load_checkpoint(job.start)
@@ -223,7 +224,8 @@ def _adopted(job: Job) -> RunConfig:
             f"{job.start}: only `--qat` starts from a run, and from a float one; this one is {parent.form}"
         )
     kept = {key: getattr(parent.config.train, key) for key in ("seed", "holdout")}
-    return RunConfig(parent.config.model, replace(job.config.train, **kept))
+    model = replace(parent.config.model, bits=job.config.model.bits or parent.config.model.bits)
+    return RunConfig(model, replace(job.config.train, **kept))
 
 
 def _begin(job: Job, config: RunConfig, tensors: WindowTensors) -> _State:
