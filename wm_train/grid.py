@@ -34,10 +34,15 @@ SNAP_LIMIT = 16.0
 
 @dataclass(frozen=True)
 class WeightGrid:
-    """Weights of `bits` bits, and how a matvec kernel adds them up: `lanes` rows in a 64-bit word."""
+    """Weights of `bits` bits, and how a matvec kernel adds them up: `lanes` rows in a 64-bit word.
+
+    span    the largest weight of a row, in units of the row's scale. More than weight_max clips it, for finer steps
+            of all the others
+    """
 
     bits: int
     lanes: int
+    span: float
 
     @property
     def weight_max(self) -> int:
@@ -55,8 +60,10 @@ class WeightGrid:
         return 1 << (self.lane_bits - 1)
 
 
-#: What weights can be, by their bits.
-WEIGHT_GRIDS: Mapping[int, WeightGrid] = {grid.bits: grid for grid in (WeightGrid(8, 3), WeightGrid(4, 4))}
+#: What weights can be, by their bits. The span of 8.75 has nearly the least squared error over rows of trained networks.
+WEIGHT_GRIDS: Mapping[int, WeightGrid] = {
+    grid.bits: grid for grid in (WeightGrid(8, lanes=3, span=127.0), WeightGrid(4, lanes=4, span=8.75))
+}
 INT8 = WEIGHT_GRIDS[8]
 
 
@@ -127,7 +134,7 @@ def quantize_rows(
     returns (rows, scale): rows (N, K) integers in -weight_max..weight_max held in float64, scale (N,) float64 > 0,
             weight ~ rows * scale, and lane_reach(rows) < lane_bound: a row that would not fit gets a coarser scale
     """
-    scale = np.maximum(_fine_scale(weight, grid), floor)
+    scale = np.maximum(np.maximum(np.abs(weight).max(1), 1e-12) / grid.span, floor)
     rows = _rounded(weight, scale, grid)
     # The reach is an exact integer, so the coarser scale does not depend on the order of any sum.
     while len(wide := np.flatnonzero(lane_reach(rows, blocks, code_min, code_max) >= grid.lane_bound)):
@@ -135,10 +142,6 @@ def quantize_rows(
         scale[wide] *= reach / grid.lane_bound * (1 + 1 / 256)
         rows[wide] = _rounded(weight[wide], scale[wide], grid)
     return rows, scale
-
-
-def _fine_scale(weight: Floats, grid: WeightGrid) -> Floats:
-    return np.maximum(np.abs(weight).max(1), 1e-12) / grid.weight_max
 
 
 def _rounded(weight: Floats, scale: Floats, grid: WeightGrid) -> Floats:
