@@ -89,6 +89,7 @@ CONFIG_TEXT: Mapping[str, str] = {
     "model.heads": "what it predicts: " + " or ".join(reversed(list(HEADS))),
     "model.hidden": "widths of the two hidden layers, 8 to 4096 each",
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
+    "model.flags": "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)",
     "train.steps": "optimiser steps, at least 1",
     "train.minutes": "time limit; 0 means none. The earlier of the two limits ends the run",
     "train.batch": "windows a step, at least 1",
