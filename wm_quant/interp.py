@@ -36,8 +36,8 @@ class State:
     codes: Ints
     ids: Ints
     bias: Ints
-    frames: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 0), np.int32))
-    inputs: NDArray[np.int8] = field(default_factory=lambda: np.zeros((0, 0), np.int8))
+    frames: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    inputs: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
 
     def at(self, index: slice) -> "State":
         """Some of the worlds."""
@@ -70,7 +70,7 @@ class Interpreter:
         dense = window_codes(encoding, window.frames, window.inputs, window.following)
         kept, known = encoding.slots * encoding.slot_columns, encoding.slots
         ids, bias = window_ids(encoding, window.frames), self.session_bias(window.session)
-        after = window.frames[:, known:], window.inputs[:, known:]
+        after = (window.frames[:, known:], window.inputs[:, known:]) if encoding.lookahead > 1 else ()
         return State(window.frames[:, known - 1], dense[:, :kept], ids, bias, *after)
 
     def step(self, state: State, following: NDArray[np.int8]) -> tuple[Trace, State]:
@@ -113,14 +113,14 @@ class Interpreter:
         """The window moved on by one slot: the first of the known frames after it, (B, lookahead, 2, fields) each."""
         encoding, entering = self.net.world.encoding, frames[:, 0]
         slot, ids = slot_codes(encoding, entering, inputs[:, 0]), slot_ids(encoding, entering)
+        held: dict[str, Any] = {"frames": frames[:, 1:], "inputs": inputs[:, 1:]} if encoding.lookahead > 1 else {}
         kept = state.ids[:, encoding.slot_ids : encoding.slots * encoding.slot_ids]
         return replace(
             state,
             frame=entering,
             codes=np.concatenate([state.codes[:, encoding.slot_columns :], slot], 1),
             ids=np.concatenate([kept, ids, newest_ids(encoding, entering)], 1),
-            frames=frames[:, 1:],
-            inputs=inputs[:, 1:],
+            **held,
         )
 
     def model(self) -> Model:
