@@ -125,7 +125,12 @@ class Interpreter:
 
     def model(self) -> Model:
         """The QNet as evaluate.py measures it."""
-        return lambda window: self.step(self.begin(window), window.following)[1].frame
+
+        def step(window: Window) -> NDArray[np.int32]:
+            trace = self.step(self.begin(window), window.following)[0]
+            return trace["frame"].reshape(window.now.shape).astype(np.int32)
+
+        return step
 
 
 def _joined(known: NDArray[Any], newest: NDArray[Any]) -> NDArray[Any]:

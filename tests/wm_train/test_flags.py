@@ -1,5 +1,6 @@
 """Flags of an encoding: what each adds, where it comes from, and that every way to a network reads the same of it."""
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from tests.factories import (
     small_qnet,
 )
 from wm_quant.interp import Interpreter
-from wm_train.config import ModelConfig, RunConfig
+from wm_train.config import Mamba2Config, ModelConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.evaluate import rollout, stepper, window_at
 from wm_train.frames import CONTROLS, PLAYERS, PRESSES, STATE, STATE_AGE_ID, Encoding, Flags
+from wm_train.recurrent import forced
 from wm_train.windows import load_corpus, usable_games
 from wm_train.world import next_frames, slot_ids, window_codes, window_ids
 
@@ -176,7 +178,7 @@ def test_a_state_that_steps_is_the_window_that_advances(flags: Flags) -> None:
     encoding, machine = net.world.encoding, Interpreter(net)
     corpus = random_corpus(3, (40, 30), encoding)
     t = corpus.windows(encoding)[[0, 7, 30]]
-    frames = rollout(stepper(net.world, machine.predictor()), corpus, encoding, t, 6)
+    frames = rollout(machine.model(), corpus, encoding, t, 6)
     state = machine.begin(window_at(corpus, encoding, t))
     for ahead in range(6):
         trace, state = machine.step(state, corpus.inputs[t + 1 + ahead])
@@ -184,6 +186,21 @@ def test_a_state_that_steps_is_the_window_that_advances(flags: Flags) -> None:
         assert trace["codes"].shape[1] == encoding.dense_columns and trace["ids"].shape[1] == encoding.id_columns
     one = machine.step(machine.begin(window_at(corpus, encoding, t)).at(slice(1, 2)), corpus.inputs[t[1:2] + 1])[0]
     assert (one["frame"].reshape(frames[1, 0].shape) == frames[1, 0]).all()
+
+
+def test_a_network_that_remembers_reads_flags_too() -> None:
+    torch = pytest.importorskip("torch")
+    from wm_train.mamba2 import Mamba2
+    from wm_train.predict import FloatMamba2
+
+    config = Mamba2Config(d_model=32, d_state=8, headdim=16, n_layers=1, flags=replace(EVERY_FLAG, lookahead=1))
+    torch.manual_seed(0)
+    corpus = random_corpus(0, (30, 20), config.world.encoding)
+    seen = [(at, frames) for at, frames in forced(FloatMamba2(Mamba2(config)), corpus, np.arange(5, 15))]
+    assert np.concatenate([at for at, _ in seen]).tolist() == list(range(5, 15))
+    assert all(frames.shape[1:] == corpus.frames.shape[1:] for _, frames in seen)
+    with pytest.raises(WmTrainError, match=r"model.flags.lookahead = 3, expected 1"):
+        Mamba2Config(flags=EVERY_FLAG)
 
 
 # --------------------------------------------------------------------------------------------------- from the dataset
