@@ -165,13 +165,8 @@ class RunConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain dicts and lists. Flags that are off are left out: a world without any is written as it always was, and
-        keeps its manifest and its addresses."""
-        data = dataclasses.asdict(self)
-        data["model"]["flags"] = self.model.flags.given
-        if not self.model.flags.given:
-            del data["model"]["flags"]
-        return data
+        """Plain dicts and lists."""
+        return dataclasses.asdict(self)
 
     @staticmethod
     def from_json(data: object) -> "RunConfig":
