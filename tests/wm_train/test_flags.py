@@ -190,12 +190,12 @@ def test_a_state_that_steps_is_the_window_that_advances(flags: Flags) -> None:
 def test_a_network_that_remembers_reads_flags_too() -> None:
     torch = pytest.importorskip("torch")
     from wm_train.mamba2 import Mamba2
-    from wm_train.predict import FloatMamba2
+    from wm_train.predict import TorchMamba2
 
     config = Mamba2Config(d_model=32, d_state=8, headdim=16, n_layers=1, flags=replace(EVERY_FLAG, lookahead=1))
     torch.manual_seed(0)
     corpus = random_corpus(0, (30, 20), config.world.encoding)
-    seen = [(at, frames) for at, frames in forced(FloatMamba2(Mamba2(config)), corpus, np.arange(5, 15))]
+    seen = [(at, frames) for at, frames in forced(TorchMamba2(Mamba2(config)), corpus, np.arange(5, 15))]
     assert np.concatenate([at for at, _ in seen]).tolist() == list(range(5, 15))
     assert all(frames.shape[1:] == corpus.frames.shape[1:] for _, frames in seen)
     with pytest.raises(WmTrainError, match=r"model.flags.lookahead = 3, expected 1"):
