@@ -18,6 +18,7 @@ from wm_train.errors import WmTrainError
 from wm_train.fake_quant import QuantizedMLP, calibrate
 from wm_train.loss import losses
 from wm_train.mamba2 import Mamba2, Memory
+from wm_train.matmul import training_dtype
 from wm_train.mlp import FrameStackMLP
 from wm_train.network import FrameNet, from_arrays, preflight
 from wm_train.sequences import SequencePlan
@@ -79,6 +80,7 @@ class WindowLearner:
         if start:
             self._model = QuantizedMLP(self.net, (start.scales["hidden1"], start.scales["hidden2"]))
         self._model.train()
+        self.net.training_dtype = training_dtype()
         self._order = WindowOrder(tensors.starts, config.train.batch, config.train.seed)
 
     def losses(self, step: int) -> dict[str, Tensor]:
