@@ -65,7 +65,7 @@ from wm_quant.presets import preset
 from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train import grid
 from wm_train.actions import RANGES
-from wm_train.config import ModelConfig, TrainConfig
+from wm_train.config import VALUE_LOSSES, LossConfig, ModelConfig, TrainConfig
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
 from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, Encoding, Field, Kind
@@ -97,7 +97,15 @@ CONFIG_TEXT: Mapping[str, str] = {
     "train.learning_rate": "peak rate, between 0 and 1",
     "train.weight_decay": "of AdamW",
     "train.warmup": "share of the run in which the rate rises; then a cosine brings it to 0",
-    "train.change_weight": "weight of the action loss on frames whose action changes",
+    "train.losses.action": "weight of the action's cross-entropy; 0 leaves a part of the loss out",
+    "train.losses.category": "weight of the cross-entropy of the action's category, one of 20",
+    "train.losses.action_embedding": "weight of the distance from the expected action's embedding to the true one's",
+    "train.losses.change_weight": "what these three are multiplied by on frames whose action changes",
+    "train.losses.focal": "exponent of the focal loss of the first two; 0 means plain cross-entropy",
+    "train.losses.value": "loss of a number: " + ", ".join(VALUE_LOSSES),
+    "train.losses.scale": "weighed error below which it is rounded off (all but l1)",
+    "train.losses.alpha": "shape of barron: 2 squared, 1 charbonnier, 0 Cauchy, -2 Geman-McClure",
+    "train.losses.horizon": "weight of each further frame of a self-forced stretch, as a share of the one before",
     "train.seed": "of initialisation, batch order and split",
     "train.threads": "torch threads, at least 1",
     "train.holdout": "share of games (of frames, if there is one game) kept for validation",
@@ -334,8 +342,10 @@ def _preset_cost() -> str:
 
 def _config() -> str:
     rows = []
-    for section, cls in (("model", ModelConfig), ("train", TrainConfig)):
+    for section, cls in (("model", ModelConfig), ("train", TrainConfig), ("train.losses", LossConfig)):
         for item in fields(cls):
+            if item.default == LossConfig():
+                continue
             default = list(item.default) if isinstance(item.default, tuple) else item.default
             key = f"{section}.{item.name}"
             rows.append((f"`{key}`", f"`{default}`", CONFIG_TEXT[key]))

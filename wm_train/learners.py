@@ -87,7 +87,7 @@ class WindowLearner:
         """See Learner."""
         batch = self._tensors.batch(self._order.at(step))
         heads = self._model(batch.dense, batch.ids, batch.session)
-        return losses(self.net.world, batch.now, batch.after, heads, self._config.train.change_weight)
+        return _losses(self.net, batch.now, batch.after, heads, self._config)
 
     def carried(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -129,8 +129,7 @@ class StreamLearner:
         heads, memory = self.net(*seen, memory, reset)
         self._memory = [layer.detached() for layer in memory]
         kept = valid.flatten()
-        return losses(self.net.world, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept],
-                      self._config.train.change_weight)  # fmt: skip
+        return _losses(self.net, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept], self._config)
 
     def carried(self) -> dict[str, Tensor]:
         """Every layer's memory."""
@@ -144,6 +143,12 @@ class StreamLearner:
     def scales(self) -> dict[str, float]:
         """See Learner."""
         return {}
+
+
+def _losses(net: FrameNet, now: Tensor, after: Tensor, heads: Tensor, config: RunConfig) -> dict[str, Tensor]:
+    embedding = net.embeddings["action"].weight
+    assert isinstance(embedding, Tensor)
+    return losses(net.world, now, after, heads, config.train.losses, embedding)
 
 
 def _begin(net: FrameNet, tensors: WindowTensors, start: Checkpoint | None) -> None:
