@@ -51,7 +51,7 @@ class WindowTensors:
         self.lengths = np.bincount(corpus.game)
 
     def batch(self, t: Tensor) -> Batch:
-        """Windows ending at frames `t` (B,) int64, each of `starts`; past a game's end, `after` means nothing."""
+        """Windows ending at frames `t` (B,) int64, each of `starts`; a game's last frame has no `after`."""
         after = self._after(t)
         return Batch(
             self._window_dense(t), self._stack(self.ids, t), self.session[t], self.states[t], self.states[after]

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from wm_train.errors import WmTrainError
 from wm_train.frames import Encoding
+from wm_train.grid import WEIGHT_GRIDS
 from wm_train.world import World
 
 T = TypeVar("T")
@@ -18,20 +19,31 @@ def _check(condition: bool, key: str, got: object, expected: str) -> None:
         raise WmTrainError(f"config: {key} = {got!r}, expected {expected}")
 
 
+def _checked_bits(given: Mapping[str, int], layers: tuple[str, ...]) -> dict[str, int]:
+    """`bits` without the layers that have 8 anyway, in the order of the layers."""
+    for layer, bits in given.items():
+        _check(layer in layers, "model.bits", layer, f"a layer: {', '.join(layers)}")
+        known = type(bits) is int and bits in WEIGHT_GRIDS
+        _check(known, f"model.bits.{layer}", bits, " or ".join(map(str, WEIGHT_GRIDS)))
+    return {layer: given[layer] for layer in layers if given.get(layer, 8) != 8}
+
+
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shape of a FrameStackMLP."""
+    """Shape of a FrameStackMLP. `bits`: those of a layer's weights in its integer form, where they are not 8."""
 
     encoding: str = "v2.2"
     slots: int = 10
     heads: str = "integrated"
     hidden: tuple[int, int] = (512, 256)
     dropout: float = 0.0
+    bits: Mapping[str, int] = field(default_factory=dict)
     arch: str = "mlp"
 
     def __post_init__(self) -> None:
         _check(self.arch == "mlp", "model.arch", self.arch, "mlp")
         object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "bits", _checked_bits(self.bits, self.layers))
         _check(
             len(self.hidden) == 2 and all(8 <= n <= 4096 for n in self.hidden),
             "model.hidden",
@@ -40,6 +52,11 @@ class ModelConfig:
         )
         _check(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
         _ = self.world
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that are matrix products: of the float network's modules and of the QNet's ops."""
+        return ("layer1", "layer2", "heads")
 
     @property
     def world(self) -> World:
@@ -59,10 +76,12 @@ class Mamba2Config:
     headdim: int = 64
     n_layers: int = 4
     expand: int = 2
+    bits: Mapping[str, int] = field(default_factory=dict)
     arch: str = "mamba2"
 
     def __post_init__(self) -> None:
         _check(self.arch == "mamba2", "model.arch", self.arch, "mamba2")
+        object.__setattr__(self, "bits", _checked_bits(self.bits, self.layers))
         for key, most in {"d_model": 4096, "d_state": 256, "headdim": 256, "n_layers": 64, "expand": 8}.items():
             _check(1 <= getattr(self, key) <= most, f"model.{key}", getattr(self, key), f"1 to {most}")
         _check(self.d_inner % self.headdim == 0, "model.headdim", self.headdim, f"a divisor of {self.d_inner}")
@@ -72,6 +91,12 @@ class Mamba2Config:
     def world(self) -> World:
         """The encoding and heads by name, checked."""
         return World(Encoding(self.encoding, 1), self.heads)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that are matrix products: of the QNet's ops."""
+        blocks = (f"blocks.{i}.{name}" for i in range(self.n_layers) for name in ("in_proj", "out_proj"))
+        return ("layer1", *blocks, "heads")
 
     @property
     def d_inner(self) -> int:
@@ -199,7 +224,8 @@ def _build(cls: type[T], data: object, where: str) -> T:
     values = _known(data, cls, where)
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
         if item.name in values:
-            values = values | {item.name: _typed(values[item.name], item.default, f"{where}.{item.name}")}
+            default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
+            values = values | {item.name: _typed(values[item.name], default, f"{where}.{item.name}")}
     return cls(**values)
 
 

@@ -104,14 +104,16 @@ def causal_conv(xBC: Tensor, weight: Tensor, bias: Tensor, before: Tensor, reset
     xBC (B, L, channels), weight (channels, D_CONV) newest tap last, before (B, D_CONV - 1, channels)
     returns the same shape as xBC, and the new `before`
     """
-    frames = xBC.shape[1]
+    frames, borders = xBC.shape[1], bool(reset.any())
     game = F.pad(reset.cumsum(1), (D_CONV - 1, 0))
     seen = torch.cat([before, xBC], 1)
-    out = bias + weight[:, -1] * xBC
+    out = torch.addcmul(bias, weight[:, -1], xBC)
     for back in range(1, D_CONV):
         at = slice(D_CONV - 1 - back, D_CONV - 1 - back + frames)
-        same = (game[:, at] == game[:, D_CONV - 1 :])[..., None]
-        out = out + torch.where(same, weight[:, -1 - back] * seen[:, at], 0.0)
+        past = seen[:, at]
+        if borders:  # in a few chunks only, and not for free
+            past = torch.where((game[:, at] == game[:, D_CONV - 1 :])[..., None], past, 0.0)
+        out = torch.addcmul(out, weight[:, -1 - back], past)
     ours = (game[:, -(D_CONV - 1) :] == game[:, -1:])[..., None]
     return out, torch.where(ours, seen[:, -(D_CONV - 1) :], 0.0)
 
