@@ -3,7 +3,10 @@
 Glossary
     category   what ACTION_CATEGORY says of an action
     two-level  heads that choose a category first and then an action within it: P(action) = P(category) P(action | it)
+    gated      heads that say first whether the action changes: P(action) = P(change) P(action | change)
 """
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -25,6 +28,10 @@ def _among(logits: Tensor, target: Tensor) -> Tensor:
     return logits.masked_fill(~MEMBERS[CATEGORY[target]], IMPOSSIBLE)
 
 
+def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    return F.cross_entropy(logits, target, reduction="none")
+
+
 def focal(loss: Tensor, gamma: float) -> Tensor:
     """Cross-entropy (B,) times (1 - p)^gamma, p the probability of what is true (arXiv 1708.02002)."""
     return loss * (1 - torch.exp(-loss)) ** gamma if gamma else loss
@@ -43,24 +50,42 @@ def embedding_loss(logits: Tensor, target: Tensor, embedding: Tensor) -> Tensor:
 
 
 def action_losses(
-    action: Tensor, category: Tensor | None, now: Tensor, target: Tensor, embedding: Tensor | None, config: LossConfig
+    heads: Mapping[str, Tensor], now: Tensor, target: Tensor, embedding: Tensor | None, config: LossConfig
 ) -> dict[str, Tensor]:
     """Parts of the loss of choosing an action, by name, means over the batch; a part that weighs nothing is left out.
 
-    action     (B, actions) logits
-    category   (B, categories) logits of two-level heads, or None
+    heads      `action` (B, actions) logits; of two-level heads also `category` (B, categories), of gated ones
+               `action_changes` (B,)
     now        (B,) int64 actions that the true ones follow
     target     (B,) int64 true actions
     embedding  (actions, width) for LossConfig.action_embedding, or None
     """
-    changes = torch.where(target == now, 1.0, config.change_weight)
-    if category is None:
-        parts = {"category": (config.category, lambda: category_loss(action, target))}
-    else:
+    batch, changes = len(target), target != now
+    weight = torch.where(changes, config.change_weight, 1.0)
+    gate: dict[str, Tensor] = {}
+    if "action_changes" in heads and config.action:
+        loss = F.binary_cross_entropy_with_logits(heads["action_changes"], changes.float(), reduction="none")
+        gate = {"action_changes": config.action * (weight * focal(loss, config.focal)).sum() / batch}
+    if "action_changes" in heads:  # what is chosen is read only where something changes
+        rows = changes.nonzero().squeeze(1)
+        heads = {name: heads[name][rows] for name in ("action", "category") if name in heads}
+        target, weight = target[rows], weight[rows]
+    parts = _chosen(heads["action"], heads.get("category"), target, embedding, config)
+    return gate | {name: (weight * loss).sum() / batch for name, loss in parts.items()}
+
+
+def _chosen(
+    action: Tensor, category: Tensor | None, target: Tensor, embedding: Tensor | None, config: LossConfig
+) -> dict[str, Tensor]:
+    """Losses (B,) of category and action, by name."""
+    parts: dict[str, Tensor] = {}
+    if config.category:
+        loss = category_loss(action, target) if category is None else _cross_entropy(category, CATEGORY[target])
+        parts["category"] = config.category * focal(loss, config.focal)
+    if category is not None:
         action = _among(action, target)
-        parts = {"category": (config.category, lambda: F.cross_entropy(category, CATEGORY[target], reduction="none"))}
-    parts["action"] = (config.action, lambda: F.cross_entropy(action, target, reduction="none"))
-    losses = {name: weight * focal(loss(), config.focal) for name, (weight, loss) in parts.items() if weight}
+    if config.action:
+        parts["action"] = config.action * focal(_cross_entropy(action, target), config.focal)
     if config.action_embedding and embedding is not None:
-        losses["action_embedding"] = config.action_embedding * embedding_loss(action, target, embedding)
-    return {name: (changes * loss).mean() for name, loss in losses.items()}
+        parts["action_embedding"] = config.action_embedding * embedding_loss(action, target, embedding)
+    return parts

@@ -130,7 +130,7 @@ _ACTION = ("category", "action")
 _RULES: Mapping[str, Callable[[_Player], dict[str, Tensor]]] = {
     "published": _published,
     "integrated": _integrated,
-    "two_level": _integrated,
+    "gated": _integrated,
 }
 
 
@@ -150,7 +150,7 @@ def losses(
     parts = _RULES[world.heads_name](player)
     parts |= {h.name: _choice(player, h.name) for h in world.heads if h.kind == "choice" and h.name not in _ACTION}
     actions = (player.now("action").long(), player.after("action").long())
-    parts |= action_losses(named["action"], named.get("category"), *actions, embedding, config)
+    parts |= action_losses(named, *actions, embedding, config)
     return {name: PLAYERS * value for name, value in parts.items()}
 
 

@@ -49,7 +49,7 @@ def small(small_export: Export) -> Built:
     return _built(small_export)
 
 
-@pytest.fixture(scope="session", params=[("v1", "published"), ("v2", "integrated"), ("v2.1", "published")])
+@pytest.fixture(scope="session", params=[("v1", "published"), ("v2", "gated"), ("v2.1", "published")])
 def other_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted."""
     encoding, heads = request.param

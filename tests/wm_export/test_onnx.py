@@ -34,6 +34,7 @@ MODELS = {
     "one slot": ModelConfig(slots=1, hidden=SMALL),
     "v1 published": ModelConfig(encoding="v1", heads="published", slots=3, hidden=SMALL),
     "v2.1 integrated": ModelConfig(encoding="v2.1", slots=2, hidden=SMALL),
+    "v2 gated": ModelConfig(encoding="v2", heads="gated", slots=2, hidden=SMALL),
 }
 INTEGERS = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT64}
 

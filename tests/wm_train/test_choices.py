@@ -32,10 +32,16 @@ def probabilities(logits: Any) -> np.ndarray:
     return raised / raised.sum(-1, keepdims=True)
 
 
+def heads_of(action: Any, category: Any = None, changes: Any = None) -> dict[str, Any]:
+    """Heads by name, those that are there."""
+    heads = {"action": action, "category": category, "action_changes": changes}
+    return {name: head for name, head in heads.items() if head is not None}
+
+
 def means(config: LossConfig, *, two_level: bool, embedding: Any = None) -> dict[str, float]:
     """Parts of the drawn batch."""
     action, category, now, target = drawn()
-    got = action_losses(action, category if two_level else None, now, target, embedding, config)
+    got = action_losses(heads_of(action, category if two_level else None), now, target, embedding, config)
     return {name: float(value) for name, value in got.items()}
 
 
@@ -55,7 +61,9 @@ def test_two_levels_multiply_to_a_probability_of_every_action() -> None:
     total = 0.0
     for one in target:
         row = one[None]
-        got = action_losses(logits[0][:1], logits[1][:1], row, row, None, LossConfig(action=1.0, category=1.0))
+        got = action_losses(
+            heads_of(logits[0][:1], logits[1][:1]), row, row, None, LossConfig(action=1.0, category=1.0)
+        )
         total += math.exp(-float(sum(got.values())))
     assert total == pytest.approx(1)
 
@@ -66,7 +74,7 @@ def test_within_a_category_only_its_own_actions_compete() -> None:
     expected = 0.0
     for row, t in zip(p, target.tolist(), strict=True):
         expected -= math.log(row[t] / row[ACTION_CATEGORY[t] == ACTION_CATEGORY].sum()) / ROWS
-    got = action_losses(action, category, now, target, None, LossConfig(action=3.0, category=2.0))
+    got = action_losses(heads_of(action, category), now, target, None, LossConfig(action=3.0, category=2.0))
     assert float(got["action"]) == pytest.approx(3 * expected)
     q = probabilities(category)[range(ROWS), ACTION_CATEGORY[target.numpy()]]
     assert float(got["category"]) == pytest.approx(-2 * np.log(q).mean())
@@ -87,8 +95,8 @@ def test_changes_weigh_more_in_every_part(two_level: bool) -> None:
     changed = target != now
     logits = (action, category if two_level else None)
     at = [part[changed] if part is not None else None for part in logits]
-    only = action_losses(*at, now[changed], target[changed], embedding, config)
-    plain, more = (action_losses(*logits, now, target, embedding, c) for c in (config, weighed))
+    only = action_losses(heads_of(*at), now[changed], target[changed], embedding, config)
+    plain, more = (action_losses(heads_of(*logits), now, target, embedding, c) for c in (config, weighed))
     assert set(plain) == {"action", "category", "action_embedding"}
     for name in plain:
         assert float(more[name] - plain[name]) == pytest.approx(4 * float(only[name]) * float(changed.double().mean()))
@@ -120,6 +128,40 @@ def test_gradients_are_finite_where_logits_are_far_apart() -> None:
     action = (action * 1000).requires_grad_()
     config = LossConfig(category=2.0, focal=2.0, action_embedding=1.0)
     for level in (category, None):
-        parts = action_losses(action, level, now, target, torch.randn(ACTIONS, 4).double(), config)
+        parts = action_losses(heads_of(action, level), now, target, torch.randn(ACTIONS, 4).double(), config)
         sum(parts.values()).backward()
         assert torch.isfinite(action.grad).all()
+
+
+def test_a_gate_and_what_is_behind_it_multiply_to_a_probability() -> None:
+    """exp(-loss) is P(stays) where nothing changes, and P(changes) P(action | it) where something does."""
+    action, _, _, _ = drawn()
+    action, gate, now = action[:1], torch.tensor([0.7], dtype=torch.float64), torch.tensor([14])
+    changes = 1 / (1 + math.exp(-0.7))
+    p = probabilities(action)[0]
+    for target in (14, 20, 399):
+        got = action_losses(heads_of(action, None, gate), now, torch.tensor([target]), None, LossConfig(action=1.0))
+        expected = 1 - changes if target == 14 else changes * p[target]
+        assert math.exp(-float(sum(got.values()))) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("two_level", [False, True])
+def test_behind_a_gate_the_choice_learns_from_changes_only(two_level: bool) -> None:
+    action, category, now, target = drawn()
+    gate = torch.zeros(ROWS, dtype=torch.float64)
+    heads = heads_of(action.requires_grad_(), category if two_level else None, gate)
+    config = LossConfig(action=1.0, category=1.0, change_weight=3.0)
+    got = action_losses(heads, now, target, None, config)
+    sum(got.values()).backward()
+    assert (action.grad.abs().sum(1) > 0).tolist() == (target != now).tolist()
+    assert float(got["action_changes"]) == pytest.approx(math.log(2) * (1 + 3) / 2)
+
+
+def test_a_batch_in_which_nothing_changes_costs_the_gate_alone() -> None:
+    action, category, now, _ = drawn()
+    heads = heads_of(action.requires_grad_(), category, torch.zeros(ROWS, dtype=torch.float64))
+    got = action_losses(heads, now, now, None, LossConfig(action=1.0, category=1.0))
+    assert {name: float(value.detach()) for name, value in got.items()} == {
+        "action_changes": pytest.approx(math.log(2)), "category": 0.0, "action": 0.0}  # fmt: skip
+    sum(got.values()).backward()
+    assert not action.grad.any()

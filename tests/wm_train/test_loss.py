@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from wm_train.loss import CHOICE_WEIGHT, VALUE_WEIGHT, horizon_weights, losses  # noqa: E402
 
-INTEGRATED, PUBLISHED = (World(Encoding("v2.2", 2), name) for name in ("integrated", "published"))
+INTEGRATED, PUBLISHED, GATED = (World(Encoding("v2.2", 2), name) for name in ("integrated", "published", "gated"))
 UNITS = np.array([1 / ONE if f.kind is Kind.CONTINUOUS else 1.0 for f in STATE], np.float32)
 #: What happens in the story, frame by frame: together they use every head.
 STORY: list[dict[str, float]] = [
@@ -28,10 +28,19 @@ STORY: list[dict[str, float]] = [
         "x": 0.125,
         "y": -0.5,
     },
-    {"hit": 1, "hitlag": 7, "damage": 1, "percent": 12.5, "combo_count": 1, "action": 75, "last_attack": 3},
+    {
+        "hit": 1,
+        "hitlag": 7,
+        "damage": 1,
+        "percent": 12.5,
+        "combo_count": 1,
+        "action": 75,
+        "action_changes": 1,
+        "last_attack": 3,
+    },
     {"teleport": 1, "teleport_x": -60, "teleport_y": 44, "ground": 5, "jumps": 2},
     {"respawn": 1, "stock_lost": 1, "facing": 1, "on_ground": 1, "hurtbox": 1, "l_cancel": 2},
-    {"age_reset": 1, "state_age": 20, "shield": -3.5, "action": 14},
+    {"age_reset": 1, "state_age": 20, "shield": -3.5, "action": 14, "action_changes": 1},
 ]
 
 
@@ -70,7 +79,7 @@ def parts(world: World, now: Any, after: Any, heads: Any, **config: Any) -> dict
     return {k: float(v) for k, v in got.items()}
 
 
-@pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED], ids=["integrated", "published"])
+@pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED, GATED], ids=["integrated", "published", "gated"])
 def test_perfect_heads_cost_nothing(world: World) -> None:
     now, after, heads = told(world)
     got = parts(world, now, after, heads)
@@ -86,7 +95,7 @@ def part_of(name: str) -> str:
     return "speed" if name.startswith(("self_", "knockback_")) else name
 
 
-@pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED], ids=["integrated", "published"])
+@pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED, GATED], ids=["integrated", "published", "gated"])
 @pytest.mark.parametrize("player", range(PLAYERS))
 def test_every_head_is_answered_by_its_part(world: World, player: int) -> None:
     now, after, heads = told(world)
