@@ -153,7 +153,8 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained. `minutes` and `steps`: whichever ends first; the learning rate follows that progress.
+    """How a model is trained. `minutes` of processor time (of all threads: what else the
+    machine does takes nothing from a run) and `steps`: whichever ends first; the learning rate follows that progress.
 
     A recurrent model walks through whole games in `lanes`, `chunk` frames a step; its state is handed from chunk to
     chunk (`carry`) or begins at zero in each.
