@@ -92,7 +92,7 @@ CONFIG_TEXT: Mapping[str, str] = {
     "model.hidden": "widths of the two hidden layers, 8 to 4096 each",
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
     "train.steps": "optimiser steps, at least 1",
-    "train.minutes": "limit in minutes of processor time, all threads added up; 0 means none. The earlier of the two limits ends the run",
+    "train.minutes": "minutes of processor time, of all threads; 0 means no limit. The earlier limit ends the run",
     "train.batch": "windows a step, at least 1",
     "train.learning_rate": "peak rate, between 0 and 1",
     "train.weight_decay": "of AdamW",

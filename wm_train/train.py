@@ -38,7 +38,7 @@ QAT_LEARNING_RATE = 0.3
 
 @dataclass(frozen=True)
 class Progress:
-    """One report of the loop: share done 0..1, steps, seconds of processor time, mean losses by name since the last report."""
+    """One report of the loop: share done 0..1, steps, processor seconds, mean losses by name since the last report."""
 
     share: float
     step: int
