@@ -71,6 +71,6 @@ def default_size(tmp_path_factory: pytest.TempPathFactory) -> Built:
 def recording(net: QNet, worlds: int, frames: int, seed: int = 0) -> Recording:
     """Random worlds of a network, and random inputs."""
     rng = np.random.default_rng(seed)
-    corpus = random_corpus(seed, lengths=(worlds + net.model.slots + 1,))
+    corpus = random_corpus(seed, lengths=(worlds + net.world.encoding.slots + 1,))
     window = window_at(corpus, net.world.encoding, corpus.windows(net.world.encoding)[:worlds])
     return Recording(Interpreter(net).begin(window), random_inputs(rng, frames, worlds))

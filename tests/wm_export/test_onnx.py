@@ -21,7 +21,7 @@ from wm_quant.interp import Interpreter, State, Trace
 from wm_quant.prove import prove
 from wm_quant.qnet import Op, QNet, validate
 from wm_train.checkpoint import Checkpoint
-from wm_train.config import ModelConfig, RunConfig
+from wm_train.config import AnyModelConfig, ModelConfig, RunConfig
 from wm_train.evaluate import Window
 from wm_train.frames import CONTROLS, STATE, STATE_INDEX, Encoding, Kind, fixed
 from wm_train.grid import Ints, requantize
@@ -39,12 +39,13 @@ MODELS = {
 INTEGERS = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT64}
 
 
-def random_net(model: ModelConfig) -> QNet:
+def random_net(model: AnyModelConfig) -> QNet:
     """A proved QNet of random weights, wild enough that every rule of the world happens."""
     from wm_train.mlp import FrameStackMLP
     from wm_train.network import to_arrays
 
     torch.manual_seed(1)
+    assert isinstance(model, ModelConfig)
     network = FrameStackMLP(model)
     with torch.no_grad():
         network.heads.weight.normal_(0, 0.5)
