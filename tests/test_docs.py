@@ -55,6 +55,7 @@ from wm_live.deployment import Holding
 from wm_live.dispute import Costs, Sent
 from wm_live.dispute import Outcome as Settled
 from wm_live.game import COMMITS
+from wm_live.melee import action_names
 from wm_live.session import SPONSORED_COMMITS
 from wm_live.verify import Check as ChainCheck
 from wm_live.verify import Verification
@@ -63,7 +64,8 @@ from wm_quant.cost import TRANSACTION_BUDGET, TREE_LEVELS, preset_cost
 from wm_quant.presets import preset
 from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train import grid
-from wm_train.config import ModelConfig, TrainConfig
+from wm_train.actions import RANGES
+from wm_train.config import VALUE_LOSSES, LossConfig, ModelConfig, TrainConfig
 from wm_train.diagnose import Verdict
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
@@ -92,12 +94,20 @@ CONFIG_TEXT: Mapping[str, str] = {
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
     "model.flags": "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)",
     "train.steps": "optimiser steps, at least 1",
-    "train.minutes": "time limit; 0 means none. The earlier of the two limits ends the run",
+    "train.minutes": "minutes of processor time, of all threads; 0 means no limit. The earlier limit ends the run",
     "train.batch": "windows a step, at least 1",
     "train.learning_rate": "peak rate, between 0 and 1",
     "train.weight_decay": "of AdamW",
     "train.warmup": "share of the run in which the rate rises; then a cosine brings it to 0",
-    "train.change_weight": "weight of the action loss on frames whose action changes",
+    "train.losses.action": "weight of the action's cross-entropy; 0 leaves a part of the loss out",
+    "train.losses.category": "weight of the cross-entropy of the action's category, one of 20",
+    "train.losses.action_embedding": "weight of the distance from the expected action's embedding to the true one's",
+    "train.losses.change_weight": "what these three are multiplied by on frames whose action changes",
+    "train.losses.focal": "exponent of the focal loss of the first two; 0 means plain cross-entropy",
+    "train.losses.value": "loss of a number: " + ", ".join(VALUE_LOSSES),
+    "train.losses.scale": "weighed error below which it is rounded off (all but l1)",
+    "train.losses.alpha": "shape of barron: 2 squared, 1 charbonnier, 0 Cauchy, -2 Geman-McClure",
+    "train.losses.horizon": "weight of each further frame of a self-forced stretch, as a share of the one before",
     "train.seed": "of initialisation, batch order and split",
     "train.threads": "torch threads, at least 1",
     "train.holdout": "share of games (of frames, if there is one game) kept for validation",
@@ -194,6 +204,16 @@ def _heads() -> str:
             picked = [f"`{h.name}`" + (f" ({h.width})" if kind == "choice" else "") for h in heads if h.kind == kind]
             rows.append((name, kind, ", ".join(picked)))
     return _table(("heads", "kind", "names, and ids of a choice"), rows)
+
+
+def _actions() -> str:
+    names, rows = action_names(), []
+    for number, (category, ranges) in enumerate(RANGES.items()):
+        ids = ", ".join(f"{first}-{last}" if first < last else str(first) for first, last in ranges)
+        inside = dict.fromkeys(re.sub(r"^special \d+", "a character's own", names[i])
+                               for first, last in ranges for i in range(first, last + 1))  # fmt: skip
+        rows.append((number, category, ids, "; ".join(inside)))
+    return _table(("number", "category", "action ids", "what is in it"), rows)
 
 
 def _power(value: float) -> str:
@@ -358,8 +378,10 @@ def _preset_cost() -> str:
 
 def _config() -> str:
     rows = []
-    for section, cls in (("model", ModelConfig), ("train", TrainConfig)):
+    for section, cls in (("model", ModelConfig), ("train", TrainConfig), ("train.losses", LossConfig)):
         for item in fields(cls):
+            if item.default == LossConfig():
+                continue
             default = list(item.default) if isinstance(item.default, tuple) else item.default
             default = {} if item.default is NO_FLAGS else default
             key = f"{section}.{item.name}"
@@ -401,6 +423,7 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("numeric.md", "encodings"): _encodings,
     ("numeric.md", "flags"): _flags,
     ("numeric.md", "heads"): _heads,
+    ("numeric.md", "actions"): _actions,
     ("numeric.md", "bounds"): _bounds,
     ("program.md", "model"): _model_account,
     ("program.md", "session"): _session_account,
