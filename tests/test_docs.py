@@ -99,6 +99,9 @@ CONFIG_TEXT: Mapping[str, str] = {
     "train.seed": "of initialisation, batch order and split",
     "train.threads": "torch threads, at least 1",
     "train.holdout": "share of games (of frames, if there is one game) kept for validation",
+    "train.hold_character": "character-select id: train on games without it, validate on `holdout` of those with it; "
+    "-1: split by game",
+    "train.hold_seen": "with `hold_character`: train on as many games, first those with it that do not validate",
 }
 
 

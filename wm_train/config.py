@@ -115,6 +115,8 @@ class TrainConfig:
     seed: int = 0
     threads: int = 1
     holdout: float = 0.125
+    hold_character: int = -1
+    hold_seen: bool = False
 
     def __post_init__(self) -> None:
         for key in ("steps", "batch", "lanes", "chunk", "threads"):
@@ -125,6 +127,20 @@ class TrainConfig:
         _check(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the run below 1")
         _check(0 < self.change_weight < 1000, "train.change_weight", self.change_weight, "between 0 and 1000")
         _check(0 < self.holdout < 1, "train.holdout", self.holdout, "a share between 0 and 1")
+        _check(
+            -1 <= self.hold_character <= 255, "train.hold_character", self.hold_character, "-1 (none) or an id to 255"
+        )
+        _check(
+            self.hold_character >= 0 or not self.hold_seen,
+            "train.hold_seen",
+            self.hold_seen,
+            "false without a hold_character",
+        )
+
+    @property
+    def split(self) -> dict[str, Any]:
+        """What decides which games train: arguments of windows.split_games by name."""
+        return {key: getattr(self, key) for key in ("holdout", "seed", "hold_character", "hold_seen")}
 
 
 @dataclass(frozen=True)
