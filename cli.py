@@ -183,9 +183,10 @@ def evaluate(
         return
     names = [figures["model"]["form"] for figures in measured] if len(models) == 1 else map(str, models)
     rows = dict(zip(names, measured, strict=True)) | measured[0]["baselines"]
-    console.out.print(console.metrics_table(rows, f"{measured[0]['frames']:,} held-out frames"))
+    tables = [console.metrics_table(rows, f"{measured[0]['frames']:,} held-out frames")]
     if differences:
-        console.out.print(console.differences_table(differences, measures.BARS))
+        tables.append(console.differences_table(differences, measures.BARS))
+    console.print_tables(tables)
 
 
 @_verb("wmq rollout --frames 120\nwmq rollout qnet --start 5000 --json\nwmq rollout --starts 20 --seconds 60")
@@ -227,7 +228,7 @@ def rollout(
     if as_json:
         console.print_json(figures)
     else:
-        console.out.print(*tables, sep="\n\n")
+        console.print_tables(tables)
 
 
 @_verb("wmq speculate\nwmq speculate qnet --windows 3000 --json")
@@ -250,7 +251,7 @@ def speculate(model: Path | None, dataset: Path, windows: int, seed: int, as_jso
     if as_json:
         console.print_json(figures)
     else:
-        console.out.print(*console.speculation_tables(figures), sep="\n\n")
+        console.print_tables(console.speculation_tables(figures))
 
 
 @main.group(
@@ -301,7 +302,7 @@ def character(
     if as_json:
         console.print_json(figures)
     else:
-        console.out.print(*(console.character_table(one) for one in figures["characters"]), sep="\n\n")
+        console.print_tables(map(console.character_table, figures["characters"]))
 
 
 @_verb("wmq quantize\nwmq quantize run --out qnet-ptq")

@@ -1,7 +1,7 @@
 """Tables, progress and errors on the terminal. Figures go to standard output, everything else to standard error."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +43,12 @@ NARROW = {
 }
 
 
+def print_tables(tables: Iterable[Table]) -> None:
+    """One below the other."""
+    for i, table in enumerate(tables):
+        out.print(*[""] * (i > 0), table, sep="\n")
+
+
 def print_json(figures: Mapping[str, Any]) -> None:
     """One object on standard output."""
     print(json.dumps(figures, indent=1))
@@ -82,7 +88,7 @@ def differences_table(rows: Sequence[Mapping[str, Any]], bars: Mapping[str, floa
 
 def track_table(error: Sequence[float]) -> Table:
     """Position error of one world after some lengths of time."""
-    table = _figures_table("Position error, game units", [""])
+    table = _figures_table("Position error", ["game units"])
     for ahead in sorted({1, 5, 10, 20, 60, 120, 300, 600, len(error)}):
         if ahead <= len(error):
             table.add_row(f"frame {ahead}", f"{error[ahead - 1]:.3f}")
@@ -99,7 +105,8 @@ def drift_tables(figures: Mapping[str, Any]) -> list[Table]:
     ahead = figures["frames_ahead"]
     for i in sorted({round(share * (len(ahead) - 1)) for share in (0, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 1)}):
         curves.add_row(f"frame {ahead[i]}", *(f"{figures[key][i]:.3f}" for key in DRIFT_CURVES))
-    whole = _figures_table(f"Over all frames; apart after {figures['apart_after']:g} frames", ["predicted", "real"])
+    whole = _figures_table("Over all frames", ["predicted", "real"])
+    whole.add_row("apart_after (frames)", f"{figures['apart_after']:g}", "")
     for part in ("usual", "habits"):
         predicted, real = figures[part]["predicted"], figures[part]["real"]
         for key in predicted:
@@ -107,26 +114,37 @@ def drift_tables(figures: Mapping[str, Any]) -> list[Table]:
     return [curves, whole]
 
 
+#: Columns of a speculation: part of the figures, key, heading.
+SPECULATION = (
+    ("inputs", "right", "inputs\nright"),
+    ("inputs", "recomputed", "recom-\nputed"),
+    ("outcome", "right", "frame\nright"),
+    ("outcome", "different", "and\ndifferent"),
+    ("outcome", "jump_mean", "jump,\nmean"),
+    ("outcome", "jump_p99", "jump,\np99"),
+)
+
+
 def speculation_tables(figures: Mapping[str, Any]) -> list[Table]:
     """By delay: how often the guess is right, and what is computed again."""
     tables = []
-    for part, keys in (("inputs", ("right", "recomputed")), ("outcome", ("right", "recomputed", "different"))):
-        late = [name for name, one in figures[part].items() if isinstance(one, Mapping)]
-        table = _figures_table(f"By {part}", [f"{name}\n{key}" for name in late for key in keys])
+    for late in [name for name, one in figures["inputs"].items() if isinstance(one, Mapping)]:
+        table = _figures_table(f"Inputs late: {late}", [heading for *_, heading in SPECULATION])
         for i, delay in enumerate(figures["delays"]):
-            table.add_row(f"{delay} late", *(f"{figures[part][name][key][i]:.3f}" for name in late for key in keys))
+            table.add_row(f"{delay} frames", *(f"{figures[part][late][key][i]:.3f}" for part, key, _ in SPECULATION))
         tables.append(table)
     return tables
 
 
 def character_table(study: Mapping[str, Any]) -> Table:
     """A character's two runs beside the baselines."""
-    games = f"{study['test_games']} games; trained on {study['train_games']['unseen']} games each, "
-    games += f"{study['with_character']['seen']} of them with it"
-    table = metrics_table(study["arms"] | study["baselines"], f"Character {study['character']}: {games}")
+    table = metrics_table(study["arms"] | study["baselines"], f"Character {study['character']}")
     for key in study["arms"]["seen"]["own"]:
         rows = (study["arms"] | study["baselines"]).values()
         table.add_row(f"own {key}", *(f"{row['own'][key]:.4f}" for row in rows))
+    for key in ("train_games", "with_character"):
+        table.add_row(key, *(f"{study[key][arm]}" for arm in study["arms"]))
+    table.add_row("test_games", f"{study['test_games']}")
     return table
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.factories import ONE, make_heads, random_corpus, random_window, still_corpus
 from wm_train import evaluate as module
+from wm_train.errors import WmTrainError
 from wm_train.evaluate import (
     BASELINES,
     HORIZONS,
@@ -22,6 +23,7 @@ from wm_train.evaluate import (
     rollout_starts,
     stepper,
     window_at,
+    window_ends,
 )
 from wm_train.frames import PLAYERS, STATE, STATE_INDEX, Encoding
 from wm_train.windows import Corpus
@@ -235,3 +237,45 @@ def test_windows_hold_the_frames_up_to_t() -> None:
     assert (window.following == corpus.inputs[[11, 46]]).all() and (window.now == corpus.frames[[10, 45]]).all()
     moved = window.advanced(window.now, replace(window).following)
     assert (moved.frames[:, :2] == window.frames[:, 1:]).all() and (moved.inputs[:, -1] == window.following).all()
+
+
+def test_a_further_horizon_changes_no_other_figure() -> None:
+    corpus = random_corpus(1, (90, 80))
+    plain, more = (
+        evaluate(constant_velocity, corpus, V22),
+        evaluate(constant_velocity, corpus, V22, further=(60, 33, 10)),
+    )
+    assert list(more["rollout"]) == ["5", "10", "20", "33", "60"]
+    assert len(more["rollout"]["60"]["position_mae"]) == 60
+    assert {k: more["rollout"][k] for k in plain["rollout"]} == plain["rollout"]
+    alone = evaluate(constant_velocity, corpus, V22, further=(60,))["rollout"]
+    assert alone["60"] == more["rollout"]["60"]
+
+
+def test_a_horizon_that_no_game_has_is_refused_before_anything_is_measured() -> None:
+    def never(window: Window) -> Any:
+        raise AssertionError
+
+    with pytest.raises(WmTrainError, match="93 frames in a row"):
+        evaluate(never, random_corpus(1, (90, 80)), V22, further=(90,))
+
+
+def test_models_of_other_windows_can_be_measured_on_the_same_frames() -> None:
+    corpus = random_corpus(2, (60, 50))
+    short, long = Encoding("v2.2", 3), Encoding("v2.2", 10)
+    assert window_ends(corpus, short, 10).tolist() == window_ends(corpus, long).tolist()
+    assert window_ends(corpus, short).tolist() == corpus.windows(short).tolist()
+    got, expected = evaluate(constant_velocity, corpus, short, past=10), evaluate(constant_velocity, corpus, long)
+    assert got == expected != evaluate(constant_velocity, corpus, short)
+
+
+def test_players_can_be_measured_apart() -> None:
+    corpus = moving()
+    corpus.frames[30:, 1, STATE_INDEX["action"]] = 3
+    errors = one_step(persistence, corpus, V22, every(corpus))
+    players = np.zeros_like(errors.right)
+    players[:, 0] = True
+    mine, other = errors.of(players), errors.of(~players)
+    assert (mine["position_mae"], other["position_mae"]) == (1.5 / 2, 0)
+    assert (mine["action_acc"], other["action_acc"]) == (1, 1 - 1 / len(players))
+    assert errors.figures()["position_mae"] == (mine["position_mae"] + other["position_mae"]) / 2
