@@ -52,7 +52,7 @@ def evaluate(
     """Metrics of each model, and the baselines', on the same frames: of games that none of them was trained on."""
     found = [_open(path) for path in models]
     origin = _common([one.origin for one in found])
-    past = max(one.world.encoding.slots for one in found) if len(found) > 1 else 0
+    past = max(one.world.encoding.span for one in found) if len(found) > 1 else 0
     how = {"limit": limit, "further": further, "past": past}
     worlds = {one.world.encoding: one.world for one in found}
     corpora = {encoding: held_out_games(world, origin, dataset) for encoding, world in worlds.items()}

@@ -108,6 +108,24 @@ def held_out_games(world: "World", origin: Mapping[str, Any], dataset: Path) -> 
     return held_out(dataset, world.encoding, origin["split"], origin["holdout"])
 
 
+def diagnose(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
+    """`wmq diagnose`: measures on held-out games, and which gate each of them opens."""
+    from wm_train.diagnose import aside_of, head_figures, predicted, verdicts
+
+    world, step, origin, about = opened(model)
+    corpus = held_out_games(world, origin, dataset)
+    aside = aside_of(dataset, corpus, origin["split"], origin["holdout"])
+    seen = predicted(step, world.encoding, corpus, aside, limit)
+    return {
+        "model": about,
+        "games": len(corpus.names),
+        "frames": len(seen.t),
+        "flags": world.encoding.flags.given,
+        "gates": [verdict.to_json() for verdict in verdicts(seen)],
+        "heads": list(head_figures(seen, world.encoding)),
+    }
+
+
 # --------------------------------------------------------------------------------------------------- quantize, export
 
 

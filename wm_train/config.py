@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wm_train.errors import WmTrainError
-from wm_train.frames import Encoding
+from wm_train.frames import NO_FLAGS, Encoding, Flags
+from wm_train.grid import WEIGHT_GRIDS
 from wm_train.world import World
 
 T = TypeVar("T")
@@ -18,20 +19,32 @@ def _check(condition: bool, key: str, got: object, expected: str) -> None:
         raise WmTrainError(f"config: {key} = {got!r}, expected {expected}")
 
 
+def _checked_bits(given: Mapping[str, int], layers: tuple[str, ...]) -> dict[str, int]:
+    """`bits` without the layers that have 8 anyway, in the order of the layers."""
+    for layer, bits in given.items():
+        _check(layer in layers, "model.bits", layer, f"a layer: {', '.join(layers)}")
+        known = type(bits) is int and bits in WEIGHT_GRIDS
+        _check(known, f"model.bits.{layer}", bits, " or ".join(map(str, WEIGHT_GRIDS)))
+    return {layer: given[layer] for layer in layers if given.get(layer, 8) != 8}
+
+
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shape of a FrameStackMLP."""
+    """Shape of a FrameStackMLP. `bits`: those of a layer's weights in its integer form, where they are not 8."""
 
     encoding: str = "v2.2"
     slots: int = 10
     heads: str = "integrated"
     hidden: tuple[int, int] = (512, 256)
     dropout: float = 0.0
+    bits: Mapping[str, int] = field(default_factory=dict)
     arch: str = "mlp"
+    flags: Flags = NO_FLAGS
 
     def __post_init__(self) -> None:
         _check(self.arch == "mlp", "model.arch", self.arch, "mlp")
         object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "bits", _checked_bits(self.bits, self.layers))
         _check(
             len(self.hidden) == 2 and all(8 <= n <= 4096 for n in self.hidden),
             "model.hidden",
@@ -42,9 +55,14 @@ class ModelConfig:
         _ = self.world
 
     @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that are matrix products: of the float network's modules and of the QNet's ops."""
+        return ("layer1", "layer2", "heads")
+
+    @property
     def world(self) -> World:
         """The encoding and heads by name, checked."""
-        return World(Encoding(self.encoding, self.slots), self.heads)
+        return World(Encoding(self.encoding, self.slots, self.flags), self.heads)
 
 
 @dataclass(frozen=True)
@@ -59,19 +77,31 @@ class Mamba2Config:
     headdim: int = 64
     n_layers: int = 4
     expand: int = 2
+    bits: Mapping[str, int] = field(default_factory=dict)
     arch: str = "mamba2"
+    flags: Flags = NO_FLAGS
 
     def __post_init__(self) -> None:
         _check(self.arch == "mamba2", "model.arch", self.arch, "mamba2")
+        object.__setattr__(self, "bits", _checked_bits(self.bits, self.layers))
         for key, most in {"d_model": 4096, "d_state": 256, "headdim": 256, "n_layers": 64, "expand": 8}.items():
             _check(1 <= getattr(self, key) <= most, f"model.{key}", getattr(self, key), f"1 to {most}")
+        _check(
+            self.flags.lookahead == 1, "model.flags.lookahead", self.flags.lookahead, "1: it reads every frame in turn"
+        )
         _check(self.d_inner % self.headdim == 0, "model.headdim", self.headdim, f"a divisor of {self.d_inner}")
         _ = self.world
 
     @property
     def world(self) -> World:
         """The encoding and heads by name, checked."""
-        return World(Encoding(self.encoding, 1), self.heads)
+        return World(Encoding(self.encoding, 1, self.flags), self.heads)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that are matrix products: of the QNet's ops."""
+        blocks = (f"blocks.{i}.{name}" for i in range(self.n_layers) for name in ("in_proj", "out_proj"))
+        return ("layer1", *blocks, "heads")
 
     @property
     def d_inner(self) -> int:
@@ -184,12 +214,15 @@ def _build(cls: type[T], data: object, where: str) -> T:
     values = _known(data, cls, where)
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
         if item.name in values:
-            values = values | {item.name: _typed(values[item.name], item.default, f"{where}.{item.name}")}
+            default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
+            values = values | {item.name: _typed(values[item.name], default, f"{where}.{item.name}")}
     return cls(**values)
 
 
 def _typed(value: object, default: object, where: str) -> Any:
-    """`value` if it is of the default's kind; an int may stand for a float, a list for a tuple."""
+    """`value` if it is of the default's kind; an int may stand for a float, a list for a tuple, a mapping for flags."""
+    if dataclasses.is_dataclass(default):
+        return _build(type(default), value, where)
     if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list) and all(type(v) is int for v in value):

@@ -11,11 +11,12 @@ from wm_train.network import FrameNet
 
 
 class FrameStackMLP(FrameNet):
-    """The float network. Shapes: see `forward`; parameters: checkpoint.parameter_count."""
+    """The float network. Shapes: see `forward`; parameters: shapes.parameter_count."""
 
     def __init__(self, config: ModelConfig) -> None:
         wide, narrow = config.hidden
         super().__init__(config.world, wide, narrow)
+        self.bits = config.bits
         self.layer2 = nn.Linear(wide, narrow)
         self.dropout = nn.Dropout(config.dropout)
 

@@ -47,14 +47,14 @@ class FrameNet(nn.Module):
         """The first layer's input (B, input_dims).
 
         dense    (B, dense_columns) float: value * scale
-        ids      (B, slots * slot_ids) int64, in the order of Encoding.id_fields
+        ids      (B, id_columns) int64, in the order of Encoding.id_fields
         session  (B, session ids) int64, in the order of Encoding.session_fields
         """
         e = self.world.encoding
         batch = len(dense)
         dense = dense * self.gain
         parts = [dense[:, : e.slots * e.slot_columns].view(batch, e.slots, PLAYERS, -1)]
-        shaped = ids.view(batch, e.slots, PLAYERS, len(e.ids))
+        shaped = ids[:, : e.slots * e.slot_ids].view(batch, e.slots, PLAYERS, len(e.ids))
         parts += [self.embeddings[f.name](shaped[..., i]) for i, f in enumerate(e.ids)]
         for i, field in enumerate(e.session_ids):
             pair = session[:, [p * len(e.session_ids) + i for p in range(PLAYERS)]]
@@ -62,13 +62,23 @@ class FrameNet(nn.Module):
         slots = [torch.cat(parts, -1).flatten(2)]
         if e.stage:
             slots.append(self.embeddings["stage"](session[:, -1])[:, None].expand(-1, e.slots, -1))
-        return torch.cat([torch.cat(slots, -1).flatten(1), dense[:, e.slots * e.slot_columns :]], 1)
+        shown = [torch.cat(slots, -1).flatten(1), *self._newest(ids)]
+        return torch.cat([*shown, dense[:, e.slots * e.slot_columns :]], 1)
+
+    def _newest(self, ids: Tensor) -> list[Tensor]:
+        """Embeddings of the ids that are read in the newest slot only, (B, 2 * newest_dims), or nothing."""
+        e = self.world.encoding
+        if not e.newest_ids:
+            return []
+        shaped = ids[:, e.slots * e.slot_ids :].view(len(ids), PLAYERS, len(e.newest_ids))
+        parts = [self.embeddings[f.name](shaped[..., i]) for i, f in enumerate(e.newest_ids)]
+        return [torch.cat(parts, -1).flatten(1)]
 
 
 def preflight(net: FrameNet, dense: Any, ids: Any, session: Any) -> None:
     """WmTrainError naming the first batch array whose width is not what the encoding asks for."""
     e = net.world.encoding
-    expected = {"dense": e.dense_columns, "ids": e.slots * e.slot_ids, "session": len(list(e.session_fields()))}
+    expected = {"dense": e.dense_columns, "ids": e.id_columns, "session": len(list(e.session_fields()))}
     for (name, width), array in zip(expected.items(), (dense, ids, session), strict=True):
         if array.ndim != 2 or array.shape[1] != width:
             raise WmTrainError(

@@ -188,10 +188,12 @@ def _train_both(job: Job, report: Callable[[Progress], None]) -> Checkpoint:
 
 
 def _adopted(config: RunConfig, start: Checkpoint | None) -> RunConfig:
-    """The model's shape comes from the run that QAT starts from; the split must stay that run's too."""
+    """The model's shape comes from the run that QAT starts from; the split must stay that run's too. The bits of its
+    weights matter only now: those of this config count, if it names any."""
     if start is None:
         return config
-    return RunConfig(start.config.model, replace(config.train, **start.config.train.split))
+    model = replace(start.config.model, bits=config.model.bits or start.config.model.bits)
+    return RunConfig(model, replace(config.train, **start.config.train.split))
 
 
 def _begin(config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> _State:

@@ -38,6 +38,15 @@ def test_every_op_costs_what_was_predicted(default_size: Built) -> None:
     assert metered_ops(meter, default_size.export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
 
 
+def test_int4_weights_cost_what_was_predicted(four_bits: Built) -> None:
+    export = four_bits.export
+    cost, meter = predicted(export), meter_runner(export)
+    run = recording(export.net, 1, 1)
+    meter.step(run.state, run.inputs[0])
+    assert metered_ops(meter, export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
+    assert runner(export).metered_step(run.state, run.inputs[0], number=0)[2] == cost.transactions(0)
+
+
 def test_preset_costs_what_is_committed(tmp_path_factory: pytest.TempPathFactory) -> None:
     toolchain = find_toolchain()
     if toolchain is None or toolchain.name != PRESET_OVERHEADS["mlp"].toolchain:
