@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from wm_train.dataset import (
     DatasetMeta,
     Game,
     game_path,
+    open_dataset,
     read_header,
     write_game,
     write_meta,
@@ -151,6 +153,13 @@ def write_dataset(folder: Path, lengths: Sequence[int], seed: int = 0) -> list[s
     """A dataset of made-up games of these lengths; gives their MD5s in the order of `lengths`."""
     rng = np.random.default_rng(seed)
     return [add_game(folder, i, game_columns(rng, length)) for i, length in enumerate(lengths)]
+
+
+def set_characters(folder: Path, characters: Sequence[tuple[int, int]]) -> None:
+    """Say in a dataset's list which characters its games, in the list's order, are of."""
+    meta = open_dataset(folder)
+    games = (replace(game, characters=both) for game, both in zip(meta.games, characters, strict=True))
+    write_meta(replace(meta, games=tuple(games)))
 
 
 def random_arrays(model: AnyModelConfig, seed: int = 0) -> dict[str, Any]:

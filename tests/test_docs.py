@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from cli import main
-from wm_cli import live, playing, sessions, stages
+from wm_cli import live, measures, playing, sessions, stages, studies
 from wm_export.blob import pack
 from wm_export.doctor import Check
 from wm_export.idl import ERRORS, FIRST_ERROR, INSTRUCTIONS, UNDELEGATION
@@ -67,6 +67,7 @@ from wm_train import grid
 from wm_train.actions import RANGES
 from wm_train.config import VALUE_LOSSES, LossConfig, ModelConfig, TrainConfig
 from wm_train.diagnose import Verdict
+from wm_train.drift import APART, TAIL, drift_figures
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
 from wm_train.frames import CONTROLS, EXTRA, NO_FLAGS, PLAYERS, STAGE, STATE, Encoding, Field, Flags, Kind
@@ -75,6 +76,7 @@ from wm_train.integer import BLOCK_COLUMNS
 from wm_train.loss import TELEPORT_UNITS
 from wm_train.replays import MIN_FRAMES
 from wm_train.shapes import parameter_count
+from wm_train.speculation import DELAYS, inputs_figures, outcome_figures
 from wm_train.trace import Difference
 from wm_train.train import QAT_LEARNING_RATE, SAVE_SECONDS
 from wm_train.world import HEADS, codes
@@ -111,6 +113,9 @@ CONFIG_TEXT: Mapping[str, str] = {
     "train.seed": "of initialisation, batch order and split",
     "train.threads": "torch threads, at least 1",
     "train.holdout": "share of games (of frames, if there is one game) kept for validation",
+    "train.hold_character": "character-select id: train on games without it, validate on `holdout` of those with it; "
+    "-1: split by game",
+    "train.hold_seen": "with `hold_character`: train on as many games, first those with it that do not validate",
 }
 
 
@@ -506,6 +511,11 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"{parameter_count(ModelConfig()):,} parameters",
         f"at least {MIN_FRAMES} frames",
         f"for {HORIZONS[0]}, {HORIZONS[1]} and {HORIZONS[2]} frames",
+        f"{-measures.BARS['action_change_points']:g} points of `action_change_acc`, {measures.BARS['k10_percent']:g} %",
+        f"a player {APART:g} game units away",
+        f"outermost {TAIL:.2%}".replace("%", " %"),
+        f"come {DELAYS[0]} to {DELAYS[-1]} frames late",
+        f"at least {studies.MIN_GAMES} games",
         f"every {SAVE_SECONDS:g} seconds",
         f"times {QAT_LEARNING_RATE:g}",
         f"{TRANSACTION_BUDGET:,} compute units",
@@ -621,12 +631,38 @@ def _evaluate_keys() -> set[str]:
     return set(figures) | set(rollout) | {key for one in rollout.values() for key in one} | set(BASELINES)
 
 
+def _nested(figures: Mapping[str, Any]) -> set[str]:
+    """Keys of an object and of the objects in it."""
+    return set(figures).union(*(_nested(part) for part in figures.values() if isinstance(part, Mapping)))
+
+
+def _drift_keys() -> set[str]:
+    from tests.factories import random_corpus
+
+    return _nested(drift_figures(BASELINES["persistence"], random_corpus(), Encoding("v1", 3), 10, 2))
+
+
+def _speculation_keys() -> set[str]:
+    from tests.factories import random_corpus
+
+    corpus = random_corpus()
+    outcome = outcome_figures(BASELINES["persistence"], corpus, Encoding("v1", 3), 5)
+    return _nested(inputs_figures(corpus)) | _nested(outcome)
+
+
 def _json_keys() -> set[str]:
     classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding)
     listed = {item.name for cls in classes for item in fields(cls)} | DIAGNOSED
     described = {"arch", "parameters", "form", "trained_as"}
-    modules = (stages, live, playing, sessions, audit, bench, deployment, verbs)
-    return listed | described | _evaluate_keys() | {key for module in modules for key in _dict_keys(module)}
+    modules = (stages, measures, studies, live, playing, sessions, audit, bench, deployment, verbs)
+    return (
+        listed
+        | described
+        | _evaluate_keys()
+        | _drift_keys()
+        | _speculation_keys()
+        | {key for module in modules for key in _dict_keys(module)}
+    )
 
 
 def test_guide_names_every_json_key() -> None:

@@ -16,6 +16,7 @@ KEYPAIR = Path("payer.json")
 ONNX = Path("world.onnx")
 REPORT = Path("report.html")
 FIGURES = Path("figures")
+STUDY = Path("study")
 
 
 def newest_model() -> Path:

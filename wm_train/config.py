@@ -178,6 +178,8 @@ class TrainConfig:
     seed: int = 0
     threads: int = 1
     holdout: float = 0.125
+    hold_character: int = -1
+    hold_seen: bool = False
 
     def __post_init__(self) -> None:
         for key in ("steps", "batch", "lanes", "chunk", "threads"):
@@ -187,6 +189,20 @@ class TrainConfig:
         _check(0 <= self.weight_decay < 1, "train.weight_decay", self.weight_decay, "0 <= weight_decay < 1")
         _check(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the run below 1")
         _check(0 < self.holdout < 1, "train.holdout", self.holdout, "a share between 0 and 1")
+        _check(
+            -1 <= self.hold_character <= 255, "train.hold_character", self.hold_character, "-1 (none) or an id to 255"
+        )
+        _check(
+            self.hold_character >= 0 or not self.hold_seen,
+            "train.hold_seen",
+            self.hold_seen,
+            "false without a hold_character",
+        )
+
+    @property
+    def split(self) -> dict[str, Any]:
+        """What decides which games train: arguments of windows.split_games by name."""
+        return {key: getattr(self, key) for key in ("holdout", "seed", "hold_character", "hold_seen")}
 
 
 @dataclass(frozen=True)

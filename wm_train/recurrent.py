@@ -47,7 +47,7 @@ class Recurrent(Protocol):
         """Memory of worlds that have seen nothing."""
 
     def run(self, memory: Memory, stretch: Stretch) -> tuple[Ints, Memory]:
-        """Heads (B, L, outputs) after each frame, and the memory after the last one."""
+        """Heads (B, L, outputs) after each frame, and the memory after the last one; `memory` is left as it was."""
 
 
 @dataclass

@@ -153,7 +153,7 @@ def train(job: Job, report: Callable[[Progress], None] = lambda progress: None) 
     config = _adopted(job.config, start)
     encoding = config.model.world.encoding
     use_fast_matmul(config.train.threads)
-    corpus, _, split = load_split(job.dataset, encoding, config.train.holdout, config.train.seed)
+    corpus, _, split = load_split(job.dataset, encoding, **config.train.split)
     tensors = WindowTensors(corpus, encoding, as_codes=job.qat)
     if not len(tensors.starts):
         raise WmTrainError(f"{job.dataset}: no game has {encoding.slots + 1} frames in a row; ingest longer games")
@@ -192,9 +192,8 @@ def _adopted(config: RunConfig, start: Checkpoint | None) -> RunConfig:
     weights matter only now: those of this config count, if it names any."""
     if start is None:
         return config
-    kept = {key: getattr(start.config.train, key) for key in ("seed", "holdout")}
     model = replace(start.config.model, bits=config.model.bits or start.config.model.bits)
-    return RunConfig(model, replace(config.train, **kept))
+    return RunConfig(model, replace(config.train, **start.config.train.split))
 
 
 def _begin(config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> _State:

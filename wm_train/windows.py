@@ -122,7 +122,8 @@ def _in_range(rng: np.random.Generator, fields: Sequence[Field], frames: int) ->
 
 @dataclass(frozen=True)
 class Split:
-    """Games apart for training and validation. With one game only, its middle is held out instead."""
+    """Games apart for training and validation, and those that do neither. With one game only, its middle is held out
+    instead."""
 
     train: tuple[str, ...]
     valid: tuple[str, ...]
@@ -142,18 +143,39 @@ def usable_games(dataset: Path, encoding: Encoding) -> list[str]:
     return usable
 
 
-def split_games(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> Split:
+def split_games(
+    dataset: Path, encoding: Encoding, holdout: float, seed: int, hold_character: int = -1, hold_seen: bool = False
+) -> Split:
     """Which games train and which validate: by hash of MD5 and seed, so that a game keeps its side as others come and
-    go (unless all would fall on one side: then one is moved over). Games that lack a column are `skipped`."""
-    usable = usable_games(dataset, encoding)
-    share = {md5: int(hashlib.sha256(f"{seed}:{md5}".encode()).hexdigest()[:8], 16) / 2**32 for md5 in usable}
-    ranked = sorted(usable, key=share.__getitem__)
-    valid = [md5 for md5 in ranked if share[md5] < holdout] or ranked[:1]
-    if 1 < len(usable) == len(valid):
-        valid.pop()
-    train = [md5 for md5 in ranked if md5 not in valid] or valid
-    skipped = {game.md5 for game in open_dataset(dataset).games} - set(usable)
-    return Split(tuple(sorted(train)), tuple(sorted(valid)), tuple(sorted(skipped)))
+    go (unless all would fall on one side: then one is moved over). Games that lack a column are `skipped`.
+
+    With `hold_character`, a character-select id, `holdout` is the share of the games with that character that
+    validate, and those without it train. With `hold_seen` as many train, first the character's other games.
+    """
+    share = {md5: _hashed(md5, seed) for md5 in usable_games(dataset, encoding)}
+    games = {game.md5: game for game in open_dataset(dataset).games}
+    ranked = sorted(share, key=share.__getitem__)
+    held = [md5 for md5 in ranked if hold_character < 0 or hold_character in games[md5].characters]
+    others = [md5 for md5 in ranked if md5 not in held]
+    if hold_character >= 0 and not (len(held) > 1 and others):
+        found = f"{len(held)} of {len(ranked)} usable games have character {hold_character}"
+        raise WmTrainError(f"{dataset}: {found}; expected at least two with it, and one without; see {META_NAME}")
+    valid, rest = _parted(held, share, holdout)
+    train = [*rest * hold_seen, *others][: len(others)] if hold_character >= 0 else rest or valid
+    return Split(*(tuple(sorted(part)) for part in (train, valid, set(games) - {*train, *valid})))
+
+
+def _parted(ranked: list[str], share: Mapping[str, float], holdout: float) -> tuple[list[str], list[str]]:
+    """(games below `holdout`, the rest); at least one below, and one not if there are two."""
+    below = [md5 for md5 in ranked if share[md5] < holdout] or ranked[:1]
+    if 1 < len(ranked) == len(below):
+        below.pop()
+    return below, [md5 for md5 in ranked if md5 not in below]
+
+
+def _hashed(md5: str, seed: int) -> float:
+    """0 to 1, as by chance."""
+    return int(hashlib.sha256(f"{seed}:{md5}".encode()).hexdigest()[:8], 16) / 2**32
 
 
 def cut(corpus: Corpus, part: str, holdout: float) -> Corpus:
@@ -172,9 +194,11 @@ def cut(corpus: Corpus, part: str, holdout: float) -> Corpus:
     return Corpus(corpus.frames[keep], corpus.inputs[keep], corpus.stage[keep], game, names)
 
 
-def load_split(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> tuple[Corpus, Corpus, Split]:
-    """(training games, validation games, which is which)."""
-    split = split_games(dataset, encoding, holdout, seed)
+def load_split(
+    dataset: Path, encoding: Encoding, holdout: float, seed: int, hold_character: int = -1, hold_seen: bool = False
+) -> tuple[Corpus, Corpus, Split]:
+    """(training games, validation games, which is which); arguments as of split_games."""
+    split = split_games(dataset, encoding, holdout, seed, hold_character, hold_seen)
     if split.train != split.valid:
         train, valid = (load_corpus(dataset, names, encoding) for names in (split.train, split.valid))
         return train, valid, split

@@ -47,6 +47,8 @@ def test_json_round_trip() -> None:
         ({"train": {"batch": 0}}, r"train\.batch"),
         ({"train": {"threads": 0}}, r"train\.threads"),
         ({"train": {"minutes": -1}}, r"train\.minutes"),
+        ({"train": {"hold_character": -2}}, r"train\.hold_character"),
+        ({"train": {"hold_seen": True}}, r"train\.hold_seen"),
         ({"train": {"learning_rate": 0}}, r"train\.learning_rate"),
         ({"train": {"learning_rate": float("nan")}}, r"train\.learning_rate"),
         ({"train": {"losses": {"actoin": 1}}}, r"train\.losses: unknown key 'actoin'"),
