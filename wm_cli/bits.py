@@ -1,5 +1,6 @@
 """`wmq bits`: what INT4 weights cost each layer, and a choice of layers that fits a budget."""
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -85,7 +86,8 @@ def _write(out: Path, checkpoint: "Checkpoint", chosen: dict[str, int]) -> None:
     from wm_train.config import RunConfig
     from wm_train.files import atomic_write_bytes
 
-    model = RunConfig(model=replace(checkpoint.config.model, bits=chosen)).to_json()["model"]
-    # Bits are named in full, so that the file says what was chosen where it is 8 as well.
-    model |= {"hidden": list(model["hidden"]), "bits": dict.fromkeys(checkpoint.config.model.layers, 8) | chosen}
-    atomic_write_bytes(out, yaml.safe_dump({"model": model}, sort_keys=False).encode())
+    config = RunConfig(model=replace(checkpoint.config.model, bits=chosen)).to_json()
+    # Through JSON, as YAML has no tuples; and with all bits, so that the file says what was chosen where it is 8 too.
+    model = json.loads(json.dumps(config["model"]))
+    model["bits"] = dict.fromkeys(checkpoint.config.model.layers, 8) | chosen
+    atomic_write_bytes(out, yaml.safe_dump(dict(model=model), sort_keys=False).encode())
