@@ -16,14 +16,14 @@ def _measure(checkpoint: "Checkpoint", dataset: Path, limit: int) -> "Callable[[
     """Figures of a QNet on the games that the run was not trained on."""
     from wm_quant.interp import Interpreter
     from wm_quant.sensitivity import Figures
-    from wm_train.evaluate import evaluate, stepper
+    from wm_train.evaluate import evaluate
     from wm_train.windows import held_out
 
     world, train = checkpoint.config.model.world, checkpoint.config.train
     corpus = held_out(dataset, world.encoding, checkpoint.split, train.holdout)
 
     def measure(net: "QNet") -> Figures:
-        return Figures.of(evaluate(stepper(world, Interpreter(net).predictor()), corpus, world.encoding, limit=limit))
+        return Figures.of(evaluate(Interpreter(net).model(), corpus, world.encoding, limit=limit))
 
     return measure
 

@@ -194,7 +194,6 @@ def validate(net: QNet) -> None:
             raise WmQuantError(
                 f"qnet: {name}[{row}] = {got.flat[row]}, expected 0..2^31-1; was this written by an older wmq?"
             )
-
     for op in net.ops:
         _check_bits(net, op)
 
