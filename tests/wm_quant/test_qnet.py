@@ -90,7 +90,7 @@ def int4_weight(value: int) -> QNet:
         (with_op("relu1", shift=6), r'op "relu1": shift 6, expected 7\.\.62'),
         (with_op("scale", shift=0), r'op "scale": shift 0, expected 1\.\.62'),
         (with_op("relu1", shift=63), r'op "relu1": shift 63'),
-        (with_op("layer2", kind="conv"), r"op \"layer2\" reads 'hidden1' as 'conv'"),
+        (with_op("layer2", kind="pool"), r"op \"layer2\" reads 'hidden1' as 'pool'"),
         (with_op("layer2", source="hidden9"), r"op \"layer2\" reads 'hidden9'"),
         (with_op("layer2", source="heads"), r"op \"layer2\" reads 'heads'"),
         (with_op("layer2", init="zero"), r"op \"layer2\""),
