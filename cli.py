@@ -341,6 +341,33 @@ def quantize(run: Path | None, out: Path, as_json: bool) -> None:
     _say(as_json, figures, f"{out}: {figures['parameters']:,} integers, {figures['proofs']} ranges proved")
 
 
+@_verb("wmq bits\nwmq bits --budget 850000 --out mixed.yaml\nwmq train --qat --config mixed.yaml")
+@_folder_argument("run", project.RUN)
+@_dataset
+@click.option("--budget", type=click.IntRange(1), help="Compute units of a frame; chooses the layers that get INT4.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Config to write the choice to.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=10_000, show_default=True, help="One-step frames of each measurement."
+)
+@_json
+def bits(run: Path, dataset: Path, budget: int | None, out: Path | None, limit: int, as_json: bool) -> None:
+    """What INT4 weights cost each layer of a run in accuracy and save in compute units, one layer at a time.
+
+    With a budget: the layers that lose least for what they save get INT4 until a frame fits. Exit code 1 if it cannot.
+    """
+    from wm_cli import console
+    from wm_cli.bits import bits as measure
+
+    if out is not None and budget is None:
+        raise click.UsageError("--out writes what --budget chooses: give both")
+    figures = measure(run, dataset, limit, budget, out)
+    if as_json:
+        console.print_json(figures)
+    else:
+        console.out.print(console.bits_table(figures))
+    sys.exit(0 if figures.get("ok", True) else 1)
+
+
 @_verb("wmq export --target solana\nwmq export qnet --target onnx --out world.onnx")
 @_folder_argument("qnet", project.QNET)
 @click.option("--target", type=click.Choice(["solana", "onnx"]), required=True)

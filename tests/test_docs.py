@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from cli import main
-from wm_cli import live, measures, playing, sessions, stages, studies
+from wm_cli import bits, live, measures, playing, sessions, stages, studies
 from wm_export.blob import pack
 from wm_export.doctor import Check
 from wm_export.idl import ERRORS, FIRST_ERROR, INSTRUCTIONS, UNDELEGATION
@@ -63,6 +63,7 @@ from wm_quant import kernels
 from wm_quant.cost import TRANSACTION_BUDGET, TREE_LEVELS, preset_cost
 from wm_quant.presets import preset
 from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
+from wm_quant.sensitivity import Figures, Sensitivity
 from wm_train import grid
 from wm_train.actions import RANGES
 from wm_train.config import VALUE_LOSSES, LossConfig, ModelConfig, TrainConfig
@@ -95,6 +96,7 @@ CONFIG_TEXT: Mapping[str, str] = {
     "model.hidden": "widths of the two hidden layers, 8 to 4096 each",
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
     "model.flags": "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)",
+    "model.bits": "bits of a layer's weights in its integer form, 8 or 4, as `{layer2: 4}`; 8 where nothing is said",
     "train.steps": "optimiser steps, at least 1",
     "train.minutes": "minutes of processor time, of all threads; 0 means no limit. The earlier limit ends the run",
     "train.batch": "windows a step, at least 1",
@@ -227,13 +229,20 @@ def _power(value: float) -> str:
 
 
 def _bounds() -> str:
-    blocks = ", ".join(f"{layer} {columns}" for layer, columns in BLOCK_COLUMNS.items())
+    blocks = "; ".join(
+        f"{bits} bits: " + ", ".join(f"{layer} {columns}" for layer, columns in layers.items())
+        for bits, layers in BLOCK_COLUMNS.items()
+    )
+    grids = {name: ", ".join(f"{bits} bits: {value(g)}" for bits, g in grid.WEIGHT_GRIDS.items()) for name, value in {
+        "max": lambda g: g.weight_max, "span": lambda g: f"{g.span:g}", "bound": lambda g: _power(g.lane_bound),
+    }.items()}  # fmt: skip
     return _table(("name", "value", "meaning"), [
         ("`FRAC_BITS`", grid.FRAC_BITS, "fractional bits of continuous fields and of heads"),
         ("`CODE_MIN`, `CODE_MAX`", f"{grid.CODE_MIN}, {grid.CODE_MAX}", "range of a code"),
-        ("`WEIGHT_MAX`", grid.WEIGHT_MAX, "largest weight; the smallest is its negative"),
+        ("`weight_max`", grids["max"], "largest weight; the smallest is its negative"),
+        ("`span`", grids["span"], "a row's largest weight, in units of its scale"),
         ("`MULT_BITS`", grid.MULT_BITS, "bits of a multiplier: 0 <= mult < 2^31"),
-        ("`LANE_BOUND`", _power(grid.LANE_BOUND), "a lane's partial sum stays below it in magnitude"),
+        ("`lane_bound`", grids["bound"], "a lane's partial sum stays below it in magnitude"),
         ("`ACC_BOUND`", _power(grid.ACC_BOUND), "an accumulator stays below it in magnitude"),
         ("`HEAD_BOUND`", _power(HEAD_BOUND), "a head stays below it in magnitude"),
         ("`GATHER_ROWS_MAX`", GATHER_ROWS_MAX, "most rows in one gather"),
@@ -385,10 +394,11 @@ def _config() -> str:
     rows = []
     for section, cls in (("model", ModelConfig), ("train", TrainConfig), ("train.losses", LossConfig)):
         for item in fields(cls):
-            if item.default == LossConfig():
+            default = getattr(cls(), item.name)
+            if default == LossConfig():
                 continue
-            default = list(item.default) if isinstance(item.default, tuple) else item.default
-            default = {} if item.default is NO_FLAGS else default
+            default = list(default) if isinstance(default, tuple) else default
+            default = {} if default is NO_FLAGS else default
             key = f"{section}.{item.name}"
             rows.append((f"`{key}`", f"`{default}`", CONFIG_TEXT[key]))
     return _table(("key", "default", "meaning"), rows)
@@ -474,12 +484,12 @@ FACTS: Mapping[str, Sequence[str]] = {
     "numeric.md": (
         f"`{grid.FRAC_BITS}` fractional bits",
         f"`{1 << grid.FRAC_BITS}` is one unit",
-        f"{kernels.LANES} lanes of {kernels.LANE_BITS} bits",
-        f"{kernels.LANES * kernels.MATVEC_MAX_R} rows",
+        *(f"{g.lanes} lanes of {g.lane_bits} bits" for g in grid.WEIGHT_GRIDS.values()),
+        *(f"{g.lanes * kernels.MATVEC_MAX_R} rows" for g in grid.WEIGHT_GRIDS.values()),
         f"tiles of {kernels.MATVEC_TILE} columns",
         f"code {FLAG_CODE} for 1",
-        f"[-{grid.WEIGHT_MAX}, {grid.WEIGHT_MAX}]",
-        f"a lane's partial sum | {_power(grid.LANE_BOUND)} |",
+        *(f"[-{g.weight_max}, {g.weight_max}]" for g in grid.WEIGHT_GRIDS.values()),
+        *(f"a lane's partial sum, INT{g.bits} weights | {_power(g.lane_bound)} |" for g in grid.WEIGHT_GRIDS.values()),
         f"rows in a gather | {GATHER_ROWS_MAX} |",
         f"an accumulator | {_power(grid.ACC_BOUND)} |",
         f"a head | {_power(HEAD_BOUND)} |",
@@ -504,7 +514,7 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"`{discriminator('global', 'step').hex()}`",
         f"blocks of {kernels.GATHER_WORDS} words",
         f"{kernels.GATHER_BYTES_PER_WORD} entries",
-        f"{kernels.LANE_BITS} bits",
+        *(f"{g.lane_bits} bits" for g in grid.WEIGHT_GRIDS.values()),
         f"{preset_cost('mlp').cu_per_mac:.4f} compute units a multiply-accumulate",
     ),
     "guide.md": (
@@ -518,6 +528,9 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"at least {studies.MIN_GAMES} games",
         f"every {SAVE_SECONDS:g} seconds",
         f"times {QAT_LEARNING_RATE:g}",
+        f"{preset_cost('mlp-int4').cu_per_mac:.4f} compute units a multiply-accumulate",
+        f"instead of {preset_cost('mlp').cu_per_mac:.4f}",
+        f"{preset_cost('mlp-int4').total_cu:,} instead of {preset_cost('mlp').total_cu:,}",
         f"{TRANSACTION_BUDGET:,} compute units",
         f"{COMMITS} times",
         f"{SPONSORED_COMMITS} commits",
@@ -651,10 +664,11 @@ def _speculation_keys() -> set[str]:
 
 
 def _json_keys() -> set[str]:
-    classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding)
-    listed = {item.name for cls in classes for item in fields(cls)} | DIAGNOSED
+    classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding,
+               Sensitivity, Figures)  # fmt: skip
+    listed = ({item.name for cls in classes for item in fields(cls)} - {"figures"}) | DIAGNOSED
     described = {"arch", "parameters", "form", "trained_as"}
-    modules = (stages, measures, studies, live, playing, sessions, audit, bench, deployment, verbs)
+    modules = (stages, bits, measures, studies, live, playing, sessions, audit, bench, deployment, verbs)
     return (
         listed
         | described

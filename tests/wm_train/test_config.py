@@ -38,6 +38,11 @@ def test_json_round_trip() -> None:
         ({"model": {"hidden": [64]}}, r"model\.hidden"),
         ({"model": {"hidden": [64, 4]}}, r"model\.hidden"),
         ({"model": {"hidden": [64, 5000]}}, r"model\.hidden"),
+        ({"model": {"bits": {"layer9": 4}}}, r"model\.bits = 'layer9', expected a layer: layer1, layer2, heads"),
+        ({"model": {"bits": {"layer1": 5}}}, r"model\.bits\.layer1 = 5, expected 8 or 4"),
+        ({"model": {"bits": {"layer1": True}}}, r"model\.bits\.layer1 = True"),
+        ({"model": {"bits": {"layer1": [4]}}}, r"model\.bits\.layer1 = \[4\]"),
+        ({"model": {"bits": 4}}, r"model\.bits = 4, expected dict"),
         ({"model": {"dropout": 1.0}}, r"model\.dropout"),
         ({"model": {"dropout": -0.1}}, r"model\.dropout"),
         ({"model": {"encoding": "v9"}}, "encoding: got 'v9'"),
@@ -68,6 +73,14 @@ def test_json_round_trip() -> None:
 def test_an_error_names_its_key(data: Any, message: str) -> None:
     with pytest.raises(WmTrainError, match=message):
         RunConfig.from_json(data)
+
+
+def test_bits_are_named_where_they_are_not_8() -> None:
+    config = RunConfig.from_json({"model": {"bits": {"heads": 4, "layer1": 8, "layer2": 4}}})
+    assert config.model.bits == {"layer2": 4, "heads": 4}
+    assert config.to_json()["model"]["bits"] == {"layer2": 4, "heads": 4}
+    assert RunConfig.from_json(config.to_json()) == config
+    assert ModelConfig(bits={"layer1": 8}) == ModelConfig()
 
 
 def test_an_int_may_stand_for_a_float_and_a_list_for_a_tuple() -> None:
