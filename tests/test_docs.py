@@ -66,9 +66,10 @@ from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train import grid
 from wm_train.actions import RANGES
 from wm_train.config import VALUE_LOSSES, LossConfig, ModelConfig, TrainConfig
+from wm_train.diagnose import Verdict
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
-from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, Encoding, Field, Kind
+from wm_train.frames import CONTROLS, EXTRA, NO_FLAGS, PLAYERS, STAGE, STATE, Encoding, Field, Flags, Kind
 from wm_train.ingest import IngestReport
 from wm_train.integer import BLOCK_COLUMNS
 from wm_train.loss import TELEPORT_UNITS
@@ -91,6 +92,7 @@ CONFIG_TEXT: Mapping[str, str] = {
     "model.heads": "what it predicts: " + " or ".join(reversed(list(HEADS))),
     "model.hidden": "widths of the two hidden layers, 8 to 4096 each",
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
+    "model.flags": "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)",
     "train.steps": "optimiser steps, at least 1",
     "train.minutes": "minutes of processor time, of all threads; 0 means no limit. The earlier limit ends the run",
     "train.batch": "windows a step, at least 1",
@@ -159,6 +161,40 @@ def _encodings() -> str:
                      len(list(e.session_fields())), "yes" if e.conditioned else "no"))  # fmt: skip
     head = ("encoding", "slots", "inputs a slot", "inputs in all", "dense columns", "ids", "session ids", "next input")
     return _table(head, rows)
+
+
+#: What a flag adds to the Frame or to the inputs; one that is missing here is an error.
+FLAG_TEXT: Mapping[str, tuple[Flags, str]] = {
+    "state_age_as_embed": (Flags(state_age_as_embed=True), "`state_age` as an id, the nearest of 0 to 149"),
+    "press_events: next": (Flags(press_events="next"), "presses in the inputs after the window"),
+    "press_events: all": (Flags(press_events="all"), "presses in every slot as well"),
+    "projectiles": (Flags(projectiles=True), ""),
+    "state_flags": (Flags(state_flags=True), ""),
+    "animation_index": (Flags(animation_index=True), ""),
+    "stale_moves": (Flags(stale_moves=True), ""),
+    "lookahead: 3": (Flags(lookahead=3), "inputs of the three frames after the window"),
+}
+
+
+def _flags() -> str:
+    plain = Encoding("v2.2")
+    rows = []
+    for name, (flags, text) in FLAG_TEXT.items():
+        e = Encoding("v2.2", flags=flags)
+        added = (
+            e.input_dims - plain.input_dims,
+            e.dense_columns - plain.dense_columns,
+            e.id_columns - plain.id_columns,
+        )
+        listed = ", ".join(f"`{field.name}`" for field in EXTRA.get(name, ()))
+        rows.append(
+            (f"`{name}`", text or listed, *(f"{n:+d}" if n else "" for n in added), ".".join(map(str, e.since)))
+        )
+    return _table(("flag", "what is read", "inputs", "dense columns", "ids", "Slippi"), rows)
+
+
+def test_every_flag_is_described() -> None:
+    assert {name.partition(":")[0] for name in FLAG_TEXT} == {item.name for item in fields(Flags)}
 
 
 def _heads() -> str:
@@ -347,6 +383,7 @@ def _config() -> str:
             if item.default == LossConfig():
                 continue
             default = list(item.default) if isinstance(item.default, tuple) else item.default
+            default = {} if item.default is NO_FLAGS else default
             key = f"{section}.{item.name}"
             rows.append((f"`{key}`", f"`{default}`", CONFIG_TEXT[key]))
     return _table(("key", "default", "meaning"), rows)
@@ -384,6 +421,7 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("numeric.md", "fields"): _fields,
     ("numeric.md", "controls"): _controls,
     ("numeric.md", "encodings"): _encodings,
+    ("numeric.md", "flags"): _flags,
     ("numeric.md", "heads"): _heads,
     ("numeric.md", "actions"): _actions,
     ("numeric.md", "bounds"): _bounds,
@@ -572,6 +610,9 @@ def _dict_keys(module: ModuleType) -> set[str]:
     return {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
 
 
+DIAGNOSED = {item.name for item in fields(Verdict)} | {"ids", "width", "changes", "rare", "common"}
+
+
 def _evaluate_keys() -> set[str]:
     from tests.factories import random_corpus
 
@@ -582,7 +623,7 @@ def _evaluate_keys() -> set[str]:
 
 def _json_keys() -> set[str]:
     classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding)
-    listed = {item.name for cls in classes for item in fields(cls)}
+    listed = {item.name for cls in classes for item in fields(cls)} | DIAGNOSED
     described = {"arch", "parameters", "form", "trained_as"}
     modules = (stages, live, playing, sessions, audit, bench, deployment, verbs)
     return listed | described | _evaluate_keys() | {key for module in modules for key in _dict_keys(module)}

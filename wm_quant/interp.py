@@ -5,6 +5,7 @@ Matrix products run in float32 BLAS on integers: exact, because every partial su
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,10 @@ from numpy.typing import NDArray
 from wm_quant import ssm_ops
 from wm_quant.qnet import CLAMPS, SESSION_BIAS, Op, QNet
 from wm_train.evaluate import Model, Window
-from wm_train.frames import CONTROLS
 from wm_train.grid import Ints, requantize
 from wm_train.integer import table_starts
 from wm_train.recurrent import Stretch
-from wm_train.world import World, codes, next_frames, slot_codes, slot_ids, window_codes, window_ids
+from wm_train.world import World, newest_ids, next_codes, next_frames, slot_codes, slot_ids, window_codes, window_ids
 
 Trace = dict[str, NDArray[np.int64]]
 
@@ -28,11 +28,12 @@ CHUNK = 256
 class State:
     """The state of B worlds between two frames, as the program keeps it in its accounts.
 
-    frame   (B, 2, len(STATE)) int32, current
+    frame   (B, 2, len(frame_fields)) int32, the newest that the window shows
     codes   (B, slots * slot_columns) int64, dense columns of the window, oldest slot first
-    ids     (B, slots * slot_ids) int64
+    ids     (B, id_columns) int64
     bias    (B, N) int64, what the first accumulator starts from: layer bias plus the folded session ids
     memory  op name -> (B, length) int64, what the network itself keeps
+    frames, inputs   (B, lookahead - 1, 2, fields) what is known after `frame`, oldest first; empty without lookahead
     """
 
     frame: NDArray[np.int32]
@@ -40,11 +41,14 @@ class State:
     ids: Ints
     bias: Ints
     memory: Mapping[str, Ints] = field(default_factory=dict)
+    frames: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    inputs: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
 
     def at(self, index: slice) -> "State":
         """Some of the worlds."""
         memory = {name: kept[index] for name, kept in self.memory.items()}
-        return State(self.frame[index], self.codes[index], self.ids[index], self.bias[index], memory)
+        window = self.frame[index], self.codes[index], self.ids[index]
+        return State(*window, self.bias[index], memory, self.frames[index], self.inputs[index])
 
 
 class Interpreter:
@@ -71,30 +75,33 @@ class Interpreter:
         """The State of worlds that have just seen these windows; the following inputs are not part of it."""
         encoding = self.net.world.encoding
         dense = window_codes(encoding, window.frames, window.inputs, window.following)
-        kept = encoding.slots * encoding.slot_columns
+        kept, known = encoding.slots * encoding.slot_columns, encoding.slots
         ids, bias = window_ids(encoding, window.frames), self.session_bias(window.session)
-        return State(window.now, dense[:, :kept], ids, bias, self.empty_memory(len(dense)))
+        after = (window.frames[:, known:], window.inputs[:, known:]) if encoding.lookahead > 1 else ()
+        memory = self.empty_memory(len(dense))
+        return State(window.frames[:, known - 1], dense[:, :kept], ids, bias, memory, *after)
 
     def empty_memory(self, worlds: int) -> dict[str, Ints]:
         """Memory of worlds whose network has seen nothing."""
         return {name: np.zeros((worlds, length), np.int64) for name, length in self.net.memories.items()}
 
     def step(self, state: State, following: NDArray[np.int8]) -> tuple[Trace, State]:
-        """One frame of every world, given the inputs of that frame (B, 2, len(CONTROLS)).
+        """One frame of every world, given the inputs of that frame (B, 2, len(controls)).
 
         The Trace holds `codes`, `ids`, every vector that an op wrote, what each op keeps as `<op>.memory`, and `frame`
-        (B, 2 * len(STATE)).
+        (B, 2 * len(frame_fields)).
         """
         encoding = self.net.world.encoding
-        tail = codes(CONTROLS, following).reshape(len(following), -1)
-        parts = [state.codes, tail] if encoding.conditioned else [state.codes]
-        trace: Trace = {"codes": np.concatenate(parts, 1), "ids": state.ids}
+        ahead = _joined(state.inputs, following)
+        tail = next_codes(encoding, ahead)
+        trace: Trace = {"codes": np.concatenate([state.codes, tail], 1), "ids": state.ids}
         chunks = [self._network(state.at(part), {k: v[part] for k, v in trace.items()}) for part in _parts(len(tail))]
         trace |= {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
         frame = next_frames(self.net.world, state.frame, trace["heads"])
         trace["frame"] = frame.reshape(len(frame), -1).astype(np.int64)
         memory = {name: trace[f"{name}.memory"] for name in state.memory}
-        return trace, replace(self._pushed(state, frame, following), memory=memory)
+        after = self._pushed(state, _joined(state.frames, frame), ahead)
+        return trace, replace(after, memory=memory)
 
     def _network(self, state: State, values: Trace) -> Trace:
         written: Trace = {}
@@ -140,22 +147,35 @@ class Interpreter:
             scaled = scaled + out
         return np.clip(scaled, *CLAMPS[op.kind]) if op.kind in CLAMPS else scaled
 
-    def _pushed(self, state: State, frame: NDArray[np.int32], following: NDArray[np.int8]) -> State:
-        """The window moved on by one slot."""
-        encoding = self.net.world.encoding
-        slot, ids = slot_codes(encoding, frame, following), slot_ids(encoding, frame)
+    def _pushed(self, state: State, frames: NDArray[np.int32], inputs: NDArray[np.int8]) -> State:
+        """The window moved on by one slot: the first of the known frames after it, (B, lookahead, 2, fields) each."""
+        encoding, entering = self.net.world.encoding, frames[:, 0]
+        slot, ids = slot_codes(encoding, entering, inputs[:, 0]), slot_ids(encoding, entering)
+        held: dict[str, Any] = {"frames": frames[:, 1:], "inputs": inputs[:, 1:]} if encoding.lookahead > 1 else {}
+        kept = state.ids[:, encoding.slot_ids : encoding.slots * encoding.slot_ids]
         return replace(
             state,
-            frame=frame,
+            frame=entering,
             codes=np.concatenate([state.codes[:, encoding.slot_columns :], slot], 1),
-            ids=np.concatenate([state.ids[:, encoding.slot_ids :], ids], 1),
+            ids=np.concatenate([kept, ids, newest_ids(encoding, entering)], 1),
+            **held,
         )
 
     def model(self) -> Model:
         """The QNet as evaluate.py measures it."""
         if self.net.memories:
             return RecurrentQNet(self)
-        return lambda window: self.step(self.begin(window), window.following)[1].frame
+
+        def step(window: Window) -> NDArray[np.int32]:
+            trace = self.step(self.begin(window), window.following)[0]
+            return trace["frame"].reshape(window.now.shape).astype(np.int32)
+
+        return step
+
+
+def _joined(known: NDArray[Any], newest: NDArray[Any]) -> NDArray[Any]:
+    """(B, n, 2, fields) of known (B, n - 1, 2, fields), or nothing, and newest (B, 2, fields)."""
+    return np.concatenate([known, newest[:, None]], 1) if known.size else newest[:, None]
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ def _players(encoding: Encoding, x: Tensor) -> Tensor:
 
 
 def _places(encoding: Encoding, x: Tensor, ids: Tensor, session: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """(where it lies in x, its ids) of each field of Encoding.embeddings: views of shape (B, slots, [2,] width)."""
+    """(where it lies in x, its ids) of each field of Encoding.embeddings: shapes end in width."""
     batch, players = len(x), _players(encoding, x)
-    shaped = ids.view(batch, encoding.slots, PLAYERS, len(encoding.ids))
+    shaped = ids[:, : encoding.slots * encoding.slot_ids].view(batch, encoding.slots, PLAYERS, len(encoding.ids))
     places, at = [], len(encoding.columns)
     for i, field in enumerate(encoding.ids + encoding.session_ids):
         if i < len(encoding.ids):
@@ -38,6 +38,18 @@ def _places(encoding: Encoding, x: Tensor, ids: Tensor, session: Tensor) -> list
         slots = x[:, : encoding.slots * encoding.frame_dims].view(batch, encoding.slots, encoding.frame_dims)
         stage = slots[..., PLAYERS * encoding.player_dims :]
         places.append((stage, session[:, -1:].expand(-1, encoding.slots)))
+    return places + _newest_places(encoding, x, ids)
+
+
+def _newest_places(encoding: Encoding, x: Tensor, ids: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """The same for fields of the newest slot only, (B, 2, width)."""
+    first = encoding.slots * encoding.frame_dims
+    columns = x[:, first : first + PLAYERS * encoding.newest_dims].view(len(x), PLAYERS, encoding.newest_dims)
+    rows = ids[:, encoding.slots * encoding.slot_ids :].view(len(x), PLAYERS, len(encoding.newest_ids))
+    places, at = [], 0
+    for i, field in enumerate(encoding.newest_ids):
+        places.append((columns[..., at : at + field.width], rows[..., i]))
+        at += field.width
     return places
 
 
@@ -52,7 +64,7 @@ class Assemble(torch.autograd.Function):
         of_slots = encoding.slots * encoding.slot_columns
         shape = (len(dense), encoding.slots, PLAYERS, len(encoding.columns))
         _players(encoding, x)[..., : len(encoding.columns)] = dense[:, :of_slots].view(shape)
-        x[:, encoding.slots * encoding.frame_dims :] = dense[:, of_slots:]
+        x[:, encoding.input_dims - encoding.next_columns :] = dense[:, of_slots:]
         for (place, rows), table in zip(_places(encoding, x, ids, session), tables, strict=True):
             place.copy_(torch.nn.functional.embedding(rows, table))
         ctx.encoding, ctx.sizes = encoding, [len(table) for table in tables]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wm_train.errors import WmTrainError
-from wm_train.frames import Encoding
+from wm_train.frames import NO_FLAGS, Encoding, Flags
 from wm_train.grid import WEIGHT_GRIDS
 from wm_train.world import World
 
@@ -39,6 +39,7 @@ class ModelConfig:
     dropout: float = 0.0
     bits: Mapping[str, int] = field(default_factory=dict)
     arch: str = "mlp"
+    flags: Flags = NO_FLAGS
 
     def __post_init__(self) -> None:
         _check(self.arch == "mlp", "model.arch", self.arch, "mlp")
@@ -61,7 +62,7 @@ class ModelConfig:
     @property
     def world(self) -> World:
         """The encoding and heads by name, checked."""
-        return World(Encoding(self.encoding, self.slots), self.heads)
+        return World(Encoding(self.encoding, self.slots, self.flags), self.heads)
 
 
 @dataclass(frozen=True)
@@ -78,19 +79,23 @@ class Mamba2Config:
     expand: int = 2
     bits: Mapping[str, int] = field(default_factory=dict)
     arch: str = "mamba2"
+    flags: Flags = NO_FLAGS
 
     def __post_init__(self) -> None:
         _check(self.arch == "mamba2", "model.arch", self.arch, "mamba2")
         object.__setattr__(self, "bits", _checked_bits(self.bits, self.layers))
         for key, most in {"d_model": 4096, "d_state": 256, "headdim": 256, "n_layers": 64, "expand": 8}.items():
             _check(1 <= getattr(self, key) <= most, f"model.{key}", getattr(self, key), f"1 to {most}")
+        _check(
+            self.flags.lookahead == 1, "model.flags.lookahead", self.flags.lookahead, "1: it reads every frame in turn"
+        )
         _check(self.d_inner % self.headdim == 0, "model.headdim", self.headdim, f"a divisor of {self.d_inner}")
         _ = self.world
 
     @property
     def world(self) -> World:
         """The encoding and heads by name, checked."""
-        return World(Encoding(self.encoding, 1), self.heads)
+        return World(Encoding(self.encoding, 1, self.flags), self.heads)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -231,9 +236,9 @@ def _build(cls: type[T], data: object, where: str) -> T:
 
 
 def _typed(value: object, default: object, where: str) -> Any:
-    """`value` if it is of the default's kind; an int stands for a float, a list for a tuple, a mapping for losses."""
-    if isinstance(default, LossConfig):
-        return _build(LossConfig, value, where)
+    """`value` if it is of the default's kind; an int stands for a float, a list for a tuple, a mapping for a part."""
+    if dataclasses.is_dataclass(default):
+        return _build(type(default), value, where)
     if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list) and all(type(v) is int for v in value):

@@ -50,7 +50,7 @@ class FrameNet(nn.Module):
         """The first layer's input (B, input_dims), in `training_dtype` or float32.
 
         dense    (B, dense_columns) float: value * scale
-        ids      (B, slots * slot_ids) int64, in the order of Encoding.id_fields
+        ids      (B, id_columns) int64, in the order of Encoding.id_fields
         session  (B, session ids) int64, in the order of Encoding.session_fields
         """
         tables = [self.embeddings[f.name].weight for f in self.world.encoding.embeddings]
@@ -62,7 +62,7 @@ class FrameNet(nn.Module):
 def preflight(net: FrameNet, dense: Any, ids: Any, session: Any) -> None:
     """WmTrainError naming the first batch array whose width is not what the encoding asks for."""
     e = net.world.encoding
-    expected = {"dense": e.dense_columns, "ids": e.slots * e.slot_ids, "session": len(list(e.session_fields()))}
+    expected = {"dense": e.dense_columns, "ids": e.id_columns, "session": len(list(e.session_fields()))}
     for (name, width), array in zip(expected.items(), (dense, ids, session), strict=True):
         if array.ndim != 2 or array.shape[1] != width:
             raise WmTrainError(

@@ -15,6 +15,7 @@ from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
 from wm_train.config import ModelConfig
 from wm_train.evaluate import window_at
+from wm_train.frames import NO_FLAGS, Flags
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,21 @@ def small(small_export: Export) -> Built:
     return _built(small_export)
 
 
-@pytest.fixture(scope="session", params=[("v1", "published"), ("v2", "gated"), ("v2.1", "published")])
+AGE_AS_ID = Flags(state_age_as_embed=True)
+KINDS = [
+    ("v1", "published", NO_FLAGS),
+    ("v2", "gated", NO_FLAGS),
+    ("v2.1", "published", NO_FLAGS),
+    ("v2.2", "integrated", AGE_AS_ID),
+]
+
+
+@pytest.fixture(scope="session", params=KINDS)
 def other_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted."""
-    encoding, heads = request.param
-    return _built(_export(small_qnet(small_model(encoding, heads)), tmp_path_factory.mktemp("other")))
+    """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted, and of
+    the flags that an export takes."""
+    encoding, heads, flags = request.param
+    return _built(_export(small_qnet(small_model(encoding, heads, flags=flags)), tmp_path_factory.mktemp("other")))
 
 
 @pytest.fixture(scope="session")

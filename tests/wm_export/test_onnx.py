@@ -23,7 +23,7 @@ from wm_quant.qnet import Op, QNet, validate
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import AnyModelConfig, ModelConfig, RunConfig
 from wm_train.evaluate import Window
-from wm_train.frames import CONTROLS, STATE, STATE_INDEX, Encoding, Kind, fixed
+from wm_train.frames import CONTROLS, STATE, STATE_INDEX, Encoding, Flags, Kind, fixed
 from wm_train.grid import Ints, requantize
 
 torch = pytest.importorskip("torch")
@@ -33,6 +33,7 @@ MODELS = {
     "default": ModelConfig(hidden=SMALL),
     "one slot": ModelConfig(slots=1, hidden=SMALL),
     "v1 published": ModelConfig(encoding="v1", heads="published", slots=3, hidden=SMALL),
+    "state age as an id": ModelConfig(slots=3, hidden=SMALL, flags=Flags(state_age_as_embed=True)),
     "v2.1 integrated": ModelConfig(encoding="v2.1", slots=2, hidden=SMALL),
     "v2 gated": ModelConfig(encoding="v2", heads="gated", slots=2, hidden=SMALL),
 }
