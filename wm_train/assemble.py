@@ -21,7 +21,7 @@ def _players(encoding: Encoding, x: Tensor) -> Tensor:
 
 
 def _places(encoding: Encoding, x: Tensor, ids: Tensor, session: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """(where it lies in x, its ids) of each field of Encoding.embeddings: views of shape (B, slots, [2,] width)."""
+    """(where it lies in x, its ids) of each field of Encoding.embeddings: shapes end in width."""
     batch, players = len(x), _players(encoding, x)
     shaped = ids[:, : encoding.slots * encoding.slot_ids].view(batch, encoding.slots, PLAYERS, len(encoding.ids))
     places, at = [], len(encoding.columns)
@@ -42,13 +42,13 @@ def _places(encoding: Encoding, x: Tensor, ids: Tensor, session: Tensor) -> list
 
 
 def _newest_places(encoding: Encoding, x: Tensor, ids: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The same of the ids that are read in the newest slot only."""
+    """The same for fields of the newest slot only, (B, 2, width)."""
     first = encoding.slots * encoding.frame_dims
-    players = x[:, first : first + PLAYERS * encoding.newest_dims].view(len(x), PLAYERS, encoding.newest_dims)
-    shaped = ids[:, encoding.slots * encoding.slot_ids :].view(len(x), PLAYERS, len(encoding.newest_ids))
+    columns = x[:, first : first + PLAYERS * encoding.newest_dims].view(len(x), PLAYERS, encoding.newest_dims)
+    rows = ids[:, encoding.slots * encoding.slot_ids :].view(len(x), PLAYERS, len(encoding.newest_ids))
     places, at = [], 0
     for i, field in enumerate(encoding.newest_ids):
-        places.append((players[..., at : at + field.width], shaped[..., i]))
+        places.append((columns[..., at : at + field.width], rows[..., i]))
         at += field.width
     return places
 
