@@ -325,6 +325,54 @@ def character(
         console.print_tables(map(console.character_table, figures["characters"]))
 
 
+@_verb(
+    "wmq study qat --config experiments/mlp.yaml --config experiments/mamba2-1.3m.yaml --minutes 6\n"
+    "wmq study qat --config mine.yaml --seeds 0,1,2,3,4 --json",
+    group=study,
+)
+@click.option(
+    "--config", "configs", type=click.Path(path_type=Path, dir_okay=False, exists=True), multiple=True, required=True,
+    help="YAML file of a model and its training; repeatable.",
+)  # fmt: skip
+@_dataset
+@_path_option("--out", project.STUDY, "Folder for the runs.")
+@click.option("--seeds", default="0,1,2", show_default=True, help="Seeds, with commas between.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Processor minutes of each, QAT included.")
+@click.option("--limit", type=click.IntRange(1), help="At most this many one-step frames, evenly spread.")
+@_json
+def qat(
+    configs: tuple[Path, ...],
+    dataset: Path,
+    out: Path,
+    seeds: str,
+    minutes: float | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """What INT8 costs: each config with each seed in float, rounded afterwards (PTQ), and trained through the grid.
+
+    Interrupted, it goes on with the run that it stopped in.
+    """
+    from wm_cli import console, stages, studies
+
+    if not all(seed.strip().isdecimal() for seed in seeds.split(",")):
+        raise click.UsageError(f"--seeds {seeds}: expected numbers with commas between, such as 0,1,2")
+    wanted = {path.stem: stages.run_config(path, minutes=minutes, steps=None, seed=None) for path in configs}
+    numbers = [int(seed) for seed in seeds.split(",")]
+    with console.progress_bar("study", len(wanted) * len(numbers)) as (bar, task):
+        runs: list[str] = []
+
+        def shown(name: str, progress: Any) -> None:
+            runs.extend([name] * (name not in runs))
+            bar.update(task, completed=len(runs) - 1 + progress.share, description=name)
+
+        figures = studies.qat_study(dataset, out, wanted, numbers, limit or 0, shown)
+    if as_json:
+        console.print_json(figures)
+    else:
+        console.print_tables(map(console.qat_table, figures["configs"]))
+
+
 @_verb("wmq quantize\nwmq quantize run --out qnet-ptq")
 @_folder_argument("run", None)
 @_path_option("--out", project.QNET, "QNet folder.")

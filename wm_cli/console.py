@@ -148,11 +148,21 @@ def character_table(study: Mapping[str, Any]) -> Table:
     return table
 
 
+def qat_table(config: Mapping[str, Any]) -> Table:
+    """Means over seeds of one config's forms, and what each lost against float."""
+    title = f"{config['config']}: {config['parameters']:,} parameters, mean of {config['seeds']} seeds"
+    table = metrics_table(config["means"], title)
+    for key in ("action_change_points", "k10_percent", "k20_percent"):
+        table.add_row(f"{key} against float", "", *(f"{row[key]:+.2f}" for row in config["lost"]))
+    return table
+
+
 def _figures_table(title: str, columns: Sequence[str]) -> Table:
     table = _compact(title)
     table.add_column("", no_wrap=True)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 def bits_table(figures: Mapping[str, Any]) -> Table:
