@@ -186,7 +186,7 @@ def _kept(path: Path, checkpoint: "Checkpoint", study: Study, limit: int) -> dic
         encoding = study.config.model.world.encoding
         corpus = held_out(study.dataset, encoding, checkpoint.split, study.config.train.holdout)
         figures = evaluate(checkpoint_model(checkpoint), corpus, encoding, limit=limit)
-        atomic_write_json(path, figures | checkpoint.figures)
+        atomic_write_json(path, figures | dict(checkpoint.figures))
     kept: dict[str, Any] = json.loads(path.read_text())
     return kept
 

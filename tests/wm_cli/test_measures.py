@@ -160,3 +160,25 @@ def test_a_characters_own_figures_are_of_its_players() -> None:
 def test_mistakes_end_in_one_line(arguments: list[str], code: int, text: str) -> None:
     result = run(*arguments)
     assert result.exit_code == code and text in result.output and "Traceback" not in result.output
+
+
+def test_what_int8_costs_is_studied_by_one_command() -> None:
+    Path("remembers.yaml").write_text(
+        "model: {arch: mamba2, d_model: 16, d_state: 4, headdim: 16, n_layers: 1}\n"
+        "train: {steps: 4, lanes: 2, chunk: 8}"
+    )
+    asked = ("study", "qat", "--config", "small.yaml", "--config", "remembers.yaml", "--seeds", "0,1", "--out", "int8")
+    got = figures(*asked, "--limit", "20")
+    assert [(run["config"], run["seed"]) for run in got["runs"]] == [
+        (name, seed) for name in ("small", "remembers") for seed in (0, 1)
+    ]
+    for config in got["configs"]:
+        mine = [run["forms"] for run in got["runs"] if run["config"] == config["config"]]
+        for form in ("float", "ptq", "qat"):
+            mean = sum(forms[form]["position_mae"] for forms in mine) / 2
+            assert config["means"][form]["position_mae"] == pytest.approx(mean)
+        lost = 100 * (config["means"]["qat"]["action_change_acc"] - config["means"]["float"]["action_change_acc"])
+        assert [row["to"] for row in config["lost"]] == ["ptq", "qat"]
+        assert config["lost"][1]["action_change_points"] == pytest.approx(lost)
+    stamp = Path("int8/small-0/run.json").stat().st_mtime_ns
+    assert figures(*asked, "--limit", "20") == got and Path("int8/small-0/run.json").stat().st_mtime_ns == stamp

@@ -129,7 +129,7 @@ def test_gradients_are_finite_where_logits_are_far_apart() -> None:
     config = LossConfig(category=2.0, focal=2.0, action_embedding=1.0)
     for level in (category, None):
         parts = action_losses(heads_of(action, level), now, target, torch.randn(ACTIONS, 4).double(), config)
-        sum(parts.values()).backward()
+        torch.stack(list(parts.values())).sum().backward()
         assert torch.isfinite(action.grad).all()
 
 
@@ -152,7 +152,7 @@ def test_behind_a_gate_the_choice_learns_from_changes_only(two_level: bool) -> N
     heads = heads_of(action.requires_grad_(), category if two_level else None, gate)
     config = LossConfig(action=1.0, category=1.0, change_weight=3.0)
     got = action_losses(heads, now, target, None, config)
-    sum(got.values()).backward()
+    torch.stack(list(got.values())).sum().backward()
     assert (action.grad.abs().sum(1) > 0).tolist() == (target != now).tolist()
     assert float(got["action_changes"]) == pytest.approx(math.log(2) * (1 + 3) / 2)
 
@@ -163,5 +163,5 @@ def test_a_batch_in_which_nothing_changes_costs_the_gate_alone() -> None:
     got = action_losses(heads, now, now, None, LossConfig(action=1.0, category=1.0))
     assert {name: float(value.detach()) for name, value in got.items()} == {
         "action_changes": pytest.approx(math.log(2)), "category": 0.0, "action": 0.0}  # fmt: skip
-    sum(got.values()).backward()
+    torch.stack(list(got.values())).sum().backward()
     assert not action.grad.any()
