@@ -168,8 +168,8 @@ class TrainConfig:
     steps: int = 40_000
     minutes: float = 0.0
     batch: int = 256
-    lanes: int = 16
-    chunk: int = 64
+    lanes: int = 32
+    chunk: int = 8
     carry: bool = True
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
