@@ -211,48 +211,224 @@ def _say(as_json: bool, figures: dict[str, Any], text: str) -> None:
         console.out.print(text, highlight=False)
 
 
-@_verb("wmq evaluate\nwmq evaluate run --dataset other-games --json")
-@_folder_argument("model", None)
+@_verb(
+    "wmq evaluate\nwmq evaluate run --dataset other-games --horizon 60 --json\nwmq evaluate run qnet-ptq run-qat qnet"
+)
+@click.argument("models", nargs=-1, type=click.Path(path_type=Path))
 @_dataset
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most this many one-step frames, evenly spread.")
+@click.option(
+    "--horizon", "horizons", type=click.IntRange(1, 3600), multiple=True, help="A further rollout horizon; repeatable."
+)
 @_json
-def evaluate(model: Path | None, dataset: Path, limit: int | None, as_json: bool) -> None:
-    """Measure a run or a QNet on games it was not trained on, beside baselines that know no model.
+def evaluate(
+    models: tuple[Path, ...], dataset: Path, limit: int | None, horizons: tuple[int, ...], as_json: bool
+) -> None:
+    """Measure runs or QNets on games they were not trained on, beside baselines that know no model.
+
+    MODELS are run or QNet folders; the furthest stage that is there if none is given. Several are measured on the same
+    frames, and each is compared with the first.
+    """
+    from wm_cli import console, measures
+
+    models = models or (project.newest_model(),)
+    with console.progress_bar("evaluate", len(models)) as (bar, task):
+        measured = measures.evaluate(models, dataset, limit or 0, horizons, lambda: bar.advance(task))
+    differences = measures.differences(models, measured)
+    if as_json:
+        several = {"models": [{"path": str(p), **m} for p, m in zip(models, measured, strict=True)]}
+        console.print_json(measured[0] if len(models) == 1 else several | {"differences": differences})
+        return
+    names = [figures["model"]["form"] for figures in measured] if len(models) == 1 else map(str, models)
+    rows = dict(zip(names, measured, strict=True)) | measured[0]["baselines"]
+    tables = [console.metrics_table(rows, f"{measured[0]['frames']:,} held-out frames")]
+    if differences:
+        tables.append(console.differences_table(differences, measures.BARS))
+    console.print_tables(tables)
+
+
+@_verb("wmq rollout --frames 120\nwmq rollout qnet --start 5000 --json\nwmq rollout --starts 20 --seconds 60")
+@_folder_argument("model", None)
+@_dataset
+@click.option("--start", type=click.IntRange(0), help="Number of the held-out window to start at.  [default: 0]")
+@click.option("--frames", type=click.IntRange(1, 100_000), help="Frames to run.  [default: 300]")
+@click.option("--seconds", type=click.IntRange(1, 1_000), help="The same in seconds of 60 frames.")
+@click.option("--starts", type=click.IntRange(2, 1_000), help="So many worlds, from seeded windows, instead of one.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of those windows.")
+@_json
+def rollout(
+    model: Path | None,
+    dataset: Path,
+    start: int | None,
+    frames: int | None,
+    seconds: int | None,
+    starts: int | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Let a world run by itself on true inputs, and follow how far it drifts from the real game.
+
+    With --starts many worlds run: how fast they drift, and whether what they show could be the game.
+    """
+    from wm_cli import console, measures
+    from wm_train.drift import FPS
+
+    if (frames and seconds) or (starts and start is not None):
+        raise click.UsageError("--frames and --seconds, or --start and --starts, cannot be given together")
+    model, length = model or project.newest_model(), frames or (seconds or 0) * FPS or 300
+    if starts:
+        with console.progress_bar("rollout", length) as (bar, task):
+            figures = measures.drift(model, dataset, length, starts, seed, lambda: bar.advance(task))
+        tables = console.drift_tables(figures)
+    else:
+        figures = measures.rollout(model, dataset, start or 0, length)
+        tables = [console.track_table(figures["position_error"])]
+    if as_json:
+        console.print_json(figures)
+    else:
+        console.print_tables(tables)
+
+
+@_verb("wmq diagnose\nwmq diagnose run --dataset other-games --json")
+@_folder_argument("model", None)
+@_dataset
+@click.option("--limit", type=click.IntRange(1), default=None, help="At most this many frames, evenly spread.")
+@_json
+def diagnose(model: Path | None, dataset: Path, limit: int | None, as_json: bool) -> None:
+    """Where a run or a QNet errs on games it was not trained on, and which flag of its encoding might help.
 
     MODEL is a run or a QNet folder; the furthest stage that is there if not given.
     """
     from wm_cli import console, stages
 
-    figures = stages.evaluate(model or project.newest_model(), dataset, limit or 0)
+    figures = stages.diagnose(model or project.newest_model(), dataset, limit or 0)
     if as_json:
         console.print_json(figures)
         return
-    form = figures["model"]["form"]
-    console.out.print(
-        console.metrics_table({form: figures, **figures["baselines"]}, f"{figures['frames']:,} held-out frames")
-    )
+    for table in console.diagnosis_tables(figures):
+        console.out.print(table)
 
 
-@_verb("wmq rollout --frames 120\nwmq rollout qnet --start 5000 --json")
+@_verb("wmq speculate\nwmq speculate qnet --windows 3000 --json")
 @_folder_argument("model", None)
 @_dataset
 @click.option(
-    "--start", type=click.IntRange(0), default=0, show_default=True, help="Number of the held-out window to start at."
+    "--windows", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Held-out windows to try."
 )
-@click.option("--frames", type=click.IntRange(1, 100_000), default=300, show_default=True, help="Frames to run.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of those windows.")
 @_json
-def rollout(model: Path | None, dataset: Path, start: int, frames: int, as_json: bool) -> None:
-    """Let a world run by itself on true inputs, and follow how far it drifts from the real game."""
-    from wm_cli import console, stages
+def speculate(model: Path | None, dataset: Path, windows: int, seed: int, as_json: bool) -> None:
+    """What it costs to compute frames before their inputs have come, as if inputs repeated, and to roll back.
 
-    figures = stages.rollout(model or project.newest_model(), dataset, start, frames)
+    By inputs alone over all games, and by what the model makes of them over held-out games.
+    """
+    from wm_cli import console, measures
+
+    with console.err.status("speculate"):
+        figures = measures.speculate(model or project.newest_model(), dataset, windows, seed)
     if as_json:
         console.print_json(figures)
-        return
-    for ahead in (1, 5, 10, 20, 60, 120, 300, 600, frames):
-        if ahead <= frames:
-            error = figures["position_error"][ahead - 1]
-            console.out.print(f"frame {ahead:5}: position error {error:8.3f} game units", highlight=False)
+    else:
+        console.print_tables(console.speculation_tables(figures))
+
+
+@main.group(
+    epilog="\b\nExamples:\n  wmq study character --character 9 --max-minutes 10\n  wmq study character --character all"
+)
+def study() -> None:
+    """Train and measure several runs that differ in one thing."""
+
+
+@_verb("wmq study character --character 9 --max-minutes 10\nwmq study character --character all --json", group=study)
+@click.option("--character", required=True, help="Character-select id, as in the dataset's meta.json, or all.")
+@_dataset
+@_path_option("--out", project.STUDY, "Folder of the study's runs.")
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; see docs/guide.md for its keys."
+)
+@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Of each run.")
+@click.option("--steps", type=click.IntRange(1), help="Of each run.")
+@click.option("--seed", type=int, help="Of initialisation, order and split.")
+@_json
+def character(
+    character: str,
+    dataset: Path,
+    out: Path,
+    config: Path | None,
+    max_minutes: float | None,
+    steps: int | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """What a model is worth on a character that it never saw, beside one trained on as many games that saw it.
+
+    Half of the character's games are kept for measuring; neither run trains on them. Interrupted, it goes on with the
+    run that it stopped in.
+    """
+    from wm_cli import console, stages, studies
+
+    wanted = stages.run_config(config, minutes=max_minutes, steps=steps, seed=seed)
+    ids = studies.characters(dataset, character)
+    with console.progress_bar("study", 2 * len(ids)) as (bar, task):
+        runs: list[str] = []
+
+        def shown(name: str, progress: Any) -> None:
+            runs.extend([name] * (name not in runs))
+            bar.update(task, completed=len(runs) - 1 + progress.share, description=name)
+
+        figures = studies.character_study(studies.Study(dataset, out, wanted), ids, shown)
+    if as_json:
+        console.print_json(figures)
+    else:
+        console.print_tables(map(console.character_table, figures["characters"]))
+
+
+@_verb(
+    "wmq study qat --config experiments/mlp.yaml --config experiments/mamba2-1.3m.yaml --minutes 6\n"
+    "wmq study qat --config mine.yaml --seeds 0,1,2,3,4 --json",
+    group=study,
+)
+@click.option(
+    "--config", "configs", type=click.Path(path_type=Path, dir_okay=False, exists=True), multiple=True, required=True,
+    help="YAML file of a model and its training; repeatable.",
+)  # fmt: skip
+@_dataset
+@_path_option("--out", project.STUDY, "Folder for the runs.")
+@click.option("--seeds", default="0,1,2", show_default=True, help="Seeds, with commas between.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Processor minutes of each, QAT included.")
+@click.option("--limit", type=click.IntRange(1), help="At most this many one-step frames, evenly spread.")
+@_json
+def qat(
+    configs: tuple[Path, ...],
+    dataset: Path,
+    out: Path,
+    seeds: str,
+    minutes: float | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """What INT8 costs: each config with each seed in float, rounded afterwards (PTQ), and trained through the grid.
+
+    Interrupted, it goes on with the run that it stopped in.
+    """
+    from wm_cli import console, stages, studies
+
+    if not all(seed.strip().isdecimal() for seed in seeds.split(",")):
+        raise click.UsageError(f"--seeds {seeds}: expected numbers with commas between, such as 0,1,2")
+    wanted = {path.stem: stages.run_config(path, minutes=minutes, steps=None, seed=None) for path in configs}
+    numbers = [int(seed) for seed in seeds.split(",")]
+    with console.progress_bar("study", len(wanted) * len(numbers)) as (bar, task):
+        runs: list[str] = []
+
+        def shown(name: str, progress: Any) -> None:
+            runs.extend([name] * (name not in runs))
+            bar.update(task, completed=len(runs) - 1 + progress.share, description=name)
+
+        figures = studies.qat_study(dataset, out, wanted, numbers, limit or 0, shown)
+    if as_json:
+        console.print_json(figures)
+    else:
+        console.print_tables(map(console.qat_table, figures["configs"]))
 
 
 @_verb("wmq quantize\nwmq quantize run --out qnet-ptq")
@@ -269,6 +445,33 @@ def quantize(run: Path | None, out: Path, as_json: bool) -> None:
 
     figures = stages.quantize(run or (project.RUN_QAT if project.RUN_QAT.exists() else project.RUN), out)
     _say(as_json, figures, f"{out}: {figures['parameters']:,} integers, {figures['proofs']} ranges proved")
+
+
+@_verb("wmq bits\nwmq bits --budget 850000 --out mixed.yaml\nwmq train --qat --config mixed.yaml")
+@_folder_argument("run", project.RUN)
+@_dataset
+@click.option("--budget", type=click.IntRange(1), help="Compute units of a frame; chooses the layers that get INT4.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Config to write the choice to.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=10_000, show_default=True, help="One-step frames of each measurement."
+)
+@_json
+def bits(run: Path, dataset: Path, budget: int | None, out: Path | None, limit: int, as_json: bool) -> None:
+    """What INT4 weights cost each layer of a run in accuracy and save in compute units, one layer at a time.
+
+    With a budget: the layers that lose least for what they save get INT4 until a frame fits. Exit code 1 if it cannot.
+    """
+    from wm_cli import console
+    from wm_cli.bits import bits as measure
+
+    if out is not None and budget is None:
+        raise click.UsageError("--out writes what --budget chooses: give both")
+    figures = measure(run, dataset, limit, budget, out)
+    if as_json:
+        console.print_json(figures)
+    else:
+        console.out.print(console.bits_table(figures))
+    sys.exit(0 if figures.get("ok", True) else 1)
 
 
 @_verb("wmq export --target solana\nwmq export qnet --target onnx --out world.onnx")

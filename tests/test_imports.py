@@ -11,8 +11,26 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("wm_train", "wm_quant", "wm_export", "wm_live", "wm_cli")
 #: The only files that may import torch. Outside wm_train only wm_cli may import them, and only inside functions.
-TORCH_NAMES = ("average", "batches", "fake_quant", "held_out", "learners", "loss", "mamba2", "matmul", "mlp",
-               "network", "predict", "ranks", "resume", "train")  # fmt: skip
+TORCH_NAMES = (
+    "assemble",
+    "average",
+    "batches",
+    "choices",
+    "fake_quant",
+    "fake_quant_mamba2",
+    "held_out",
+    "learners",
+    "loss",
+    "mamba2",
+    "matmul",
+    "mlp",
+    "network",
+    "predict",
+    "ranks",
+    "resume",
+    "robust",
+    "train",
+)
 TORCH_MODULES = {f"wm_train.{name}" for name in TORCH_NAMES}
 #: What stands to the right of each package.
 FORBIDDEN = {

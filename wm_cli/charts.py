@@ -118,7 +118,7 @@ def _points(s: Series, px: _Map, py: _Map) -> str:
 def _ticks(values: Sequence[float]) -> list[float]:
     """Round numbers from below the least value to above the greatest, about TICKS apart."""
     low, high = min(values), max(values)
-    rough = max(high - low, 1e-9) / TICKS
+    rough = (high - low or 1) / TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough)
     first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)

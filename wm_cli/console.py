@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
@@ -49,6 +49,12 @@ def speaks() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
+def print_tables(tables: Iterable[Table]) -> None:
+    """One below the other."""
+    for i, table in enumerate(tables):
+        out.print(*[""] * (i > 0), table, sep="\n")
+
+
 def print_json(figures: Mapping[str, Any]) -> None:
     """One object on standard output."""
     print(json.dumps(figures, indent=1))
@@ -66,15 +72,124 @@ def progress_bar(text: str, total: float | None) -> Iterator[tuple[Progress, Any
 
 def metrics_table(rows: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     """Models and baselines side by side; `rows` by name."""
-    table = _compact(title)
-    table.add_column("", no_wrap=True)
-    for name in rows:
-        table.add_column(NARROW.get(name, name), justify="right", no_wrap=True)
+    table = _figures_table(title, [NARROW.get(name, name) for name in rows])
     for metric in METRICS:
         table.add_row(metric, *(f"{row[metric]:.4f}" for row in rows.values()))
     for horizon in next(iter(rows.values()))["rollout"]:
         for key in ("position_mae_mean", "position_mae_last", "action_acc_last", "percent_mae_last"):
             table.add_row(f"K{horizon} {key}", *(f"{row['rollout'][horizon][key]:.4f}" for row in rows.values()))
+    return table
+
+
+def differences_table(rows: Sequence[Mapping[str, Any]], bars: Mapping[str, float]) -> Table:
+    """What models lost or won against the first one; a mark where that is more than the bar."""
+    table = _figures_table(f"Against {rows[0]['from']}", [str(row["to"]) for row in rows])
+    for key in [key for key in rows[0] if key not in ("from", "to", "within")]:
+        bar = bars.get(key)
+        over = [bar is not None and (row[key] < bar if bar < 0 else row[key] > bar) for row in rows]
+        cells = (f"{row[key]:+.2f}{' !' if marked else ''}" for row, marked in zip(rows, over, strict=True))
+        table.add_row(key + ("" if bar is None else f" (bar {bar:+g})"), *cells)
+    return table
+
+
+def track_table(error: Sequence[float]) -> Table:
+    """Position error of one world after some lengths of time."""
+    table = _figures_table("Position error", ["game units"])
+    for ahead in sorted({1, 5, 10, 20, 60, 120, 300, 600, len(error)}):
+        if ahead <= len(error):
+            table.add_row(f"frame {ahead}", f"{error[ahead - 1]:.3f}")
+    return table
+
+
+#: Curves of a drift, as the JSON names them.
+DRIFT_CURVES = ("position_p50", "position_p90", "action_acc", "stocks_acc", "inside", "plausible")
+
+
+def drift_tables(figures: Mapping[str, Any]) -> list[Table]:
+    """Free runs: what is so after some lengths of time, and habits beside those of the real games."""
+    curves = _figures_table(f"{figures['starts']} worlds, {figures['frames']:,} frames each", list(DRIFT_CURVES))
+    ahead = figures["frames_ahead"]
+    for i in sorted({round(share * (len(ahead) - 1)) for share in (0, 0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 1)}):
+        curves.add_row(f"frame {ahead[i]}", *(f"{figures[key][i]:.3f}" for key in DRIFT_CURVES))
+    whole = _figures_table("Over all frames", ["predicted", "real"])
+    whole.add_row("apart_after (frames)", f"{figures['apart_after']:g}", "")
+    for part in ("usual", "habits"):
+        predicted, real = figures[part]["predicted"], figures[part]["real"]
+        for key in predicted:
+            whole.add_row(key, f"{predicted[key]:.3f}", f"{real[key]:.3f}")
+    return [curves, whole]
+
+
+#: Columns of a speculation: part of the figures, key, heading.
+SPECULATION = (
+    ("inputs", "right", "inputs\nright"),
+    ("inputs", "recomputed", "recom-\nputed"),
+    ("outcome", "right", "frame\nright"),
+    ("outcome", "different", "and\ndifferent"),
+    ("outcome", "jump_mean", "jump,\nmean"),
+    ("outcome", "jump_p99", "jump,\np99"),
+)
+
+
+def speculation_tables(figures: Mapping[str, Any]) -> list[Table]:
+    """By delay: how often the guess is right, and what is computed again."""
+    tables = []
+    for late in [name for name, one in figures["inputs"].items() if isinstance(one, Mapping)]:
+        table = _figures_table(f"Inputs late: {late}", [heading for *_, heading in SPECULATION])
+        for i, delay in enumerate(figures["delays"]):
+            table.add_row(f"{delay} frames", *(f"{figures[part][late][key][i]:.3f}" for part, key, _ in SPECULATION))
+        tables.append(table)
+    return tables
+
+
+def character_table(study: Mapping[str, Any]) -> Table:
+    """A character's two runs beside the baselines."""
+    table = metrics_table(study["arms"] | study["baselines"], f"Character {study['character']}")
+    for key in study["arms"]["seen"]["own"]:
+        rows = (study["arms"] | study["baselines"]).values()
+        table.add_row(f"own {key}", *(f"{row['own'][key]:.4f}" for row in rows))
+    for key in ("train_games", "with_character"):
+        table.add_row(key, *(f"{study[key][arm]}" for arm in study["arms"]))
+    table.add_row("test_games", f"{study['test_games']}")
+    return table
+
+
+def qat_table(config: Mapping[str, Any]) -> Table:
+    """Means over seeds of one config's forms, and what each lost against float."""
+    title = f"{config['config']}: {config['parameters']:,} parameters, mean of {config['seeds']} seeds"
+    table = metrics_table(config["means"], title)
+    for key in ("action_change_points", "k10_percent", "k20_percent"):
+        table.add_row(f"{key} against float", "", *(f"{row[key]:+.2f}" for row in config["lost"]))
+    return table
+
+
+def _figures_table(title: str, columns: Sequence[str]) -> Table:
+    table = _compact(title)
+    table.add_column("", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def bits_table(figures: Mapping[str, Any]) -> Table:
+    """`wmq bits`: INT8 throughout, each layer with INT4, and the choice if there is one."""
+    table = _compact(f"INT4 weights, post training; {figures['kernel_cu'] + figures['around_cu']:,} units with INT8")
+    table.add_column("INT4 in", no_wrap=True)
+    for name in ("units saved", "loss", "position_mae", "action_change_acc", "k10"):
+        table.add_column(name, justify="right", no_wrap=True)
+
+    def row(name: str, saved: str, loss: str, measured: Mapping[str, Any]) -> None:
+        table.add_row(name, saved, loss, *(f"{measured[k]:.4f}" for k in ("position_mae", "action_change_acc", "k10")))
+
+    row("nothing", "", "", figures["base"])
+    for layer in figures["layers"]:
+        row(layer["layer"], f"{layer['saved_cu']:,}", f"{layer['loss']:.4f}", layer)
+    if choice := figures.get("choice"):
+        saved = figures["kernel_cu"] + figures["around_cu"] - choice["frame_cu"]
+        table.add_section()
+        row(", ".join(choice["bits"]) or "nothing", f"{saved:,}", "", choice)
+        fits = "" if figures["ok"] else ": too many"
+        table.caption = f"{choice['frame_cu']:,} of {figures['budget']:,} units{fits}"
     return table
 
 
@@ -95,6 +210,26 @@ def proof_table(parity: Mapping[str, Any], cu: Mapping[str, Any]) -> Table:
         for op in cu["ops"]:
             table.add_row(f"  {op['name']}", f"{op['cu']:,}")
     return table
+
+
+def diagnosis_tables(figures: Mapping[str, Any]) -> tuple[Table, Table]:
+    """Gates, and the heads whose embeddings one of them is about."""
+    gates = _compact(f"{figures['frames']:,} held-out frames")
+    for name in ("measure", "opens"):
+        gates.add_column(name)
+    for name in ("value", "threshold", "gate"):
+        gates.add_column(name, justify="right", no_wrap=True)
+    for gate in figures["gates"]:
+        value = "too few frames" if gate["value"] is None else f"{gate['value']:.3f}"
+        state = {True: "open", False: "shut", None: ""}[gate["open"]]
+        gates.add_row(gate["measure"], gate["opens"], value, f"{gate['threshold']:g}", state)
+    heads = _compact("Ids where they change")
+    for name in ("id", "ids", "width", "changes", "right, rare", "right, common"):
+        heads.add_column(name, justify="left" if name == "id" else "right", no_wrap=True)
+    for head in figures["heads"]:
+        shares = ("" if head[key] is None else f"{head[key]:.3f}" for key in ("rare", "common"))
+        heads.add_row(head["name"], str(head["ids"]), str(head["width"]), f"{head['changes']:,}", *shares)
+    return gates, heads
 
 
 def _compact(title: str) -> Table:

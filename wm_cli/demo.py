@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wm_cli import console, project, stages
+from wm_cli import console, measures, project, stages
 from wm_cli.errors import WmCliError
 from wm_cli.fetch import fetch_demo_replay, replay_cache
 from wm_train.files import atomic_write_json
@@ -162,7 +162,7 @@ def _evaluation(form: str, model: Path) -> Stage:
         f"evaluate {form}",
         _figures(f"evaluate-{form}"),
         (model,),
-        lambda: stages.evaluate(model.parent, project.DATASET, LIMIT),
+        lambda: measures.evaluate([model.parent], project.DATASET, LIMIT)[0],
     )
 
 

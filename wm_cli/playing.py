@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wm_cli import console
+from wm_cli.measures import held_out_window
 from wm_cli.places import Where, address_of, built, found_session, inputs_after, places, start_window, with_game
 from wm_cli.sessions import join, opponent_of, seated, state_of
-from wm_cli.stages import held_out_window
 from wm_export.layout import layout, session_vocab
 from wm_live import bench, lifecycle
 from wm_live.errors import WmLiveError

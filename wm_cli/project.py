@@ -17,6 +17,7 @@ KEYPAIR = Path("payer.json")
 ONNX = Path("world.onnx")
 REPORT = Path("report.html")
 FIGURES = Path("figures")
+STUDY = Path("study")
 
 
 def run_of(config: Path | None, qat: bool) -> Path:

@@ -14,12 +14,13 @@ from typing import Any
 
 from wm_cli import project
 from wm_cli.charts import Series, bars, line_chart
-from wm_cli.game_view import game_view, run_rollout
+from wm_cli.game_view import FPS, game_view, run_rollout
 from wm_cli.markup import Cell, details, missing, paragraph, section, table, tiles
 from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, load_qnet
 from wm_train.dataset import open_dataset
+from wm_train.drift import APART
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes
 from wm_train.windows import Corpus, held_out
@@ -83,6 +84,11 @@ class Project:
         found["ptq"] = self.figures(PTQ[1], "sha256", PTQ[2])
         return {form: figures for form, figures in found.items() if figures}
 
+    def of_model(self, name: str) -> Figures | None:
+        """Figures of the furthest stage that has them, kept as `name`-FORM."""
+        every = (self.figures(f"{name}-{form}", "sha256", path) for form, (_, _, path, _) in MODELS.items())
+        return next((figures for figures in every if figures), None)
+
     @cached_property
     def net(self) -> QNet | None:
         """The QNet, if there is one."""
@@ -113,7 +119,7 @@ def sha256(path: Path) -> str:
 def write_report(out: Path, dataset: Path) -> None:
     """Write the page to `out`, from the project in the working folder and a dataset. Raises OSError."""
     found = Project(dataset)
-    parts = (_headline, _accuracy, _horizons, _game, _cost, _parity, _proofs, _provenance)
+    parts = (_headline, _accuracy, _horizons, _alone, _speculation, _game, _cost, _parity, _proofs, _provenance)
     atomic_write_bytes(out, _page("".join(part(found) for part in parts)).encode())
 
 
@@ -214,7 +220,7 @@ def _accuracy(found: Project) -> str:
     lines = [_metric_row(label, more, {name: row[key] for name, row in rows.items()}) for key, label, more in METRICS]
     ahead = [
         _metric_row(label.format(k), more, {name: row["rollout"][k][key] for name, row in rows.items()})
-        for k in first["rollout"]
+        for k in _common_horizons(rows)
         for key, label, more in ROLLOUT_METRICS
     ]
     head = ["metric", *rows]
@@ -227,6 +233,11 @@ def _accuracy(found: Project) -> str:
         table("One frame ahead. Positions in game units, velocities in game units a frame.", head, lines),
         table("Rollouts: the world runs on its own frames, with the true controllers.", head, ahead),
     )
+
+
+def _common_horizons(rows: Mapping[str, Figures]) -> list[str]:
+    """Horizons that every row has: they may have been evaluated with different ones."""
+    return [k for k in next(iter(rows.values()))["rollout"] if all(k in row["rollout"] for row in rows.values())]
 
 
 def _games(found: Project, figures: Figures) -> str:
@@ -263,7 +274,7 @@ def _horizons(found: Project) -> str:
         return section("How far a rollout drifts", missing("Rollout figures", "wmq evaluate"))
     first = next(iter(shown.values()))[0]
     shown |= {title: (first["baselines"][name], style) for name, (title, style) in BASELINES.items()}
-    longest = max(first["rollout"], key=int)
+    longest = max(_common_horizons({name: row for name, (row, _) in shown.items()}), key=int)
     errors = {name: (row["rollout"][longest]["position_mae"], style) for name, (row, style) in shown.items()}
     frames = [float(i + 1) for i in range(int(longest))]
     alt = "Position error by frames ahead: " + ", ".join(
@@ -278,6 +289,72 @@ def _horizons(found: Project) -> str:
     rows = [[f"{int(frame)}", *(f"{error[i]:.4f}" for error, _ in errors.values())] for i, frame in enumerate(frames)]
     numbers = table("Position error in game units, mean over rollouts", ["frames ahead", *errors], rows)
     return section("How far a rollout drifts", f"<figure>{chart}</figure>", details("The numbers", numbers))
+
+
+def _alone(found: Project) -> str:
+    title, figures = "Left alone on true controllers", found.of_model("rollout")
+    if figures is None:
+        return section(title, missing("Free runs", "wmq rollout --starts 20 --seconds 60"))
+    seconds = [ahead / FPS for ahead in figures["frames_ahead"]]
+    curves = {
+        "median": (figures["position_p50"], "s0"),
+        "90th percentile": (figures["position_p90"], "s5"),
+        "nothing moves, median": (figures["baselines"]["persistence"]["position_p50"], "s4"),
+        "another moment of the games, median": (figures["baselines"]["another_start"]["position_p50"], "s2"),
+    }
+    alt = "Position error over time: " + ", ".join(f"{n} {v[-1]:.2f} at the end" for n, (v, _) in curves.items())
+    chart = line_chart([Series(n, s, seconds, v) for n, (v, s) in curves.items()], "seconds", "error, game units", alt)
+    text = (
+        f"{figures['starts']} runs of {seconds[-1]:g} seconds of the {figures['model']['form']} model, from seeded "
+        f"windows of {figures['games']} held-out games. Half of the runs have a player {APART:g} game units away from "
+        f"the true one after {figures['apart_after']:g} frames. A world that has drifted off can still be a good one: "
+        "the table sets what happens in it beside what happens in the games."
+    )
+    rows: list[list[Cell | str]] = [
+        [name.replace("_", " "), *(f"{figures[part][kind][name]:.3f}" for kind in ("predicted", "real"))]
+        for part in ("usual", "habits")
+        for name in figures[part]["real"]
+    ]
+    habits = table("Shares of frames, or times a minute, of a player", ["what", "predicted", "real"], rows)
+    return section(title, paragraph(text), f"<figure>{chart}</figure>", habits)
+
+
+def _speculation(found: Project) -> str:
+    title, figures = "Computing ahead of the controllers", found.of_model("speculate")
+    if figures is None:
+        return section(title, missing("Speculative execution", "wmq speculate"))
+    inputs, outcome, delays = figures["inputs"], figures["outcome"], figures["delays"]
+    text = (
+        "Frames computed as if controllers repeated, and again where they did not. Shares and costs by how many frames "
+        f"late inputs come; by inputs over {inputs['frames']:,} frames, by outcome in {outcome['windows']:,} held-out "
+        f"windows with the {figures['model']['form']} model."
+    )
+    rows: list[list[Cell | str]] = [
+        [f"{late}, {delay} late", *(f"{value[i]:.3f}" for value in columns)]
+        for late, columns in _late(inputs, outcome).items()
+        for i, delay in enumerate(delays)
+    ]
+    head = ["inputs of", "inputs right", "computed again", "frame right", "again, and different"]
+    chart = _again(inputs, [float(delay) for delay in delays])
+    numbers = table("Shares of frames, and frames computed again per frame", head, rows)
+    return section(title, paragraph(text), f"<figure>{chart}</figure>", details("The numbers", numbers))
+
+
+def _late(inputs: Figures, outcome: Figures) -> dict[str, tuple[list[float], ...]]:
+    """Columns by whose inputs are late."""
+    return {
+        late: (one["right"], one["recomputed"], outcome[late]["right"], outcome[late]["different"])
+        for late, one in inputs.items()
+        if isinstance(one, Mapping)
+    }
+
+
+def _again(inputs: Figures, delays: list[float]) -> str:
+    styles = ("s0", "s1", "s2")
+    late = [(name, one["recomputed"]) for name, one in inputs.items() if isinstance(one, Mapping)]
+    alt = "Frames computed again per frame, by delay: " + ", ".join(f"{n} {v[-1]:.2f} at the longest" for n, v in late)
+    lines = [Series(name, style, delays, values) for (name, values), style in zip(late, styles, strict=True)]
+    return line_chart(lines, "frames that inputs come late", "computed again, per frame", alt)
 
 
 def _game(found: Project) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wm_export.parity import Executor, Recording
     from wm_export.solana import Export
     from wm_quant.qnet import QNet
+    from wm_train.config import RunConfig
     from wm_train.evaluate import Model
     from wm_train.windows import Corpus
     from wm_train.world import World
@@ -29,21 +30,27 @@ FRAMES_SEED = 1
 # ------------------------------------------------------------------------------------------------------------ train
 
 
-def train(
-    dataset: Path, out: Path, config: Path | None, qat: bool, start: Path | None, resume: bool, **overrides: Any
-) -> dict[str, Any]:
-    """`wmq train`; overrides that are None leave the config's value."""
-    from wm_cli import console
-    from wm_train.config import RunConfig, load_config
-    from wm_train.shapes import parameter_count
-    from wm_train.train import Job, Progress
-    from wm_train.train import train as run
+def run_config(config: Path | None, **overrides: Any) -> "RunConfig":
+    """A config file's, or the default's, with the overrides that are not None. A time without steps decides alone."""
+    from wm_train.config import load_config
 
     loaded = load_config(config)
     given = {key: value for key, value in overrides.items() if value is not None}
     if "minutes" in given and "steps" not in given:
         given["steps"] = 10**9
-    job = Job(dataset, out, RunConfig(loaded.model, replace(loaded.train, **given)), qat, start, resume)
+    return replace(loaded, train=replace(loaded.train, **given))
+
+
+def train(
+    dataset: Path, out: Path, config: Path | None, qat: bool, start: Path | None, resume: bool, **overrides: Any
+) -> dict[str, Any]:
+    """`wmq train`; overrides that are None leave the config's value."""
+    from wm_cli import console
+    from wm_train.shapes import parameter_count
+    from wm_train.train import Job, Progress
+    from wm_train.train import train as run
+
+    job = Job(dataset, out, run_config(config, **overrides), qat, start, resume)
     seconds = 0.0
     with console.progress_bar("train --qat" if qat else "train", 1) as (bar, task):
 
@@ -59,10 +66,10 @@ def train(
     return figures | {"seconds": round(seconds, 1)}
 
 
-# --------------------------------------------------------------------------------------------------------- evaluate
+# ----------------------------------------------------------------------------------------------------- models, games
 
 
-def _opened(model: Path) -> "tuple[World, Model, Mapping[str, Any], dict[str, Any]]":
+def opened(model: Path) -> "tuple[World, Model, Mapping[str, Any], dict[str, Any]]":
     """(world, what steps it, {split, holdout, seed}, description) of a run or a QNet folder."""
     if (model / "qnet.json").exists():
         from wm_quant.interp import Interpreter
@@ -74,6 +81,7 @@ def _opened(model: Path) -> "tuple[World, Model, Mapping[str, Any], dict[str, An
             "parameters": net.parameters,
             "form": "qnet",
             "trained_as": net.provenance.get("form"),
+            "sha256": _of_file(model / "qnet.json")["sha256"],
         }
         return net.world, Interpreter(net).model(), origin_of(net.provenance), about
     from wm_train.checkpoint import load_checkpoint
@@ -83,6 +91,7 @@ def _opened(model: Path) -> "tuple[World, Model, Mapping[str, Any], dict[str, An
     checkpoint = load_checkpoint(model)
     shape, train_config = checkpoint.config.model, checkpoint.config.train
     about = {"arch": shape.arch, "parameters": parameter_count(shape), "form": checkpoint.form}
+    about["sha256"] = _of_file(model / "run.json")["sha256"]
     origin = {"split": checkpoint.split, "holdout": train_config.holdout, "seed": train_config.seed}
     return shape.world, checkpoint_model(checkpoint), origin, about
 
@@ -96,63 +105,28 @@ def origin_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _held_out(world: "World", origin: Mapping[str, Any], dataset: Path) -> "Corpus":
+def held_out_games(world: "World", origin: Mapping[str, Any], dataset: Path) -> "Corpus":
+    """What of a dataset a model was not trained on."""
     from wm_train.windows import held_out
 
     return held_out(dataset, world.encoding, origin["split"], origin["holdout"])
 
 
-def evaluate(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
-    """`wmq evaluate`: the model's metrics, and the baselines' on the same frames."""
-    from wm_train.evaluate import BASELINES
-    from wm_train.evaluate import evaluate as measure
+def diagnose(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
+    """`wmq diagnose`: measures on held-out games, and which gate each of them opens."""
+    from wm_train.diagnose import aside_of, head_figures, predicted, verdicts
 
-    world, step, origin, about = _opened(model)
-    corpus = _held_out(world, origin, dataset)
-    figures = measure(step, corpus, world.encoding, limit=limit) | {"model": about, "games": len(corpus.names)}
-    figures["baselines"] = {
-        name: measure(base, corpus, world.encoding, limit=limit) for name, base in BASELINES.items()
-    }
-    about["sha256"] = _of_file(model / ("qnet.json" if about["form"] == "qnet" else "run.json"))["sha256"]
-    # A float run's QNet stands beside the QAT run's in the report: that is what QAT is for.
-    project.keep_figures(f"evaluate-{'ptq' if about.get('trained_as') == 'float' else about['form']}", figures)
-    return figures
-
-
-def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> "tuple[World, Model, Corpus, int]":
-    """A model, and the end of held-out window number `start` with `frames` frames of the same game after it."""
-    world, step, origin, _ = _opened(model)
-    corpus = _held_out(world, origin, dataset)
-    t = corpus.windows(world.encoding)
-    t = t[t + frames < len(corpus.game)]
-    t = t[corpus.game[t] == corpus.game[t + frames]]
-    if start >= len(t):
-        raise WmTrainError(
-            f"rollout: start {start}, but only {len(t)} held-out windows have {frames} frames after them"
-        )
-    return world, step, corpus, int(t[start])
-
-
-def rollout(model: Path, dataset: Path, start: int, frames: int) -> dict[str, Any]:
-    """`wmq rollout`: one world against its game, frame by frame."""
-    from wm_train.evaluate import rollout as run
-
-    world, step, corpus, t = held_out_window(model, dataset, start, frames)
-    predicted = run(step, corpus, world.encoding, np.array([t]), frames)[0]
-    true = corpus.frames[t + 1 : t + 1 + frames]
-    return {"model": _opened(model)[3], "start": start, **_tracks(predicted, true)}
-
-
-def _tracks(predicted: Any, true: Any) -> dict[str, Any]:
-    from wm_train.frames import STATE_INDEX
-    from wm_train.world import ONE
-
-    at = [STATE_INDEX["x"], STATE_INDEX["y"]]
-    error = np.abs(predicted[..., at].astype(np.int64) - true[..., at]).mean((1, 2)) / ONE
+    world, step, origin, about = opened(model)
+    corpus = held_out_games(world, origin, dataset)
+    aside = aside_of(dataset, corpus, origin["split"], origin["holdout"])
+    seen = predicted(step, world.encoding, corpus, aside, limit)
     return {
-        "position_error": [float(v) for v in error],
-        "predicted": (predicted[..., at] / ONE).tolist(),
-        "real": (true[..., at] / ONE).tolist(),
+        "model": about,
+        "games": len(corpus.names),
+        "frames": len(seen.t),
+        "flags": world.encoding.flags.given,
+        "gates": [verdict.to_json() for verdict in verdicts(seen)],
+        "heads": list(head_figures(seen, world.encoding)),
     }
 
 

@@ -4,8 +4,8 @@ A **Stepper** takes Windows and returns next Frames, all integers; a network tha
 Float networks, their QAT forms, QNets and the baselines are measured by the same code on the same frames.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from wm_train.recurrent import forced as forced_recurrent
 from wm_train.windows import Corpus
 from wm_train.world import ONE, World, next_frames
 
+#: Horizons of every evaluation; more can be asked for.
 HORIZONS = (5, 10, 20)
 ROLLOUT_STARTS = 300
 CHUNK = 4096
@@ -29,9 +30,10 @@ CHUNK = 4096
 class Window:
     """What a stepper sees of B windows.
 
-    frames     (B, K, 2, len(STATE)) int32, oldest first
-    inputs     (B, K, 2, len(CONTROLS)) int8, of the same frames
-    following  (B, 2, len(CONTROLS)) int8, inputs of the frame to be predicted
+    frames     (B, span, 2, len(frame_fields)) int32, oldest first; with a lookahead of n an encoding shows the network
+               all but the newest n - 1
+    inputs     (B, span, 2, len(controls)) int8, of the same frames
+    following  (B, 2, len(controls)) int8, inputs of the frame to be predicted
     session    (B, S) int64
     """
 
@@ -42,7 +44,7 @@ class Window:
 
     @property
     def now(self) -> NDArray[np.int32]:
-        """(B, 2, len(STATE)) the newest frame."""
+        """(B, 2, len(frame_fields)) the newest known frame."""
         return self.frames[:, -1]
 
     def advanced(self, frames: NDArray[np.int32], following: NDArray[np.int8]) -> "Window":
@@ -62,14 +64,14 @@ Model = Stepper | Recurrent
 
 
 def window_at(corpus: Corpus, encoding: Encoding, t: Ints) -> Window:
-    """Windows that end at frames `t` (B,)."""
-    slots = t[:, None] + np.arange(1 - encoding.slots, 1)
+    """Windows whose newest known frame is `t` (B,): they predict Frame t+1."""
+    slots = t[:, None] + np.arange(1 - encoding.span, 1)
     return Window(corpus.frames[slots], corpus.inputs[slots], corpus.inputs[t + 1], corpus.session(encoding, t))
 
 
 def stepper(world: World, predict: Predictor) -> Stepper:
     """A network's heads turned into next Frames."""
-    return lambda window: next_frames(world, window.now, predict(window))
+    return lambda window: next_frames(world, window.frames[:, -world.encoding.lookahead], predict(window))
 
 
 def persistence(window: Window) -> NDArray[np.int32]:
@@ -106,8 +108,8 @@ BASELINES: Mapping[str, Stepper] = {
 }
 
 
-def _error(after: NDArray[np.int32], true: NDArray[np.int32], *names: str) -> NDArray[np.float64]:
-    """(B, 2, len(names)) absolute error in the fields' units."""
+def error(after: NDArray[np.int32], true: NDArray[np.int32], *names: str) -> NDArray[np.float64]:
+    """(..., 2, len(names)) absolute error in the fields' units."""
     at = [STATE_INDEX[name] for name in names]
     return np.abs(after[..., at].astype(np.int64) - true[..., at]) / float(1 << FRAC_BITS)
 
@@ -131,7 +133,11 @@ class WindowWorlds:
         return frames
 
 
-def begin(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> WindowWorlds | RecurrentWorlds:
+#: Worlds that run by themselves.
+Worlds = WindowWorlds | RecurrentWorlds
+
+
+def begin(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> Worlds:
     """Worlds that stand at frames `t` (B,), ascending, and have seen the true game up to there."""
     if isinstance(model, Recurrent):
         return begin_recurrent(model, corpus, t)
@@ -147,60 +153,129 @@ def forced(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> Iterato
         yield chunk, model(window_at(corpus, encoding, chunk))
 
 
-def one_step(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> dict[str, Any]:
-    """Metrics one frame ahead, over windows that end at `t`; keys as `wmq evaluate --json` prints them."""
-    position, velocity, damage, right, changed = [], [], [], [], []
+@dataclass(frozen=True)
+class OneStep:
+    """What N predictions one frame ahead got wrong.
+
+    t          (N,) the frames that the predictions start from
+    position   (N, 2, 2), velocity (N, 2, len(SPEEDS)), damage (N, 2, 1): absolute errors in the fields' units
+    right      (N, 2) bool, the action is the true one
+    changed    (N, 2) bool, the true action is not that of the frame before
+    """
+
+    t: Ints
+    position: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+    damage: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    changed: NDArray[np.bool_]
+
+    def figures(self) -> dict[str, Any]:
+        """Metrics over both players; keys as `wmq evaluate --json` prints them."""
+        p50, p95 = np.quantile(self.position.mean((1, 2)), [0.5, 0.95])
+        first = self.right[:, 0][self.changed[:, 0]]
+        both = self.of(np.ones_like(self.right))
+        return {
+            "frames": len(self.t),
+            "action_acc": both["action_acc"],
+            "action_change_acc": both["action_change_acc"],
+            "action_change_acc_p0": float(first.mean()) if len(first) else 0.0,
+            "position_mae": both["position_mae"],
+            "position_p50": float(p50),
+            "position_p95": float(p95),
+            "velocity_mae": both["velocity_mae"],
+            "damage_mae": both["damage_mae"],
+        }
+
+    def of(self, players: NDArray[np.bool_]) -> dict[str, float]:
+        """The metrics that are known of each player, over `players` (N, 2) only, at least one."""
+        changed = self.right[players & self.changed]
+        return {
+            "action_acc": float(self.right[players].mean()),
+            "action_change_acc": float(changed.mean()) if len(changed) else 0.0,
+            "position_mae": float(self.position[players].mean()),
+            "velocity_mae": float(self.velocity[players].mean()),
+            "damage_mae": float(self.damage[players].mean()),
+        }
+
+
+def one_step(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> OneStep:
+    """Predictions one frame ahead, over windows that end at `t`."""
     action = STATE_INDEX["action"]
+    parts = []
     for chunk, after in forced(model, corpus, encoding, t):
         now, true = corpus.frames[chunk], corpus.frames[chunk + 1]
-        position.append(_error(after, true, "x", "y"))
-        velocity.append(_error(after, true, *SPEEDS))
-        damage.append(_error(after, true, "percent"))
-        right.append(after[..., action] == true[..., action])
-        changed.append(now[..., action] != true[..., action])
-    return _one_step_figures(*(np.concatenate(part) for part in (position, velocity, damage, right, changed)))
+        position, velocity, damage = (error(after, true, *names) for names in (("x", "y"), SPEEDS, ("percent",)))
+        right, changed = after[..., action] == true[..., action], now[..., action] != true[..., action]
+        parts.append(OneStep(chunk, position, velocity, damage, right, changed))
+    joined = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(OneStep)}
+    return OneStep(**joined)
 
 
-def _one_step_figures(position: Any, velocity: Any, damage: Any, right: Any, changed: Any) -> dict[str, Any]:
-    p50, p95 = np.quantile(position.mean((1, 2)), [0.5, 0.95])
-    return {
-        "frames": len(position),
-        "action_acc": float(right.mean()),
-        "action_change_acc": float(right[changed].mean()) if changed.any() else 0.0,
-        "action_change_acc_p0": float(right[:, 0][changed[:, 0]].mean()) if changed[:, 0].any() else 0.0,
-        "position_mae": float(position.mean()),
-        "position_p50": float(p50),
-        "position_p95": float(p95),
-        "velocity_mae": float(velocity.mean()),
-        "damage_mae": float(damage.mean()),
-    }
-
-
-def rollout_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int, seed: int) -> Ints:
-    """Seeded starts t whose next `horizon` frames lie in the same game."""
+def window_ends(corpus: Corpus, encoding: Encoding, past: int = 0) -> Ints:
+    """Every frame that a window can end at, with at least `past` frames of its game up to it."""
     t = corpus.windows(encoding)
+    t = t[t >= past - 1]
+    return t[corpus.game[t - past + 1] == corpus.game[t]]
+
+
+def rollout_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int, seed: int, past: int = 0) -> Ints:
+    """Seeded starts t, ascending, whose next `horizon` frames lie in the same game, as do `past` frames up to them."""
+    t = window_ends(corpus, encoding, past)
     t = t[t + horizon < len(corpus.game)]
     t = t[corpus.game[t] == corpus.game[t + horizon]]
     picked = np.random.default_rng(seed).choice(t, min(starts, len(t)), replace=False)
     return np.sort(picked)
 
 
+def need_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int, seed: int, past: int = 0) -> Ints:
+    """`rollout_starts`, of which there must be one; else WmTrainError."""
+    t = rollout_starts(corpus, encoding, horizon, starts, seed, past)
+    if not len(t):
+        need = max(encoding.span, past) + horizon
+        raise WmTrainError(
+            f"evaluate: no game has {need} frames in a row, which a rollout needs; evaluate on longer games"
+        )
+    return t
+
+
+def run(worlds: Worlds, inputs: Iterable[NDArray[np.int8]]) -> NDArray[np.int32]:
+    """Frames (B, H, 2, len(STATE)) of worlds that run by themselves on H inputs (B, 2, len(CONTROLS)), which may be
+    made as they are asked for."""
+    return np.stack([worlds.step(following) for following in inputs], 1)
+
+
+def true_inputs(corpus: Corpus, t: Ints, horizon: int) -> Iterator[NDArray[np.int8]]:
+    """What the players really did in the `horizon` frames after `t`."""
+    return (corpus.inputs[t + ahead] for ahead in range(1, horizon + 1))
+
+
+def true_frames(corpus: Corpus, t: Ints, horizon: int) -> NDArray[np.int32]:
+    """(B, horizon, 2, len(STATE)) what really followed frames `t`."""
+    return corpus.frames[t[:, None] + np.arange(1, horizon + 1)]
+
+
 def rollout(model: Model, corpus: Corpus, encoding: Encoding, t: Ints, horizon: int) -> NDArray[np.int32]:
     """Frames (B, horizon, 2, len(STATE)) of worlds that run by themselves from `t`, ascending; true inputs fed."""
-    worlds = begin(model, corpus, encoding, t)
-    return np.stack([worlds.step(corpus.inputs[t + ahead]) for ahead in range(1, horizon + 1)], 1)
+    return run(begin(model, corpus, encoding, t), true_inputs(corpus, t, horizon))
 
 
 def rollout_figures(
-    model: Model, corpus: Corpus, encoding: Encoding, seed: int = 0, starts: int = ROLLOUT_STARTS
+    model: Model,
+    corpus: Corpus,
+    encoding: Encoding,
+    seed: int = 0,
+    starts: int = ROLLOUT_STARTS,
+    horizons: Sequence[int] = HORIZONS,
+    past: int = 0,
 ) -> dict[str, dict[str, Any]]:
-    """Metrics of seeded rollouts for each of HORIZONS, with the position error per horizon."""
-    longest = max(HORIZONS)
-    t = rollout_starts(corpus, encoding, longest, starts, seed)
-    frames = rollout(model, corpus, encoding, t, longest)
-    true = corpus.frames[t[:, None] + np.arange(1, longest + 1)]
-    position = _error(frames, true, "x", "y").mean((0, 2, 3))
-    percent = _error(frames, true, "percent").mean((0, 2, 3))
+    """Metrics of seeded rollouts for each of `horizons`, with the position error per frame ahead. All of them are of
+    the same rollouts, as long as the longest horizon."""
+    longest = max(horizons)
+    t = need_starts(corpus, encoding, longest, starts, seed, past)
+    frames, true = rollout(model, corpus, encoding, t, longest), true_frames(corpus, t, longest)
+    position = error(frames, true, "x", "y").mean((0, 2, 3))
+    percent = error(frames, true, "percent").mean((0, 2, 3))
     action = (frames == true)[..., STATE_INDEX["action"]].mean((0, 2))
     return {
         str(k): {
@@ -210,18 +285,32 @@ def rollout_figures(
             "action_acc_last": float(action[k - 1]),
             "percent_mae_last": float(percent[k - 1]),
         }
-        for k in HORIZONS
+        for k in horizons
     }
 
 
-def evaluate(model: Model, corpus: Corpus, encoding: Encoding, seed: int = 0, limit: int = 0) -> dict[str, Any]:
-    """One-step metrics over every window (`limit` of them, evenly spread, if not 0) and rollouts."""
-    t = corpus.windows(encoding)
-    if not len(rollout_starts(corpus, encoding, max(HORIZONS), 1, seed)):
-        need = encoding.slots + max(HORIZONS)
-        raise WmTrainError(
-            f"evaluate: no game has {need} frames in a row, which a rollout needs; evaluate on longer games"
-        )
+def evaluate(
+    model: Model,
+    corpus: Corpus,
+    encoding: Encoding,
+    seed: int = 0,
+    limit: int = 0,
+    further: Sequence[int] = (),
+    past: int = 0,
+) -> dict[str, Any]:
+    """One-step metrics over every window (`limit` of them, evenly spread, if not 0) and rollouts.
+
+    `further` horizons have rollouts of their own, so that no figure depends on what else is asked for. With `past`
+    only frames count that have as many frames of their game up to them: models with shorter windows then see the same
+    frames as those with longer ones.
+    """
+    groups = [HORIZONS, *((k,) for k in sorted(set(further) - set(HORIZONS)))]
+    for horizons in groups:
+        need_starts(corpus, encoding, max(horizons), 1, seed, past)
+    t = window_ends(corpus, encoding, past)
     if limit and len(t) > limit:
         t = t[np.linspace(0, len(t) - 1, limit).astype(np.int64)]
-    return one_step(model, corpus, encoding, t) | {"rollout": rollout_figures(model, corpus, encoding, seed)}
+    figures: dict[str, Any] = one_step(model, corpus, encoding, t).figures() | {"rollout": {}}
+    for horizons in groups:
+        figures["rollout"] |= rollout_figures(model, corpus, encoding, seed, horizons=horizons, past=past)
+    return figures

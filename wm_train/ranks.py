@@ -19,7 +19,7 @@ class Agreed(NamedTuple):
     """What all ranks know of a step.
 
     losses   parts of the loss, means over the `frames` of all ranks
-    seconds  mean of the ranks' processor seconds
+    seconds  processor seconds of all ranks since the step before
     save     the first rank asked to save; stop: any rank was interrupted
     """
 
@@ -60,7 +60,7 @@ class Ranks:
         every = self._sum(torch.cat([torch.tensor(numbers, dtype=torch.float64), parts * mine.frames]))
         frames, seconds, save, stop = every[:4].tolist()
         losses = dict(zip(mine.losses, (every[4:] / max(frames, 1)).float(), strict=True))
-        return Agreed(losses, int(frames), seconds / self.size, save > 0, stop > 0)
+        return Agreed(losses, int(frames), seconds, save > 0, stop > 0)
 
     def add_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Every gradient becomes the sum over ranks; one message for all of them."""

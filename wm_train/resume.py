@@ -29,7 +29,7 @@ BEST = "best"
 class TrainState:
     """Where a run stands.
 
-    step     optimizer steps taken; frames: frames seen by them; seconds: processor seconds (see train.Clock)
+    step     optimizer steps taken; frames: frames seen by them; seconds: processor seconds, of all threads and ranks
     held_out newest held-out loss, None before the first; best: the least so far
     sums     losses by name, summed over the `summed` steps since the last report
     reported frames and seconds at the last report

@@ -44,7 +44,7 @@ class Progress:
 
     share     of the run that is done, 0..1
     step      steps taken; epoch: frames seen, in passes over the training games
-    seconds   processor seconds of a thread, of which frames_per_second are too
+    seconds   processor seconds, of all threads and ranks; frames_per_second: of those too
     losses    means by name since the last report; held_out: the same on held-out games, where they were measured
     """
 
@@ -113,11 +113,12 @@ def _train_both(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
 
 
 def _adopted(config: RunConfig, start: Checkpoint | None) -> RunConfig:
-    """The model's shape comes from the run that QAT starts from; the split must stay that run's too."""
+    """The model's shape comes from the run that QAT starts from; the split must stay that run's too. The bits of its
+    weights matter only now: those of this config count, if it names any."""
     if start is None:
         return config
-    kept = {key: getattr(start.config.train, key) for key in ("seed", "holdout")}
-    return RunConfig(start.config.model, replace(config.train, **kept))
+    model = replace(start.config.model, bits=config.model.bits or start.config.model.bits)
+    return RunConfig(model, replace(config.train, **start.config.train.split))
 
 
 def learning_rate(train: TrainConfig, share: float, qat: bool) -> float:
@@ -143,20 +144,6 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-class Clock:
-    """Processor seconds of this process for each of its threads: the work done, whatever else the machine does.
-
-    With one thread that is the time that one core was busy with the run; data, measuring and saving included.
-    """
-
-    def __init__(self, threads: int, seconds: float) -> None:
-        self._threads, self._began = threads, time.process_time() - seconds * threads
-
-    def seconds(self) -> float:
-        """Since it began, and `seconds` before."""
-        return (time.process_time() - self._began) / self._threads
-
-
 class _Run:
     """One run in progress."""
 
@@ -176,8 +163,8 @@ class _Run:
         self.record = self._new_record() if ranks.first else None
 
     def _load(self, start: Checkpoint | None) -> WindowTensors:
-        train, encoding = self.config.train, self.config.model.world.encoding
-        corpus, valid, split = load_split(self.job.dataset, encoding, train.holdout, train.seed)
+        encoding = self.config.model.world.encoding
+        corpus, valid, split = load_split(self.job.dataset, encoding, **self.config.train.split)
         tensors = WindowTensors(corpus, encoding, as_codes=self.job.qat)
         if not len(tensors.starts):
             need = encoding.slots + 1
@@ -208,10 +195,10 @@ class _Run:
 
     def loop(self) -> None:
         """Steps until the work is done. Raises KeyboardInterrupt, with the state kept, on Ctrl-C."""
-        clock = Clock(self.config.train.threads, self.state.seconds)
+        self._lap = time.process_time()
         with _interrupts() as interrupted:
             while self._share() < 1:
-                agreed = self._step(clock, interrupted())
+                agreed = self._step(interrupted())
                 done = self._share() >= 1
                 if done or self.state.step % REPORT_EVERY == 0:
                     self._tell(done or self.state.step % HELD_OUT_EVERY == 0)
@@ -225,7 +212,7 @@ class _Run:
         by_time = self.state.seconds / (60 * train.minutes) if train.minutes else 0.0
         return max(self.state.step / train.steps, by_time)
 
-    def _step(self, clock: Clock, interrupted: bool) -> Agreed:
+    def _step(self, interrupted: bool) -> Agreed:
         state, net = self.state, self.state.learner.net
         for group in state.optimizer.param_groups:
             group["lr"] = self._rate()
@@ -237,7 +224,8 @@ class _Run:
             raise WmTrainError(f"training diverged at step {state.step}: loss is {got}; lower train.learning_rate")
         means = {name: value.detach() if frames else torch.zeros(()) for name, value in parts.items()}
         save = time.monotonic() - self._saved > SAVE_SECONDS
-        agreed = self.ranks.agree(Agreed(means, frames, clock.seconds(), save, interrupted))
+        before, self._lap = self._lap, time.process_time()
+        agreed = self.ranks.agree(Agreed(means, frames, self._lap - before, save, interrupted))
         state.optimizer.zero_grad(set_to_none=True)
         if frames:
             (total * (frames / agreed.frames)).backward()
@@ -256,7 +244,7 @@ class _Run:
         for name, value in agreed.losses.items():
             state.sums[name] = state.sums.get(name, torch.zeros(())) + value
         state.step, state.summed = state.step + 1, state.summed + 1
-        state.frames, state.seconds = state.frames + agreed.frames, agreed.seconds
+        state.frames, state.seconds = state.frames + agreed.frames, state.seconds + agreed.seconds
 
     def _tell(self, measure: bool) -> None:
         """Report the steps since the last report, with the held-out loss if `measure`."""

@@ -56,6 +56,21 @@ PARITY = {
 }  # fmt: skip
 
 
+CURVE = {"position_p50": [1.5, 61.25], "position_p90": [2.5, 71.25], "apart_after": 33.0}
+SHARES = {"usual": {"inside": 0.875, "moves": 0.75}, "habits": {"still": 0.125, "percent_a_minute": 135.5}}
+DRIFT = {
+    "model": {"form": "qnet"}, "games": 2, "frames": 60, "starts": 7, "frames_ahead": [30, 60], **CURVE,
+    "baselines": {"persistence": CURVE, "another_start": CURVE},
+    **{part: {"predicted": values, "real": values} for part, values in SHARES.items()},
+}  # fmt: skip
+LATE = {"right": [0.625, 0.5], "recomputed": [0.375, 0.8125], "different": [0.25, 0.6875]}
+SPECULATION = {
+    "model": {"form": "qnet"}, "delays": [1, 2],
+    "inputs": {"games": 2, "frames": 4321, "player0": LATE, "player1": LATE, "all": LATE},
+    "outcome": {"games": 2, "windows": 987, "player0": LATE, "player1": LATE, "all": LATE},
+}  # fmt: skip
+
+
 class Page(HTMLParser):
     """Text, tags and attributes of a page; fails if elements do not nest."""
 
@@ -114,6 +129,8 @@ def full(empty: Path, net: QNet) -> Path:
         project.keep_figures(f"evaluate-{form}", evaluation(base, form=form))
     project.keep_figures("cu", CU)
     project.keep_figures("parity", PARITY)
+    project.keep_figures("rollout-qnet", DRIFT)
+    project.keep_figures("speculate-qnet", SPECULATION)
     project.keep_figures("build", {"size": 54_321, "toolchain": "debian", "versions": ["rustc 9", "linker 3"]})
     return empty
 
@@ -121,7 +138,9 @@ def full(empty: Path, net: QNet) -> Path:
 def test_every_figure_is_there(full: Path, net: QNet) -> None:
     text = page().text
     for figure in ("1,234 frames of 2 games", "0.2800", "7.0300", "0.7500", "8,765", "8,000", "1.2345", "50.0%", "411",
-                   "54,321 bytes", "rustc 9; linker 3", f"{net.parameters:,} integers"):  # fmt: skip
+                   "54,321 bytes", "rustc 9; linker 3", "7 runs of 1 seconds", "after 33 frames", "135.500", "0.875",
+                   "by inputs over 4,321 frames", "in 987 held-out", "0.812", "0.688",
+                   f"{net.parameters:,} integers"):  # fmt: skip
         assert figure in text, figure
     for proof in prove(net):
         assert f"{proof.value:,}" in text and f"{proof.bound:,}" in text and proof.what in text
@@ -149,7 +168,7 @@ def test_it_can_be_read_by_everyone(full: Path) -> None:
     assert made.named("html")[0]["lang"] == "en"
     assert any(meta.get("name") == "viewport" for meta in made.named("meta"))
     pictures = [svg for svg in made.named("svg") if svg.get("class") == "picture"]
-    assert len(pictures) == 5 and all(svg["role"] == "img" and svg["aria-label"] for svg in pictures)
+    assert len(pictures) == 7 and all(svg["role"] == "img" and svg["aria-label"] for svg in pictures)
     assert all(header["scope"] in ("col", "row") for header in made.named("th"))
     assert len(made.named("caption")) == len(made.named("table"))
     assert made.named("input")[0]["aria-label"] and made.named("button")[0]["type"] == "button"
@@ -179,7 +198,8 @@ def test_the_game_is_a_rollout_of_a_held_out_game(full: Path, length: int, frame
 def test_an_empty_folder_names_every_verb(empty: Path) -> None:
     text = page().text
     for verb in ("wmq evaluate", "wmq evaluate run-qat", "wmq evaluate run", "wmq quantize", "wmq build, then wmq cu",
-                 "wmq parity", "wmq ingest", "wmq build"):  # fmt: skip
+                 "wmq parity", "wmq ingest", "wmq build", "wmq rollout --starts 20 --seconds 60",
+                 "wmq speculate"):  # fmt: skip
         assert verb in text, verb
     assert "<script" not in project.REPORT.read_text()
 
@@ -219,6 +239,24 @@ def test_what_differs_is_said(full: Path) -> None:
     assert "tensor heads, index 5, got 1, expected 2" in text and "2 differ" in text
     assert re.search(r"QAT run and QNet\s+differ", text)
     assert 'class="bad">701<' in project.REPORT.read_text()
+
+
+def test_models_with_other_horizons_are_compared_at_those_they_share(full: Path) -> None:
+    further = evaluation(0.25, form="qnet")
+    for figures in (further, *further["baselines"].values()):
+        figures["rollout"]["60"] = figures["rollout"]["10"] | {"position_mae": [1.0] * 60}
+    project.keep_figures("evaluate-qnet", further)
+    text = page().text
+    assert "at frame 10" in text and "at frame 60" not in text
+    for form in ("qat", "float", "ptq"):
+        (project.FIGURES / f"evaluate-{form}.json").unlink()
+    assert "at frame 60" in page().text
+
+
+def test_free_runs_of_another_model_are_not_shown(full: Path) -> None:
+    project.keep_figures("rollout-qnet", DRIFT | {"model": {"form": "qnet", "sha256": "0" * 64}})
+    text = page().text
+    assert "Free runs: not there yet" in text and "after 33 frames" not in text
 
 
 def test_the_best_of_a_row_is_bold_whoever_it_is(full: Path) -> None:

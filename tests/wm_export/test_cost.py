@@ -38,16 +38,26 @@ def test_every_op_costs_what_was_predicted(default_size: Built) -> None:
     assert metered_ops(meter, default_size.export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
 
 
-def test_preset_costs_what_is_committed(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_int4_weights_cost_what_was_predicted(four_bits: Built) -> None:
+    export = four_bits.export
+    cost, meter = predicted(export), meter_runner(export)
+    run = recording(export.net, 1, 1)
+    meter.step(run.state, run.inputs[0])
+    assert metered_ops(meter, export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
+    assert runner(export).metered_step(run.state, run.inputs[0], number=0)[2] == cost.transactions(0)
+
+
+@pytest.mark.parametrize("name", PRESET_OVERHEADS)
+def test_preset_costs_what_is_committed(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     toolchain = find_toolchain()
-    if toolchain is None or toolchain.name != PRESET_OVERHEADS["mlp"].toolchain:
+    if toolchain is None or toolchain.name != PRESET_OVERHEADS[name].toolchain:
         pytest.skip("the committed constants are those of scripts/sbpf.sh: make toolchain")
     folder = tmp_path_factory.mktemp("preset")
-    export_solana(preset("mlp"), folder)
+    export_solana(preset(name), folder)
     export = open_export(folder)
     _, overheads = build(export)
-    assert overheads == PRESET_OVERHEADS["mlp"]
-    assert predicted(export).total_cu == preset_cost("mlp").total_cu
+    assert overheads == PRESET_OVERHEADS[name]
+    assert predicted(export).total_cu == preset_cost(name).total_cu
 
 
 def test_a_frame_in_three_transactions(tmp_path_factory: pytest.TempPathFactory, small: Built) -> None:

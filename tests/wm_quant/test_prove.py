@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.factories import small_qnet
+from tests.factories import small_model, small_qnet
 from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet
-from wm_train.grid import ACC_BOUND, LANE_BOUND
+from wm_train.grid import ACC_BOUND, INT8
 
 
 def tampered(name: str, change: Any) -> QNet:
@@ -46,9 +46,21 @@ def test_rows_multiplied_until_a_lane_overflows_are_refused_by_name() -> None:
         rows[7] = np.clip(rows[7].astype(np.int32) * 100, -127, 127)
 
     reach = int(np.abs(tampered("layer1.rows", multiply).tensors["layer1.rows"][7].astype(int)).sum() * 128)
-    assert reach >= LANE_BOUND
-    with pytest.raises(WmQuantError, match=rf'"layer1": a lane of row 7 reaches \d+, must stay below {LANE_BOUND}'):
+    assert reach >= INT8.lane_bound
+    with pytest.raises(
+        WmQuantError, match=rf'"layer1": a lane of row 7 reaches \d+, must stay below {INT8.lane_bound}'
+    ):
         prove(tampered("layer1.rows", multiply))
+
+
+def test_lanes_of_int4_weights_have_their_own_bound() -> None:
+    net = small_qnet(small_model(bits={"layer1": 4}))
+    rows = net.tensors["layer1.rows"].copy()
+    rows[5] = 7
+    reach = int(min(rows.shape[1], net.ops[0].block)) * 7 * 128
+    assert 1 << 15 <= reach < INT8.lane_bound
+    with pytest.raises(WmQuantError, match=rf'"layer1": a lane of row 5 reaches {reach}, must stay below 32768'):
+        prove(replace(net, tensors={**net.tensors, "layer1.rows": rows}))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from tests.factories import ONE, make_heads, random_corpus, random_window, still_corpus
 from wm_train import evaluate as module
+from wm_train.errors import WmTrainError
 from wm_train.evaluate import (
     BASELINES,
     HORIZONS,
@@ -22,6 +23,7 @@ from wm_train.evaluate import (
     rollout_starts,
     stepper,
     window_at,
+    window_ends,
 )
 from wm_train.frames import PLAYERS, STATE, STATE_INDEX, Encoding
 from wm_train.windows import Corpus
@@ -51,7 +53,7 @@ def every(corpus: Corpus) -> Any:
 
 def test_persistence_misses_each_step() -> None:
     corpus = moving()
-    got = one_step(persistence, corpus, V22, every(corpus))
+    got = one_step(persistence, corpus, V22, every(corpus)).figures()
     # 1.5 in one of four coordinates.
     assert got["position_mae"] == got["position_p50"] == got["position_p95"] == 1.5 / 4
     assert got["frames"] == 57 + 47 and got["velocity_mae"] == got["damage_mae"] == 0
@@ -91,9 +93,9 @@ def test_only_the_freezing_baseline_stands_still_in_hitlag() -> None:
     put(corpus, 0, "y", np.cumsum(2.0 * (hitlag == 0)))
     # Four steps end in a frozen frame that the frame before announces (the first freeze comes as a surprise).
     t = np.arange(10, 30)
-    assert one_step(constant_velocity, corpus, V22, t)["position_mae"] == 4 * 2 / 4 / 20
-    assert one_step(constant_velocity_freeze, corpus, V22, t)["position_mae"] == 0
-    assert one_step(constant_velocity_freeze, corpus, V22, np.array([9]))["position_mae"] == 2 / 4
+    assert one_step(constant_velocity, corpus, V22, t).figures()["position_mae"] == 4 * 2 / 4 / 20
+    assert one_step(constant_velocity_freeze, corpus, V22, t).figures()["position_mae"] == 0
+    assert one_step(constant_velocity_freeze, corpus, V22, np.array([9])).figures()["position_mae"] == 2 / 4
 
 
 def test_actions_are_counted_by_hand() -> None:
@@ -109,7 +111,7 @@ def test_actions_are_counted_by_hand() -> None:
         out[:, 0, action] = 7
         return out
 
-    got = one_step(step, corpus, V22, t)
+    got = one_step(step, corpus, V22, t).figures()
     # Wrong: player 0 at targets 6..9, player 1 at target 20.
     assert got["action_acc"] == 1 - 5 / 40
     assert (got["action_change_acc"], got["action_change_acc_p0"]) == (1 / 2, 1)
@@ -119,16 +121,16 @@ def test_velocity_and_damage_are_means_in_units() -> None:
     corpus = still_corpus((40,))
     put(corpus, 1, "percent", np.where(np.arange(40) < 20, 0, 12.5))
     put(corpus, 1, "self_y", np.where(np.arange(40) < 20, 0, 3))
-    got = one_step(persistence, corpus, V22, np.arange(10, 30))
+    got = one_step(persistence, corpus, V22, np.arange(10, 30)).figures()
     assert got["damage_mae"] == 12.5 / 20 / 2
     assert got["velocity_mae"] == pytest.approx(3 / 20 / 10, rel=1e-12)
 
 
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = random_corpus()
-    whole = one_step(constant_velocity, corpus, V22, every(corpus))
+    whole = one_step(constant_velocity, corpus, V22, every(corpus)).figures()
     monkeypatch.setattr(module, "CHUNK", 7)
-    assert one_step(constant_velocity, corpus, V22, every(corpus)) == whole
+    assert one_step(constant_velocity, corpus, V22, every(corpus)).figures() == whole
 
 
 def test_rollouts_drift_as_far_as_they_should() -> None:
@@ -235,3 +237,45 @@ def test_windows_hold_the_frames_up_to_t() -> None:
     assert (window.following == corpus.inputs[[11, 46]]).all() and (window.now == corpus.frames[[10, 45]]).all()
     moved = window.advanced(window.now, replace(window).following)
     assert (moved.frames[:, :2] == window.frames[:, 1:]).all() and (moved.inputs[:, -1] == window.following).all()
+
+
+def test_a_further_horizon_changes_no_other_figure() -> None:
+    corpus = random_corpus(1, (90, 80))
+    plain, more = (
+        evaluate(constant_velocity, corpus, V22),
+        evaluate(constant_velocity, corpus, V22, further=(60, 33, 10)),
+    )
+    assert list(more["rollout"]) == ["5", "10", "20", "33", "60"]
+    assert len(more["rollout"]["60"]["position_mae"]) == 60
+    assert {k: more["rollout"][k] for k in plain["rollout"]} == plain["rollout"]
+    alone = evaluate(constant_velocity, corpus, V22, further=(60,))["rollout"]
+    assert alone["60"] == more["rollout"]["60"]
+
+
+def test_a_horizon_that_no_game_has_is_refused_before_anything_is_measured() -> None:
+    def never(window: Window) -> Any:
+        raise AssertionError
+
+    with pytest.raises(WmTrainError, match="93 frames in a row"):
+        evaluate(never, random_corpus(1, (90, 80)), V22, further=(90,))
+
+
+def test_models_of_other_windows_can_be_measured_on_the_same_frames() -> None:
+    corpus = random_corpus(2, (60, 50))
+    short, long = Encoding("v2.2", 3), Encoding("v2.2", 10)
+    assert window_ends(corpus, short, 10).tolist() == window_ends(corpus, long).tolist()
+    assert window_ends(corpus, short).tolist() == corpus.windows(short).tolist()
+    got, expected = evaluate(constant_velocity, corpus, short, past=10), evaluate(constant_velocity, corpus, long)
+    assert got == expected != evaluate(constant_velocity, corpus, short)
+
+
+def test_players_can_be_measured_apart() -> None:
+    corpus = moving()
+    corpus.frames[30:, 1, STATE_INDEX["action"]] = 3
+    errors = one_step(persistence, corpus, V22, every(corpus))
+    players = np.zeros_like(errors.right)
+    players[:, 0] = True
+    mine, other = errors.of(players), errors.of(~players)
+    assert (mine["position_mae"], other["position_mae"]) == (1.5 / 2, 0)
+    assert (mine["action_acc"], other["action_acc"]) == (1, 1 - 1 / len(players))
+    assert errors.figures()["position_mae"] == (mine["position_mae"] + other["position_mae"]) / 2

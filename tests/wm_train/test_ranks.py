@@ -103,7 +103,8 @@ def test_a_rank_without_work_is_an_error(tmp_path: Path, name: str, key: str) ->
     from wm_train.windows import load_split
 
     write_dataset(tmp_path, [50, 40])
-    config = replace(CONFIGS[name], train=replace(TRAIN, **{key: 1}))
+    one: Any = {key: 1}
+    config = replace(CONFIGS[name], train=replace(TRAIN, **one))
     encoding = config.model.world.encoding
     tensors = WindowTensors(load_split(tmp_path, encoding, 0.3, 0)[0], encoding, as_codes=False)
     with pytest.raises(WmTrainError, match=f"train.{key} = 1, expected at least one for each of 2 processes"):

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.factories import ONE, add_game, game_columns, game_name, random_corpus, still_corpus, write_dataset
+from tests.factories import (
+    ONE,
+    add_game,
+    game_columns,
+    game_name,
+    random_corpus,
+    set_characters,
+    still_corpus,
+    write_dataset,
+)
+from wm_train.dataset import open_dataset
 from wm_train.errors import WmTrainError
 from wm_train.frames import CONTROLS, STATE_INDEX, Encoding
 from wm_train.windows import held_out, load_corpus, load_split, split_games
@@ -175,3 +185,38 @@ def test_held_out_of_a_single_game_is_its_middle(tmp_path: Path) -> None:
     assert (got.frames == valid.frames).all() and len(got.game) == int(40 * 0.3)
     other = add_game(tmp_path, 1, game_columns(np.random.default_rng(1), 9))
     assert held_out(tmp_path, V22, {"train": names, "valid": names}, 0.3).names == (other,)
+
+
+def with_characters(folder: Path, games: int) -> tuple[set[str], set[str]]:
+    """A dataset whose every third game has character 9: (names with it, names without)."""
+    write_dataset(folder, [30] * games)
+    set_characters(folder, [(9, 2) if i % 3 == 0 else (2, 20) for i in range(games)])
+    listed = open_dataset(folder).games
+    having = {game.md5 for game in listed if 9 in game.characters}
+    return having, {game.md5 for game in listed} - having
+
+
+def test_a_split_can_hold_a_character_out(tmp_path: Path) -> None:
+    having, others = with_characters(tmp_path, 15)
+    unseen = split_games(tmp_path, V22, 0.5, 0, hold_character=9)
+    seen = split_games(tmp_path, V22, 0.5, 0, hold_character=9, hold_seen=True)
+    assert set(unseen.train) == others and set(unseen.valid) < having
+    assert set(unseen.skipped) == having - set(unseen.valid)
+    assert seen.valid == unseen.valid and len(seen.train) == len(unseen.train)
+    assert having - set(seen.valid) <= set(seen.train) <= (others | having) - set(seen.valid)
+    assert set(seen.skipped) == others - set(seen.train)
+
+
+@pytest.mark.parametrize("holdout", [0.001, 0.999])
+def test_a_held_character_is_on_both_sides_where_it_is_seen(tmp_path: Path, holdout: float) -> None:
+    having, _ = with_characters(tmp_path, 9)
+    seen = split_games(tmp_path, V22, holdout, 0, hold_character=9, hold_seen=True)
+    assert seen.valid and having & set(seen.train)
+
+
+@pytest.mark.parametrize(("character", "found"), [(7, "0 of 6"), (2, "6 of 6"), (20, "1 of 6")])
+def test_a_character_must_be_in_some_games_and_not_in_all(tmp_path: Path, character: int, found: str) -> None:
+    write_dataset(tmp_path, [30] * 6)
+    set_characters(tmp_path, [(2, 20)] + [(2, 9)] * 5)
+    with pytest.raises(WmTrainError, match=f"{found} usable games have character {character}"):
+        split_games(tmp_path, V22, 0.5, 0, hold_character=character)

@@ -1,0 +1,184 @@
+"""evaluate with several models, rollout, speculate and study: the verbs on made-up games."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+import cli
+from tests.factories import set_characters, write_dataset
+from wm_cli import measures, project, studies
+from wm_train.checkpoint import load_checkpoint
+from wm_train.matmul import use_exact_matmul
+
+CONFIG = "model: {hidden: [32, 16], slots: 3}\ntrain: {steps: 3, batch: 32, holdout: 0.4}\n"
+DEEPER = "model: {hidden: [32, 16], slots: 5}\ntrain: {steps: 3, batch: 32, holdout: 0.4, seed: 1}\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with a dataset, a float run, its QNet, a QAT run and its QNet."""
+    made = tmp_path_factory.mktemp("project")
+    write_dataset(made / "dataset", [150, 140, 130, 120, 110, 100, 95, 90])
+    set_characters(made / "dataset", [(9, 2), (9, 9), (2, 9), (2, 20), (20, 20), (2, 2), (2, 20), (1, 2)])
+    (made / "small.yaml").write_text(CONFIG)
+    (made / "deeper.yaml").write_text(DEEPER)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        for command in ("train --config small.yaml", "train --config small.yaml --qat", "quantize",
+                        "quantize run --out qnet-ptq", "train --config deeper.yaml --out other"):  # fmt: skip
+            assert run(*command.split()).exit_code == 0
+    return made
+
+
+@pytest.fixture(autouse=True)
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work in the project folder. Training switches matmuls; tests after this one want them exact."""
+    monkeypatch.chdir(folder)
+    yield
+    use_exact_matmul()
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, list(arguments))
+
+
+def figures(*arguments: str) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_models_stand_side_by_side() -> None:
+    models = ["run", "qnet-ptq", "run-qat", "qnet"]
+    got = figures("evaluate", *models)
+    assert [one["path"] for one in got["models"]] == models
+    assert [one["model"]["form"] for one in got["models"]] == ["float", "qnet", "qat", "qnet"]
+    for one in got["models"]:
+        assert {k: v for k, v in one.items() if k != "path"} == figures("evaluate", one["path"])
+    assert [(row["from"], row["to"]) for row in got["differences"]] == [("run", to) for to in models[1:]]
+    qat, qnet = ({k: v for k, v in row.items() if k != "to"} for row in got["differences"][1:])
+    assert qat == qnet
+    table = run("evaluate", *models).stdout
+    assert all(name in table for name in (*models, "k10_percent", "persis-"))
+    kept = {name: project.kept_figures(f"evaluate-{name}") for name in ("float", "ptq", "qat", "qnet")}
+    assert all(kept.values())
+
+
+def test_models_of_other_splits_and_windows_see_the_same_frames() -> None:
+    got = figures("evaluate", "run", "other")["models"]
+    trained = [set(load_checkpoint(Path(name)).split["train"]) for name in ("run", "other")]
+    assert got[0]["games"] == got[1]["games"] == 8 - len(trained[0] | trained[1]) > 0
+    assert trained[0] != trained[1] and got[0]["frames"] == got[1]["frames"]
+    assert got[0]["baselines"] == got[1]["baselines"]
+
+
+def test_differences_are_points_and_percents_against_the_first() -> None:
+    def metrics(change: float, k10: float, k20: float) -> dict[str, Any]:
+        ahead = {"10": {"position_mae_mean": k10}, "20": {"position_mae_mean": k20}}
+        return {"action_acc": 0.9, "action_change_acc": change, "position_mae": 0.2, "rollout": ahead}
+
+    first = metrics(0.5, 2.0, 4.0)
+    tried = [(0.4975, 2.03, 4.07), (0.496, 2.0, 4.0), (0.5, 2.05, 4.0), (0.5, 2.0, 4.1), (0.6, 1.0, 1.0)]
+    rows = measures.differences([Path("a")] * 6, [first, *(metrics(*one) for one in tried)])
+    assert [row["within"] for row in rows] == [True, False, False, False, True]
+    assert rows[0]["action_change_points"] == pytest.approx(-0.25) and rows[0]["k10_percent"] == pytest.approx(1.5)
+    assert rows[0]["k20_percent"] == pytest.approx(1.75) and rows[0]["position_percent"] == 0
+
+
+def test_a_further_horizon_is_in_table_and_figures() -> None:
+    assert len(figures("evaluate", "run", "--horizon", "30")["rollout"]["30"]["position_mae"]) == 30
+    assert "K30 position_mae_mean" in run("evaluate", "run", "--horizon", "30").stdout
+
+
+def test_many_worlds_can_be_left_alone() -> None:
+    got = figures("rollout", "qnet", "--starts", "5", "--seconds", "1")
+    assert got["frames"] == 60 and got["starts"] == 5 and got["model"]["form"] == "qnet"
+    text = run("rollout", "qnet", "--starts", "5", "--frames", "40").stdout
+    assert "position_p90" in text and "stocks_a_minute" in text
+    assert (project.kept_figures("rollout-qnet") or {})["frames"] == 40
+
+
+def test_one_world_runs_for_seconds_too() -> None:
+    assert len(figures("rollout", "--seconds", "1", "--start", "2")["position_error"]) == 60
+    assert "frame 60" in run("rollout", "--seconds", "1").stdout
+
+
+def test_speculation_is_by_inputs_and_by_outcome() -> None:
+    got = figures("speculate", "run", "--windows", "20")
+    assert got["delays"] == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert got["inputs"]["games"] == 8 and got["inputs"]["frames"] == 935 and got["outcome"]["windows"] == 20
+    assert got["inputs"]["all"]["recomputed"][0] == pytest.approx(1, abs=0.1)  # made-up inputs never repeat
+    text = run("speculate", "run", "--windows", "20").stdout
+    assert "player0" in text and "8 frames" in text
+
+
+def test_a_character_is_studied_by_one_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    got = figures("study", "character", "--character", "9", "--config", "small.yaml", "--steps", "2")
+    (one,) = got["characters"]
+    assert one["character"] == 9 and one["test_games"] in (1, 2)
+    assert one["train_games"] == {"unseen": 5, "seen": 5}
+    assert one["with_character"] == {"unseen": 0, "seen": 3 - one["test_games"]}
+    splits = [load_checkpoint(Path("study") / f"character-9-{arm}").split for arm in studies.ARMS]
+    assert splits[0]["valid"] == splits[1]["valid"] and not set(splits[0]["valid"]) & set(splits[1]["train"])
+    assert set(one["arms"]) == {"unseen", "seen"} and set(one["arms"]["seen"]["own"]) < set(one["arms"]["seen"])
+    # Again: both runs are finished and taken as they are.
+    stamp = Path("study/character-9-seen/run.json").stat().st_mtime_ns
+    text = run("study", "character", "--character", "9", "--config", "small.yaml", "--steps", "2").stdout
+    assert "own position_mae" in text and "with_character" in text
+    assert Path("study/character-9-seen/run.json").stat().st_mtime_ns == stamp
+    monkeypatch.setattr(studies, "MIN_GAMES", 3)
+    assert studies.characters(Path("dataset"), "all") == [9, 20]
+
+
+def test_a_characters_own_figures_are_of_its_players() -> None:
+    from wm_train.frames import Encoding
+    from wm_train.windows import load_corpus, usable_games
+
+    encoding = Encoding("v2.2", 3)
+    corpus = load_corpus(Path("dataset"), usable_games(Path("dataset"), encoding), encoding)
+    got = studies._players(Path("dataset"), corpus, 9)
+    assert got.shape == (len(corpus.game), 2)
+    assert [got[corpus.game == g].mean(0).tolist() for g in range(8)][:3] == [[1, 0], [1, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(("arguments", "code", "text"), [
+    (["rollout", "--frames", "9", "--seconds", "1"], 2, "together"),
+    (["rollout", "--start", "0", "--starts", "4"], 2, "together"),
+    (["rollout", "--starts", "2", "--frames", "900"], 1, "longer games"),
+    (["evaluate", "--horizon", "0"], 2, "Invalid value"),
+    (["evaluate", "--horizon", "900"], 1, "longer games"),
+    (["evaluate", "run", "nowhere"], 1, "wmq train"),
+    (["study", "character", "--character", "25"], 1, "1, 2, 9, 20"),
+    (["study", "character", "--character", "falco"], 1, "1, 2, 9, 20"),
+    (["study", "character", "--character", "all"], 1, "ingest more games"),
+    (["study", "character"], 2, "Missing option"),
+])  # fmt: skip
+def test_mistakes_end_in_one_line(arguments: list[str], code: int, text: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == code and text in result.output and "Traceback" not in result.output
+
+
+def test_what_int8_costs_is_studied_by_one_command() -> None:
+    Path("remembers.yaml").write_text(
+        "model: {arch: mamba2, d_model: 16, d_state: 4, headdim: 16, n_layers: 1}\n"
+        "train: {steps: 4, lanes: 2, chunk: 8}"
+    )
+    asked = ("study", "qat", "--config", "small.yaml", "--config", "remembers.yaml", "--seeds", "0,1", "--out", "int8")
+    got = figures(*asked, "--limit", "20")
+    assert [(run["config"], run["seed"]) for run in got["runs"]] == [
+        (name, seed) for name in ("small", "remembers") for seed in (0, 1)
+    ]
+    for config in got["configs"]:
+        mine = [run["forms"] for run in got["runs"] if run["config"] == config["config"]]
+        for form in ("float", "ptq", "qat"):
+            mean = sum(forms[form]["position_mae"] for forms in mine) / 2
+            assert config["means"][form]["position_mae"] == pytest.approx(mean)
+        lost = 100 * (config["means"]["qat"]["action_change_acc"] - config["means"]["float"]["action_change_acc"])
+        assert [row["to"] for row in config["lost"]] == ["ptq", "qat"]
+        assert config["lost"][1]["action_change_points"] == pytest.approx(lost)
+    stamp = Path("int8/small-0/run.json").stat().st_mtime_ns
+    assert figures(*asked, "--limit", "20") == got and Path("int8/small-0/run.json").stat().st_mtime_ns == stamp
