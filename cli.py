@@ -325,6 +325,54 @@ def character(
         console.print_tables(map(console.character_table, figures["characters"]))
 
 
+@_verb(
+    "wmq study qat --config experiments/mlp.yaml --config experiments/mamba2-1.3m.yaml --minutes 6\n"
+    "wmq study qat --config mine.yaml --seeds 0,1,2,3,4 --json",
+    group=study,
+)
+@click.option(
+    "--config", "configs", type=click.Path(path_type=Path, dir_okay=False, exists=True), multiple=True, required=True,
+    help="YAML file of a model and its training; repeatable.",
+)  # fmt: skip
+@_dataset
+@_path_option("--out", project.STUDY, "Folder for the runs.")
+@click.option("--seeds", default="0,1,2", show_default=True, help="Seeds, with commas between.")
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Processor minutes of each, QAT included.")
+@click.option("--limit", type=click.IntRange(1), help="At most this many one-step frames, evenly spread.")
+@_json
+def qat(
+    configs: tuple[Path, ...],
+    dataset: Path,
+    out: Path,
+    seeds: str,
+    minutes: float | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """What INT8 costs: each config with each seed in float, rounded afterwards (PTQ), and trained through the grid.
+
+    Interrupted, it goes on with the run that it stopped in.
+    """
+    from wm_cli import console, stages, studies
+
+    if not all(seed.strip().isdecimal() for seed in seeds.split(",")):
+        raise click.UsageError(f"--seeds {seeds}: expected numbers with commas between, such as 0,1,2")
+    wanted = {path.stem: stages.run_config(path, minutes=minutes, steps=None, seed=None) for path in configs}
+    numbers = [int(seed) for seed in seeds.split(",")]
+    with console.progress_bar("study", len(wanted) * len(numbers)) as (bar, task):
+        runs: list[str] = []
+
+        def shown(name: str, progress: Any) -> None:
+            runs.extend([name] * (name not in runs))
+            bar.update(task, completed=len(runs) - 1 + progress.share, description=name)
+
+        figures = studies.qat_study(dataset, out, wanted, numbers, limit or 0, shown)
+    if as_json:
+        console.print_json(figures)
+    else:
+        console.print_tables(map(console.qat_table, figures["configs"]))
+
+
 @_verb("wmq quantize\nwmq quantize run --out qnet-ptq")
 @_folder_argument("run", None)
 @_path_option("--out", project.QNET, "QNet folder.")
@@ -339,6 +387,33 @@ def quantize(run: Path | None, out: Path, as_json: bool) -> None:
 
     figures = stages.quantize(run or (project.RUN_QAT if project.RUN_QAT.exists() else project.RUN), out)
     _say(as_json, figures, f"{out}: {figures['parameters']:,} integers, {figures['proofs']} ranges proved")
+
+
+@_verb("wmq bits\nwmq bits --budget 850000 --out mixed.yaml\nwmq train --qat --config mixed.yaml")
+@_folder_argument("run", project.RUN)
+@_dataset
+@click.option("--budget", type=click.IntRange(1), help="Compute units of a frame; chooses the layers that get INT4.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Config to write the choice to.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=10_000, show_default=True, help="One-step frames of each measurement."
+)
+@_json
+def bits(run: Path, dataset: Path, budget: int | None, out: Path | None, limit: int, as_json: bool) -> None:
+    """What INT4 weights cost each layer of a run in accuracy and save in compute units, one layer at a time.
+
+    With a budget: the layers that lose least for what they save get INT4 until a frame fits. Exit code 1 if it cannot.
+    """
+    from wm_cli import console
+    from wm_cli.bits import bits as measure
+
+    if out is not None and budget is None:
+        raise click.UsageError("--out writes what --budget chooses: give both")
+    figures = measure(run, dataset, limit, budget, out)
+    if as_json:
+        console.print_json(figures)
+    else:
+        console.out.print(console.bits_table(figures))
+    sys.exit(0 if figures.get("ok", True) else 1)
 
 
 @_verb("wmq export --target solana\nwmq export qnet --target onnx --out world.onnx")

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from cli import main
-from wm_cli import live, measures, playing, sessions, stages, studies
+from wm_cli import bits, live, measures, playing, sessions, stages, studies
 from wm_export.blob import pack
 from wm_export.doctor import Check
 from wm_export.idl import ERRORS, FIRST_ERROR, INSTRUCTIONS, UNDELEGATION
@@ -55,6 +55,7 @@ from wm_live.deployment import Holding
 from wm_live.dispute import Costs, Sent
 from wm_live.dispute import Outcome as Settled
 from wm_live.game import COMMITS
+from wm_live.melee import action_names
 from wm_live.session import SPONSORED_COMMITS
 from wm_live.verify import Check as ChainCheck
 from wm_live.verify import Verification
@@ -62,8 +63,10 @@ from wm_quant import kernels
 from wm_quant.cost import TRANSACTION_BUDGET, TREE_LEVELS, preset_cost
 from wm_quant.presets import preset
 from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
+from wm_quant.sensitivity import Figures, Sensitivity
 from wm_train import grid
-from wm_train.config import ModelConfig, TrainConfig
+from wm_train.actions import RANGES
+from wm_train.config import VALUE_LOSSES, LossConfig, ModelConfig, TrainConfig
 from wm_train.diagnose import Verdict
 from wm_train.drift import APART, TAIL, drift_figures
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
@@ -93,13 +96,22 @@ CONFIG_TEXT: Mapping[str, str] = {
     "model.hidden": "widths of the two hidden layers, 8 to 4096 each",
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
     "model.flags": "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)",
+    "model.bits": "bits of a layer's weights in its integer form, 8 or 4, as `{layer2: 4}`; 8 where nothing is said",
     "train.steps": "optimiser steps, at least 1",
-    "train.minutes": "time limit; 0 means none. The earlier of the two limits ends the run",
+    "train.minutes": "minutes of processor time, of all threads; 0 means no limit. The earlier limit ends the run",
     "train.batch": "windows a step, at least 1",
     "train.learning_rate": "peak rate, between 0 and 1",
     "train.weight_decay": "of AdamW",
     "train.warmup": "share of the run in which the rate rises; then a cosine brings it to 0",
-    "train.change_weight": "weight of the action loss on frames whose action changes",
+    "train.losses.action": "weight of the action's cross-entropy; 0 leaves a part of the loss out",
+    "train.losses.category": "weight of the cross-entropy of the action's category, one of 20",
+    "train.losses.action_embedding": "weight of the distance from the expected action's embedding to the true one's",
+    "train.losses.change_weight": "what these three are multiplied by on frames whose action changes",
+    "train.losses.focal": "exponent of the focal loss of the first two; 0 means plain cross-entropy",
+    "train.losses.value": "loss of a number: " + ", ".join(VALUE_LOSSES),
+    "train.losses.scale": "weighed error below which it is rounded off (all but l1)",
+    "train.losses.alpha": "shape of barron: 2 squared, 1 charbonnier, 0 Cauchy, -2 Geman-McClure",
+    "train.losses.horizon": "weight of each further frame of a self-forced stretch, as a share of the one before",
     "train.seed": "of initialisation, batch order and split",
     "train.threads": "torch threads, at least 1",
     "train.holdout": "share of games (of frames, if there is one game) kept for validation",
@@ -201,19 +213,36 @@ def _heads() -> str:
     return _table(("heads", "kind", "names, and ids of a choice"), rows)
 
 
+def _actions() -> str:
+    names, rows = action_names(), []
+    for number, (category, ranges) in enumerate(RANGES.items()):
+        ids = ", ".join(f"{first}-{last}" if first < last else str(first) for first, last in ranges)
+        inside = dict.fromkeys(re.sub(r"^special \d+", "a character's own", names[i])
+                               for first, last in ranges for i in range(first, last + 1))  # fmt: skip
+        rows.append((number, category, ids, "; ".join(inside)))
+    return _table(("number", "category", "action ids", "what is in it"), rows)
+
+
 def _power(value: float) -> str:
     exponent = int(value).bit_length() - 1
     return f"2^{exponent}" if value == 1 << exponent and exponent > 9 else f"{value:g}"
 
 
 def _bounds() -> str:
-    blocks = ", ".join(f"{layer} {columns}" for layer, columns in BLOCK_COLUMNS.items())
+    blocks = "; ".join(
+        f"{bits} bits: " + ", ".join(f"{layer} {columns}" for layer, columns in layers.items())
+        for bits, layers in BLOCK_COLUMNS.items()
+    )
+    grids = {name: ", ".join(f"{bits} bits: {value(g)}" for bits, g in grid.WEIGHT_GRIDS.items()) for name, value in {
+        "max": lambda g: g.weight_max, "span": lambda g: f"{g.span:g}", "bound": lambda g: _power(g.lane_bound),
+    }.items()}  # fmt: skip
     return _table(("name", "value", "meaning"), [
         ("`FRAC_BITS`", grid.FRAC_BITS, "fractional bits of continuous fields and of heads"),
         ("`CODE_MIN`, `CODE_MAX`", f"{grid.CODE_MIN}, {grid.CODE_MAX}", "range of a code"),
-        ("`WEIGHT_MAX`", grid.WEIGHT_MAX, "largest weight; the smallest is its negative"),
+        ("`weight_max`", grids["max"], "largest weight; the smallest is its negative"),
+        ("`span`", grids["span"], "a row's largest weight, in units of its scale"),
         ("`MULT_BITS`", grid.MULT_BITS, "bits of a multiplier: 0 <= mult < 2^31"),
-        ("`LANE_BOUND`", _power(grid.LANE_BOUND), "a lane's partial sum stays below it in magnitude"),
+        ("`lane_bound`", grids["bound"], "a lane's partial sum stays below it in magnitude"),
         ("`ACC_BOUND`", _power(grid.ACC_BOUND), "an accumulator stays below it in magnitude"),
         ("`HEAD_BOUND`", _power(HEAD_BOUND), "a head stays below it in magnitude"),
         ("`GATHER_ROWS_MAX`", GATHER_ROWS_MAX, "most rows in one gather"),
@@ -363,10 +392,13 @@ def _preset_cost() -> str:
 
 def _config() -> str:
     rows = []
-    for section, cls in (("model", ModelConfig), ("train", TrainConfig)):
+    for section, cls in (("model", ModelConfig), ("train", TrainConfig), ("train.losses", LossConfig)):
         for item in fields(cls):
-            default = list(item.default) if isinstance(item.default, tuple) else item.default
-            default = {} if item.default is NO_FLAGS else default
+            default = getattr(cls(), item.name)
+            if default == LossConfig():
+                continue
+            default = list(default) if isinstance(default, tuple) else default
+            default = {} if default is NO_FLAGS else default
             key = f"{section}.{item.name}"
             rows.append((f"`{key}`", f"`{default}`", CONFIG_TEXT[key]))
     return _table(("key", "default", "meaning"), rows)
@@ -406,6 +438,7 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("numeric.md", "encodings"): _encodings,
     ("numeric.md", "flags"): _flags,
     ("numeric.md", "heads"): _heads,
+    ("numeric.md", "actions"): _actions,
     ("numeric.md", "bounds"): _bounds,
     ("program.md", "model"): _model_account,
     ("program.md", "session"): _session_account,
@@ -451,12 +484,12 @@ FACTS: Mapping[str, Sequence[str]] = {
     "numeric.md": (
         f"`{grid.FRAC_BITS}` fractional bits",
         f"`{1 << grid.FRAC_BITS}` is one unit",
-        f"{kernels.LANES} lanes of {kernels.LANE_BITS} bits",
-        f"{kernels.LANES * kernels.MATVEC_MAX_R} rows",
+        *(f"{g.lanes} lanes of {g.lane_bits} bits" for g in grid.WEIGHT_GRIDS.values()),
+        *(f"{g.lanes * kernels.MATVEC_MAX_R} rows" for g in grid.WEIGHT_GRIDS.values()),
         f"tiles of {kernels.MATVEC_TILE} columns",
         f"code {FLAG_CODE} for 1",
-        f"[-{grid.WEIGHT_MAX}, {grid.WEIGHT_MAX}]",
-        f"a lane's partial sum | {_power(grid.LANE_BOUND)} |",
+        *(f"[-{g.weight_max}, {g.weight_max}]" for g in grid.WEIGHT_GRIDS.values()),
+        *(f"a lane's partial sum, INT{g.bits} weights | {_power(g.lane_bound)} |" for g in grid.WEIGHT_GRIDS.values()),
         f"rows in a gather | {GATHER_ROWS_MAX} |",
         f"an accumulator | {_power(grid.ACC_BOUND)} |",
         f"a head | {_power(HEAD_BOUND)} |",
@@ -481,7 +514,7 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"`{discriminator('global', 'step').hex()}`",
         f"blocks of {kernels.GATHER_WORDS} words",
         f"{kernels.GATHER_BYTES_PER_WORD} entries",
-        f"{kernels.LANE_BITS} bits",
+        *(f"{g.lane_bits} bits" for g in grid.WEIGHT_GRIDS.values()),
         f"{preset_cost('mlp').cu_per_mac:.4f} compute units a multiply-accumulate",
     ),
     "guide.md": (
@@ -495,6 +528,9 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"at least {studies.MIN_GAMES} games",
         f"every {SAVE_SECONDS:g} seconds",
         f"times {QAT_LEARNING_RATE:g}",
+        f"{preset_cost('mlp-int4').cu_per_mac:.4f} compute units a multiply-accumulate",
+        f"instead of {preset_cost('mlp').cu_per_mac:.4f}",
+        f"{preset_cost('mlp-int4').total_cu:,} instead of {preset_cost('mlp').total_cu:,}",
         f"{TRANSACTION_BUDGET:,} compute units",
         f"{COMMITS} times",
         f"{SPONSORED_COMMITS} commits",
@@ -628,10 +664,11 @@ def _speculation_keys() -> set[str]:
 
 
 def _json_keys() -> set[str]:
-    classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding)
-    listed = {item.name for cls in classes for item in fields(cls)} | DIAGNOSED
+    classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding,
+               Sensitivity, Figures)  # fmt: skip
+    listed = ({item.name for cls in classes for item in fields(cls)} - {"figures"}) | DIAGNOSED
     described = {"arch", "parameters", "form", "trained_as"}
-    modules = (stages, measures, studies, live, playing, sessions, audit, bench, deployment, verbs)
+    modules = (stages, bits, measures, studies, live, playing, sessions, audit, bench, deployment, verbs)
     return (
         listed
         | described

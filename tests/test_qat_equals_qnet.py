@@ -24,6 +24,8 @@ MODELS = {
     "default": ModelConfig(),
     "small": ModelConfig(slots=2, hidden=(64, 32)),
     "published": ModelConfig(encoding="v1", heads="published", slots=4, hidden=(96, 40)),
+    "int4": ModelConfig(slots=2, hidden=(64, 32), bits={"layer1": 4, "layer2": 4, "heads": 4}),
+    "mixed": ModelConfig(slots=3, hidden=(96, 40), bits={"layer2": 4}),
     "long": ModelConfig(encoding="v2.1", slots=12, hidden=(64, 64)),
     "every flag": ModelConfig(hidden=(64, 32), flags=EVERY_FLAG),
     "ahead only": ModelConfig(slots=2, hidden=(64, 32), flags=AHEAD_ONLY),

@@ -148,11 +148,42 @@ def character_table(study: Mapping[str, Any]) -> Table:
     return table
 
 
+def qat_table(config: Mapping[str, Any]) -> Table:
+    """Means over seeds of one config's forms, and what each lost against float."""
+    title = f"{config['config']}: {config['parameters']:,} parameters, mean of {config['seeds']} seeds"
+    table = metrics_table(config["means"], title)
+    for key in ("action_change_points", "k10_percent", "k20_percent"):
+        table.add_row(f"{key} against float", "", *(f"{row[key]:+.2f}" for row in config["lost"]))
+    return table
+
+
 def _figures_table(title: str, columns: Sequence[str]) -> Table:
     table = _compact(title)
     table.add_column("", no_wrap=True)
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def bits_table(figures: Mapping[str, Any]) -> Table:
+    """`wmq bits`: INT8 throughout, each layer with INT4, and the choice if there is one."""
+    table = _compact(f"INT4 weights, post training; {figures['kernel_cu'] + figures['around_cu']:,} units with INT8")
+    table.add_column("INT4 in", no_wrap=True)
+    for name in ("units saved", "loss", "position_mae", "action_change_acc", "k10"):
+        table.add_column(name, justify="right", no_wrap=True)
+
+    def row(name: str, saved: str, loss: str, measured: Mapping[str, Any]) -> None:
+        table.add_row(name, saved, loss, *(f"{measured[k]:.4f}" for k in ("position_mae", "action_change_acc", "k10")))
+
+    row("nothing", "", "", figures["base"])
+    for layer in figures["layers"]:
+        row(layer["layer"], f"{layer['saved_cu']:,}", f"{layer['loss']:.4f}", layer)
+    if choice := figures.get("choice"):
+        saved = figures["kernel_cu"] + figures["around_cu"] - choice["frame_cu"]
+        table.add_section()
+        row(", ".join(choice["bits"]) or "nothing", f"{saved:,}", "", choice)
+        fits = "" if figures["ok"] else ": too many"
+        table.caption = f"{choice['frame_cu']:,} of {figures['budget']:,} units{fits}"
     return table
 
 

@@ -3,8 +3,9 @@
 A study that was interrupted goes on: runs that are finished and of the same config are taken as they are.
 """
 
+import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,9 @@ import numpy as np
 
 from wm_cli import project
 from wm_cli.errors import WmCliError
+from wm_cli.measures import differences
 from wm_train.dataset import open_dataset
+from wm_train.files import atomic_write_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -123,3 +126,86 @@ def _measured(model: Any, corpus: "Corpus", encoding: Any, players: "NDArray[np.
         "own": errors.of(players[errors.t]),
         "rollout": rollout_figures(model, corpus, encoding),
     }
+
+
+# -------------------------------------------------------------------------------------------------------------- QAT
+
+#: Form of a study's models -> (run folder beside the QAT run, whether it goes through the grid).
+FORMS = {"float": ("float", False), "ptq": ("float", True), "qat": (".", True)}
+
+
+def qat_study(
+    dataset: Path, out: Path, configs: "Mapping[str, RunConfig]", seeds: Sequence[int], limit: int, shown: Shown
+) -> dict[str, Any]:
+    """`wmq study qat`: each config with each seed, in float, rounded to the grid afterwards, and trained through it."""
+    rows = [
+        _one_seed(Study(dataset, out / f"{name}-{seed}", _seeded(config, seed)), name, limit, shown)
+        for name, config in configs.items()
+        for seed in seeds
+    ]
+    figures = {"runs": rows, "configs": [_summary(name, [r for r in rows if r["config"] == name]) for name in configs]}
+    project.keep_figures("study-qat", figures)
+    return figures
+
+
+def _seeded(config: "RunConfig", seed: int) -> "RunConfig":
+    return replace(config, train=replace(config.train, seed=seed))
+
+
+def _one_seed(study: Study, name: str, limit: int, shown: Shown) -> dict[str, Any]:
+    from wm_train.checkpoint import load_checkpoint
+    from wm_train.shapes import parameter_count
+    from wm_train.train import Job, train
+
+    run, label = study.out, study.out.name
+    if not (run / "run.json").exists():
+        job = Job(study.dataset, run, study.config, qat=True, resume=run.exists())
+        train(job, lambda progress: shown(label, progress))
+    forms = {}
+    for form, (folder, through_grid) in FORMS.items():
+        checkpoint = load_checkpoint(run / folder)
+        forms[form] = _kept(
+            run / f"{form}.json", _through_grid(checkpoint) if through_grid else checkpoint, study, limit
+        )
+    model = study.config.model
+    return {"config": name, "seed": study.config.train.seed, "parameters": parameter_count(model), "forms": forms}
+
+
+def _through_grid(checkpoint: "Checkpoint") -> "Checkpoint":
+    """The same parameters seen through the grid: what `wmq quantize` makes of them."""
+    return replace(checkpoint, form="qat")
+
+
+def _kept(path: Path, checkpoint: "Checkpoint", study: Study, limit: int) -> dict[str, Any]:
+    """Held-out metrics of a model of the study; taken from its folder if they were measured before."""
+    from wm_train.evaluate import evaluate
+    from wm_train.predict import checkpoint_model
+    from wm_train.windows import held_out
+
+    if not path.exists():
+        encoding = study.config.model.world.encoding
+        corpus = held_out(study.dataset, encoding, checkpoint.split, study.config.train.holdout)
+        figures = evaluate(checkpoint_model(checkpoint), corpus, encoding, limit=limit)
+        atomic_write_json(path, figures | checkpoint.figures)
+    kept: dict[str, Any] = json.loads(path.read_text())
+    return kept
+
+
+def _summary(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over the seeds of one config, and what the others lost against float."""
+    means = {form: _means([row["forms"][form] for row in rows]) for form in FORMS}
+    others = [form for form in FORMS if form != "float"]
+    lost = differences([Path("float"), *map(Path, others)], [means["float"], *(means[form] for form in others)])
+    return {"config": name, "seeds": len(rows), "parameters": rows[0]["parameters"], "means": means, "lost": lost}
+
+
+def _means(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean of every number that all of them have, objects in them included."""
+    first = figures[0]
+    means: dict[str, Any] = {}
+    for key, value in first.items():
+        if isinstance(value, Mapping):
+            means[key] = _means([one[key] for one in figures])
+        elif isinstance(value, int | float):
+            means[key] = float(np.mean([one[key] for one in figures]))
+    return means

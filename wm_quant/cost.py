@@ -145,6 +145,24 @@ PRESET_OVERHEADS: Mapping[str, Overheads] = {
         28,
         "debian",
     ),
+    "mlp-int4": Overheads(
+        {
+            "begin": 0,
+            "layer1": 59,
+            "gather": 1692,
+            "relu1": 7,
+            "layer2": 86,
+            "relu2": 7,
+            "heads": 58,
+            "scale": 6,
+            "decode": 871,
+            "push": 848,
+        },
+        (1841,),
+        164,
+        28,
+        "debian",
+    ),
 }
 
 

@@ -83,7 +83,7 @@ class Op:
     size      length of `out`
     shift     of a requantize
     block     columns between lane flushes, of a matvec
-    bits      of the weights of a matvec; 8 for every other op
+    bits      of the weights of a matvec, as the model's config says; 8 for every other op
     """
 
     name: str
@@ -185,14 +185,6 @@ def validate(net: QNet) -> None:
     if set(expected) != set(net.tensors):
         odd = sorted(set(expected) ^ set(net.tensors))
         raise WmQuantError(f"qnet: tensors differ from what the ops ask for: {', '.join(odd)}")
-    _check_tensors(net, expected)
-    for op in (op for op in net.ops if op.bits != 8):
-        rows, most = net.tensor(op, "rows").astype(np.int16), WEIGHT_GRIDS[op.bits].weight_max
-        if (worst := int(np.abs(rows).max())) > most:
-            raise WmQuantError(f"qnet: {op.name}.rows reaches {worst}, expected {most} at most of {op.bits} bits")
-
-
-def _check_tensors(net: QNet, expected: Mapping[str, tuple[tuple[int, ...], type]]) -> None:
     for name, (shape, dtype) in expected.items():
         got = net.tensors[name]
         if got.shape != shape or got.dtype != dtype:
@@ -202,6 +194,19 @@ def _check_tensors(net: QNet, expected: Mapping[str, tuple[tuple[int, ...], type
             raise WmQuantError(
                 f"qnet: {name}[{row}] = {got.flat[row]}, expected 0..2^31-1; was this written by an older wmq?"
             )
+    for op in net.ops:
+        _check_bits(net, op)
+
+
+def _check_bits(net: QNet, op: Op) -> None:
+    """The weights of an op are of as many bits as it says, and it says what the config says."""
+    bits = net.model.bits.get(op.name, 8)
+    if op.bits != bits:
+        raise WmQuantError(f'qnet: op "{op.name}": bits {op.bits}, expected {bits} as in the model\'s config')
+    if bits != 8:
+        rows, most = net.tensor(op, "rows").astype(np.int16), WEIGHT_GRIDS[bits].weight_max
+        if (worst := int(np.abs(rows).max())) > most:
+            raise WmQuantError(f"qnet: {op.name}.rows reaches {worst}, expected {most} at most in {bits} bits")
 
 
 def _check_ops(net: QNet) -> None:
@@ -252,8 +257,6 @@ def _check_op(op: Op, known: set[str]) -> None:
         raise WmQuantError(f'qnet: op "{op.name}": shift {op.shift}, expected {least}..{SHIFT_MAX}')
     if op.kind == "matvec" and (op.block < MATVEC_TILE or op.block % MATVEC_TILE):
         raise WmQuantError(f'qnet: op "{op.name}": block {op.block}, expected a multiple of {MATVEC_TILE}')
-    if op.bits not in (WEIGHT_GRIDS if op.kind == "matvec" else (8,)):
-        raise WmQuantError(f'qnet: op "{op.name}": {op.bits} bits, expected 8, or 4 of a matvec')
 
 
 def save_qnet(folder: Path, net: QNet) -> None:

@@ -110,8 +110,9 @@ class _StraightThrough(torch.autograd.Function):
         (gradient,) = gradients
         if open_ is not None:
             gradient = gradient * open_
-        into = gradient @ weight if ctx.needs_input_grad[2] else None
-        return None, None, into, gradient.T @ x, gradient.sum(0)
+        total, gradient = gradient.sum(0), gradient.to(x.dtype)
+        into = gradient @ weight.to(x.dtype) if ctx.needs_input_grad[2] else None
+        return None, None, into, (gradient.T @ x).to(weight.dtype), total
 
 
 def _through(exact: Tensor, open_: Tensor | None, x: Tensor, linear: nn.Linear) -> Tensor:

@@ -20,6 +20,7 @@ from wm_train.fake_quant_mamba2 import QuantizedMamba2
 from wm_train.fake_quant_mamba2 import calibrate as calibrate_mamba2
 from wm_train.loss import losses
 from wm_train.mamba2 import Mamba2, Memory
+from wm_train.matmul import training_dtype
 from wm_train.mlp import FrameStackMLP
 from wm_train.network import FrameNet, from_arrays, preflight
 from wm_train.sequences import SequencePlan
@@ -84,13 +85,14 @@ class WindowLearner:
         if start:
             self._model = QuantizedMLP(self.net, (start.scales["hidden1"], start.scales["hidden2"]))
         self._model.train()
+        self.net.training_dtype = training_dtype()
         self._order = WindowOrder(tensors.starts, config.train.batch, config.train.seed)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """See Learner."""
         batch = self._tensors.batch(self._order.at(step))
         heads = self._model(batch.dense, batch.ids, batch.session)
-        return losses(self.net.world, batch.now, batch.after, heads, self._config.train.change_weight)
+        return _losses(self.net, batch.now, batch.after, heads, self._config)
 
     def carried(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -130,8 +132,7 @@ class StreamLearner:
         memory = self._memory if self._config.train.carry else self._model.start(len(reset))
         heads, memory = self._model(*_lanes(batch, reset), memory, reset)
         self._memory = [layer.detached() for layer in memory]
-        return losses(self.net.world, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept],
-                      self._config.train.change_weight)  # fmt: skip
+        return _losses(self.net, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept], self._config)
 
     def _chunk(self, plan: SequencePlan, step: int) -> tuple[Batch, Tensor, Tensor]:
         """(batch of B * L frames, reset (B, L), which of the B * L have a frame after them in their game)."""
@@ -161,6 +162,12 @@ def _lanes(batch: Batch, reset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """What a network reads of a batch, (B, L, ·)."""
     dense, ids, session = (part.unflatten(0, reset.shape) for part in (batch.dense, batch.ids, batch.session))
     return dense, ids, session
+
+
+def _losses(net: FrameNet, now: Tensor, after: Tensor, heads: Tensor, config: RunConfig) -> dict[str, Tensor]:
+    embedding = net.embeddings["action"].weight
+    assert isinstance(embedding, Tensor)
+    return losses(net.world, now, after, heads, config.train.losses, embedding)
 
 
 def _begin(net: FrameNet, tensors: WindowTensors, start: Checkpoint | None) -> None:

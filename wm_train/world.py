@@ -63,20 +63,25 @@ def _heads(kind: str, *names: str) -> tuple[Head, ...]:
     return tuple(Head(name, kind) for name in names)
 
 
+_INTEGRATED = (
+    *_heads("value", "percent", "x", "y", "shield", *SPEEDS, "state_age", "hitlag", "combo_count"),
+    *_heads("value", "teleport_x", "teleport_y"),
+    *_heads("event", "facing", "on_ground", "hit", "damage", "teleport", "respawn", "stock_lost", "age_reset"),
+    *_choices("action", "jumps", "l_cancel", "hurtbox", "ground", "last_attack"),
+)
+
+
 #: Heads of one player. `published` is the released trainer's set; it leaves most fields as they are. `integrated`
-#: predicts every field that a world running by itself reads, and lets the step integrate velocities.
+#: predicts every field that a world running by itself reads, and lets the step integrate velocities. `gated` does the
+#: same, and an event says whether the action changes at all.
 HEADS: Mapping[str, tuple[Head, ...]] = {
     "published": (
         *_heads("value", "percent", "x", "y", "shield"),
         *_heads("event", "facing", "invulnerable", "on_ground"),
         *_choices("action", "jumps"),
     ),
-    "integrated": (
-        *_heads("value", "percent", "x", "y", "shield", *SPEEDS, "state_age", "hitlag", "combo_count"),
-        *_heads("value", "teleport_x", "teleport_y"),
-        *_heads("event", "facing", "on_ground", "hit", "damage", "teleport", "respawn", "stock_lost", "age_reset"),
-        *_choices("action", "jumps", "l_cancel", "hurtbox", "ground", "last_attack"),
-    ),
+    "integrated": _INTEGRATED,
+    "gated": (*_heads("event", "action_changes"), *_INTEGRATED),
 }
 
 
@@ -136,7 +141,7 @@ def decode(ops: Ops, heads_name: str, now: Callable[[str], Any], head: Callable[
     head    head name -> its value; a choice's is the arg max already
     returns field name -> value in the next Frame, for every field of STATE
     """
-    rules = {"published": _decode_published, "integrated": _decode_integrated}[heads_name]
+    rules = {"published": _decode_published, "integrated": _decode_integrated, "gated": _decode_gated}[heads_name]
     ruled = rules(ops, now, head)
 
     def following(field: Field) -> Any:
@@ -188,6 +193,12 @@ def _decode_integrated(ops: Ops, now: Callable[[str], Any], head: Callable[[str]
         "invulnerable": _flag(ops, head("hurtbox") > 0),
         **{name: head(name) for name in ("action", "jumps", "l_cancel", "hurtbox", "ground", "last_attack")},
     }
+
+
+def _decode_gated(ops: Ops, now: Callable[[str], Any], head: Callable[[str], Any]) -> dict[str, Any]:
+    """The same, but the action stays unless an event says that it changes."""
+    action = ops.where(head("action_changes") > 0, head("action"), now("action"))
+    return _decode_integrated(ops, now, head) | {"action": action}
 
 
 def identify(ops: Ops, field: Field, value: Any) -> Any:

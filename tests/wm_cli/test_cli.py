@@ -120,6 +120,25 @@ def test_cost_of_a_preset() -> None:
     assert cost["total_cu"] <= 900_000 and cost["cu_per_mac"] <= 1.12
 
 
+def test_bits_are_chosen_and_trained_with(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    run_at, config = tmp_path / "run", tmp_path / "mixed.yaml"
+    figures("train", "--config", "small.yaml", "--out", str(run_at))
+    table = figures("bits", str(run_at), "--limit", "20")
+    assert [layer["layer"] for layer in table["layers"]] == ["layer1", "layer2", "heads"] and "bits" not in table
+    every = table["kernel_cu"] + table["around_cu"]
+    least = str(every - max(layer["saved_cu"] for layer in table["layers"]))
+    chosen = figures("bits", str(run_at), "--limit", "20", "--budget", least, "--out", str(config))
+    assert chosen["ok"] and chosen["choice"]["bits"] and chosen["choice"]["frame_cu"] <= int(least)
+    trained = ("--start", str(run_at), "--config", str(config), "--steps", "2", "--out", str(tmp_path / "qat"))
+    figures("train", "--qat", *trained)
+    figures("quantize", str(tmp_path / "qat"), "--out", str(tmp_path / "qnet"))
+    ops = json.loads((tmp_path / "qnet" / "qnet.json").read_text())["ops"]
+    assert {op["name"]: 4 for op in ops if op["bits"] == 4} == chosen["choice"]["bits"]
+    assert run("bits", str(run_at), "--limit", "20", "--budget", "1").exit_code == 1
+    assert run("bits", str(run_at), "--out", str(config)).exit_code == 2
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help_with_examples(verb: str) -> None:
     result = run(verb, "--help")

@@ -53,7 +53,7 @@ def small(small_export: Export) -> Built:
 AGE_AS_ID = Flags(state_age_as_embed=True)
 KINDS = [
     ("v1", "published", NO_FLAGS),
-    ("v2", "integrated", NO_FLAGS),
+    ("v2", "gated", NO_FLAGS),
     ("v2.1", "published", NO_FLAGS),
     ("v2.2", "integrated", AGE_AS_ID),
 ]

@@ -47,16 +47,17 @@ def test_int4_weights_cost_what_was_predicted(four_bits: Built) -> None:
     assert runner(export).metered_step(run.state, run.inputs[0], number=0)[2] == cost.transactions(0)
 
 
-def test_preset_costs_what_is_committed(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("name", PRESET_OVERHEADS)
+def test_preset_costs_what_is_committed(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     toolchain = find_toolchain()
-    if toolchain is None or toolchain.name != PRESET_OVERHEADS["mlp"].toolchain:
+    if toolchain is None or toolchain.name != PRESET_OVERHEADS[name].toolchain:
         pytest.skip("the committed constants are those of scripts/sbpf.sh: make toolchain")
     folder = tmp_path_factory.mktemp("preset")
-    export_solana(preset("mlp"), folder)
+    export_solana(preset(name), folder)
     export = open_export(folder)
     _, overheads = build(export)
-    assert overheads == PRESET_OVERHEADS["mlp"]
-    assert predicted(export).total_cu == preset_cost("mlp").total_cu
+    assert overheads == PRESET_OVERHEADS[name]
+    assert predicted(export).total_cu == preset_cost(name).total_cu
 
 
 def test_a_frame_in_three_transactions(tmp_path_factory: pytest.TempPathFactory, small: Built) -> None:

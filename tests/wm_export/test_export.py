@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from anchorpy import Idl
 
-from tests.factories import calls, small_qnet
+from tests.factories import calls, small_model, small_qnet
 from wm_export.blob import pack, pack_lanes, pack_rows
 from wm_export.errors import WmExportError
 from wm_export.idl import INSTRUCTIONS, encode
@@ -42,6 +42,23 @@ def test_lanes_hold_the_weights(small_export: Export) -> None:
             found = lanes.transpose(0, 2, 3, 1).reshape(call.rows, call.columns)
             expected = rows[call.row : call.row + call.rows, call.column : call.column + call.columns]
             assert (found[: expected.shape[0], : expected.shape[1]] == expected).all()
+
+
+def test_four_lanes_hold_the_weights_of_a_word() -> None:
+    net = small_qnet(small_model(bits={"layer2": 4}))
+    wide, op = pack(small_qnet()).sections, next(op for op in net.ops if op.bits == 4)
+    rows = net.tensor(op, "rows")
+    for call in op_calls(net, op):
+        words = pack_lanes(rows, call).view(np.int64).reshape(call.groups, call.columns, call.accumulators)
+        found = np.zeros((call.rows, call.columns), np.int64)
+        for lane in range(4):
+            low = ((words + (1 << 15)) & 0xFFFF) - (1 << 15)
+            found[lane::4] = low.transpose(0, 2, 1).reshape(-1, call.columns)
+            words = (words - low) >> 16
+        expected = rows[call.row : call.row + call.rows, call.column : call.column + call.columns]
+        assert (found[: expected.shape[0], : expected.shape[1]] == expected).all() and not words.any()
+    assert pack(net).sections["layer2.words"].count == 32 // 4 * 64
+    assert wide["layer2.words"].count == 33 // 3 * 64
 
 
 def test_byte_rows_hold_the_tables(small_export: Export) -> None:

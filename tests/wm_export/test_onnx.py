@@ -35,6 +35,7 @@ MODELS = {
     "v1 published": ModelConfig(encoding="v1", heads="published", slots=3, hidden=SMALL),
     "state age as an id": ModelConfig(slots=3, hidden=SMALL, flags=Flags(state_age_as_embed=True)),
     "v2.1 integrated": ModelConfig(encoding="v2.1", slots=2, hidden=SMALL),
+    "v2 gated": ModelConfig(encoding="v2", heads="gated", slots=2, hidden=SMALL),
 }
 INTEGERS = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT64}
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.factories import small_qnet
+from tests.factories import small_model, small_qnet
 from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet
@@ -51,6 +51,16 @@ def test_rows_multiplied_until_a_lane_overflows_are_refused_by_name() -> None:
         WmQuantError, match=rf'"layer1": a lane of row 7 reaches \d+, must stay below {INT8.lane_bound}'
     ):
         prove(tampered("layer1.rows", multiply))
+
+
+def test_lanes_of_int4_weights_have_their_own_bound() -> None:
+    net = small_qnet(small_model(bits={"layer1": 4}))
+    rows = net.tensors["layer1.rows"].copy()
+    rows[5] = 7
+    reach = int(min(rows.shape[1], net.ops[0].block)) * 7 * 128
+    assert 1 << 15 <= reach < INT8.lane_bound
+    with pytest.raises(WmQuantError, match=rf'"layer1": a lane of row 5 reaches {reach}, must stay below 32768'):
+        prove(replace(net, tensors={**net.tensors, "layer1.rows": rows}))
 
 
 @pytest.mark.parametrize(

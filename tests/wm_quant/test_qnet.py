@@ -13,6 +13,7 @@ from safetensors.numpy import save
 from tests.factories import small_model, small_qnet
 from wm_quant.errors import WmQuantError
 from wm_quant.qnet import Op, QNet, expected_tensors, load_qnet, save_qnet, validate
+from wm_train.config import ModelConfig
 
 NET = small_qnet()
 
@@ -29,9 +30,13 @@ def without(name: str) -> QNet:
     return replace(NET, tensors={key: value for key, value in NET.tensors.items() if key != name})
 
 
-@pytest.mark.parametrize("encoding", ["v1", "v2", "v2.1", "v2.2"])
-def test_round_trip(tmp_path: Path, encoding: str) -> None:
-    net = replace(small_qnet(small_model(encoding)), provenance={"form": "qat"})
+@pytest.mark.parametrize(
+    "model",
+    [*map(small_model, ("v1", "v2", "v2.1", "v2.2")), small_model(bits={"heads": 4})],
+    ids=["v1", "v2", "v2.1", "v2.2", "int4"],
+)
+def test_round_trip(tmp_path: Path, model: ModelConfig) -> None:
+    net = replace(small_qnet(model), provenance={"form": "qat"})
     save_qnet(tmp_path, net)
     loaded = load_qnet(tmp_path)
     assert replace(loaded, tensors={}) == replace(net, tensors={})
@@ -58,6 +63,14 @@ def negative(name: str, row: int) -> QNet:
     return with_tensor(name, values)
 
 
+def int4_weight(value: int) -> QNet:
+    """A network with INT4 weights in `layer2`, one of them `value`."""
+    net = small_qnet(small_model(bits={"layer2": 4}))
+    rows = net.tensors["layer2.rows"].copy()
+    rows[3, 1] = value
+    return replace(net, tensors={**net.tensors, "layer2.rows": rows})
+
+
 @pytest.mark.parametrize(
     ("net", "message"),
     [
@@ -77,11 +90,17 @@ def negative(name: str, row: int) -> QNet:
         (with_op("relu1", shift=6), r'op "relu1": shift 6, expected 7\.\.62'),
         (with_op("scale", shift=0), r'op "scale": shift 0, expected 1\.\.62'),
         (with_op("relu1", shift=63), r'op "relu1": shift 63'),
-        (with_op("layer2", kind="conv"), r"op \"layer2\" reads 'hidden1' as 'conv'"),
+        (with_op("layer2", kind="pool"), r"op \"layer2\" reads 'hidden1' as 'pool'"),
         (with_op("layer2", source="hidden9"), r"op \"layer2\" reads 'hidden9'"),
         (with_op("layer2", source="heads"), r"op \"layer2\" reads 'heads'"),
         (with_op("layer2", init="zero"), r"op \"layer2\""),
         (with_op("layer2", size=0), r"op \"layer2\""),
+        (with_op("layer2", bits=4), r'op "layer2": bits 4, expected 8'),
+        (with_op("relu1", bits=4), r'op "relu1": bits 4, expected 8'),
+        (with_op("layer2", bits="4"), r"op \"layer2\": bits is '4'"),
+        (int4_weight(8), r"layer2\.rows reaches 8, expected 7 at most in 4 bits"),
+        (int4_weight(-8), r"layer2\.rows reaches 8"),
+        (int4_weight(-128), r"layer2\.rows reaches 128"),
         (with_op("scale", out="logits"), "last op must write `heads` of 1064"),
         (with_op("scale", size=8), "last op must write `heads` of 1064"),
         (replace(NET, ops=()), "last op must write `heads`"),

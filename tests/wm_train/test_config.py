@@ -1,17 +1,19 @@
 """config.py: checked when built, and what is not known is an error that names its key."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wm_train.config import ModelConfig, RunConfig, TrainConfig, load_config
+from wm_train.config import LossConfig, ModelConfig, RunConfig, TrainConfig, load_config
 from wm_train.errors import WmTrainError
 
 
 def test_json_round_trip() -> None:
     config = RunConfig(ModelConfig("v2.1", 4, "published", (64, 32), 0.1), TrainConfig(steps=7, seed=3, holdout=0.25))
+    config = replace(config, train=replace(config.train, losses=LossConfig(category=2.0, value="huber")))
     assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     assert RunConfig.from_json({}) == RunConfig()
 
@@ -36,6 +38,11 @@ def test_json_round_trip() -> None:
         ({"model": {"hidden": [64]}}, r"model\.hidden"),
         ({"model": {"hidden": [64, 4]}}, r"model\.hidden"),
         ({"model": {"hidden": [64, 5000]}}, r"model\.hidden"),
+        ({"model": {"bits": {"layer9": 4}}}, r"model\.bits = 'layer9', expected a layer: layer1, layer2, heads"),
+        ({"model": {"bits": {"layer1": 5}}}, r"model\.bits\.layer1 = 5, expected 8 or 4"),
+        ({"model": {"bits": {"layer1": True}}}, r"model\.bits\.layer1 = True"),
+        ({"model": {"bits": {"layer1": [4]}}}, r"model\.bits\.layer1 = \[4\]"),
+        ({"model": {"bits": 4}}, r"model\.bits = 4, expected dict"),
         ({"model": {"dropout": 1.0}}, r"model\.dropout"),
         ({"model": {"dropout": -0.1}}, r"model\.dropout"),
         ({"model": {"encoding": "v9"}}, "encoding: got 'v9'"),
@@ -49,6 +56,16 @@ def test_json_round_trip() -> None:
         ({"train": {"hold_seen": True}}, r"train\.hold_seen"),
         ({"train": {"learning_rate": 0}}, r"train\.learning_rate"),
         ({"train": {"learning_rate": float("nan")}}, r"train\.learning_rate"),
+        ({"train": {"losses": {"actoin": 1}}}, r"train\.losses: unknown key 'actoin'"),
+        ({"train": {"losses": [1]}}, r"train\.losses: got list, expected a mapping"),
+        ({"train": {"losses": {"focal": "no"}}}, r"train\.losses\.focal = 'no', expected float"),
+        ({"train": {"losses": {"action": -1}}}, r"train\.losses\.action"),
+        ({"train": {"losses": {"change_weight": 0}}}, r"train\.losses\.change_weight"),
+        ({"train": {"losses": {"focal": 11}}}, r"train\.losses\.focal"),
+        ({"train": {"losses": {"value": "l2"}}}, r"train\.losses\.value = 'l2', expected l1 or"),
+        ({"train": {"losses": {"scale": 0}}}, r"train\.losses\.scale"),
+        ({"train": {"losses": {"alpha": 3}}}, r"train\.losses\.alpha"),
+        ({"train": {"losses": {"horizon": 1.5}}}, r"train\.losses\.horizon"),
         ({"train": {"holdout": 1}}, r"train\.holdout"),
         ({"train": {"holdout": 0.0}}, r"train\.holdout"),
     ],
@@ -56,6 +73,14 @@ def test_json_round_trip() -> None:
 def test_an_error_names_its_key(data: Any, message: str) -> None:
     with pytest.raises(WmTrainError, match=message):
         RunConfig.from_json(data)
+
+
+def test_bits_are_named_where_they_are_not_8() -> None:
+    config = RunConfig.from_json({"model": {"bits": {"heads": 4, "layer1": 8, "layer2": 4}}})
+    assert config.model.bits == {"layer2": 4, "heads": 4}
+    assert config.to_json()["model"]["bits"] == {"layer2": 4, "heads": 4}
+    assert RunConfig.from_json(config.to_json()) == config
+    assert ModelConfig(bits={"layer1": 8}) == ModelConfig()
 
 
 def test_an_int_may_stand_for_a_float_and_a_list_for_a_tuple() -> None:

@@ -139,6 +139,18 @@ def test_a_row_that_fits_keeps_the_finest_scale() -> None:
     assert scale == pytest.approx([0.01, 0.02]) and rows.tolist() == [[127, -50], [127, 0]]
 
 
+def test_an_int4_row_clips_its_outlier_for_finer_steps() -> None:
+    weight = np.array([[0.875, 0.5, -0.25, 0.05, -0.05, 0.0]])
+    rows, scale = quantize_rows(weight, [slice(0, 6)], CODE_MIN, CODE_MAX, grid=WEIGHT_GRIDS[4])
+    assert scale == pytest.approx([0.1]) and rows.tolist() == [[7, 5, -2, 1, 0, 0]]
+
+
+@pytest.mark.parametrize(("bits", "lane_bits", "bound"), [(8, 21, 2**20), (4, 16, 2**15)])
+def test_lanes_share_a_word(bits: int, lane_bits: int, bound: int) -> None:
+    grid = WEIGHT_GRIDS[bits]
+    assert (grid.lane_bits, grid.lane_bound) == (lane_bits, bound) and grid.weight_max == 2 ** (bits - 1) - 1
+
+
 def test_one_wide_row_does_not_coarsen_the_others() -> None:
     weight = np.ones((2, 320))
     weight[1, 1:] = 0

@@ -116,6 +116,21 @@ def furthest(ints: IntegerMLP) -> NDArray[np.float64]:
     return dense + ints.gather_k * np.sum(tables, 0) + np.sum(session, 0)
 
 
+@pytest.mark.parametrize("layer", ["layer1", "layer2", "heads"])
+def test_bits_are_those_of_one_layer(layer: str) -> None:
+    arrays = random_arrays(6)
+    wide, narrow = integer_mlp(CONFIG.world, arrays, SCALES), integer_mlp(CONFIG.world, arrays, SCALES, {layer: 4})
+    for name in ("layer1", "layer2", "heads"):
+        before, after = getattr(wide, name), getattr(narrow, name)
+        assert np.abs(after.rows).max() == (7 if name == layer else 127)
+        assert name == layer or (after.rows == before.rows).all()
+    weights = before_scale = getattr(wide, layer).rows * getattr(wide, layer).scale[:, None]
+    got = getattr(narrow, layer)
+    inside = np.abs(before_scale) <= 7.5 * got.scale[:, None]
+    assert (np.abs(got.rows * got.scale[:, None] - weights) <= 0.53 * got.scale[:, None])[inside].all()
+    assert np.abs(narrow.gather_rows).max() > 7  # the id tables keep their 8 bits
+
+
 @pytest.mark.parametrize("part", ["bias", "tables", "session", "dense"])
 def test_a_runaway_row_stays_provable(part: str) -> None:
     arrays, encoding = random_arrays(5), CONFIG.world.encoding

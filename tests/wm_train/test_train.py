@@ -200,6 +200,16 @@ def test_qat_goes_on_from_a_float_run(dataset: Path, tmp_path: Path) -> None:
     assert (got.arrays["gain"] == first.arrays["gain"]).all()
 
 
+def test_qat_takes_bits_from_its_own_config(dataset: Path, tmp_path: Path) -> None:
+    short = replace(CONFIG, train=replace(CONFIG.train, steps=1))
+    train(Job(dataset, tmp_path / "a", replace(short, model=small_model(dropout=0.1, bits={"layer2": 4}))))
+    kept = train(Job(dataset, tmp_path / "b", short, qat=True, start=tmp_path / "a"))
+    other = replace(short, model=small_model(bits={"heads": 4}))
+    got = train(Job(dataset, tmp_path / "c", other, qat=True, start=tmp_path / "a"))
+    assert (kept.config.model.bits, got.config.model.bits) == ({"layer2": 4}, {"heads": 4})
+    assert [op.bits for op in quantize(tmp_path / "c").ops if op.kind == "matvec"] == [8, 8, 4]
+
+
 @pytest.mark.parametrize(("form", "qat"), [("float", False), ("qat", True)])
 def test_only_qat_starts_from_a_run_and_from_a_float_one(dataset: Path, tmp_path: Path, form: str, qat: bool) -> None:
     short = replace(CONFIG, train=replace(CONFIG.train, steps=1))

@@ -128,6 +128,12 @@ def test_counters_and_flags_follow_their_heads() -> None:
         assert (got["hurtbox"], got["invulnerable"]) == (hurtbox, hurtbox > 0)
 
 
+def test_a_gated_action_changes_only_where_its_event_says_so() -> None:
+    world = World(Encoding("v2.2", 1), "gated")
+    for changes, expected in ((-1.0, 14), (0.0, 14), (1 / 1024, 75)):
+        assert after(world, frame(action=14), action=75, action_changes=changes)["action"] == expected
+
+
 def test_published_heads_leave_other_fields_alone() -> None:
     now = random_frames(np.random.default_rng(3), 20)
     following = next_frames(PUBLISHED, now, make_heads(PUBLISHED, 20))
@@ -144,7 +150,9 @@ def test_a_players_heads_change_that_player_only() -> None:
     assert (a[:, 0] == b[:, 0]).all() and (a[:, 1] != b[:, 1]).any()
 
 
-@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 200, 2**30]), st.sampled_from(["published", "integrated"]))
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from([1, 200, 2**30]), st.sampled_from(["published", "integrated", "gated"])
+)
 @settings(max_examples=30)
 def test_no_heads_lead_out_of_range(seed: int, wild: int, heads: str) -> None:
     world, rng = World(Encoding("v1", 1), heads), np.random.default_rng(seed)
@@ -163,7 +171,7 @@ def test_decode_writes_every_field() -> None:
         assert list(got) == [f.name for f in STATE]
 
 
-@pytest.mark.parametrize("heads", ["published", "integrated"])
+@pytest.mark.parametrize("heads", ["published", "integrated", "gated"])
 def test_spans_cover_the_outputs_once(heads: str) -> None:
     world = World(Encoding("v2.2", 2), heads)
     taken = [i for p in range(PLAYERS) for h in world.heads for i in range(world.outputs)[world.span(p, h.name)]]
@@ -173,7 +181,7 @@ def test_spans_cover_the_outputs_once(heads: str) -> None:
 
 
 def test_unknown_heads_are_an_error() -> None:
-    with pytest.raises(WmTrainError, match="published, integrated"):
+    with pytest.raises(WmTrainError, match="published, integrated, gated"):
         World(Encoding("v1", 1), "all")
 
 
