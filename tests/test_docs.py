@@ -621,7 +621,7 @@ def test_guide_shows_every_verb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 #: Functions whose dicts are not printed.
-INNER = ("_executors", "origin_of", "_opened", "_frames")
+INNER = ("_executors", "origin_of", "opened", "_frames", "_common", "_trained")
 
 
 def _dict_keys(module: ModuleType) -> set[str]:
