@@ -55,6 +55,7 @@ from wm_live.deployment import Holding
 from wm_live.dispute import Costs, Sent
 from wm_live.dispute import Outcome as Settled
 from wm_live.game import COMMITS
+from wm_live.melee import action_names
 from wm_live.session import SPONSORED_COMMITS
 from wm_live.verify import Check as ChainCheck
 from wm_live.verify import Verification
@@ -63,6 +64,7 @@ from wm_quant.cost import TRANSACTION_BUDGET, TREE_LEVELS, preset_cost
 from wm_quant.presets import preset
 from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train import grid
+from wm_train.actions import RANGES
 from wm_train.config import ModelConfig, TrainConfig
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
@@ -158,6 +160,16 @@ def _heads() -> str:
             picked = [f"`{h.name}`" + (f" ({h.width})" if kind == "choice" else "") for h in heads if h.kind == kind]
             rows.append((name, kind, ", ".join(picked)))
     return _table(("heads", "kind", "names, and ids of a choice"), rows)
+
+
+def _actions() -> str:
+    names, rows = action_names(), []
+    for number, (category, ranges) in enumerate(RANGES.items()):
+        ids = ", ".join(f"{first}-{last}" if first < last else str(first) for first, last in ranges)
+        inside = dict.fromkeys(re.sub(r"^special \d+", "a character's own", names[i])
+                               for first, last in ranges for i in range(first, last + 1))  # fmt: skip
+        rows.append((number, category, ids, "; ".join(inside)))
+    return _table(("number", "category", "action ids", "what is in it"), rows)
 
 
 def _power(value: float) -> str:
@@ -363,6 +375,7 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("numeric.md", "controls"): _controls,
     ("numeric.md", "encodings"): _encodings,
     ("numeric.md", "heads"): _heads,
+    ("numeric.md", "actions"): _actions,
     ("numeric.md", "bounds"): _bounds,
     ("program.md", "model"): _model_account,
     ("program.md", "session"): _session_account,
