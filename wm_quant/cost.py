@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from wm_quant.calls import macs, op_calls
 from wm_quant.errors import WmQuantError
-from wm_quant.kernels import argmax_cu
+from wm_quant.kernels import argmax_cu, argmax_within_cu
 from wm_quant.presets import preset
 from wm_quant.qnet import QNet
 from wm_train.frames import PLAYERS
@@ -109,9 +109,10 @@ def op_names(net: QNet) -> list[str]:
 
 def kernel_cost(net: QNet) -> dict[str, tuple[str, int, int]]:
     """Op name -> (kind, MACs, compute units inside kernels)."""
-    choices = [head.width for head in net.world.heads if head.kind == "choice"]
+    choices = [(argmax_within_cu if head.within else argmax_cu)(head.width) for head in net.world.heads
+               if head.kind == "choice"]  # fmt: skip
     table = {op.name: (op.kind, macs(net, op), sum(call.cu for call in op_calls(net, op))) for op in net.ops}
-    decode = PLAYERS * sum(argmax_cu(width) for width in choices)
+    decode = PLAYERS * sum(choices)
     world = {"begin": ("encode", 0, 0), "decode": ("decode", 0, decode), "push": ("encode", 0, 0)}
     return {name: (table | world)[name] for name in op_names(net)}
 

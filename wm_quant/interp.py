@@ -13,6 +13,7 @@ from wm_train.evaluate import Predictor, Window
 from wm_train.frames import CONTROLS
 from wm_train.grid import CODE_MAX, Ints, requantize
 from wm_train.integer import table_starts
+from wm_train.stages import session_bounds
 from wm_train.world import codes, next_frames, slot_codes, slot_ids, window_codes, window_ids
 
 Trace = dict[str, NDArray[np.int64]]
@@ -29,16 +30,18 @@ class State:
     codes   (B, slots * slot_columns) int64, dense columns of the window, oldest slot first
     ids     (B, slots * slot_ids) int64
     bias    (B, N) int64, what the first accumulator starts from: layer bias plus the folded session ids
+    bounds  (B, 4) int64, where positions may lie on the session's stage: x low, x high, y low, y high
     """
 
     frame: NDArray[np.int32]
     codes: Ints
     ids: Ints
     bias: Ints
+    bounds: Ints
 
     def at(self, index: slice) -> "State":
         """Some of the worlds."""
-        return State(self.frame[index], self.codes[index], self.ids[index], self.bias[index])
+        return State(self.frame[index], self.codes[index], self.ids[index], self.bias[index], self.bounds[index])
 
 
 class Interpreter:
@@ -66,9 +69,8 @@ class Interpreter:
         encoding = self.net.world.encoding
         dense = window_codes(encoding, window.frames, window.inputs, window.following)
         kept = encoding.slots * encoding.slot_columns
-        return State(
-            window.now, dense[:, :kept], window_ids(encoding, window.frames), self.session_bias(window.session)
-        )
+        ids, bias = window_ids(encoding, window.frames), self.session_bias(window.session)
+        return State(window.now, dense[:, :kept], ids, bias, session_bounds(encoding, window.session))
 
     def step(self, state: State, following: NDArray[np.int8]) -> tuple[Trace, State]:
         """One frame of every world, given the inputs of that frame (B, 2, len(CONTROLS)).
@@ -81,7 +83,7 @@ class Interpreter:
         trace: Trace = {"codes": np.concatenate(parts, 1), "ids": state.ids}
         chunks = [self._network(state.at(part), {k: v[part] for k, v in trace.items()}) for part in _parts(len(tail))]
         trace |= {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-        frame = next_frames(self.net.world, state.frame, trace["heads"])
+        frame = next_frames(self.net.world, state.frame, trace["heads"], state.bounds)
         trace["frame"] = frame.reshape(len(frame), -1).astype(np.int64)
         return trace, self._pushed(state, frame, following)
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from wm_train.errors import WmTrainError
 from wm_train.frames import SPEEDS, STATE_INDEX, Encoding
 from wm_train.grid import FRAC_BITS, Ints
+from wm_train.stages import session_bounds
 from wm_train.windows import Corpus
 from wm_train.world import ONE, World, next_frames
 
@@ -64,7 +65,9 @@ def window_at(corpus: Corpus, encoding: Encoding, t: Ints) -> Window:
 
 def stepper(world: World, predict: Predictor) -> Stepper:
     """A network's heads turned into next Frames."""
-    return lambda window: next_frames(world, window.now, predict(window))
+    return lambda window: next_frames(
+        world, window.now, predict(window), session_bounds(world.encoding, window.session)
+    )
 
 
 def persistence(window: Window) -> NDArray[np.int32]:

@@ -16,6 +16,8 @@ from wm_quant.qnet import QNet
 from wm_train.config import ModelConfig
 from wm_train.evaluate import window_at
 
+OTHER_KINDS = [("v1", "published"), ("v2", "integrated"), ("v2.1", "published"), ("v2.2", "two_level")]
+
 
 @dataclass(frozen=True)
 class Built:
@@ -49,9 +51,10 @@ def small(small_export: Export) -> Built:
     return _built(small_export)
 
 
-@pytest.fixture(scope="session", params=[("v1", "published"), ("v2", "integrated"), ("v2.1", "published")])
+@pytest.fixture(scope="session", params=OTHER_KINDS)
 def other_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted."""
+    """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted, and of
+    heads that choose in two levels."""
     encoding, heads = request.param
     return _built(_export(small_qnet(small_model(encoding, heads)), tmp_path_factory.mktemp("other")))
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.factories import small_qnet
+from tests.factories import small_model, small_qnet
 from tests.wm_export.conftest import Built, recording
 from wm_export.metering import build, meter_runner, metered_ops, predicted, runner
 from wm_export.solana import export_solana, open_export
@@ -36,6 +36,17 @@ def test_every_op_costs_what_was_predicted(default_size: Built) -> None:
     run = recording(default_size.export.net, 1, 1, seed=5)
     meter.step(run.state, run.inputs[0])
     assert metered_ops(meter, default_size.export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
+
+
+def test_two_levels_cost_what_was_predicted(tmp_path_factory: pytest.TempPathFactory, small: Built) -> None:
+    folder = tmp_path_factory.mktemp("levels")
+    export_solana(small_qnet(small_model(heads="two_level")), folder)
+    export = open_export(folder)
+    build(export)
+    cost, program, run = predicted(export), runner(export), recording(export.net, 50, 1)
+    for i in range(50):
+        one = slice(i, i + 1)
+        assert program.metered_step(run.state.at(one), run.inputs[0, one], number=i)[2] == cost.transactions(i)
 
 
 def test_preset_costs_what_is_committed(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -3,8 +3,8 @@
 
 /// Hash of the manifest that this program was exported with; accounts of any other are refused.
 pub const MANIFEST_HASH: [u8; 32] = [
-    0x7d, 0x16, 0x08, 0x81, 0x3f, 0x8f, 0x90, 0x70, 0xf0, 0xf0, 0x8f, 0x64, 0xae, 0x05, 0x5b, 0x59, 0xbe,
-    0xd4, 0x41, 0x1f, 0x96, 0x97, 0xee, 0x7b, 0x69, 0x09, 0x1a, 0x32, 0x50, 0x53, 0xb1, 0xa4,
+    0x29, 0x32, 0xe8, 0xd4, 0x62, 0x88, 0x7d, 0xaa, 0x78, 0x2d, 0x0c, 0x64, 0xeb, 0xfa, 0x64, 0x63, 0x54,
+    0x8e, 0x6e, 0xf6, 0x09, 0x17, 0x52, 0xff, 0xee, 0xa3, 0xf0, 0x39, 0xc4, 0x96, 0x07, 0x23,
 ];
 /// Digest of the manifest's blob, piece by piece; a model with any other cannot be frozen.
 pub const BLOB_DIGEST: [u8; 32] = [
@@ -165,7 +165,7 @@ pub mod scratch {
     /// First eight bytes.
     pub const ACCOUNT_TAG: [u8; 8] = [0xa1, 0x36, 0x51, 0x5f, 0x7b, 0x51, 0x9a, 0x99];
     /// Bytes in all.
-    pub const BYTES: usize = 39664;
+    pub const BYTES: usize = 39696;
     /// Offset of `tag`.
     pub const TAG: usize = 0;
     /// Offset of `version`.
@@ -189,7 +189,7 @@ pub mod dispute {
     /// First eight bytes.
     pub const ACCOUNT_TAG: [u8; 8] = [0x24, 0x31, 0xf1, 0x43, 0x28, 0x24, 0xf1, 0x4a];
     /// Bytes in all.
-    pub const BYTES: usize = 39928;
+    pub const BYTES: usize = 39960;
     /// Offset of `tag`.
     pub const TAG: usize = 0;
     /// Offset of `version`.
@@ -223,7 +223,7 @@ pub mod dispute {
 /// The work area, from its own first byte.
 pub mod work {
     /// Bytes in all.
-    pub const BYTES: usize = 38824;
+    pub const BYTES: usize = 38856;
     /// Offset of `codes`.
     pub const CODES: usize = 0;
     /// Offset of `acc1`.
@@ -242,6 +242,8 @@ pub mod work {
     pub const IDS: usize = 34440;
     /// Offset of `bias`.
     pub const BIAS: usize = 34680;
+    /// Offset of `bounds`.
+    pub const BOUNDS: usize = 38824;
 }
 
 /// First eight bytes of an instruction's data, as a little-endian number: sha256("global:<name>").
