@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.factories import small_model, small_qnet
+from tests.factories import small_qnet
 from tests.wm_export.conftest import Built, recording
 from wm_export.metering import build, meter_runner, metered_ops, predicted, runner
 from wm_export.solana import export_solana, open_export
@@ -38,27 +38,25 @@ def test_every_op_costs_what_was_predicted(default_size: Built) -> None:
     assert metered_ops(meter, default_size.export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
 
 
-def test_two_levels_cost_what_was_predicted(tmp_path_factory: pytest.TempPathFactory, small: Built) -> None:
-    folder = tmp_path_factory.mktemp("levels")
-    export_solana(small_qnet(small_model(heads="two_level")), folder)
-    export = open_export(folder)
-    build(export)
-    cost, program, run = predicted(export), runner(export), recording(export.net, 50, 1)
-    for i in range(50):
+def test_frames_of_other_kinds_cost_what_was_predicted(other_kind: Built) -> None:
+    cost, program = predicted(other_kind.export), runner(other_kind.export)
+    run = recording(other_kind.export.net, 40, 1)
+    for i in range(40):
         one = slice(i, i + 1)
         assert program.metered_step(run.state.at(one), run.inputs[0, one], number=i)[2] == cost.transactions(i)
 
 
-def test_preset_costs_what_is_committed(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize("name", PRESET_OVERHEADS)
+def test_preset_costs_what_is_committed(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     toolchain = find_toolchain()
-    if toolchain is None or toolchain.name != PRESET_OVERHEADS["mlp"].toolchain:
+    if toolchain is None or toolchain.name != PRESET_OVERHEADS[name].toolchain:
         pytest.skip("the committed constants are those of scripts/sbpf.sh: make toolchain")
     folder = tmp_path_factory.mktemp("preset")
-    export_solana(preset("mlp"), folder)
+    export_solana(preset(name), folder)
     export = open_export(folder)
     _, overheads = build(export)
-    assert overheads == PRESET_OVERHEADS["mlp"]
-    assert predicted(export).total_cu == preset_cost("mlp").total_cu
+    assert overheads == PRESET_OVERHEADS[name]
+    assert predicted(export).total_cu == preset_cost(name).total_cu
 
 
 def test_a_frame_in_three_transactions(tmp_path_factory: pytest.TempPathFactory, small: Built) -> None:
