@@ -12,8 +12,8 @@ from wm_quant.calls import Call, op_calls
 from wm_quant.convert import from_checkpoint
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, validate
-from wm_train.checkpoint import Checkpoint, expected_shapes
-from wm_train.config import ModelConfig, RunConfig
+from wm_train.checkpoint import Checkpoint
+from wm_train.config import AnyModelConfig, ModelConfig, RunConfig
 from wm_train.dataset import (
     FRAME,
     ITEM_COLUMNS,
@@ -28,6 +28,7 @@ from wm_train.dataset import (
 from wm_train.evaluate import Window
 from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Kind, fixed
 from wm_train.grid import FRAC_BITS
+from wm_train.shapes import array_shapes
 from wm_train.windows import Corpus
 from wm_train.world import World
 
@@ -145,21 +146,21 @@ def write_dataset(folder: Path, lengths: Sequence[int], seed: int = 0) -> list[s
     return [add_game(folder, i, game_columns(rng, length)) for i, length in enumerate(lengths)]
 
 
-def random_arrays(model: ModelConfig, seed: int = 0) -> dict[str, Any]:
-    """Parameters of a FrameStackMLP, every one of them random, and gains as training data would give them."""
+def random_arrays(model: AnyModelConfig, seed: int = 0) -> dict[str, Any]:
+    """Parameters of a network, every one of them random, and gains as training data would give them."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, Any] = {}
-    for name, shape in expected_shapes(RunConfig(model=model)).items():
+    for name, shape in array_shapes(model).items():
         spread = 1.0 if name.startswith("embeddings") else 0.5 / np.sqrt(shape[-1])
         arrays[name] = rng.normal(0, spread, shape).astype(np.float32)
     arrays["gain"] = rng.uniform(0.5, 20, arrays["gain"].shape).astype(np.float32)
     return arrays
 
 
-def random_checkpoint(model: ModelConfig, seed: int = 0) -> Checkpoint:
+def random_checkpoint(model: AnyModelConfig, seed: int = 0) -> Checkpoint:
     """A QAT checkpoint that no training made."""
     return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), {"train": ["a"]}, {"steps": 1},
-                      (0.25, 0.125))  # fmt: skip
+                      {"hidden1": 0.25, "hidden2": 0.125})  # fmt: skip
 
 
 def calls(net: QNet) -> list[Call]:

@@ -72,8 +72,8 @@ from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, Encoding, Field, Ki
 from wm_train.ingest import IngestReport
 from wm_train.integer import BLOCK_COLUMNS
 from wm_train.loss import TELEPORT_UNITS
-from wm_train.mlp import parameter_count
 from wm_train.replays import MIN_FRAMES
+from wm_train.shapes import parameter_count
 from wm_train.stages import BLAST_ZONES, MARGIN, stage_bounds
 from wm_train.trace import Difference
 from wm_train.train import QAT_LEARNING_RATE, SAVE_SECONDS

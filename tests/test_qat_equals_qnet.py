@@ -15,10 +15,11 @@ from wm_train.fake_quant import QuantizedMLP
 from wm_train.grid import FRAC_BITS, Ints
 from wm_train.matmul import use_exact_matmul
 from wm_train.mlp import FrameStackMLP
+from wm_train.network import from_arrays
 from wm_train.predict import quantized_predictor
 from wm_train.world import window_codes, window_ids
 
-SCALES = (0.25, 0.125)
+SCALES = {"hidden1": 0.25, "hidden2": 0.125}
 MODELS = {
     "default": ModelConfig(),
     "small": ModelConfig(slots=2, hidden=(64, 32)),
@@ -28,15 +29,17 @@ MODELS = {
 
 
 def qat_module(checkpoint: Checkpoint) -> QuantizedMLP:
-    net = FrameStackMLP(checkpoint.config.model)
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.arrays.items()})
-    return QuantizedMLP(net, SCALES)
+    assert isinstance(checkpoint.config.model, ModelConfig)
+    net = from_arrays(FrameStackMLP(checkpoint.config.model), checkpoint.arrays)
+    return QuantizedMLP(net, (SCALES["hidden1"], SCALES["hidden2"]))
 
 
 def qnet_heads(checkpoint: Checkpoint, window: Window) -> Ints:
     net = from_checkpoint(checkpoint, "")
     prove(net)
-    return Interpreter(net).predictor()(window)
+    interpreter = Interpreter(net)
+    heads: Ints = interpreter.step(interpreter.begin(window), window.following)[0]["heads"]
+    return heads
 
 
 @pytest.mark.parametrize("name", MODELS)

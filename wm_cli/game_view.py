@@ -12,7 +12,7 @@ from wm_cli.charts import Series, legend, line_chart, tracks
 from wm_cli.markup import paragraph
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
-from wm_train.evaluate import rollout, rollout_starts, stepper
+from wm_train.evaluate import rollout, rollout_starts
 from wm_train.frames import PLAYERS, STATE_INDEX
 from wm_train.windows import Corpus
 from wm_train.world import ONE
@@ -37,11 +37,14 @@ class Rollout:
 def run_rollout(net: QNet, corpus: Corpus) -> Rollout | None:
     """A rollout from a window drawn by SEED; None if no game of `corpus` is long enough."""
     encoding = net.world.encoding
-    step = stepper(net.world, Interpreter(net).predictor())
+    model = Interpreter(net).model()
     for length in LENGTHS:
         t = rollout_starts(corpus, encoding, length, 1, SEED)
         if len(t):
-            predicted, real = rollout(step, corpus, encoding, t, length)[0], corpus.frames[t[0] + 1 : t[0] + 1 + length]
+            predicted, real = (
+                rollout(model, corpus, encoding, t, length)[0],
+                corpus.frames[t[0] + 1 : t[0] + 1 + length],
+            )
             first = int(np.argmax(corpus.game == corpus.game[t[0]]))
             return Rollout(corpus.names[corpus.game[t[0]]], int(t[0]) - first + 1, predicted, real)
     return None

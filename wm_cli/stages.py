@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wm_export.parity import Executor, Recording
     from wm_export.solana import Export
     from wm_quant.qnet import QNet
-    from wm_train.evaluate import Stepper
+    from wm_train.evaluate import Model
     from wm_train.windows import Corpus
     from wm_train.world import World
 
@@ -35,7 +35,7 @@ def train(
     """`wmq train`; overrides that are None leave the config's value."""
     from wm_cli import console
     from wm_train.config import RunConfig, load_config
-    from wm_train.mlp import parameter_count
+    from wm_train.shapes import parameter_count
     from wm_train.train import Job, Progress
     from wm_train.train import train as run
 
@@ -58,31 +58,29 @@ def train(
 # --------------------------------------------------------------------------------------------------------- evaluate
 
 
-def _opened(model: Path) -> "tuple[World, Stepper, Mapping[str, Any], dict[str, Any]]":
-    """(world, stepper, {split, holdout, seed}, description) of a run or a QNet folder."""
-    from wm_train.evaluate import stepper
-
+def _opened(model: Path) -> "tuple[World, Model, Mapping[str, Any], dict[str, Any]]":
+    """(world, what steps it, {split, holdout, seed}, description) of a run or a QNet folder."""
     if (model / "qnet.json").exists():
         from wm_quant.interp import Interpreter
         from wm_quant.qnet import load_qnet
 
         net = load_qnet(model)
-        about = {"arch": "mlp", "parameters": net.parameters, "form": "qnet", "trained_as": net.provenance.get("form")}
-        return net.world, stepper(net.world, Interpreter(net).predictor()), origin_of(net.provenance), about
+        about = {
+            "arch": net.model.arch,
+            "parameters": net.parameters,
+            "form": "qnet",
+            "trained_as": net.provenance.get("form"),
+        }
+        return net.world, Interpreter(net).model(), origin_of(net.provenance), about
     from wm_train.checkpoint import load_checkpoint
-    from wm_train.mlp import parameter_count
-    from wm_train.predict import checkpoint_predictor
+    from wm_train.predict import checkpoint_model
+    from wm_train.shapes import parameter_count
 
     checkpoint = load_checkpoint(model)
-    about = {"arch": "mlp", "parameters": parameter_count(checkpoint.config.model), "form": checkpoint.form}
-    train_config = checkpoint.config.train
+    shape, train_config = checkpoint.config.model, checkpoint.config.train
+    about = {"arch": shape.arch, "parameters": parameter_count(shape), "form": checkpoint.form}
     origin = {"split": checkpoint.split, "holdout": train_config.holdout, "seed": train_config.seed}
-    return (
-        checkpoint.config.model.world,
-        stepper(checkpoint.config.model.world, checkpoint_predictor(checkpoint)),
-        origin,
-        about,
-    )
+    return shape.world, checkpoint_model(checkpoint), origin, about
 
 
 def origin_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +115,7 @@ def evaluate(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
     return figures
 
 
-def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> "tuple[World, Stepper, Corpus, int]":
+def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> "tuple[World, Model, Corpus, int]":
     """A model, and the end of held-out window number `start` with `frames` frames of the same game after it."""
     world, step, origin, _ = _opened(model)
     corpus = _held_out(world, origin, dataset)

@@ -1,7 +1,8 @@
 """QNet -> weight bytes, in the order the kernels read them.
 
-<matvec>.words        u64: three INT8 rows a word, 21-bit lanes; column block by column block, in each the full
-                      groups of 18 rows and then the smaller last group; see onchain/kernels/src/matvec.rs
+<matvec>.words        u64: three INT8 rows a word, 21-bit lanes, or four INT4 rows, 16-bit lanes; column block by
+                      column block, in each the full groups of six words a column and then the smaller last group;
+                      see onchain/kernels/src/matvec.rs
 <matvec>.bias         i64, padded with zeros (not for the first op: its bias is folded into the session's)
 gather.rows           u64: seven bytes a word, entry + 128; one neutral row more than the tables have
 gather.k              u32
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from wm_export.layout import Section, sections
 from wm_quant.calls import GATHER_BLOCK, Call, op_calls, padded, vector_sizes
-from wm_quant.kernels import GATHER_BYTES_PER_WORD, LANE_BITS, LANES
+from wm_quant.kernels import GATHER_BYTES_PER_WORD
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
 
 Bytes = NDArray[Any]
@@ -39,11 +40,12 @@ class Blob:
 
 def pack_lanes(rows: NDArray[np.int8], call: Call) -> NDArray[np.uint64]:
     """Words of one matvec call: (groups, columns, accumulators) u64, flat."""
+    grid = call.grid
     part = np.zeros((call.rows, call.columns), np.int64)
     piece = rows[call.row : call.row + call.rows, call.column : call.column + call.columns]
     part[: piece.shape[0], : piece.shape[1]] = piece
-    lanes = part.reshape(call.groups, call.accumulators, LANES, call.columns)
-    words = sum(lanes[:, :, lane] << (LANE_BITS * lane) for lane in range(LANES))
+    lanes = part.reshape(call.groups, call.accumulators, grid.lanes, call.columns)
+    words = sum(lanes[:, :, lane] << (grid.lane_bits * lane) for lane in range(grid.lanes))
     return np.ascontiguousarray(np.asarray(words).transpose(0, 2, 1)).reshape(-1).view(np.uint64)
 
 

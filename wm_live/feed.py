@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wm_live.errors import WmLiveError
 from wm_live.melee import action_names, character_name, stage
-from wm_train.evaluate import Stepper, window_at
+from wm_train.evaluate import Model, begin
 from wm_train.frames import CONTROLS, PLAYERS, STATE, Encoding, Kind
 from wm_train.windows import Corpus
 from wm_train.world import ONE
@@ -143,13 +143,13 @@ class ListFeed:
 class RolloutFeed:
     """A world that runs by itself from window `t` of a corpus, on the true controllers, beside what really happened.
 
-    step    a network or a baseline; called off the event loop
+    model   a network or a baseline; called off the event loop
     t       index of the last frame that it sees of the real game
     length  frames to run; the same game must go on for that long
     """
 
     title: str
-    step: Stepper
+    model: Model
     corpus: Corpus
     encoding: Encoding
     t: int
@@ -173,11 +173,10 @@ class RolloutFeed:
 
     async def frames(self) -> AsyncIterator[FrameMessage]:
         """As fast as the network computes them."""
-        corpus, window = self.corpus, window_at(self.corpus, self.encoding, np.array([self.t]))
+        corpus, worlds = self.corpus, begin(self.model, self.corpus, self.encoding, np.array([self.t]))
         for at in range(self.t + 1, self.t + 1 + self.length):
-            frame = await asyncio.to_thread(self.step, window)
+            frame = await asyncio.to_thread(worlds.step, corpus.inputs[[at]])
             yield FrameMessage(at - self.t - 1, frame[0], corpus.inputs[at], corpus.frames[at])
-            window = window.advanced(frame, corpus.inputs[[min(at + 1, len(corpus.inputs) - 1)]])
 
 
 class Source(Protocol):

@@ -10,17 +10,18 @@ from wm_quant.kernels import (
     GATHER_BYTES_PER_WORD,
     GATHER_UNROLL,
     GATHER_WORDS,
-    LANES,
     MATVEC_MAX_R,
     MATVEC_TILE,
     REQUANTIZE_UNROLL,
     gather_cu,
     matvec_cu,
+    matvec_name,
     requantize_cu,
     requantize_relu_cu,
 )
 from wm_quant.qnet import Op, QNet
 from wm_train.frames import CONTROLS, PLAYERS
+from wm_train.grid import WEIGHT_GRIDS, WeightGrid
 
 GATHER_BLOCK = GATHER_WORDS * GATHER_BYTES_PER_WORD
 
@@ -55,23 +56,29 @@ class Call:
     @property
     def rows(self) -> int:
         """Rows that a matvec call covers, padding included."""
-        return self.groups * LANES * self.accumulators
+        return self.groups * self.accumulators * self.grid.lanes
+
+    @property
+    def grid(self) -> WeightGrid:
+        """What the op's weights are, and how they lie in a word."""
+        return WEIGHT_GRIDS[self.op.bits]
 
     @property
     def cu(self) -> int:
         """Compute units inside the kernel, exactly."""
         if self.op.kind == "matvec":
-            return matvec_cu(self.accumulators, self.groups, self.columns)
+            return matvec_cu(self.accumulators, self.groups, self.columns, self.op.bits)
         if self.op.kind == "gather":
             return gather_cu(self.n, self.blocks)
         return (requantize_relu_cu if self.op.kind == "requantize_relu" else requantize_cu)(self.n)
 
 
-def row_parts(rows: int) -> list[tuple[int, int, int]]:
+def row_parts(op: Op) -> list[tuple[int, int, int]]:
     """(first row, groups, accumulators) of the parts of a matvec: as many full groups as fit, then one smaller."""
-    full = rows // (LANES * MATVEC_MAX_R)
-    done = full * LANES * MATVEC_MAX_R
-    rest = -(-(rows - done) // LANES)
+    lanes = WEIGHT_GRIDS[op.bits].lanes
+    full = op.size // (lanes * MATVEC_MAX_R)
+    done = full * lanes * MATVEC_MAX_R
+    rest = -(-(op.size - done) // lanes)
     return [(0, full, MATVEC_MAX_R)] * (full > 0) + [(done, 1, rest)] * (rest > 0)
 
 
@@ -92,7 +99,7 @@ def vector_sizes(net: QNet) -> dict[str, int]:
         step = {"matvec": 1, "gather": GATHER_BLOCK}.get(op.kind, MATVEC_TILE)
         size = padded(op.size, step)
         if op.kind == "matvec":
-            size = max(first + groups * LANES * r for first, groups, r in row_parts(op.size))
+            size = max(first + groups * r * WEIGHT_GRIDS[op.bits].lanes for first, groups, r in row_parts(op))
         sizes[op.out] = max(sizes.get(op.out, 0), size, padded(op.size, REQUANTIZE_UNROLL))
     return sizes
 
@@ -105,9 +112,9 @@ def op_calls(net: QNet, op: Op) -> list[Call]:
     """The calls of one op, in order."""
     if op.kind == "matvec":
         return [
-            Call(op, f"matvec_r{r}", row=row, column=column, groups=groups, columns=columns, accumulators=r)
+            Call(op, matvec_name(r, op.bits), row=row, column=column, groups=groups, columns=columns, accumulators=r)
             for column, columns in column_parts(op, _columns(net, op))
-            for row, groups, r in row_parts(op.size)
+            for row, groups, r in row_parts(op)
         ]
     if op.kind == "gather":
         ids = len(list(net.world.encoding.id_fields()))

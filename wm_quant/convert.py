@@ -12,22 +12,30 @@ from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
 from wm_train.checkpoint import Checkpoint, load_checkpoint
+from wm_train.config import ModelConfig
 from wm_train.grid import Floats
 from wm_train.integer import BLOCK_COLUMNS, IntegerDense, IntegerMLP, integer_mlp
 
 
-def mlp_ops(world_outputs: int, hidden: tuple[int, int], shifts: tuple[int, int, int]) -> tuple[Op, ...]:
+def mlp_ops(model: ModelConfig, shifts: tuple[int, int, int]) -> tuple[Op, ...]:
     """The ops of a FrameStackMLP."""
-    wide, narrow = hidden
+    wide, narrow = model.hidden
+    outputs = model.world.outputs
     return (
-        Op("layer1", "matvec", "codes", "acc1", wide, init=SESSION_BIAS, block=BLOCK_COLUMNS["layer1"]),
+        _matvec(model, "layer1", "codes", "acc1", wide, init=SESSION_BIAS),
         Op("gather", "gather", "ids", "acc1", wide),
         Op("relu1", "requantize_relu", "acc1", "hidden1", wide, shift=shifts[0]),
-        Op("layer2", "matvec", "hidden1", "acc2", narrow, init="bias", block=BLOCK_COLUMNS["layer2"]),
+        _matvec(model, "layer2", "hidden1", "acc2", narrow),
         Op("relu2", "requantize_relu", "acc2", "hidden2", narrow, shift=shifts[1]),
-        Op("heads", "matvec", "hidden2", "acc3", world_outputs, init="bias", block=BLOCK_COLUMNS["heads"]),
-        Op("scale", "requantize", "acc3", "heads", world_outputs, shift=shifts[2]),
+        _matvec(model, "heads", "hidden2", "acc3", outputs),
+        Op("scale", "requantize", "acc3", "heads", outputs, shift=shifts[2]),
     )
+
+
+def _matvec(model: ModelConfig, name: str, source: str, out: str, size: int, init: str = "bias") -> Op:
+    """A matvec with the weights that the config gives it."""
+    bits = model.bits.get(name, 8)
+    return Op(name, "matvec", source, out, size, init, block=BLOCK_COLUMNS[bits][name], bits=bits)
 
 
 def _tensors(mlp: IntegerMLP) -> dict[str, NDArray[Any]]:
@@ -71,9 +79,12 @@ def quantize(run: Path) -> QNet:
 def from_checkpoint(checkpoint: Checkpoint, parent: str) -> QNet:
     """Fold and quantize; not proved yet."""
     model = checkpoint.config.model
-    mlp = integer_mlp(model.world, checkpoint.arrays, checkpoint.hidden_scales)
+    if not isinstance(model, ModelConfig):
+        raise WmQuantError(f"quantize: no integer form of {model.arch} yet")
+    scales = checkpoint.scales["hidden1"], checkpoint.scales["hidden2"]
+    mlp = integer_mlp(model.world, checkpoint.arrays, scales, model.bits)
     shifts = (mlp.layer1.shift, mlp.layer2.shift, mlp.heads.shift)
-    ops = mlp_ops(model.world.outputs, model.hidden, shifts)
+    ops = mlp_ops(model, shifts)
     provenance = {
         "form": checkpoint.form,
         "split": dict(checkpoint.split),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
-from wm_train.evaluate import Predictor, Window
+from wm_train.evaluate import Model, Window
 from wm_train.frames import CONTROLS
 from wm_train.grid import CODE_MAX, Ints, requantize
 from wm_train.integer import table_starts
@@ -119,9 +119,9 @@ class Interpreter:
             ids=np.concatenate([state.ids[:, encoding.slot_ids :], ids], 1),
         )
 
-    def predictor(self) -> Predictor:
+    def model(self) -> Model:
         """The QNet as evaluate.py measures it."""
-        return lambda window: self.step(self.begin(window), window.following)[0]["heads"]
+        return lambda window: self.step(self.begin(window), window.following)[1].frame
 
 
 def _parts(batch: int) -> list[slice]:

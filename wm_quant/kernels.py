@@ -18,13 +18,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from wm_train.grid import WEIGHT_GRIDS, WeightGrid
+
 HERE = Path(__file__).resolve().parent.parent / "onchain" / "kernels"
 BANNER = "# Machine-written by wm_quant/kernels.py; do not edit."
 
-LANES = 3
-LANE_BITS = 21
-LANE_HALF = 1 << (LANE_BITS - 1)
-LANE_BIAS = sum(LANE_HALF << (LANE_BITS * lane) for lane in range(LANES))
 MATVEC_TILE = 32
 MATVEC_MAX_R = 6
 
@@ -64,12 +62,13 @@ def store(base: int, offset: int, src: int) -> str:
 
 # ---------------------------------------------------------------------------------------------- matvec
 
-X_SLOT, OUT_SLOT, GROUPS_SLOT, X_END_SLOT = -8, -16, -24, -32
+X_SLOT, OUT_SLOT, GROUPS_SLOT, X_END_SLOT, ACC_SLOT = -8, -16, -24, -32, -40
 
 
 @dataclass(frozen=True)
 class Matvec:
-    """Segments of matvec_r<R>: r0..r<R-1> accumulate, r6 is x[k], r7 a word, r8 walks w, r9 walks x or out."""
+    """Segments of a matvec of R words a column: r0..r<R-1> accumulate, r6 is x[k], r7 a word, r8 walks w, r9 walks x or
+    out."""
 
     entry: Segment
     group: Segment
@@ -88,45 +87,60 @@ def _matvec_tile(r: int) -> Segment:
     return Segment((*lines, "if r9 != r7 goto 2b"), "2")
 
 
-def _matvec_lane(acc: int, lane: int) -> list[str]:
-    """Add one lane of r<acc>, less its bias, to its output; the accumulator is used up lane by lane."""
-    offset = 8 * (acc * LANES + lane)
-    take = [f"r{acc} >>= {LANE_BITS}"] if lane else []
-    last = lane == LANES - 1
-    take += [] if last else [f"r6 = r{acc}", f"r6 &= {(1 << LANE_BITS) - 1}"]
-    add = f"r7 += r{acc}" if last else "r7 += r6"
-    return [load(7, 9, offset), *take, add, f"r7 += {-LANE_HALF}", store(9, offset, 7)]
+def _take_lane(acc: int, lane: int, grid: WeightGrid) -> tuple[list[str], int]:
+    """(instructions, register): one lane of r<acc>. Where memory can cut lanes apart it does; else the accumulator is
+    used up lane by lane."""
+    if grid.lane_bits == 16:
+        spill = [] if lane else [store(10, ACC_SLOT, acc)]
+        return [*spill, load(6, 10, ACC_SLOT + 2 * lane, "u16")], 6
+    shift = [f"r{acc} >>= {grid.lane_bits}"] if lane else []
+    if lane == grid.lanes - 1:
+        return shift, acc
+    return [*shift, f"r6 = r{acc}", f"r6 &= {(1 << grid.lane_bits) - 1}"], 6
 
 
-def _matvec_flush(r: int) -> Segment:
+def _matvec_flush(r: int, grid: WeightGrid) -> Segment:
+    """Each lane, less its bias, is added to its output."""
     lines = [load(9, 10, OUT_SLOT)]
-    for acc in range(r):
-        for lane in range(LANES):
-            lines += _matvec_lane(acc, lane)
-    lines += [f"r9 += {8 * LANES * r}", store(10, OUT_SLOT, 9)]
+    for row in range(r * grid.lanes):
+        take, register = _take_lane(row // grid.lanes, row % grid.lanes, grid)
+        add = [f"r7 += r{register}", f"r7 += {-grid.lane_bound}"]
+        lines += [load(7, 9, 8 * row), *take, *add, store(9, 8 * row, 7)]
+    lines += [f"r9 += {8 * grid.lanes * r}", store(10, OUT_SLOT, 9)]
     lines += [load(7, 10, GROUPS_SLOT), "r7 += -1", store(10, GROUPS_SLOT, 7), "if r7 != 0 goto 1b"]
     return Segment(tuple(lines))
 
 
-def matvec(r: int) -> Matvec:
-    """Segments of matvec_r<r>, 1 <= r <= 6."""
+def matvec_name(r: int, bits: int = 8) -> str:
+    """The kernel for weights of so many bits, `r` words a column."""
+    return f"matvec_r{r}" if bits == 8 else f"matvec{bits}_r{r}"
+
+
+def matvec(r: int, bits: int = 8) -> Matvec:
+    """Segments of matvec_name(r, bits), 1 <= r <= 6."""
+    grid = WEIGHT_GRIDS[bits]
+    bias = sum(grid.lane_bound << (grid.lane_bits * lane) for lane in range(grid.lanes))
     if not 1 <= r <= MATVEC_MAX_R:
         raise ValueError(f"matvec: {r} accumulators, expected 1..{MATVEC_MAX_R}")
     entry = [store(10, X_SLOT, 2), store(10, OUT_SLOT, 3), store(10, GROUPS_SLOT, 4)]
     entry += ["r5 <<= 3", "r5 += r2", store(10, X_END_SLOT, 5), "r8 = r1"]
-    group = [load(9, 10, X_SLOT), f"r0 = {LANE_BIAS:#x} ll", *(f"r{i} = r0" for i in range(1, r))]
+    group = [load(9, 10, X_SLOT), f"r0 = {bias:#x} ll", *(f"r{i} = r0" for i in range(1, r))]
     return Matvec(
-        Segment(tuple(entry)), Segment(tuple(group), "1"), _matvec_tile(r), _matvec_flush(r), Segment(("exit",))
+        Segment(tuple(entry)), Segment(tuple(group), "1"), _matvec_tile(r), _matvec_flush(r, grid), Segment(("exit",))
     )
 
 
-def matvec_cu(r: int, groups: int, columns: int) -> int:
-    """Compute units of matvec_r<r>: groups >= 1 of 3 * r rows, columns >= 32 and a multiple of 32."""
+def matvec_cu(r: int, groups: int, columns: int, bits: int = 8) -> int:
+    """Compute units of matvec_name(r, bits): groups >= 1 of r words' rows, columns >= 32 and a multiple of 32."""
     if groups < 1 or columns < MATVEC_TILE or columns % MATVEC_TILE:
         raise ValueError(f"matvec: {groups} groups of {columns} columns, expected >= 1 and a multiple of {MATVEC_TILE}")
-    m = matvec(r)
+    m = matvec(r, bits)
     per_group = len(m.group) + columns // MATVEC_TILE * len(m.tile) + len(m.flush)
     return len(m.entry) + groups * per_group + len(m.leave)
+
+
+def _matvecs() -> dict[str, Matvec]:
+    return {matvec_name(r, bits): matvec(r, bits) for bits in WEIGHT_GRIDS for r in range(1, MATVEC_MAX_R + 1)}
 
 
 # ---------------------------------------------------------------------------------------------- gather
@@ -370,10 +384,9 @@ def argmax_within_cu(n: int) -> int:
 def formulas() -> dict[str, str]:
     """Closed form of each kernel's compute units, as the module documentation in src/ states it."""
     forms: dict[str, str] = {}
-    for r in range(1, MATVEC_MAX_R + 1):
-        m = matvec(r)
+    for name, m in _matvecs().items():
         once, group = len(m.entry) + len(m.leave), len(m.group) + len(m.flush)
-        forms[f"matvec_r{r}"] = f"{once} + groups * ({group} + columns / {MATVEC_TILE} * {len(m.tile)})"
+        forms[name] = f"{once} + groups * ({group} + columns / {MATVEC_TILE} * {len(m.tile)})"
     once, once_rows, block, block_rows = _gather_counts()
     forms["gather_add"] = f"{once} + n / 8 * {once_rows} + blocks * ({block} + n / 8 * {block_rows})"
     for name, loop in (("requantize", requantize(relu=False)), ("requantize_relu", requantize(relu=True))):
@@ -394,10 +407,7 @@ def _text(name: str, segments: list[Segment]) -> str:
 
 def kernels() -> dict[str, list[Segment]]:
     """Name of each kernel and its segments in program order."""
-    out: dict[str, list[Segment]] = {}
-    for r in range(1, MATVEC_MAX_R + 1):
-        m = matvec(r)
-        out[f"matvec_r{r}"] = [m.entry, m.group, m.tile, m.flush, m.leave]
+    out = {name: [m.entry, m.group, m.tile, m.flush, m.leave] for name, m in _matvecs().items()}
     g = gather()
     parts = [segment for part in g.parts for segment in part]
     out["gather_add"] = [g.entry, g.copy, *parts, g.extract_head, g.extract, g.block_end, g.leave]

@@ -23,7 +23,7 @@ def preset(name: str) -> QNet:
     if name not in PRESETS:
         raise WmQuantError(f"preset: got {name!r}, expected one of {', '.join(PRESETS)}")
     model = PRESETS[name]
-    bare = QNet(model, mlp_ops(model.world.outputs, model.hidden, (31, 31, 31)), {})
+    bare = QNet(model, mlp_ops(model, (31, 31, 31)), {})
     tensors: dict[str, NDArray[Any]] = {
         key: np.zeros(shape, dtype) for key, (shape, dtype) in expected_tensors(bare).items()
     }

@@ -2,7 +2,7 @@
 
 Intervals are followed from the codes (-128..127) to the heads. What is proved of every row:
 
-    lanes       |partial sum| < 2^20 between two flushes (21-bit lanes that start at 2^20)
+    lanes       |partial sum| < 2^20 between two flushes (21-bit lanes that start at 2^20); of 4-bit weights 2^15
     gather      at most 256 rows, so that 16-bit sums of bytes cannot spill
     acc         |accumulator| < 2^22, so that |acc * mult| < 2^53: float64 rounds it as the integers do
     heads       inside int32, so that requantized heads need no saturation
@@ -16,7 +16,7 @@ import numpy as np
 from wm_quant.errors import WmQuantError
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
 from wm_train.frames import Field
-from wm_train.grid import ACC_BOUND, CODE_MAX, CODE_MIN, LANE_BOUND, Floats, lane_reach, requantize
+from wm_train.grid import ACC_BOUND, CODE_MAX, CODE_MIN, WEIGHT_GRIDS, Floats, lane_reach, requantize
 from wm_train.integer import table_starts
 
 GATHER_ROWS_MAX = 256
@@ -56,7 +56,8 @@ def _matvec(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]
     rows = net.tensor(op, "rows").astype(np.float64)
     blocks = [slice(start, start + op.block) for start in range(0, rows.shape[1], op.block)]
     low, high = int(source[0].min()), int(source[1].max())
-    proofs = [_below(op.name, "a lane", lane_reach(rows, blocks, low, high), LANE_BOUND)]
+    bound = WEIGHT_GRIDS[op.bits].lane_bound
+    proofs = [_below(op.name, "a lane", lane_reach(rows, blocks, low, high), bound)]
     plus, minus = np.maximum(rows, 0), np.maximum(-rows, 0)
     return (plus @ source[0] - minus @ source[1], plus @ source[1] - minus @ source[0]), proofs
 

@@ -8,7 +8,8 @@ state (`codes`, the dense columns of the window and the following inputs; `ids`,
 ends with `heads`, from which world.decode makes the next Frame.
 
     kind               parts                        meaning (batch left out)
-    matvec             rows int8 (N, K)             out += rows @ in, in column blocks of `block` between lane flushes
+    matvec             rows int8 (N, K)             out += rows @ in, in column blocks of `block` between lane flushes;
+                                                    weights of 4 `bits` are -7..7
     gather             rows int8 (R, N), k (N,)     out += k * sum over i of rows[starts[i] + ids[i]]
     requantize_relu    mult (N,), attr shift        out = clamp(requantize(in, mult, shift), 0, 127)
     requantize         mult (N,), attr shift        out = requantize(in, mult, shift)
@@ -30,9 +31,10 @@ from safetensors.numpy import load, save
 
 from wm_quant.errors import WmQuantError
 from wm_quant.kernels import MATVEC_TILE
-from wm_train.config import ModelConfig, RunConfig
+from wm_train.config import AnyModelConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes, atomic_write_json
+from wm_train.grid import WEIGHT_GRIDS
 from wm_train.world import World
 
 FORMAT = "wmq-qnet-1"
@@ -53,6 +55,7 @@ class Op:
     size      length of `out`
     shift     of a requantize
     block     columns between lane flushes, of a matvec
+    bits      of the weights of a matvec; 8 for every other op
     """
 
     name: str
@@ -63,6 +66,7 @@ class Op:
     init: str = ""
     shift: int = 0
     block: int = 0
+    bits: int = 8
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class QNet:
     provenance  form of the parent (float: quantized after training; qat: trained on the grid), split, and figures
     """
 
-    model: ModelConfig
+    model: AnyModelConfig
     ops: tuple[Op, ...]
     tensors: Mapping[str, NDArray[Any]]
     parent: str = ""
@@ -125,6 +129,14 @@ def validate(net: QNet) -> None:
     if set(expected) != set(net.tensors):
         odd = sorted(set(expected) ^ set(net.tensors))
         raise WmQuantError(f"qnet: tensors differ from what the ops ask for: {', '.join(odd)}")
+    _check_tensors(net, expected)
+    for op in (op for op in net.ops if op.bits != 8):
+        rows, most = net.tensor(op, "rows").astype(np.int16), WEIGHT_GRIDS[op.bits].weight_max
+        if (worst := int(np.abs(rows).max())) > most:
+            raise WmQuantError(f"qnet: {op.name}.rows reaches {worst}, expected {most} at most of {op.bits} bits")
+
+
+def _check_tensors(net: QNet, expected: Mapping[str, tuple[tuple[int, ...], type]]) -> None:
     for name, (shape, dtype) in expected.items():
         got = net.tensors[name]
         if got.shape != shape or got.dtype != dtype:
@@ -167,6 +179,8 @@ def _check_op(op: Op, known: set[str]) -> None:
         raise WmQuantError(f'qnet: op "{op.name}": shift {op.shift}, expected {least}..{SHIFT_MAX}')
     if op.kind == "matvec" and (op.block < MATVEC_TILE or op.block % MATVEC_TILE):
         raise WmQuantError(f'qnet: op "{op.name}": block {op.block}, expected a multiple of {MATVEC_TILE}')
+    if op.bits not in (WEIGHT_GRIDS if op.kind == "matvec" else (8,)):
+        raise WmQuantError(f'qnet: op "{op.name}": {op.bits} bits, expected 8, or 4 of a matvec')
 
 
 def save_qnet(folder: Path, net: QNet) -> None:

@@ -48,12 +48,17 @@ class WindowTensors:
         self.ids = torch.from_numpy(slot_ids(encoding, corpus.frames))
         self.session = torch.from_numpy(corpus.session(encoding, np.arange(len(corpus.game))))
         self.starts = torch.from_numpy(corpus.windows(encoding))
+        self.lengths = np.bincount(corpus.game)
 
     def batch(self, t: Tensor) -> Batch:
-        """Windows ending at frames `t` (B,) int64, each one of `starts`."""
+        """Windows ending at frames `t` (B,) int64, each of `starts`; a game's last frame has no `after`."""
+        after = self._after(t)
         return Batch(
-            self._window_dense(t), self._stack(self.ids, t), self.session[t], self.states[t], self.states[t + 1]
+            self._window_dense(t), self._stack(self.ids, t), self.session[t], self.states[t], self.states[after]
         )
+
+    def _after(self, t: Tensor) -> Tensor:
+        return (t + 1).clamp_max(len(self.states) - 1)
 
     def _stack(self, slots: Tensor, t: Tensor) -> Tensor:
         """(T, C) -> (B, K * C): slots t-K+1..t side by side, through a strided view of the whole."""
@@ -65,7 +70,7 @@ class WindowTensors:
         window = self._stack(self.dense, t)
         if not self.encoding.conditioned:
             return window
-        following = self.dense[t + 1].view(len(t), 2, -1)[..., -len(CONTROLS) :]
+        following = self.dense[self._after(t)].view(len(t), 2, -1)[..., -len(CONTROLS) :]
         return torch.cat([window, following.flatten(1)], 1)
 
 

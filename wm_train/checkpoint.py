@@ -1,6 +1,6 @@
 """A trained model on disk: JSON and safetensors, readable without torch.
 
-RUN/run.json             format, form (float | qat), config, split, hidden scales, figures, parent
+RUN/run.json             format, form (float | qat), config, split, scales, figures, parent
 RUN/model.safetensors    parameters and `gain`, float32
 RUN/log.jsonl            one line per report of the training loop
 """
@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from safetensors.numpy import load, save
 from wm_train.config import RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes, atomic_write_json
-from wm_train.frames import Encoding
+from wm_train.shapes import array_shapes, scale_names
 
-FORMAT = "wmq-run-1"
+FORMAT = "wmq-run-2"
 FORMS = ("float", "qat")
 
 
@@ -31,7 +32,7 @@ class Checkpoint:
     """A run's outcome.
 
     form           float or qat
-    hidden_scales  what one code of each hidden layer is worth: calibrated (float), or what it was trained with (qat)
+    scales         what one code of each activation is worth, by name: calibrated (float), or trained with (qat)
     arrays         parameters by dotted name, float32
     split          MD5s of the games that trained, validated, and were left out
     figures        what the loop measured at the end
@@ -42,24 +43,8 @@ class Checkpoint:
     arrays: Mapping[str, NDArray[np.float32]]
     split: Mapping[str, Any]
     figures: Mapping[str, Any]
-    hidden_scales: tuple[float, float]
+    scales: Mapping[str, float]
     parent: str | None = None
-
-
-def expected_shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
-    """Shape of every array of a checkpoint, from its config."""
-    world, (wide, narrow) = config.model.world, config.model.hidden
-    encoding: Encoding = world.encoding
-    shapes: dict[str, tuple[int, ...]] = {
-        f"embeddings.{f.name}.weight": (f.vocab, f.width) for f in encoding.embeddings
-    }
-    for name, (out, into) in {
-        "layer1": (wide, encoding.input_dims),
-        "layer2": (narrow, wide),
-        "heads": (world.outputs, narrow),
-    }.items():
-        shapes |= {f"{name}.weight": (out, into), f"{name}.bias": (out,)}
-    return shapes | {"gain": (encoding.dense_columns,)}
 
 
 def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
@@ -72,7 +57,7 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
             "format": FORMAT,
             "form": checkpoint.form,
             "config": checkpoint.config.to_json(),
-            "hidden_scales": checkpoint.hidden_scales,
+            "scales": dict(checkpoint.scales),
             "split": dict(checkpoint.split),
             "figures": dict(checkpoint.figures),
             "parent": checkpoint.parent,
@@ -102,7 +87,7 @@ def load_checkpoint(run: Path) -> Checkpoint:
         _arrays(run, blob, config),
         _mapping(meta, "split"),
         _mapping(meta, "figures"),
-        _scales(meta, path),
+        _scales(meta, path, config),
         meta.get("parent"),
     )
 
@@ -112,7 +97,7 @@ def _arrays(run: Path, blob: bytes, config: RunConfig) -> dict[str, NDArray[np.f
         arrays = load(blob)
     except (SafetensorError, ValueError) as error:
         raise WmTrainError(f"{run}/model.safetensors: {error}") from None
-    for name, shape in expected_shapes(config).items():
+    for name, shape in array_shapes(config.model).items():
         got = arrays.get(name)
         if got is None or got.shape != shape or got.dtype != np.float32 or not np.isfinite(got).all():
             found = "missing" if got is None else f"{got.dtype} {got.shape}"
@@ -127,8 +112,10 @@ def _mapping(meta: dict[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _scales(meta: dict[str, Any], path: Path) -> tuple[float, float]:
-    scales = meta.get("hidden_scales")
-    if not (isinstance(scales, list) and len(scales) == 2 and all(isinstance(s, float) and s > 0 for s in scales)):
-        raise WmTrainError(f"{path}: hidden_scales is {scales!r}, expected two positive numbers")
-    return scales[0], scales[1]
+def _scales(meta: dict[str, Any], path: Path, config: RunConfig) -> dict[str, float]:
+    scales, names = meta.get("scales"), scale_names(config.model)
+    if not (isinstance(scales, dict) and all(isinstance(s, float) and 0 < s < inf for s in scales.values())):
+        raise WmTrainError(f"{path}: scales is {scales!r}, expected positive numbers by name")
+    if set(scales) != set(names):
+        raise WmTrainError(f"{path}: scales are of {', '.join(scales) or 'nothing'}, expected {', '.join(names)}")
+    return scales

@@ -1,12 +1,14 @@
 """What a run is made of: frozen, checked when built, saved inside the artifact; an unknown key is an error."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from wm_train.errors import WmTrainError
 from wm_train.frames import Encoding
+from wm_train.grid import WEIGHT_GRIDS
 from wm_train.world import World
 
 T = TypeVar("T")
@@ -17,18 +19,31 @@ def _check(condition: bool, key: str, got: object, expected: str) -> None:
         raise WmTrainError(f"config: {key} = {got!r}, expected {expected}")
 
 
+def _checked_bits(given: Mapping[str, int], layers: tuple[str, ...]) -> dict[str, int]:
+    """`bits` without the layers that have 8 anyway, in the order of the layers."""
+    for layer, bits in given.items():
+        _check(layer in layers, "model.bits", layer, f"a layer: {', '.join(layers)}")
+        known = type(bits) is int and bits in WEIGHT_GRIDS
+        _check(known, f"model.bits.{layer}", bits, " or ".join(map(str, WEIGHT_GRIDS)))
+    return {layer: given[layer] for layer in layers if given.get(layer, 8) != 8}
+
+
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shape of a FrameStackMLP."""
+    """Shape of a FrameStackMLP. `bits`: those of a layer's weights in its integer form, where they are not 8."""
 
     encoding: str = "v2.2"
     slots: int = 10
     heads: str = "integrated"
     hidden: tuple[int, int] = (512, 256)
     dropout: float = 0.0
+    bits: Mapping[str, int] = field(default_factory=dict)
+    arch: str = "mlp"
 
     def __post_init__(self) -> None:
+        _check(self.arch == "mlp", "model.arch", self.arch, "mlp")
         object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "bits", _checked_bits(self.bits, self.layers))
         _check(
             len(self.hidden) == 2 and all(8 <= n <= 4096 for n in self.hidden),
             "model.hidden",
@@ -39,19 +54,85 @@ class ModelConfig:
         _ = self.world
 
     @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that are matrix products: of the float network's modules and of the QNet's ops."""
+        return ("layer1", "layer2", "heads")
+
+    @property
     def world(self) -> World:
         """The encoding and heads by name, checked."""
         return World(Encoding(self.encoding, self.slots), self.heads)
 
 
 @dataclass(frozen=True)
+class Mamba2Config:
+    """Shape of a Mamba2: letters of the paper in wm_train/mamba2.py. It reads one frame at a time and carries a state,
+    so its window has one slot."""
+
+    encoding: str = "v2.2"
+    heads: str = "integrated"
+    d_model: int = 192
+    d_state: int = 64
+    headdim: int = 64
+    n_layers: int = 4
+    expand: int = 2
+    bits: Mapping[str, int] = field(default_factory=dict)
+    arch: str = "mamba2"
+
+    def __post_init__(self) -> None:
+        _check(self.arch == "mamba2", "model.arch", self.arch, "mamba2")
+        object.__setattr__(self, "bits", _checked_bits(self.bits, self.layers))
+        for key, most in {"d_model": 4096, "d_state": 256, "headdim": 256, "n_layers": 64, "expand": 8}.items():
+            _check(1 <= getattr(self, key) <= most, f"model.{key}", getattr(self, key), f"1 to {most}")
+        _check(self.d_inner % self.headdim == 0, "model.headdim", self.headdim, f"a divisor of {self.d_inner}")
+        _ = self.world
+
+    @property
+    def world(self) -> World:
+        """The encoding and heads by name, checked."""
+        return World(Encoding(self.encoding, 1), self.heads)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that are matrix products: of the QNet's ops."""
+        blocks = (f"blocks.{i}.{name}" for i in range(self.n_layers) for name in ("in_proj", "out_proj"))
+        return ("layer1", *blocks, "heads")
+
+    @property
+    def d_inner(self) -> int:
+        """Channels of x and z."""
+        return self.expand * self.d_model
+
+    @property
+    def n_heads(self) -> int:
+        """Heads of `headdim` channels."""
+        return self.d_inner // self.headdim
+
+    @property
+    def d_conv_in(self) -> int:
+        """Channels that pass the convolution: x, B and C."""
+        return self.d_inner + 2 * self.d_state
+
+
+AnyModelConfig = ModelConfig | Mamba2Config
+MODELS: Mapping[str, type[ModelConfig] | type[Mamba2Config]] = {"mlp": ModelConfig, "mamba2": Mamba2Config}
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """How a model is trained. Losses are per head kind; `change_weight` multiplies the action loss of frames whose
-    action changes. `minutes` and `steps`: whichever ends first; the learning rate follows that progress."""
+    action changes. `minutes` and `steps`: whichever ends first; the learning rate follows that progress.
+
+    A recurrent model walks through whole games in `lanes`, `chunk` frames a step; its state is handed from chunk to
+    chunk (`carry`) or begins at zero in each.
+    """
 
     steps: int = 40_000
     minutes: float = 0.0
     batch: int = 256
+    lanes: int = 16
+    chunk: int = 64
+    carry: bool = True
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warmup: float = 0.02
@@ -61,7 +142,7 @@ class TrainConfig:
     holdout: float = 0.125
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch", "threads"):
+        for key in ("steps", "batch", "lanes", "chunk", "threads"):
             _check(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         _check(self.minutes >= 0, "train.minutes", self.minutes, "0 (no limit) or more")
         _check(0 < self.learning_rate < 1, "train.learning_rate", self.learning_rate, "between 0 and 1")
@@ -75,7 +156,7 @@ class TrainConfig:
 class RunConfig:
     """Everything a run is reproduced from, its data aside."""
 
-    model: ModelConfig = field(default_factory=ModelConfig)
+    model: AnyModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def to_json(self) -> dict[str, Any]:
@@ -87,9 +168,15 @@ class RunConfig:
         """The inverse; WmTrainError names the first key that is unknown or has the wrong type."""
         sections = _known(data, RunConfig, "config")
         return RunConfig(
-            model=_build(ModelConfig, sections.get("model", {}), "model"),
+            model=_model(sections.get("model", {})),
             train=_build(TrainConfig, sections.get("train", {}), "train"),
         )
+
+
+def _model(data: object) -> AnyModelConfig:
+    arch = data.get("arch", "mlp") if isinstance(data, dict) else "mlp"
+    _check(isinstance(arch, str) and arch in MODELS, "model.arch", arch, " or ".join(MODELS))
+    return _build(MODELS[arch], data, "model")
 
 
 def _known(data: object, cls: type, where: str) -> dict[str, Any]:
@@ -106,7 +193,8 @@ def _build(cls: type[T], data: object, where: str) -> T:
     values = _known(data, cls, where)
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
         if item.name in values:
-            values = values | {item.name: _typed(values[item.name], item.default, f"{where}.{item.name}")}
+            default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
+            values = values | {item.name: _typed(values[item.name], default, f"{where}.{item.name}")}
     return cls(**values)
 
 

@@ -1,11 +1,11 @@
 """Metrics of anything that steps a world: one frame ahead, and rollouts that feed on themselves. numpy only.
 
-A **Stepper** takes Windows and returns next Frames, all integers; a float network, its QAT form, a QNet and the
-baselines are measured by the same code on the same frames.
+A **Stepper** takes Windows and returns next Frames, all integers; a network that remembers is a `Recurrent` instead.
+Float networks, their QAT forms, QNets and the baselines are measured by the same code on the same frames.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from wm_train.errors import WmTrainError
 from wm_train.frames import SPEEDS, STATE_INDEX, Encoding
 from wm_train.grid import FRAC_BITS, Ints
+from wm_train.recurrent import Recurrent, RecurrentWorlds
+from wm_train.recurrent import begin as begin_recurrent
+from wm_train.recurrent import forced as forced_recurrent
 from wm_train.stages import session_bounds
 from wm_train.windows import Corpus
 from wm_train.world import ONE, World, next_frames
@@ -55,6 +58,8 @@ class Window:
 
 Stepper = Callable[[Window], NDArray[np.int32]]
 Predictor = Callable[[Window], Ints]
+#: Anything that steps a world.
+Model = Stepper | Recurrent
 
 
 def window_at(corpus: Corpus, encoding: Encoding, t: Ints) -> Window:
@@ -114,18 +119,48 @@ def _chunks(t: Ints) -> Iterator[Ints]:
     yield from (t[i : i + CHUNK] for i in range(0, len(t), CHUNK))
 
 
-def one_step(step: Stepper, corpus: Corpus, encoding: Encoding, t: Ints) -> dict[str, Any]:
+@dataclass
+class WindowWorlds:
+    """B worlds that run by themselves, seen through their newest window."""
+
+    step_window: Stepper
+    window: Window
+
+    def step(self, following: NDArray[np.int8]) -> NDArray[np.int32]:
+        """The next Frames, given the inputs of that frame (B, 2, len(CONTROLS))."""
+        seen = replace(self.window, following=following)
+        frames = self.step_window(seen)
+        self.window = seen.advanced(frames, following)
+        return frames
+
+
+def begin(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> WindowWorlds | RecurrentWorlds:
+    """Worlds that stand at frames `t` (B,), ascending, and have seen the true game up to there."""
+    if isinstance(model, Recurrent):
+        return begin_recurrent(model, corpus, t)
+    return WindowWorlds(model, window_at(corpus, encoding, t))
+
+
+def forced(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> Iterator[tuple[Ints, NDArray[np.int32]]]:
+    """(some of `t`, their next Frames) given the true past, until all of `t` has come."""
+    if isinstance(model, Recurrent):
+        yield from forced_recurrent(model, corpus, t)
+        return
+    for chunk in _chunks(t):
+        yield chunk, model(window_at(corpus, encoding, chunk))
+
+
+def one_step(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> dict[str, Any]:
     """Metrics one frame ahead, over windows that end at `t`; keys as `wmq evaluate --json` prints them."""
     position, velocity, damage, right, changed = [], [], [], [], []
     action = STATE_INDEX["action"]
-    for chunk in _chunks(t):
-        window, true = window_at(corpus, encoding, chunk), corpus.frames[chunk + 1]
-        after = step(window)
+    for chunk, after in forced(model, corpus, encoding, t):
+        now, true = corpus.frames[chunk], corpus.frames[chunk + 1]
         position.append(_error(after, true, "x", "y"))
         velocity.append(_error(after, true, *SPEEDS))
         damage.append(_error(after, true, "percent"))
         right.append(after[..., action] == true[..., action])
-        changed.append(window.now[..., action] != true[..., action])
+        changed.append(now[..., action] != true[..., action])
     return _one_step_figures(*(np.concatenate(part) for part in (position, velocity, damage, right, changed)))
 
 
@@ -153,23 +188,19 @@ def rollout_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int
     return np.sort(picked)
 
 
-def rollout(step: Stepper, corpus: Corpus, encoding: Encoding, t: Ints, horizon: int) -> NDArray[np.int32]:
-    """Frames (B, horizon, 2, len(STATE)) of worlds that run by themselves from `t`, true inputs fed."""
-    window, frames = window_at(corpus, encoding, t), []
-    for ahead in range(1, horizon + 1):
-        frames.append(step(window))
-        following = corpus.inputs[np.minimum(t + ahead + 1, len(corpus.inputs) - 1)]
-        window = window.advanced(frames[-1], following)
-    return np.stack(frames, 1)
+def rollout(model: Model, corpus: Corpus, encoding: Encoding, t: Ints, horizon: int) -> NDArray[np.int32]:
+    """Frames (B, horizon, 2, len(STATE)) of worlds that run by themselves from `t`, ascending; true inputs fed."""
+    worlds = begin(model, corpus, encoding, t)
+    return np.stack([worlds.step(corpus.inputs[t + ahead]) for ahead in range(1, horizon + 1)], 1)
 
 
 def rollout_figures(
-    step: Stepper, corpus: Corpus, encoding: Encoding, seed: int = 0, starts: int = ROLLOUT_STARTS
+    model: Model, corpus: Corpus, encoding: Encoding, seed: int = 0, starts: int = ROLLOUT_STARTS
 ) -> dict[str, dict[str, Any]]:
     """Metrics of seeded rollouts for each of HORIZONS, with the position error per horizon."""
     longest = max(HORIZONS)
     t = rollout_starts(corpus, encoding, longest, starts, seed)
-    frames = rollout(step, corpus, encoding, t, longest)
+    frames = rollout(model, corpus, encoding, t, longest)
     true = corpus.frames[t[:, None] + np.arange(1, longest + 1)]
     position = _error(frames, true, "x", "y").mean((0, 2, 3))
     percent = _error(frames, true, "percent").mean((0, 2, 3))
@@ -186,7 +217,7 @@ def rollout_figures(
     }
 
 
-def evaluate(step: Stepper, corpus: Corpus, encoding: Encoding, seed: int = 0, limit: int = 0) -> dict[str, Any]:
+def evaluate(model: Model, corpus: Corpus, encoding: Encoding, seed: int = 0, limit: int = 0) -> dict[str, Any]:
     """One-step metrics over every window (`limit` of them, evenly spread, if not 0) and rollouts."""
     t = corpus.windows(encoding)
     if not len(rollout_starts(corpus, encoding, max(HORIZONS), 1, seed)):
@@ -196,4 +227,4 @@ def evaluate(step: Stepper, corpus: Corpus, encoding: Encoding, seed: int = 0, l
         )
     if limit and len(t) > limit:
         t = t[np.linspace(0, len(t) - 1, limit).astype(np.int64)]
-    return one_step(step, corpus, encoding, t) | {"rollout": rollout_figures(step, corpus, encoding, seed)}
+    return one_step(model, corpus, encoding, t) | {"rollout": rollout_figures(model, corpus, encoding, seed)}

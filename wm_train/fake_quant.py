@@ -127,7 +127,7 @@ class QuantizedMLP(nn.Module):
 
     def _integers(self, looked_up: Tensor | None = None) -> _Integers:
         arrays = {name: value.detach().numpy() for name, value in self.net.state_dict().items()}
-        return _Integers.of(integer_mlp(self.net.world, arrays, self.hidden_scales), looked_up)
+        return _Integers.of(integer_mlp(self.net.world, arrays, self.hidden_scales, self.net.bits), looked_up)
 
     def freeze(self) -> "QuantizedMLP":
         """Keep the integers of the present parameters: for evaluation, where they do not change."""

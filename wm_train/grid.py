@@ -1,4 +1,4 @@
-"""The INT8 grid in plain integers: the tie rule, ranges, multipliers. torch, numpy, ONNX, Rust and sBPF obey it.
+"""The grid in plain integers: the tie rule, ranges, multipliers. torch, numpy, ONNX, Rust and sBPF obey it.
 
 Float is legal above this line (choosing a scale), never below it (using one). All arrays are numpy; integers are held
 in int64, or in float64 where a matrix product must be fast: exact there, because the bounds below are proved.
@@ -6,9 +6,11 @@ in int64, or in float64 where a matrix product must be fast: exact there, becaus
 Glossary
     FRAC_BITS   fractional bits of a Frame's continuous fields and of every head
     mult, shift a real factor as mult / 2^shift, 0 <= mult < 2^31
-    lane        21 bits of a 64-bit word in the matvec kernel; holds one row's partial sum
+    lane        a part of a 64-bit word in the matvec kernel; holds one row's partial sum
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,17 +23,48 @@ Floats = NDArray[np.float64]
 
 FRAC_BITS = 12
 CODE_MIN, CODE_MAX = -128, 127
-#: INT8 weights are symmetric.
-WEIGHT_MAX = 127
 MULT_BITS = 31
-#: A lane's sum must stay inside [-LANE_BOUND, LANE_BOUND).
-LANE_BOUND = 1 << 20
 #: Accumulators below this are exact in float32, and times any `mult` exact in float64.
 ACC_BOUND = 1 << 22
 #: Embeddings and first-layer weights are snapped to multiples of 2^-SNAP_BITS before they are folded, so that the
 #: product of the two is exact in float64 whatever the order of its sums.
 SNAP_BITS = 20
 SNAP_LIMIT = 16.0
+
+
+@dataclass(frozen=True)
+class WeightGrid:
+    """Weights of `bits` bits, and how a matvec kernel adds them up: `lanes` rows in a 64-bit word.
+
+    span    the largest weight of a row, in units of the row's scale. More than weight_max clips it, for finer steps
+            of all the others
+    """
+
+    bits: int
+    lanes: int
+    span: float
+
+    @property
+    def weight_max(self) -> int:
+        """Weights are symmetric: -weight_max..weight_max."""
+        return (1 << (self.bits - 1)) - 1
+
+    @property
+    def lane_bits(self) -> int:
+        """Bits of a lane."""
+        return 64 // self.lanes
+
+    @property
+    def lane_bound(self) -> int:
+        """A lane's sum must stay inside [-lane_bound, lane_bound)."""
+        return 1 << (self.lane_bits - 1)
+
+
+#: What weights can be, by their bits. 8.75 has nearly the least squared error over rows of trained networks.
+WEIGHT_GRIDS: Mapping[int, WeightGrid] = {
+    grid.bits: grid for grid in (WeightGrid(8, lanes=3, span=127.0), WeightGrid(4, lanes=4, span=8.75))
+}
+INT8 = WEIGHT_GRIDS[8]
 
 
 def round_half_up(value: Any) -> Any:
@@ -87,20 +120,29 @@ def lane_reach(rows: Any, blocks: list[slice], code_min: int, code_max: int) -> 
 
 
 def quantize_rows(
-    weight: Floats, blocks: list[slice], code_min: int, code_max: int, floor: Floats | float = 0.0
+    weight: Floats,
+    blocks: list[slice],
+    code_min: int,
+    code_max: int,
+    floor: Floats | float = 0.0,
+    grid: WeightGrid = INT8,
 ) -> tuple[Floats, Floats]:
-    """INT8 rows and their scales, small enough for the matvec lanes.
+    """Integer rows and their scales, small enough for the matvec lanes.
 
     weight  (N, K) float64
     floor   (N,) or one: the scale is at least this
-    returns (rows, scale): rows (N, K) integers in -127..127 held in float64, scale (N,) float64 > 0,
-            weight ~ rows * scale, and lane_reach(rows) < LANE_BOUND: a row that would not fit gets a coarser scale
+    returns (rows, scale): rows (N, K) integers in -weight_max..weight_max held in float64, scale (N,) float64 > 0,
+            weight ~ rows * scale, and lane_reach(rows) < lane_bound: a row that would not fit gets a coarser scale
     """
-    scale = np.maximum(np.maximum(np.abs(weight).max(1), 1e-12) / WEIGHT_MAX, floor)
-    rows = round_half_up(weight / scale[:, None])
+    scale = np.maximum(np.maximum(np.abs(weight).max(1), 1e-12) / grid.span, floor)
+    rows = _rounded(weight, scale, grid)
     # The reach is an exact integer, so the coarser scale does not depend on the order of any sum.
-    while len(wide := np.flatnonzero(lane_reach(rows, blocks, code_min, code_max) >= LANE_BOUND)):
+    while len(wide := np.flatnonzero(lane_reach(rows, blocks, code_min, code_max) >= grid.lane_bound)):
         reach = lane_reach(rows[wide], blocks, code_min, code_max)
-        scale[wide] *= reach / LANE_BOUND * (1 + 1 / 256)
-        rows[wide] = round_half_up(weight[wide] / scale[wide, None])
+        scale[wide] *= reach / grid.lane_bound * (1 + 1 / 256)
+        rows[wide] = _rounded(weight[wide], scale[wide], grid)
     return rows, scale
+
+
+def _rounded(weight: Floats, scale: Floats, grid: WeightGrid) -> Floats:
+    return np.clip(round_half_up(weight / scale[:, None]), -grid.weight_max, grid.weight_max)

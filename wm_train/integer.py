@@ -12,6 +12,7 @@ conversion. Every result is the same whatever library or order of sums computed 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from wm_train.grid import (
     CODE_MAX,
     CODE_MIN,
     FRAC_BITS,
-    WEIGHT_MAX,
+    INT8,
+    WEIGHT_GRIDS,
     Floats,
     Ints,
     quantize_rows,
@@ -35,13 +37,17 @@ from wm_train.world import World
 
 __all__ = ["BLOCK_COLUMNS", "IntegerDense", "IntegerMLP", "column_blocks", "integer_mlp", "table_starts"]
 
-#: Columns between two flushes of a matvec's lanes, at most; a multiple of the kernel's tile.
-BLOCK_COLUMNS = {"layer1": 320, "layer2": 512, "heads": 512}
+#: Columns between two flushes of a matvec's lanes, at most; a multiple of the kernel's tile. By bits of the weights: as
+#: many as let nearly all rows of a trained network keep the scale that suits them.
+BLOCK_COLUMNS: Mapping[int, Mapping[str, int]] = {
+    8: {"layer1": 320, "layer2": 512, "heads": 512},
+    4: {"layer1": 320, "layer2": 128, "heads": 256},
+}
 
 
 @dataclass(frozen=True)
 class IntegerDense:
-    """One dense layer: rows (N, K) INT8, bias (N,), mult (N,) and one shift; scale (N,) is what one unit of the
+    """One dense layer: rows (N, K) INT8 or INT4, bias (N,), mult (N,) and one shift; scale (N,) is what one unit of the
     accumulator is worth, kept for reports and for the float view in training. Integers are held in float64."""
 
     rows: Floats
@@ -73,9 +79,9 @@ class IntegerMLP:
         return self.ids.rows(self.layer1.scale * self.gather_k, numbers)
 
 
-def column_blocks(columns: int, layer: str) -> list[slice]:
+def column_blocks(columns: int, layer: str, bits: int = 8) -> list[slice]:
     """Column blocks between lane flushes."""
-    size = BLOCK_COLUMNS[layer]
+    size = BLOCK_COLUMNS[bits][layer]
     return [slice(start, min(start + size, columns)) for start in range(0, columns, size)]
 
 
@@ -94,7 +100,7 @@ def dense_codes_weight(encoding: Encoding, arrays: Mapping[str, NDArray]) -> Flo
 
 
 def _first_layer(
-    world: World, arrays: Mapping[str, NDArray], out_scale: float
+    world: World, arrays: Mapping[str, NDArray], out_scale: float, bits: int
 ) -> tuple[IntegerDense, Folded, Floats, NDArray[Any]]:
     encoding = world.encoding
     ids, session = folded(encoding, arrays)
@@ -103,35 +109,43 @@ def _first_layer(
     # A row whose tables or bias dwarf its dense weights gets a coarser scale, so that the accumulator stays proved.
     floor = np.maximum(reach.sum(0) / (ACC_BOUND / 4),
                        (np.abs(bias) + session.reach().sum(0)) / (ACC_BOUND / 16))  # fmt: skip
-    dense = _dense(dense_codes_weight(encoding, arrays), bias, 1.0, out_scale, "layer1", CODE_MIN, floor)
-    k = np.maximum(np.ceil(reach.max(0, initial=0) / dense.scale / WEIGHT_MAX), 1)
+    dense = _dense(dense_codes_weight(encoding, arrays), bias, 1.0, out_scale, "layer1", bits, CODE_MIN, floor)
+    k = np.maximum(np.ceil(reach.max(0, initial=0) / dense.scale / INT8.weight_max), 1)
     return dense, ids, k, session.rows(dense.scale)
 
 
-def _dense(weight: Floats, bias: Floats, in_scale: float, out_scale: float, layer: str, code_min: int,
-           floor: Floats | float = 0.0) -> IntegerDense:  # fmt: skip
+def _dense(weight: Floats, bias: Floats, in_scale: float, out_scale: float, layer: str, bits: int,
+           code_min: int, floor: Floats | float = 0.0) -> IntegerDense:  # fmt: skip
     """Quantize a layer: codes are worth `in_scale` each, results `out_scale` each; scales are at least `floor`."""
-    blocks = column_blocks(weight.shape[1], layer)
+    blocks = column_blocks(weight.shape[1], layer, bits)
     floor = np.maximum(floor, np.abs(bias) / (ACC_BOUND / 16)) / in_scale
-    rows, scale = quantize_rows(weight, blocks, code_min, CODE_MAX, floor)
+    rows, scale = quantize_rows(weight, blocks, code_min, CODE_MAX, floor, WEIGHT_GRIDS[bits])
     scale = scale * in_scale
     mult, shift = row_ratios(scale / out_scale)
     return IntegerDense(rows, round_half_up(bias / scale), mult, shift, scale)
 
 
-def _hidden_fed(layer: str, arrays: Mapping[str, NDArray], in_scale: float, out_scale: float) -> IntegerDense:
+def _hidden_fed(
+    layer: str, arrays: Mapping[str, NDArray], in_scale: float, out_scale: float, bits: int
+) -> IntegerDense:
     """A layer whose input is the codes 0..127 of a hidden layer."""
     weight, bias = (arrays[f"{layer}.{part}"].astype(np.float64) for part in ("weight", "bias"))
-    return _dense(weight, bias, in_scale, out_scale, layer, 0)
+    return _dense(weight, bias, in_scale, out_scale, layer, bits, 0)
 
 
-def integer_mlp(world: World, arrays: Mapping[str, NDArray], hidden_scales: tuple[float, float]) -> IntegerMLP:
+def integer_mlp(
+    world: World,
+    arrays: Mapping[str, NDArray],
+    hidden_scales: tuple[float, float],
+    bits: Mapping[str, int] = MappingProxyType({}),
+) -> IntegerMLP:
     """Integers of a FrameStackMLP.
 
     arrays         its parameters and `gain`, by dotted name, float32
     hidden_scales  what one code of each hidden layer is worth; codes are 0..127 behind the ReLU
+    bits           of the layers whose weights do not have 8
     """
-    first, ids, k, session = _first_layer(world, arrays, hidden_scales[0])
-    second = _hidden_fed("layer2", arrays, hidden_scales[0], hidden_scales[1])
-    heads = _hidden_fed("heads", arrays, hidden_scales[1], 2.0**-FRAC_BITS)
+    first, ids, k, session = _first_layer(world, arrays, hidden_scales[0], bits.get("layer1", 8))
+    second = _hidden_fed("layer2", arrays, hidden_scales[0], hidden_scales[1], bits.get("layer2", 8))
+    heads = _hidden_fed("heads", arrays, hidden_scales[1], 2.0**-FRAC_BITS, bits.get("heads", 8))
     return IntegerMLP(first, second, heads, ids, k, session)

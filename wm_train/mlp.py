@@ -1,69 +1,24 @@
 """FrameStackMLP: a window of frames in, the heads of the next frame out.
 
-Linear(input, 512) ReLU Dropout, Linear(512, 256) ReLU Dropout, Linear(256, heads). Dense columns and embeddings are
-laid out as frames.Encoding says; `gain` (fixed, from the training data) brings each dense column to unit spread.
+Linear(input, 512) ReLU Dropout, Linear(512, 256) ReLU Dropout, Linear(256, heads).
 """
 
-from typing import Any
-
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from wm_train.config import ModelConfig
-from wm_train.errors import WmTrainError
-from wm_train.frames import PLAYERS
-from wm_train.world import World
+from wm_train.network import FrameNet
 
 
-class FrameStackMLP(nn.Module):
-    """The float network. Shapes: see `forward`; parameters: `parameter_count`."""
-
-    gain: Tensor
+class FrameStackMLP(FrameNet):
+    """The float network. Shapes: see `forward`; parameters: shapes.parameter_count."""
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.world: World = config.world
-        encoding = self.world.encoding
         wide, narrow = config.hidden
-        self.embeddings = nn.ModuleDict({f.name: nn.Embedding(f.vocab, f.width) for f in encoding.embeddings})
-        self.layer1 = nn.Linear(encoding.input_dims, wide)
+        super().__init__(config.world, wide, narrow)
+        self.bits = config.bits
         self.layer2 = nn.Linear(wide, narrow)
-        self.heads = nn.Linear(narrow, self.world.outputs)
         self.dropout = nn.Dropout(config.dropout)
-        self.register_buffer("gain", torch.ones(encoding.dense_columns))
-        self._start_at_rest()
-
-    @torch.no_grad()
-    def _start_at_rest(self) -> None:
-        """Value heads start at zero: the untrained world keeps its velocities, the best guess without data."""
-        for player in range(PLAYERS):
-            for head in self.world.heads:
-                if head.kind == "value":
-                    rows = self.world.span(player, head.name)
-                    self.heads.weight[rows] = 0
-                    self.heads.bias[rows] = 0
-
-    def inputs(self, dense: Tensor, ids: Tensor, session: Tensor) -> Tensor:
-        """The first layer's input (B, input_dims).
-
-        dense    (B, dense_columns) float: value * scale
-        ids      (B, slots * slot_ids) int64, in the order of Encoding.id_fields
-        session  (B, session ids) int64, in the order of Encoding.session_fields
-        """
-        e = self.world.encoding
-        batch = len(dense)
-        dense = dense * self.gain
-        parts = [dense[:, : e.slots * e.slot_columns].view(batch, e.slots, PLAYERS, -1)]
-        shaped = ids.view(batch, e.slots, PLAYERS, len(e.ids))
-        parts += [self.embeddings[f.name](shaped[..., i]) for i, f in enumerate(e.ids)]
-        for i, field in enumerate(e.session_ids):
-            pair = session[:, [p * len(e.session_ids) + i for p in range(PLAYERS)]]
-            parts.append(self.embeddings[field.name](pair)[:, None].expand(-1, e.slots, -1, -1))
-        slots = [torch.cat(parts, -1).flatten(2)]
-        if e.stage:
-            slots.append(self.embeddings["stage"](session[:, -1])[:, None].expand(-1, e.slots, -1))
-        return torch.cat([torch.cat(slots, -1).flatten(1), dense[:, e.slots * e.slot_columns :]], 1)
 
     def forward(self, dense: Tensor, ids: Tensor, session: Tensor) -> Tensor:
         """Heads (B, outputs) float, in the units of world.Head; arguments as in `inputs`."""
@@ -71,27 +26,3 @@ class FrameStackMLP(nn.Module):
         hidden = self.dropout(torch.relu(self.layer2(hidden)))
         out: Tensor = self.heads(hidden)
         return out
-
-
-def parameter_count(config: ModelConfig) -> int:
-    """Trainable parameters, from the shapes alone."""
-    world, (wide, narrow) = config.world, config.hidden
-    linear = (world.encoding.input_dims + 1) * wide + (wide + 1) * narrow + (narrow + 1) * world.outputs
-    return linear + sum(f.vocab * f.width for f in world.encoding.embeddings)
-
-
-def preflight(model: FrameStackMLP, dense: Any, ids: Any, session: Any) -> None:
-    """WmTrainError naming the first batch array whose width is not what the encoding asks for."""
-    e = model.world.encoding
-    expected = {"dense": e.dense_columns, "ids": e.slots * e.slot_ids, "session": len(list(e.session_fields()))}
-    for (name, width), array in zip(expected.items(), (dense, ids, session), strict=True):
-        if array.ndim != 2 or array.shape[1] != width:
-            raise WmTrainError(
-                f"shape preflight: {name} is {tuple(array.shape)}, expected (batch, {width}) "
-                f"for encoding {e.name} with {e.slots} slots"
-            )
-
-
-def to_arrays(model: FrameStackMLP) -> dict[str, np.ndarray]:
-    """Parameters and buffers as numpy arrays, by their dotted names."""
-    return {name: value.detach().numpy().copy() for name, value in model.state_dict().items()}

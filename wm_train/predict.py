@@ -1,17 +1,33 @@
-"""A torch network as a Predictor: windows in, integer heads out."""
+"""A torch network as something that steps a world: frames in, integer heads out."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from wm_train.batches import dense_values
 from wm_train.checkpoint import Checkpoint
-from wm_train.evaluate import Predictor, Window
+from wm_train.config import Mamba2Config
+from wm_train.evaluate import Model, Predictor, Window, stepper
 from wm_train.fake_quant import QuantizedMLP
 from wm_train.frames import Encoding
 from wm_train.grid import FRAC_BITS, Ints, round_half_up
+from wm_train.mamba2 import Mamba2, Memory
 from wm_train.matmul import use_exact_matmul
 from wm_train.mlp import FrameStackMLP
-from wm_train.world import window_codes, window_ids
+from wm_train.network import from_arrays
+from wm_train.recurrent import Memory as Arrays
+from wm_train.recurrent import Stretch
+from wm_train.world import World, window_codes, window_ids
+
+
+def _fixed(heads: Tensor) -> Ints:
+    """Float heads in the heads' fixed point, by the tie rule."""
+    out: Ints = round_half_up(heads.double().numpy() * (1 << FRAC_BITS)).astype(np.int64)
+    return out
 
 
 def float_predictor(net: FrameStackMLP) -> Predictor:
@@ -22,9 +38,7 @@ def float_predictor(net: FrameStackMLP) -> Predictor:
     @torch.no_grad()
     def predict(window: Window) -> Ints:
         dense = torch.from_numpy(dense_values(encoding, window.frames, window.inputs, window.following))
-        out = net(dense, _ids(encoding, window), torch.from_numpy(window.session))
-        heads: Ints = round_half_up(out.double().numpy() * (1 << FRAC_BITS)).astype(np.int64)
-        return heads
+        return _fixed(net(dense, _ids(encoding, window), torch.from_numpy(window.session)))
 
     return predict
 
@@ -46,14 +60,62 @@ def quantized_predictor(quantized: QuantizedMLP) -> Predictor:
     return predict
 
 
-def checkpoint_predictor(checkpoint: Checkpoint) -> Predictor:
-    """The network of a checkpoint, in its own form."""
+class FloatMamba2:
+    """A float Mamba2 as a Recurrent."""
+
+    def __init__(self, net: Mamba2) -> None:
+        self.net = net.eval()
+
+    @property
+    def world(self) -> World:
+        """Encoding and heads."""
+        return self.net.world
+
+    def start(self, worlds: int) -> Arrays:
+        """Memory of worlds that have seen nothing."""
+        return _arrays(self.net.start(worlds))
+
+    @torch.no_grad()
+    def run(self, memory: Arrays, stretch: Stretch) -> tuple[Ints, Arrays]:
+        """See Recurrent."""
+        dense, ids, session = _seen(self.world.encoding, stretch, dense_values)
+        reset = torch.zeros(dense.shape[:2], dtype=torch.bool)
+        heads, after = self.net(dense, ids, session, self._layers(memory), reset)
+        return _fixed(heads), _arrays(after)
+
+    def _layers(self, memory: Arrays) -> list[Memory]:
+        names = [[f"{i}.{name}" for name in Memory._fields] for i in range(len(self.net.blocks))]
+        return [Memory(*(torch.from_numpy(memory[name]) for name in layer)) for layer in names]
+
+
+def _arrays(layers: list[Memory]) -> Arrays:
+    return {f"{i}.{name}": part.numpy() for i, layer in enumerate(layers) for name, part in layer._asdict().items()}
+
+
+def _seen(encoding: Encoding, stretch: Stretch, dense: Callable[..., NDArray[Any]]) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, L, ·) dense columns as `dense` makes them, ids and session ids of a stretch."""
+    flat = [part.reshape(-1, 1, *part.shape[2:]) for part in (stretch.frames, stretch.inputs)]
+    shape = stretch.frames.shape[:2]
+    columns = dense(encoding, *flat, stretch.following.reshape(-1, *stretch.following.shape[2:]))
+    session = np.repeat(stretch.session[:, None], shape[1], 1)
+    return (
+        torch.from_numpy(columns.astype(np.float32)).unflatten(0, shape),
+        torch.from_numpy(window_ids(encoding, flat[0])).unflatten(0, shape),
+        torch.from_numpy(session),
+    )
+
+
+def checkpoint_model(checkpoint: Checkpoint) -> Model:
+    """What steps the world of a checkpoint, in its own form."""
     use_exact_matmul()
-    net = FrameStackMLP(checkpoint.config.model)
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in checkpoint.arrays.items()})
+    model = checkpoint.config.model
+    if isinstance(model, Mamba2Config):
+        return FloatMamba2(from_arrays(Mamba2(model), checkpoint.arrays))
+    net = from_arrays(FrameStackMLP(model), checkpoint.arrays)
     if checkpoint.form == "float":
-        return float_predictor(net)
-    return quantized_predictor(QuantizedMLP(net, checkpoint.hidden_scales))
+        return stepper(model.world, float_predictor(net))
+    scales = checkpoint.scales
+    return stepper(model.world, quantized_predictor(QuantizedMLP(net, (scales["hidden1"], scales["hidden2"]))))
 
 
 def _ids(encoding: Encoding, window: Window) -> torch.Tensor:

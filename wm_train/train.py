@@ -17,19 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wm_train.batches import Batch, WindowTensors, column_gain
-from wm_train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from wm_train.batches import WindowTensors
+from wm_train.checkpoint import Checkpoint, save_checkpoint
 from wm_train.config import RunConfig
 from wm_train.errors import WmTrainError
-from wm_train.fake_quant import QuantizedMLP, calibrate
 from wm_train.files import atomic_write_bytes
-from wm_train.loss import losses
+from wm_train.learners import Learner, learner, parent_of
 from wm_train.matmul import use_fast_matmul
-from wm_train.mlp import FrameStackMLP, preflight, to_arrays
+from wm_train.network import to_arrays
 from wm_train.windows import Split, load_split
 
-#: Windows of the calibration batch.
-CALIBRATION_WINDOWS = 4096
 REPORT_EVERY = 100
 SAVE_SECONDS = 60.0
 RESUME_FILE = "resume.pt"
@@ -53,8 +50,7 @@ class Progress:
 class _State:
     """What the loop carries, and what resuming needs."""
 
-    model: nn.Module
-    net: FrameStackMLP
+    learner: Learner
     optimizer: torch.optim.Optimizer
     peak_rate: float
     step: int = 0
@@ -69,35 +65,20 @@ def _rate(share: float, warmup: float) -> float:
     return 0.5 * (1 + cos(pi * min(1.0, (share - warmup) / (1 - warmup))))
 
 
-def _indices(tensors: WindowTensors, batch: int, seed: int, step: int) -> Iterator[Tensor]:
-    """Batches of window ends from `step` on. An epoch's order depends on seed and epoch alone, so a resumed run sees
-    the batches it would have seen."""
-    batch = min(batch, len(tensors.starts))
-    per_epoch = len(tensors.starts) // batch
-    while True:
-        epoch, at = divmod(step, per_epoch)
-        order = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
-        shuffled = tensors.starts[torch.randperm(len(tensors.starts), generator=order)]
-        for index in range(at, per_epoch):
-            yield shuffled[index * batch : (index + 1) * batch]
-        step += per_epoch - at
-
-
 def _share(config: RunConfig, state: _State) -> float:
     by_time = state.seconds / (60 * config.train.minutes) if config.train.minutes else 0.0
     return max(state.step / config.train.steps, by_time)
 
 
-def _one_step(config: RunConfig, state: _State, batch: Batch) -> dict[str, Tensor]:
+def _one_step(config: RunConfig, state: _State) -> dict[str, Tensor]:
     train = config.train
     for group in state.optimizer.param_groups:
         group["lr"] = state.peak_rate * _rate(_share(config, state), train.warmup)
-    heads = state.model(batch.dense, batch.ids, batch.session)
-    parts = losses(state.net.world, batch.now, batch.after, heads, train.change_weight)
+    parts = state.learner.losses(state.step)
     total = sum(parts.values(), torch.zeros(()))
     state.optimizer.zero_grad(set_to_none=True)
     total.backward()
-    nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)
+    nn.utils.clip_grad_norm_(state.learner.net.parameters(), 5.0)
     state.optimizer.step()
     if not torch.isfinite(total):
         raise WmTrainError(
@@ -106,15 +87,9 @@ def _one_step(config: RunConfig, state: _State, batch: Batch) -> dict[str, Tenso
     return {name: value.detach() for name, value in parts.items()}
 
 
-def _loop(
-    config: RunConfig,
-    state: _State,
-    tensors: WindowTensors,
-    save: Callable[[], None],
-    report: Callable[[Progress], None],
-) -> None:
+def _loop(config: RunConfig, state: _State, save: Callable[[], None], report: Callable[[Progress], None]) -> None:
     with _interrupts() as interrupted:
-        for _ in _steps(config, state, tensors, report):
+        for _ in _steps(config, state, report):
             if interrupted() or time.monotonic() - state.saved > SAVE_SECONDS:
                 save()
                 state.saved = time.monotonic()
@@ -137,16 +112,13 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _steps(
-    config: RunConfig, state: _State, tensors: WindowTensors, report: Callable[[Progress], None]
-) -> Iterator[None]:
+def _steps(config: RunConfig, state: _State, report: Callable[[Progress], None]) -> Iterator[None]:
     """One optimizer step at a time, until the work is done."""
     sums: dict[str, Tensor] = {}
     summed = 0
     began = time.monotonic() - state.seconds
-    state.model.train()
-    for t in _indices(tensors, config.train.batch, config.train.seed, state.step):
-        for name, value in _one_step(config, state, tensors.batch(t)).items():
+    while True:
+        for name, value in _one_step(config, state).items():
             sums[name] = sums.get(name, torch.zeros(())) + value
         state.step += 1
         summed += 1
@@ -177,19 +149,21 @@ def train(job: Job, report: Callable[[Progress], None] = lambda progress: None) 
     """Train and save a Checkpoint; the newest state is kept in the run folder, for `resume`, as the loop goes."""
     if job.qat and job.start is None:
         return _train_both(job, report)
-    config = _adopted(job)
+    start = parent_of(job.start, job.qat) if job.start else None
+    config = _adopted(job.config, start)
+    encoding = config.model.world.encoding
     use_fast_matmul(config.train.threads)
-    corpus, _, split = load_split(job.dataset, config.model.world.encoding, config.train.holdout, config.train.seed)
-    tensors = WindowTensors(corpus, config.model.world.encoding, as_codes=job.qat)
+    corpus, _, split = load_split(job.dataset, encoding, config.train.holdout, config.train.seed)
+    tensors = WindowTensors(corpus, encoding, as_codes=job.qat)
     if not len(tensors.starts):
-        raise WmTrainError(f"{job.dataset}: no game has {config.model.slots + 1} frames in a row; ingest longer games")
-    state = _begin(job, config, tensors)
+        raise WmTrainError(f"{job.dataset}: no game has {encoding.slots + 1} frames in a row; ingest longer games")
+    state = _begin(config, tensors, start)
     job.run.mkdir(parents=True, exist_ok=True)
     if job.resume:
         _restore(job.run, state, config)
     with (job.run / "log.jsonl").open("a" if job.resume else "w") as log:
-        _loop(config, state, tensors, lambda: _keep(job.run, state, config), _logged(log, report))
-    checkpoint = _finished(job, config, state, tensors, split)
+        _loop(config, state, lambda: _keep(job.run, state, config), _logged(log, report))
+    checkpoint = _finished(job, config, state, split)
     save_checkpoint(job.run, checkpoint)
     (job.run / RESUME_FILE).unlink(missing_ok=True)
     return checkpoint
@@ -213,50 +187,29 @@ def _train_both(job: Job, report: Callable[[Progress], None]) -> Checkpoint:
     return train(through, scaled(FLOAT_SHARE, 1 - FLOAT_SHARE))
 
 
-def _adopted(job: Job) -> RunConfig:
-    """The model's shape comes from the run that QAT starts from; the split must stay that run's too."""
-    if job.start is None:
-        return job.config
-    parent = load_checkpoint(job.start)
-    if not job.qat or parent.form != "float":
-        raise WmTrainError(
-            f"{job.start}: only `--qat` starts from a run, and from a float one; this one is {parent.form}"
-        )
-    kept = {key: getattr(parent.config.train, key) for key in ("seed", "holdout")}
-    return RunConfig(parent.config.model, replace(job.config.train, **kept))
+def _adopted(config: RunConfig, start: Checkpoint | None) -> RunConfig:
+    """The model's shape comes from the run that QAT starts from; the split must stay that run's too. The bits of its
+    weights matter only now: those of this config count, if it names any."""
+    if start is None:
+        return config
+    kept = {key: getattr(start.config.train, key) for key in ("seed", "holdout")}
+    model = replace(start.config.model, bits=config.model.bits or start.config.model.bits)
+    return RunConfig(model, replace(config.train, **kept))
 
 
-def _begin(job: Job, config: RunConfig, tensors: WindowTensors) -> _State:
-    torch.manual_seed(config.train.seed)
-    net = FrameStackMLP(config.model)
-    probe = tensors.batch(tensors.starts[:2])
-    preflight(net, probe.dense, probe.ids, probe.session)
-    model: nn.Module = net
-    if job.start is None:
-        net.gain.copy_(column_gain(tensors))
-    else:
-        parent = load_checkpoint(job.start)
-        net.load_state_dict({name: torch.from_numpy(value) for name, value in parent.arrays.items()})
-        model = QuantizedMLP(net, parent.hidden_scales)
-    peak = config.train.learning_rate * (QAT_LEARNING_RATE if job.start else 1.0)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=peak, weight_decay=config.train.weight_decay, fused=True)
-    return _State(model, net, optimizer, peak)
+def _begin(config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> _State:
+    trained = learner(config, tensors, start)
+    peak = config.train.learning_rate * (QAT_LEARNING_RATE if start else 1.0)
+    parameters = trained.net.parameters()
+    optimizer = torch.optim.AdamW(parameters, lr=peak, weight_decay=config.train.weight_decay, fused=True)
+    return _State(trained, optimizer, peak)
 
 
-def _finished(job: Job, config: RunConfig, state: _State, tensors: WindowTensors, split: Split) -> Checkpoint:
-    form = "qat" if isinstance(state.model, QuantizedMLP) else "float"
-    scales = state.model.hidden_scales if isinstance(state.model, QuantizedMLP) else _calibrated(state, tensors)
+def _finished(job: Job, config: RunConfig, state: _State, split: Split) -> Checkpoint:
     described = {"train": split.train, "valid": split.valid, "skipped": split.skipped}
     figures = {"steps": state.step, "seconds": round(state.seconds, 1)}
-    return Checkpoint(config, form, to_arrays(state.net), described, figures, scales, _parent(job.start))
-
-
-def _calibrated(state: _State, tensors: WindowTensors) -> tuple[float, float]:
-    """Activation scales of the float network on training windows: QAT starts from them, and a float run is quantized
-    with them."""
-    pick = torch.randperm(len(tensors.starts), generator=torch.Generator().manual_seed(0))
-    batch = tensors.batch(tensors.starts[pick[:CALIBRATION_WINDOWS]])
-    return calibrate(state.net.eval(), batch.dense, batch.ids, batch.session)
+    trained, parent = state.learner, _parent(job.start)
+    return Checkpoint(config, trained.form, to_arrays(trained.net), described, figures, trained.scales(), parent)
 
 
 def _parent(start: Path | None) -> str | None:
@@ -278,8 +231,9 @@ def _keep(run: Path, state: _State, config: RunConfig) -> None:
     torch.save(
         {
             "config": json.dumps(config.to_json()),
-            "form": "qat" if isinstance(state.model, QuantizedMLP) else "float",
-            "net": state.net.state_dict(),
+            "form": state.learner.form,
+            "net": state.learner.net.state_dict(),
+            "carried": state.learner.carried(),
             "optimizer": state.optimizer.state_dict(),
             "random": torch.get_rng_state(),
             "step": state.step,
@@ -298,12 +252,12 @@ def _restore(run: Path, state: _State, config: RunConfig) -> None:
         return
     try:
         kept = torch.load(path, weights_only=True)
-        form = "qat" if isinstance(state.model, QuantizedMLP) else "float"
-        if kept["config"] != json.dumps(config.to_json()) or kept["form"] != form:
+        if kept["config"] != json.dumps(config.to_json()) or kept["form"] != state.learner.form:
             raise WmTrainError(
                 f"{path}: was written with another config or form; resume with that one, or train without"
             )
-        state.net.load_state_dict(kept["net"])
+        state.learner.net.load_state_dict(kept["net"])
+        state.learner.carry_on(kept["carried"])
         state.optimizer.load_state_dict(kept["optimizer"])
         torch.set_rng_state(kept["random"])
         state.step, state.seconds = kept["step"], kept["seconds"]

@@ -18,6 +18,8 @@ BANNER = "# Machine-written by onchain/kernels/gen_golden.py; do not edit. Lines
 CASES = [
     *(("matvec", r, 1, 32, 10 + r) for r in range(1, 7)),
     ("matvec", 6, 2, 64, 17),
+    *(("matvec4", r, 1, 32, 50 + r) for r in range(1, 7)),
+    ("matvec4", 5, 2, 32, 57),
     ("gather_add", 8, 1, 20),
     ("gather_add", 120, 2, 21),
     ("requantize", 16, 31, 30),
@@ -48,12 +50,17 @@ class Lcg:
         return [self.draw(low, high) for _ in range(count)]
 
 
-def matvec(lcg: Lcg, r: int, groups: int, columns: int) -> list[int]:
+def matvec(lcg: Lcg, r: int, groups: int, columns: int, lanes: int = 3, most: int = 127) -> list[int]:
     """Weights row by row, then x, then the bias."""
-    rows = [lcg.draws(columns, -127, 127) for _ in range(groups * 3 * r)]
+    rows = [lcg.draws(columns, -most, most) for _ in range(groups * lanes * r)]
     x = lcg.draws(columns, -128, 127)
     bias = lcg.draws(len(rows), -(2**30), 2**30 - 1)
     return [b + sum(w * v for w, v in zip(row, x, strict=True)) for row, b in zip(rows, bias, strict=True)]
+
+
+def matvec4(lcg: Lcg, r: int, groups: int, columns: int) -> list[int]:
+    """As matvec, with INT4 weights, four rows a word."""
+    return matvec(lcg, r, groups, columns, lanes=4, most=7)
 
 
 def gather_add(lcg: Lcg, n: int, blocks: int) -> list[int]:
@@ -92,7 +99,8 @@ def argmax_within(lcg: Lcg, n: int, kinds: int) -> list[int]:
 
 def text() -> str:
     """The whole file."""
-    functions = {f.__name__: f for f in (matvec, gather_add, requantize, requantize_relu, argmax, argmax_within)}
+    every = (matvec, matvec4, gather_add, requantize, requantize_relu, argmax, argmax_within)
+    functions = {f.__name__: f for f in every}
     lines = [BANNER]
     for name, *sizes, seed in CASES:
         outputs = functions[str(name)](Lcg(int(seed)), *(int(size) for size in sizes))

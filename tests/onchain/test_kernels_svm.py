@@ -28,7 +28,7 @@ from wm_export.toolchain import build_program, find_toolchain
 from wm_quant import kernels
 
 KERNELS = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
-NAMES = ["nothing", *(f"matvec_r{r}" for r in range(1, 7))]
+NAMES = ["nothing", *(f"matvec_r{r}" for r in range(1, 7)), *(f"matvec4_r{r}" for r in range(1, 7))]
 NAMES += ["gather_add", "requantize", "requantize_relu", "argmax", "argmax_within", "choices", "copy"]
 
 INPUT = 0x4_0000_0000
@@ -122,30 +122,36 @@ def rng(*key: int) -> np.random.Generator:
 # ------------------------------------------------------------------------------------------------ matvec
 
 
-def pack_weights(weights: I64, r: int) -> bytes:
-    """(groups * 3r, columns) int64 to the words of matvec_r<r>."""
-    columns = weights.shape[1]
-    lanes = weights.reshape(-1, r, 3, columns)
-    words = lanes[:, :, 0] + (lanes[:, :, 1] << 21) + (lanes[:, :, 2] << 42)
-    return np.ascontiguousarray(words.transpose(0, 2, 1)).astype("<i8").tobytes()
+def pack_weights(weights: I64, r: int, bits: int) -> bytes:
+    """(groups * lanes * r, columns) int64 to the words of a matvec kernel: 3 lanes of 21 bits, or 4 of 16."""
+    count, width = {8: (3, 21), 4: (4, 16)}[bits]
+    lanes = weights.reshape(-1, r, count, weights.shape[1])
+    words = sum(lanes[:, :, lane] << (width * lane) for lane in range(count))
+    return np.ascontiguousarray(np.asarray(words).transpose(0, 2, 1)).astype("<i8").tobytes()
 
 
-def check_matvec(harness: Harness, weights: I64, x: I64, bias: I64, r: int) -> None:
-    groups, columns = weights.shape[0] // (3 * r), weights.shape[1]
+LANES = {8: 3, 4: 4}
+
+
+def check_matvec(harness: Harness, weights: I64, x: I64, bias: I64, r: int, bits: int) -> None:
+    groups, columns = weights.shape[0] // (LANES[bits] * r), weights.shape[1]
     data = i64_bytes(x) + i64_bytes(bias)
     args = [table_address(len(data)), data_address(0), data_address(8 * columns), groups, columns]
-    run = harness.call(f"matvec_r{r}", args, data, pack_weights(weights, r))
+    run = harness.call(GEN.matvec_name(r, bits), args, data, pack_weights(weights, r, bits))
     np.testing.assert_array_equal(np.frombuffer(run.data, "<i8")[columns:], bias + weights @ x)
-    assert run.cost_cu == GEN.matvec_cu(r, groups, columns)
+    assert run.cost_cu == GEN.matvec_cu(r, groups, columns, bits)
 
 
+@pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("r", range(1, 7))
 @pytest.mark.parametrize(("groups", "columns"), [(1, 32), (2, 64), (3, 608)])
-def test_matvec(harness: Harness, r: int, groups: int, columns: int) -> None:
+def test_matvec(harness: Harness, r: int, groups: int, columns: int, bits: int) -> None:
     g = rng(r, groups, columns)
-    weights = np.clip(np.round(g.normal(0, 20, (groups * 3 * r, columns))), -127, 127).astype(np.int64)
+    most, spread = {8: (127, 20), 4: (7, 0.5)}[bits]
+    rows = groups * LANES[bits] * r
+    weights = np.clip(np.round(g.normal(0, spread, (rows, columns))), -most, most).astype(np.int64)
     x = np.clip(np.round(g.normal(0, 40, columns)), -128, 127).astype(np.int64)
-    check_matvec(harness, weights, x, g.integers(-(2**31), 2**31, groups * 3 * r), r)
+    check_matvec(harness, weights, x, g.integers(-(2**31), 2**31, rows), r, bits)
 
 
 @pytest.mark.parametrize("r", range(1, 7))
@@ -153,7 +159,20 @@ def test_matvec(harness: Harness, r: int, groups: int, columns: int) -> None:
 def test_matvec_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, int, int]) -> None:
     """Sums of 64 * 127 * 128 = 1,040,384, the most that 64 INT8 columns can reach; the bound is 1,048,575."""
     weights = np.repeat(np.tile(np.array(signs) * 127, r)[:, None], 64, axis=1).astype(np.int64)
-    check_matvec(harness, weights, np.full(64, -128), np.zeros(3 * r, np.int64), r)
+    check_matvec(harness, weights, np.full(64, -128), np.zeros(3 * r, np.int64), r, 8)
+
+
+@pytest.mark.parametrize("r", range(1, 7))
+@pytest.mark.parametrize("signs", [(1, 1, 1, 1), (-1, -1, -1, -1), (1, -1, 1, -1), (-1, 1, -1, 1), (-1, 1, 1, -1)])
+def test_matvec4_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, ...]) -> None:
+    """Sums of 32767 = 255 * 128 + 127 and of -32768 = -256 * 128, the last that fit: 37 columns of 7 or less."""
+    columns = np.concatenate([np.full(36, 7), [4], np.zeros(27)]).astype(np.int64)  # 256 in all
+    x = np.full(64, -128)
+    weights = np.tile(np.array(signs), r)[:, None] * columns
+    weights[weights.sum(1) < 0, 36] += 1  # +256 * 128 would be 32768: one too far
+    x[37], weights[:, 37] = 127, np.where(weights.sum(1) < 0, 1, 0)
+    check_matvec(harness, weights, x, np.zeros(4 * r, np.int64), r, 4)
+    assert {int(v) for v in weights @ x} <= {32767, -32768}
 
 
 # ------------------------------------------------------------------------------------------------ gather

@@ -60,6 +60,12 @@ def other_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session")
+def four_bits(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """A small world with INT4 weights in two layers and INT8 in the one between."""
+    return _built(_export(small_qnet(small_model(bits={"layer1": 4, "heads": 4})), tmp_path_factory.mktemp("int4")))
+
+
+@pytest.fixture(scope="session")
 def default_size(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A world of the default size, of random weights."""
     return _built(_export(small_qnet(ModelConfig()), tmp_path_factory.mktemp("default")))

@@ -38,6 +38,15 @@ def test_every_op_costs_what_was_predicted(default_size: Built) -> None:
     assert metered_ops(meter, default_size.export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
 
 
+def test_int4_weights_cost_what_was_predicted(four_bits: Built) -> None:
+    export = four_bits.export
+    cost, meter = predicted(export), meter_runner(export)
+    run = recording(export.net, 1, 1)
+    meter.step(run.state, run.inputs[0])
+    assert metered_ops(meter, export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
+    assert runner(export).metered_step(run.state, run.inputs[0], number=0)[2] == cost.transactions(0)
+
+
 def test_frames_of_other_kinds_cost_what_was_predicted(other_kind: Built) -> None:
     cost, program = predicted(other_kind.export), runner(other_kind.export)
     run = recording(other_kind.export.net, 40, 1)

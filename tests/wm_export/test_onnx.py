@@ -41,13 +41,16 @@ INTEGERS = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.
 
 def random_net(model: ModelConfig) -> QNet:
     """A proved QNet of random weights, wild enough that every rule of the world happens."""
-    from wm_train.mlp import FrameStackMLP, to_arrays
+    from wm_train.mlp import FrameStackMLP
+    from wm_train.network import to_arrays
 
     torch.manual_seed(1)
     network = FrameStackMLP(model)
     with torch.no_grad():
         network.heads.weight.normal_(0, 0.5)
-    checkpoint = Checkpoint(RunConfig(model=model), "float", to_arrays(network), {}, {}, (0.05, 0.05))
+    checkpoint = Checkpoint(
+        RunConfig(model=model), "float", to_arrays(network), {}, {}, {"hidden1": 0.05, "hidden2": 0.05}
+    )
     net = from_checkpoint(checkpoint, parent="ab" * 32)
     validate(net)
     prove(net)

@@ -80,6 +80,11 @@ def test_worlds_of_other_encodings_are_the_same_everywhere(name: str, other_kind
     compare(name, other_kind, worlds=20, running=2, frames=20)
 
 
+@pytest.mark.parametrize("name", ["ref", "ort", "native", "svm"])
+def test_worlds_of_int4_weights_are_the_same_everywhere(name: str, four_bits: Built) -> None:
+    compare(name, four_bits, worlds=20, running=2, frames=20)
+
+
 def test_portable_kernels_compute_the_same_within_one_transaction(default_size: Built, tmp_path: Path) -> None:
     export, run = default_size.export, recording(default_size.export.net, 5, 1)
     program = tmp_path / "portable.so"

@@ -14,7 +14,7 @@ from wm_live.errors import WmLiveError
 from wm_live.feed import Feed, FrameMessage, ListFeed, LiveFeed, RolloutFeed
 from wm_live.melee import CHARACTERS, STAGES, action_names, character_name, stage
 from wm_quant.interp import Interpreter
-from wm_train.evaluate import rollout, stepper
+from wm_train.evaluate import rollout
 from wm_train.frames import CONTROLS, STATE, STATE_INDEX
 from wm_train.world import ONE
 
@@ -101,14 +101,14 @@ def test_being_early_does_not_pay_for_being_late() -> None:
 
 def test_a_rollout_is_that_of_evaluate_beside_the_replay() -> None:
     net, corpus = small_qnet(small_model(slots=3)), random_corpus(lengths=(40, 30))
-    encoding, step = net.world.encoding, stepper(net.world, Interpreter(net).predictor())
-    messages = taken(RolloutFeed("r", step, corpus, encoding, 10, 25))
-    expected = rollout(step, corpus, encoding, np.array([10]), 25)[0]
+    encoding, model = net.world.encoding, Interpreter(net).model()
+    messages = taken(RolloutFeed("r", model, corpus, encoding, 10, 25))
+    expected = rollout(model, corpus, encoding, np.array([10]), 25)[0]
     assert [m.n for m in messages] == list(range(25))
     assert np.array_equal([m.frame for m in messages], expected)
     assert np.array_equal([m.to_json()["real"] for m in messages], corpus.frames[11:36])
     assert np.array_equal([m.to_json()["inputs"] for m in messages], corpus.inputs[11:36])
-    assert not RolloutFeed("r", step, corpus, encoding, 10, 25).hello.live
+    assert not RolloutFeed("r", model, corpus, encoding, 10, 25).hello.live
 
 
 @pytest.mark.parametrize(("t", "length"), [(1, 5), (10, 30), (69, 1), (10, 0)])

@@ -11,7 +11,6 @@ from tests.factories import calls, small_model, small_qnet
 from wm_quant.calls import GATHER_BLOCK, column_parts, macs, op_calls, padded, row_parts, vector_sizes
 from wm_quant.cost import kernel_cost
 from wm_quant.kernels import (
-    LANES,
     MATVEC_MAX_R,
     MATVEC_TILE,
     Segment,
@@ -21,26 +20,37 @@ from wm_quant.kernels import (
     gather_cu,
     kernels,
     matvec_cu,
+    matvec_name,
     requantize_cu,
     requantize_relu_cu,
 )
 from wm_quant.presets import preset
 from wm_quant.qnet import Op, QNet
 
-NETS = {"small": small_qnet(), "v1": small_qnet(small_model("v1", "published", slots=2)), "mlp": preset("mlp")}
+INT4 = {"layer1": 4, "layer2": 4, "heads": 4}
+NETS = {
+    "small": small_qnet(),
+    "v1": small_qnet(small_model("v1", "published", slots=2)),
+    "mixed": small_qnet(small_model(bits={"layer2": 4})),
+    "int4": small_qnet(small_model(bits=INT4)),
+    "mlp": preset("mlp"),
+}
 
 
 def test_padded_rounds_up() -> None:
     assert [padded(n, 8) for n in (0, 1, 7, 8, 9)] == [0, 8, 8, 8, 16]
 
 
-@given(st.integers(1, 5000))
-def test_row_parts_cover_the_rows_in_order(rows: int) -> None:
+LANES = {8: 3, 4: 4}
+
+
+@given(st.integers(1, 5000), st.sampled_from([8, 4]))
+def test_row_parts_cover_the_rows_in_order(rows: int, bits: int) -> None:
     at = 0
-    for first, groups, r in row_parts(rows):
+    for first, groups, r in row_parts(Op("layer", "matvec", "codes", "acc", rows, bits=bits)):
         assert first == at and groups >= 1 and 1 <= r <= MATVEC_MAX_R
-        at += groups * LANES * r
-    assert rows <= at < rows + LANES
+        at += groups * LANES[bits] * r
+    assert rows <= at < rows + LANES[bits]
 
 
 @given(st.integers(1, 5000), st.integers(1, 20))
@@ -60,7 +70,7 @@ def lay(values: Any, *shape: int) -> Any:
     return out
 
 
-@pytest.mark.parametrize("name", ["small", "v1"])
+@pytest.mark.parametrize("name", ["small", "v1", "mixed", "int4"])
 def test_the_calls_of_a_matvec_add_up_to_it(name: str) -> None:
     net, rng = NETS[name], np.random.default_rng(0)
     sizes = vector_sizes(net)
@@ -98,11 +108,12 @@ def cost_by_hand(net: QNet, op: Op) -> int:
     if op.kind != "matvec":
         n = -(-op.size // 8) * 8
         return requantize_relu_cu(n) if op.kind == "requantize_relu" else requantize_cu(n)
-    full, rest = divmod(op.size, 18)
+    lanes = LANES[op.bits]
+    full, rest = divmod(op.size, 6 * lanes)
     columns = -(-net.tensor(op, "rows").shape[1] // 32) * 32
     blocks = [min(op.block, columns - start) for start in range(0, columns, op.block)]
-    total = sum(matvec_cu(6, full, block) for block in blocks) if full else 0
-    return total + (sum(matvec_cu(-(-rest // 3), 1, block) for block in blocks) if rest else 0)
+    total = sum(matvec_cu(6, full, block, op.bits) for block in blocks) if full else 0
+    return total + (sum(matvec_cu(-(-rest // lanes), 1, block, op.bits) for block in blocks) if rest else 0)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -123,10 +134,12 @@ def instructions(name: str, runs: list[int]) -> int:
     return sum(len(segment) * count for segment, count in zip(segments, runs, strict=True))
 
 
+@pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize(("r", "groups", "columns"), [(1, 1, 32), (6, 3, 96), (4, 2, 320)])
-def test_kernel_costs_count_instructions(r: int, groups: int, columns: int) -> None:
+def test_kernel_costs_count_instructions(r: int, groups: int, columns: int, bits: int) -> None:
     tiles = groups * columns // MATVEC_TILE
-    assert matvec_cu(r, groups, columns) == instructions(f"matvec_r{r}", [1, groups, tiles, groups, 1])
+    runs = [1, groups, tiles, groups, 1]
+    assert matvec_cu(r, groups, columns, bits) == instructions(matvec_name(r, bits), runs)
     assert requantize_cu(columns) == instructions("requantize", [1, columns // 8, 1])
     assert requantize_relu_cu(columns) == instructions("requantize_relu", [1, columns // 8, 1])
     parts = len(kernels()["gather_add"]) - 6
@@ -138,7 +151,9 @@ def test_formulas_are_the_costs() -> None:
     forms = {name: compile(form.replace(" / ", " // "), name, "eval") for name, form in formulas().items()}
     for n in (8, 64, 256):
         for r in range(1, MATVEC_MAX_R + 1):
-            assert eval(forms[f"matvec_r{r}"], {"groups": 5, "columns": 4 * n}) == matvec_cu(r, 5, 4 * n)
+            for bits in LANES:
+                form = forms[matvec_name(r, bits)]
+                assert eval(form, {"groups": 5, "columns": 4 * n}) == matvec_cu(r, 5, 4 * n, bits)
         assert eval(forms["gather_add"], {"n": n, "blocks": 3}) == gather_cu(n, 3)
         assert eval(forms["requantize"], {"n": n}) == requantize_cu(n)
         assert eval(forms["requantize_relu"], {"n": n}) == requantize_relu_cu(n)

@@ -11,9 +11,10 @@ from wm_quant import interp as module
 from wm_quant.interp import Interpreter, State, Trace
 from wm_quant.ops_ref import RefInterpreter, gather_ref, matvec_ref, requantize_ref, requantize_relu_ref
 from wm_quant.qnet import SESSION_BIAS, QNet
-from wm_train.evaluate import Window, stepper
+from wm_train.evaluate import Window
 from wm_train.frames import STATE_INDEX, fixed
 from wm_train.grid import CODE_MAX
+from wm_train.recurrent import Recurrent
 from wm_train.stages import BLAST_ZONES, stage_bounds
 from wm_train.world import next_frames, window_codes, window_ids
 
@@ -179,6 +180,6 @@ def test_the_session_bias_is_added_once() -> None:
 def test_the_predictor_is_the_step() -> None:
     net = small_qnet()
     interpreter, window, state = begun(net, 5)
-    trace, after = interpreter.step(state, window.following)
-    assert (interpreter.predictor()(window) == trace["heads"]).all()
-    assert (stepper(net.world, interpreter.predictor())(window) == after.frame).all()
+    model = interpreter.model()
+    assert not isinstance(model, Recurrent)
+    assert (model(window) == interpreter.step(state, window.following)[1].frame).all()

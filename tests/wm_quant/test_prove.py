@@ -10,7 +10,7 @@ from tests.factories import small_qnet
 from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet
-from wm_train.grid import ACC_BOUND, LANE_BOUND
+from wm_train.grid import ACC_BOUND, INT8
 
 
 def tampered(name: str, change: Any) -> QNet:
@@ -46,8 +46,10 @@ def test_rows_multiplied_until_a_lane_overflows_are_refused_by_name() -> None:
         rows[7] = np.clip(rows[7].astype(np.int32) * 100, -127, 127)
 
     reach = int(np.abs(tampered("layer1.rows", multiply).tensors["layer1.rows"][7].astype(int)).sum() * 128)
-    assert reach >= LANE_BOUND
-    with pytest.raises(WmQuantError, match=rf'"layer1": a lane of row 7 reaches \d+, must stay below {LANE_BOUND}'):
+    assert reach >= INT8.lane_bound
+    with pytest.raises(
+        WmQuantError, match=rf'"layer1": a lane of row 7 reaches \d+, must stay below {INT8.lane_bound}'
+    ):
         prove(tampered("layer1.rows", multiply))
 
 

@@ -58,7 +58,8 @@ def test_an_error_names_its_key(data: Any, message: str) -> None:
 
 def test_an_int_may_stand_for_a_float_and_a_list_for_a_tuple() -> None:
     config = RunConfig.from_json({"model": {"hidden": [64, 32]}, "train": {"minutes": 5}})
-    assert config.model.hidden == (64, 32) and config.train.minutes == 5.0
+    assert isinstance(config.model, ModelConfig) and config.model.hidden == (64, 32)
+    assert config.train.minutes == 5.0
     assert isinstance(config.train.minutes, float)
 
 

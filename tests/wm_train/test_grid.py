@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from wm_train.grid import (
     CODE_MAX,
     CODE_MIN,
-    LANE_BOUND,
     SNAP_BITS,
     SNAP_LIMIT,
-    WEIGHT_MAX,
+    WEIGHT_GRIDS,
     lane_reach,
     quantize_rows,
     ratio,
@@ -113,20 +112,26 @@ NASTY = {
     st.integers(1, 700),
     st.sampled_from([(320, CODE_MIN), (512, 0)]),
     st.sampled_from([0.0, 0.25]),
+    st.sampled_from(sorted(WEIGHT_GRIDS)),
 )
-@example("all the same", 0, 2, 700, (320, CODE_MIN), 0.0)
+@example("all the same", 0, 2, 700, (320, CODE_MIN), 0.0, 8)
+@example("all the same", 0, 2, 700, (320, CODE_MIN), 0.0, 4)
 @settings(max_examples=150)
 def test_quantized_rows_stay_inside_the_lanes(
-    kind: str, seed: int, n: int, k: int, geometry: tuple[int, int], floor: float
+    kind: str, seed: int, n: int, k: int, geometry: tuple[int, int], floor: float, bits: int
 ) -> None:
+    grid = WEIGHT_GRIDS[bits]
     weight: Any = NASTY[kind](np.random.default_rng(seed), n, k)
     size, code_min = geometry
     blocks = [slice(start, start + size) for start in range(0, k, size)]
-    rows, scale = quantize_rows(weight.copy(), blocks, code_min, CODE_MAX, floor)
-    assert (rows == np.floor(rows)).all() and np.abs(rows).max() <= WEIGHT_MAX
-    assert (lane_reach(rows, blocks, code_min, CODE_MAX) < LANE_BOUND).all()
+    rows, scale = quantize_rows(weight.copy(), blocks, code_min, CODE_MAX, floor, grid)
+    assert (rows == np.floor(rows)).all() and np.abs(rows).max() <= grid.weight_max
+    assert (lane_reach(rows, blocks, code_min, CODE_MAX) < grid.lane_bound).all()
     assert (scale > 0).all() and (scale >= floor).all()
-    assert (np.abs(weight / scale[:, None] - rows) <= 0.5 + 1e-9).all()
+    wanted = np.clip(weight / scale[:, None], -grid.weight_max, grid.weight_max)
+    assert (np.abs(wanted - rows) <= 0.5 + 1e-9).all()
+    if bits == 8:
+        assert (wanted == weight / scale[:, None]).all() or np.abs(wanted - weight / scale[:, None]).max() < 1e-9
 
 
 def test_a_row_that_fits_keeps_the_finest_scale() -> None:

@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from wm_train.config import ModelConfig
-from wm_train.grid import ACC_BOUND, LANE_BOUND
+from wm_train.grid import ACC_BOUND, INT8
 from wm_train.integer import IntegerMLP, column_blocks, integer_mlp, table_starts
-from wm_train.mlp import FrameStackMLP, to_arrays
+from wm_train.mlp import FrameStackMLP
+from wm_train.network import to_arrays
 
 CONFIG = ModelConfig(slots=2, hidden=(64, 32))
 SCALES = (0.05, 0.03)
@@ -135,6 +136,6 @@ def test_a_runaway_row_stays_provable(part: str) -> None:
     lanes = max(
         np.abs(ints.layer1.rows[7, block]).sum() * 128 for block in column_blocks(ints.layer1.rows.shape[1], "layer1")
     )
-    assert lanes < LANE_BOUND
+    assert lanes < INT8.lane_bound
     assert np.abs(ints.gather_rows).max() <= 127
     assert furthest(ints)[7] > 0

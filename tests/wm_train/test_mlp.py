@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from tests.factories import ONE, random_corpus, small_model
-from wm_train.checkpoint import expected_shapes
-from wm_train.config import ModelConfig, RunConfig
+from wm_train.config import ModelConfig
 from wm_train.errors import WmTrainError
 from wm_train.evaluate import window_at
 from wm_train.frames import SPEEDS, STATE_INDEX, Encoding
@@ -17,8 +16,10 @@ from wm_train.world import next_frames
 torch = pytest.importorskip("torch")
 
 from wm_train.batches import WindowTensors  # noqa: E402
-from wm_train.mlp import FrameStackMLP, parameter_count, preflight, to_arrays  # noqa: E402
+from wm_train.mlp import FrameStackMLP  # noqa: E402
+from wm_train.network import preflight, to_arrays  # noqa: E402
 from wm_train.predict import float_predictor  # noqa: E402
+from wm_train.shapes import array_shapes, parameter_count  # noqa: E402
 
 ENCODINGS = ("v1", "v2", "v2.1", "v2.2")
 
@@ -44,7 +45,7 @@ def test_the_count_is_the_modules(encoding: str) -> None:
     network = FrameStackMLP(config)
     assert sum(p.numel() for p in network.parameters()) == parameter_count(config)
     shapes = {name: value.shape for name, value in to_arrays(network).items()}
-    assert shapes == expected_shapes(RunConfig(model=config))
+    assert shapes == array_shapes(config)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

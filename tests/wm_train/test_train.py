@@ -20,9 +20,11 @@ from wm_train.windows import split_games
 
 torch = pytest.importorskip("torch")
 
+from wm_train import learners  # noqa: E402
 from wm_train import train as module  # noqa: E402
+from wm_train.learners import WindowOrder  # noqa: E402
 from wm_train.matmul import use_exact_matmul  # noqa: E402
-from wm_train.train import RESUME_FILE, Job, Progress, _indices, _rate, train  # noqa: E402
+from wm_train.train import RESUME_FILE, Job, Progress, _rate, train  # noqa: E402
 
 CONFIG = RunConfig(small_model(dropout=0.1), TrainConfig(steps=30, batch=32, learning_rate=0.01, seed=5, holdout=0.3))
 
@@ -114,7 +116,7 @@ def test_a_killed_run_resumes_to_the_same_bytes(
     train(replace(killed, resume=True), lambda p: shares.append(p.share))
     assert min(shares) > share and max(shares) == pytest.approx(1)
     assert model_bytes(straight.run) == model_bytes(killed.run)
-    assert load_checkpoint(straight.run).hidden_scales == load_checkpoint(killed.run).hidden_scales
+    assert load_checkpoint(straight.run).scales == load_checkpoint(killed.run).scales
     assert not list(killed.run.rglob(RESUME_FILE))
 
 
@@ -179,7 +181,7 @@ def test_an_empty_state_is_refused(dataset: Path, tmp_path: Path) -> None:
 def test_qat_from_the_start_gives_a_network_that_can_be_proved(dataset: Path, tmp_path: Path) -> None:
     checkpoint = train(Job(dataset, tmp_path, CONFIG, qat=True))
     assert checkpoint.form == "qat" and len(checkpoint.parent or "") == 64
-    assert min(checkpoint.hidden_scales) > 0 and load_checkpoint(tmp_path / "float").form == "float"
+    assert min(checkpoint.scales.values()) > 0 and load_checkpoint(tmp_path / "float").form == "float"
     assert (checkpoint.arrays["gain"] != 1).any()
     net = quantize(tmp_path)
     assert net.provenance["form"] == "qat" and net.provenance["seed"] == 5
@@ -213,12 +215,12 @@ def test_games_too_short_are_an_error(tmp_path: Path) -> None:
 
 
 def test_divergence_is_an_error(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = module.losses
+    real = learners.losses
 
     def broken(*arguments: Any) -> dict[str, Any]:
         return real(*arguments) | {"bad": torch.tensor(float("nan"))}
 
-    monkeypatch.setattr(module, "losses", broken)
+    monkeypatch.setattr(learners, "losses", broken)
     with pytest.raises(WmTrainError, match="diverged at step 0: loss is nan"):
         train(Job(dataset, tmp_path, CONFIG))
 
@@ -234,16 +236,13 @@ def test_the_rate_warms_up_then_falls_to_zero(warmup: float) -> None:
     assert _rate((1 + warmup) / 2, warmup) == pytest.approx(0.5)
 
 
-class Starts:
-    """As much of WindowTensors as the order of batches needs."""
-
-    starts = torch.arange(100, 147)
+STARTS = torch.arange(100, 147)
 
 
 def test_an_epoch_shows_each_window_once_and_can_be_joined_anywhere() -> None:
     def taken(step: int, count: int) -> list[list[int]]:
-        batches = _indices(Starts(), 10, 3, step)  # type: ignore[arg-type]
-        return [next(batches).tolist() for _ in range(count)]
+        order = WindowOrder(STARTS, 10, 3)
+        return [order.at(number).tolist() for number in range(step, step + count)]
 
     from_start = taken(0, 12)
     for epoch in range(3):
@@ -255,5 +254,5 @@ def test_an_epoch_shows_each_window_once_and_can_be_joined_anywhere() -> None:
 
 
 def test_a_batch_is_never_larger_than_the_data() -> None:
-    batch = next(_indices(Starts(), 1000, 0, 0))  # type: ignore[arg-type]
+    batch = WindowOrder(STARTS, 1000, 0).at(0)
     assert sorted(batch.tolist()) == list(range(100, 147))

@@ -6,11 +6,12 @@ use common::*;
 const GOLDEN: &str = include_str!("../golden/kernels.txt");
 const VOCABULARY: usize = 10;
 
-fn matvec(lcg: &mut Lcg, r: usize, groups: usize, columns: usize) -> Vec<i64> {
-    let rows: Vec<_> = (0..groups * 3 * r).map(|_| lcg.draws(columns, -127, 127)).collect();
+fn matvec(lcg: &mut Lcg, lanes: usize, r: usize, groups: usize, columns: usize) -> Vec<i64> {
+    let most = if lanes == 4 { 7 } else { 127 };
+    let rows: Vec<_> = (0..groups * lanes * r).map(|_| lcg.draws(columns, -most, most)).collect();
     let x = lcg.draws(columns, -128, 127);
     let bias = lcg.draws(rows.len(), -(1 << 30), (1 << 30) - 1);
-    matvec_packed(&rows, &x, &bias, r)
+    matvec_packed(&rows, &x, &bias, lanes, r)
 }
 
 fn gather_add(lcg: &mut Lcg, n: usize, blocks: usize) -> Vec<i64> {
@@ -38,7 +39,8 @@ fn argmax_every(lcg: &mut Lcg, n: usize, kinds: usize) -> Vec<i64> {
 
 fn run(name: &str, sizes: &[usize], lcg: &mut Lcg) -> Vec<i64> {
     match (name, sizes) {
-        ("matvec", &[r, groups, columns]) => matvec(lcg, r, groups, columns),
+        ("matvec", &[r, groups, columns]) => matvec(lcg, 3, r, groups, columns),
+        ("matvec4", &[r, groups, columns]) => matvec(lcg, 4, r, groups, columns),
         ("gather_add", &[n, blocks]) => gather_add(lcg, n, blocks),
         ("requantize", &[n, shift]) => requantize(lcg, n, shift as u64, false),
         ("requantize_relu", &[n, shift]) => requantize(lcg, n, shift as u64, true),

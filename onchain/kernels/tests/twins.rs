@@ -33,22 +33,29 @@ fn requantize_slow(acc: &[i64], mult: &[u32], shift: u64, relu: bool) -> Vec<i64
 #[test]
 fn matvec_random() {
     let mut lcg = Lcg(1);
-    for r in 1..=6 {
-        for (groups, columns) in [(1, 32), (3, 64), (2, 128)] {
-            let rows: Vec<_> = (0..groups * 3 * r).map(|_| lcg.draws(columns, -63, 63)).collect();
-            let (x, bias) = (lcg.draws(columns, -128, 127), lcg.draws(rows.len(), -1 << 30, 1 << 30));
-            assert_eq!(matvec_packed(&rows, &x, &bias, r), matvec_slow(&rows, &x, &bias), "r {r}");
+    for (lanes, most) in [(3, 63), (4, 3)] {
+        for r in 1..=6 {
+            for (groups, columns) in [(1, 32), (3, 64), (2, 128)] {
+                let rows: Vec<_> = (0..groups * lanes * r).map(|_| lcg.draws(columns, -most, most)).collect();
+                let (x, bias) = (lcg.draws(columns, -128, 127), lcg.draws(rows.len(), -1 << 30, 1 << 30));
+                let got = matvec_packed(&rows, &x, &bias, lanes, r);
+                assert_eq!(got, matvec_slow(&rows, &x, &bias), "{lanes} lanes, r {r}");
+            }
         }
     }
 }
 
 #[test]
 fn matvec_lanes_at_their_bound_do_not_touch_each_other() {
-    let x = vec![-128; 64];
-    for signs in [[1, 1, 1], [-1, -1, -1], [1, -1, 1], [-1, 1, -1], [0, 1, 0], [0, -1, 0]] {
-        let rows: Vec<_> = signs.iter().cycle().take(18).map(|s| vec![127 * s; 64]).collect();
-        let bias = vec![0; 18];
-        assert_eq!(matvec_packed(&rows, &x, &bias, 6), matvec_slow(&rows, &x, &bias), "{signs:?}");
+    // 64 * 127 * 128 = 2^20 - 8192 and 32 * 7 * 128 = 2^15 - 4096, in every mixture of lanes.
+    for (lanes, most, columns) in [(3, 127, 64), (4, 7, 32)] {
+        for mix in 0..3usize.pow(lanes as u32) {
+            let sign = |row: usize| (mix / 3usize.pow((row % lanes) as u32) % 3) as i64 - 1;
+            let rows: Vec<_> = (0..6 * lanes).map(|row| vec![most * sign(row); columns]).collect();
+            let (x, bias) = (vec![-128; columns], vec![0; rows.len()]);
+            let got = matvec_packed(&rows, &x, &bias, lanes, 6);
+            assert_eq!(got, matvec_slow(&rows, &x, &bias), "{lanes} lanes, mixture {mix}");
+        }
     }
 }
 

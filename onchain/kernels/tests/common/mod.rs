@@ -16,19 +16,25 @@ impl Lcg {
     }
 }
 
-/// Kernels `matvec_r1` to `matvec_r6`.
-pub const MATVEC: [unsafe extern "C" fn(*const u64, *const i64, *mut i64, u64, u64); 6] = {
-    use wmq_kernels::matvec::*;
-    [matvec_r1, matvec_r2, matvec_r3, matvec_r4, matvec_r5, matvec_r6]
-};
+type Matvec = unsafe extern "C" fn(*const u64, *const i64, *mut i64, u64, u64);
 
-/// Weights by row to the words of `matvec_r<r>`.
-pub fn pack_weights(rows: &[Vec<i64>], r: usize) -> Vec<u64> {
+/// Kernels of three rows a word and of four, with 1 to 6 words a column.
+pub fn matvec_kernel(lanes: usize, r: usize) -> Matvec {
+    use wmq_kernels::matvec::*;
+    match lanes {
+        3 => [matvec_r1, matvec_r2, matvec_r3, matvec_r4, matvec_r5, matvec_r6][r - 1],
+        4 => [matvec4_r1, matvec4_r2, matvec4_r3, matvec4_r4, matvec4_r5, matvec4_r6][r - 1],
+        _ => panic!("no kernel of {lanes} lanes"),
+    }
+}
+
+/// Weights by row to words of `lanes` rows, `r` words a column.
+pub fn pack_weights(rows: &[Vec<i64>], lanes: usize, r: usize) -> Vec<u64> {
     let mut words = Vec::new();
-    for group in rows.chunks(3 * r) {
+    for group in rows.chunks(lanes * r) {
         for k in 0..group[0].len() {
-            for three in group.chunks(3) {
-                words.push((three[0][k] + (three[1][k] << 21) + (three[2][k] << 42)) as u64);
+            for word in group.chunks(lanes) {
+                words.push(word.iter().rev().fold(0i64, |sum, row| (sum << (64 / lanes)) + row[k]) as u64);
             }
         }
     }
@@ -36,11 +42,11 @@ pub fn pack_weights(rows: &[Vec<i64>], r: usize) -> Vec<u64> {
 }
 
 /// The kernel under test on the same integers.
-pub fn matvec_packed(rows: &[Vec<i64>], x: &[i64], bias: &[i64], r: usize) -> Vec<i64> {
-    let (words, mut out) = (pack_weights(rows, r), bias.to_vec());
-    let groups = (rows.len() / (3 * r)) as u64;
+pub fn matvec_packed(rows: &[Vec<i64>], x: &[i64], bias: &[i64], lanes: usize, r: usize) -> Vec<i64> {
+    let (words, mut out) = (pack_weights(rows, lanes, r), bias.to_vec());
+    let groups = (rows.len() / (lanes * r)) as u64;
     // SAFETY: `words`, `x` and `out` have the lengths that these sizes ask for, and `out` is its own vector.
-    unsafe { MATVEC[r - 1](words.as_ptr(), x.as_ptr(), out.as_mut_ptr(), groups, x.len() as u64) };
+    unsafe { matvec_kernel(lanes, r)(words.as_ptr(), x.as_ptr(), out.as_mut_ptr(), groups, x.len() as u64) };
     out
 }
 
