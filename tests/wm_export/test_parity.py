@@ -57,16 +57,16 @@ def test_world_of_the_default_size_is_the_same_everywhere(name: str, default_siz
     compare(name, default_size, worlds=60, running=2, frames=30)
 
 
-@pytest.mark.parametrize(("out", "first"), [(299, 1), (-199, 0)])
+@pytest.mark.parametrize(("out", "first"), [((299, 299), 1), ((-299, -199), 0)])
 @pytest.mark.parametrize("name", ["ort", "native", "svm"])
 def test_worlds_at_the_end_of_their_stage_are_the_same_everywhere(
-    name: str, small: Built, out: float, first: int
+    name: str, small: Built, out: tuple[float, float], first: int
 ) -> None:
     """Positions far out, which every stage cuts off where it ends: at its upper bounds, at its lower ones."""
     run = recording(small.export.net, 33, 1)
     bounds = stage_bounds(small.export.net.world.encoding)
     frame = run.state.frame.copy()
-    frame[..., POSITION] = fixed(out)
+    frame[..., POSITION] = [fixed(end) for end in out]
     far = Recording(replace(run.state, frame=frame, bounds=bounds), run.inputs)
     after = small.reference.step(far.state, far.inputs[0])[1].frame[..., POSITION]
     assert (after == bounds[:, None, first::2]).any((0, 1)).all()
