@@ -175,6 +175,26 @@ def evaluate(model: Path | None, dataset: Path, limit: int | None, as_json: bool
     )
 
 
+@_verb("wmq diagnose\nwmq diagnose run --dataset other-games --json")
+@_folder_argument("model", None)
+@_dataset
+@click.option("--limit", type=click.IntRange(1), default=None, help="At most this many frames, evenly spread.")
+@_json
+def diagnose(model: Path | None, dataset: Path, limit: int | None, as_json: bool) -> None:
+    """Where a run or a QNet errs on games it was not trained on, and which flag of its encoding might help.
+
+    MODEL is a run or a QNet folder; the furthest stage that is there if not given.
+    """
+    from wm_cli import console, stages
+
+    figures = stages.diagnose(model or project.newest_model(), dataset, limit or 0)
+    if as_json:
+        console.print_json(figures)
+        return
+    for table in console.diagnosis_tables(figures):
+        console.out.print(table)
+
+
 @_verb("wmq rollout --frames 120\nwmq rollout qnet --start 5000 --json")
 @_folder_argument("model", None)
 @_dataset

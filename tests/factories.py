@@ -26,7 +26,7 @@ from wm_train.dataset import (
     write_meta,
 )
 from wm_train.evaluate import Window
-from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Kind, fixed
+from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Field, Flags, Kind, fixed
 from wm_train.grid import FRAC_BITS
 from wm_train.shapes import array_shapes
 from wm_train.windows import Corpus
@@ -37,34 +37,40 @@ ONE = 1 << FRAC_BITS
 COLUMN_HIGH = {"direction": 1, "stocks": 4, "airborne": 1, "action": 399, "jumps": 7, "character": 32, "l_cancel": 2,
                "hurtbox": 2, "ground": 31, "last_attack": 63, "combo_count": 60}  # fmt: skip
 
+V22 = Encoding("v2.2")
+#: Every flag at once, and those that a run of v2.2 without presses in its slots can have.
+EVERY_FLAG = Flags(True, "all", True, True, True, True, 3)
+AHEAD_ONLY = Flags(press_events="next", stale_moves=True, lookahead=2)
+
 
 def small_model(encoding: str = "v2.2", heads: str = "integrated", slots: int = 3, **more: Any) -> ModelConfig:
     """A network small enough for Python loops."""
     return ModelConfig(encoding=encoding, heads=heads, slots=slots, hidden=(64, 32), **more)
 
 
-def random_frames(rng: np.random.Generator, *shape: int) -> Any:
-    """(*shape, 2, len(STATE)) int32 over the whole range of every field."""
-    ends = [(fixed(f.lo), fixed(f.hi)) if f.kind is Kind.CONTINUOUS else (0, int(f.hi)) for f in STATE]
+def random_frames(rng: np.random.Generator, *shape: int, fields: Sequence[Field] = STATE) -> Any:
+    """(*shape, 2, len(fields)) int32 over the whole range of every field."""
+    ends = [(fixed(f.lo), fixed(f.hi)) if f.kind is Kind.CONTINUOUS else (0, int(f.hi)) for f in fields]
     low, high = np.array(ends).T
-    return rng.integers(low, high + 1, (*shape, PLAYERS, len(STATE))).astype(np.int32)
+    return rng.integers(low, high + 1, (*shape, PLAYERS, len(fields))).astype(np.int32)
 
 
-def random_inputs(rng: np.random.Generator, *shape: int) -> Any:
-    """(*shape, 2, len(CONTROLS)) int8 over the whole range of every control."""
-    low, high = np.array([(f.lo, f.hi) for f in CONTROLS], np.int64).T
-    return rng.integers(low, high + 1, (*shape, PLAYERS, len(CONTROLS))).astype(np.int8)
+def random_inputs(rng: np.random.Generator, *shape: int, fields: Sequence[Field] = CONTROLS) -> Any:
+    """(*shape, 2, len(fields)) int8 over the whole range of every control."""
+    low, high = np.array([(f.lo, f.hi) for f in fields], np.int64).T
+    return rng.integers(low, high + 1, (*shape, PLAYERS, len(fields))).astype(np.int8)
 
 
-def random_corpus(seed: int = 0, lengths: Sequence[int] = (40, 30)) -> Corpus:
+def random_corpus(seed: int = 0, lengths: Sequence[int] = (40, 30), encoding: Encoding = V22) -> Corpus:
     """Games without sense whose every field is in range; stage and characters are constant within a game."""
     rng = np.random.default_rng(seed)
     total = sum(lengths)
     game = np.repeat(np.arange(len(lengths)), lengths)
-    frames = random_frames(rng, total)
+    frames = random_frames(rng, total, fields=encoding.frame_fields)
     frames[..., STATE_INDEX["character"]] = rng.integers(0, 33, (len(lengths), PLAYERS))[game]
     stage = rng.integers(0, 33, len(lengths))[game]
-    return Corpus(frames, random_inputs(rng, total), stage, game, tuple(game_name(i) for i in range(len(lengths))))
+    inputs = random_inputs(rng, total, fields=encoding.controls)
+    return Corpus(frames, inputs, stage, game, tuple(game_name(i) for i in range(len(lengths))))
 
 
 def still_corpus(lengths: Sequence[int]) -> Corpus:
@@ -80,8 +86,9 @@ def random_window(encoding: Encoding, batch: int, seed: int = 0) -> Window:
     rng = np.random.default_rng(seed)
     vocab = [f.vocab for _, f in encoding.session_fields()]
     session = rng.integers(0, vocab, (batch, len(vocab))) if vocab else np.zeros((batch, 0), np.int64)
-    return Window(random_frames(rng, batch, encoding.slots), random_inputs(rng, batch, encoding.slots),
-                  random_inputs(rng, batch), session)  # fmt: skip
+    frames = random_frames(rng, batch, encoding.span, fields=encoding.frame_fields)
+    inputs = random_inputs(rng, batch, encoding.span, fields=encoding.controls)
+    return Window(frames, inputs, random_inputs(rng, batch, fields=encoding.controls), session)
 
 
 def make_heads(world: World, batch: int = 1, /, **values: float) -> Any:
@@ -127,7 +134,7 @@ def game_columns(rng: np.random.Generator, length: int) -> dict[str, Any]:
 def add_game(folder: Path, index: int, columns: dict[str, Any], missing: Iterable[str] = ()) -> str:
     """Store one game in a dataset folder and list it; gives its MD5."""
     folder.mkdir(exist_ok=True)
-    lacks = (*missing, *ITEM_COLUMNS)
+    lacks = (*missing, *(name for name in ITEM_COLUMNS if name not in columns))
     kept = {name: column for name, column in columns.items() if name[3:] not in lacks}
     length = len(next(iter(kept.values())))
     table = pa.table({FRAME: pa.array(np.arange(-123, length - 123), pa.int32())} | kept)

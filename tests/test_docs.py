@@ -65,10 +65,11 @@ from wm_quant.presets import preset
 from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train import grid
 from wm_train.actions import RANGES
-from wm_train.config import ModelConfig, TrainConfig
+from wm_train.config import VALUE_LOSSES, LossConfig, ModelConfig, TrainConfig
+from wm_train.diagnose import Verdict
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
-from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, Encoding, Field, Kind
+from wm_train.frames import CONTROLS, EXTRA, NO_FLAGS, PLAYERS, STAGE, STATE, Encoding, Field, Flags, Kind
 from wm_train.ingest import IngestReport
 from wm_train.integer import BLOCK_COLUMNS
 from wm_train.loss import TELEPORT_UNITS
@@ -92,13 +93,22 @@ CONFIG_TEXT: Mapping[str, str] = {
     "model.heads": "what it predicts: " + ", ".join(HEADS) + "; see [numeric.md](numeric.md#heads)",
     "model.hidden": "widths of the two hidden layers, 8 to 4096 each",
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
+    "model.flags": "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)",
     "train.steps": "optimiser steps, at least 1",
-    "train.minutes": "time limit; 0 means none. The earlier of the two limits ends the run",
+    "train.minutes": "minutes of processor time, of all threads; 0 means no limit. The earlier limit ends the run",
     "train.batch": "windows a step, at least 1",
     "train.learning_rate": "peak rate, between 0 and 1",
     "train.weight_decay": "of AdamW",
     "train.warmup": "share of the run in which the rate rises; then a cosine brings it to 0",
-    "train.change_weight": "weight of the action loss on frames whose action changes",
+    "train.losses.action": "weight of the action's cross-entropy; 0 leaves a part of the loss out",
+    "train.losses.category": "weight of the cross-entropy of the action's category, one of 20",
+    "train.losses.action_embedding": "weight of the distance from the expected action's embedding to the true one's",
+    "train.losses.change_weight": "what these three are multiplied by on frames whose action changes",
+    "train.losses.focal": "exponent of the focal loss of the first two; 0 means plain cross-entropy",
+    "train.losses.value": "loss of a number: " + ", ".join(VALUE_LOSSES),
+    "train.losses.scale": "weighed error below which it is rounded off (all but l1)",
+    "train.losses.alpha": "shape of barron: 2 squared, 1 charbonnier, 0 Cauchy, -2 Geman-McClure",
+    "train.losses.horizon": "weight of each further frame of a self-forced stretch, as a share of the one before",
     "train.seed": "of initialisation, batch order and split",
     "train.threads": "torch threads, at least 1",
     "train.holdout": "share of games (of frames, if there is one game) kept for validation",
@@ -152,6 +162,40 @@ def _encodings() -> str:
                      len(list(e.session_fields())), "yes" if e.conditioned else "no"))  # fmt: skip
     head = ("encoding", "slots", "inputs a slot", "inputs in all", "dense columns", "ids", "session ids", "next input")
     return _table(head, rows)
+
+
+#: What a flag adds to the Frame or to the inputs; one that is missing here is an error.
+FLAG_TEXT: Mapping[str, tuple[Flags, str]] = {
+    "state_age_as_embed": (Flags(state_age_as_embed=True), "`state_age` as an id, the nearest of 0 to 149"),
+    "press_events: next": (Flags(press_events="next"), "presses in the inputs after the window"),
+    "press_events: all": (Flags(press_events="all"), "presses in every slot as well"),
+    "projectiles": (Flags(projectiles=True), ""),
+    "state_flags": (Flags(state_flags=True), ""),
+    "animation_index": (Flags(animation_index=True), ""),
+    "stale_moves": (Flags(stale_moves=True), ""),
+    "lookahead: 3": (Flags(lookahead=3), "inputs of the three frames after the window"),
+}
+
+
+def _flags() -> str:
+    plain = Encoding("v2.2")
+    rows = []
+    for name, (flags, text) in FLAG_TEXT.items():
+        e = Encoding("v2.2", flags=flags)
+        added = (
+            e.input_dims - plain.input_dims,
+            e.dense_columns - plain.dense_columns,
+            e.id_columns - plain.id_columns,
+        )
+        listed = ", ".join(f"`{field.name}`" for field in EXTRA.get(name, ()))
+        rows.append(
+            (f"`{name}`", text or listed, *(f"{n:+d}" if n else "" for n in added), ".".join(map(str, e.since)))
+        )
+    return _table(("flag", "what is read", "inputs", "dense columns", "ids", "Slippi"), rows)
+
+
+def test_every_flag_is_described() -> None:
+    assert {name.partition(":")[0] for name in FLAG_TEXT} == {item.name for item in fields(Flags)}
 
 
 def _heads() -> str:
@@ -344,9 +388,12 @@ def _preset_cost() -> str:
 
 def _config() -> str:
     rows = []
-    for section, cls in (("model", ModelConfig), ("train", TrainConfig)):
+    for section, cls in (("model", ModelConfig), ("train", TrainConfig), ("train.losses", LossConfig)):
         for item in fields(cls):
+            if item.default == LossConfig():
+                continue
             default = list(item.default) if isinstance(item.default, tuple) else item.default
+            default = {} if item.default is NO_FLAGS else default
             key = f"{section}.{item.name}"
             rows.append((f"`{key}`", f"`{default}`", CONFIG_TEXT[key]))
     return _table(("key", "default", "meaning"), rows)
@@ -384,6 +431,7 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("numeric.md", "fields"): _fields,
     ("numeric.md", "controls"): _controls,
     ("numeric.md", "encodings"): _encodings,
+    ("numeric.md", "flags"): _flags,
     ("numeric.md", "heads"): _heads,
     ("numeric.md", "actions"): _actions,
     ("numeric.md", "stages"): _stages,
@@ -574,6 +622,9 @@ def _dict_keys(module: ModuleType) -> set[str]:
     return {key.value for key in keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
 
 
+DIAGNOSED = {item.name for item in fields(Verdict)} | {"ids", "width", "changes", "rare", "common"}
+
+
 def _evaluate_keys() -> set[str]:
     from tests.factories import random_corpus
 
@@ -584,7 +635,7 @@ def _evaluate_keys() -> set[str]:
 
 def _json_keys() -> set[str]:
     classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding)
-    listed = {item.name for cls in classes for item in fields(cls)}
+    listed = {item.name for cls in classes for item in fields(cls)} | DIAGNOSED
     described = {"arch", "parameters", "form", "trained_as"}
     modules = (stages, live, playing, sessions, audit, bench, deployment, verbs)
     return listed | described | _evaluate_keys() | {key for module in modules for key in _dict_keys(module)}

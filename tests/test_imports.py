@@ -11,7 +11,21 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("wm_train", "wm_quant", "wm_export", "wm_live", "wm_cli")
 #: The only files that may import torch. Outside wm_train only wm_cli may import them, and only inside functions.
-TORCH_NAMES = ("batches", "fake_quant", "learners", "loss", "mamba2", "matmul", "mlp", "network", "predict", "train")
+TORCH_NAMES = (
+    "assemble",
+    "batches",
+    "choices",
+    "fake_quant",
+    "learners",
+    "loss",
+    "mamba2",
+    "matmul",
+    "mlp",
+    "network",
+    "predict",
+    "robust",
+    "train",
+)
 TORCH_MODULES = {f"wm_train.{name}" for name in TORCH_NAMES}
 #: What stands to the right of each package.
 FORBIDDEN = {

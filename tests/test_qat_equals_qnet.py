@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.factories import random_arrays, random_checkpoint, random_window
+from tests.factories import AHEAD_ONLY, EVERY_FLAG, random_arrays, random_checkpoint, random_window
 from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_quant.prove import prove
@@ -25,6 +25,8 @@ MODELS = {
     "small": ModelConfig(slots=2, hidden=(64, 32)),
     "published": ModelConfig(encoding="v1", heads="published", slots=4, hidden=(96, 40)),
     "long": ModelConfig(encoding="v2.1", slots=12, hidden=(64, 64)),
+    "every flag": ModelConfig(hidden=(64, 32), flags=EVERY_FLAG),
+    "ahead only": ModelConfig(slots=2, hidden=(64, 32), flags=AHEAD_ONLY),
 }
 
 

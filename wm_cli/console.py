@@ -91,6 +91,26 @@ def proof_table(parity: Mapping[str, Any], cu: Mapping[str, Any]) -> Table:
     return table
 
 
+def diagnosis_tables(figures: Mapping[str, Any]) -> tuple[Table, Table]:
+    """Gates, and the heads whose embeddings one of them is about."""
+    gates = _compact(f"{figures['frames']:,} held-out frames")
+    for name in ("measure", "opens"):
+        gates.add_column(name)
+    for name in ("value", "threshold", "gate"):
+        gates.add_column(name, justify="right", no_wrap=True)
+    for gate in figures["gates"]:
+        value = "too few frames" if gate["value"] is None else f"{gate['value']:.3f}"
+        state = {True: "open", False: "shut", None: ""}[gate["open"]]
+        gates.add_row(gate["measure"], gate["opens"], value, f"{gate['threshold']:g}", state)
+    heads = _compact("Ids where they change")
+    for name in ("id", "ids", "width", "changes", "right, rare", "right, common"):
+        heads.add_column(name, justify="left" if name == "id" else "right", no_wrap=True)
+    for head in figures["heads"]:
+        shares = ("" if head[key] is None else f"{head[key]:.3f}" for key in ("rare", "common"))
+        heads.add_row(head["name"], str(head["ids"]), str(head["width"]), f"{head['changes']:,}", *shares)
+    return gates, heads
+
+
 def _compact(title: str) -> Table:
     """A table with as little around its columns as stays readable."""
     return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, show_edge=False)

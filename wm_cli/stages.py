@@ -115,6 +115,24 @@ def evaluate(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
     return figures
 
 
+def diagnose(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
+    """`wmq diagnose`: measures on held-out games, and which gate each of them opens."""
+    from wm_train.diagnose import aside_of, head_figures, predicted, verdicts
+
+    world, step, origin, about = _opened(model)
+    corpus = _held_out(world, origin, dataset)
+    aside = aside_of(dataset, corpus, origin["split"], origin["holdout"])
+    seen = predicted(step, world.encoding, corpus, aside, limit)
+    return {
+        "model": about,
+        "games": len(corpus.names),
+        "frames": len(seen.t),
+        "flags": world.encoding.flags.given,
+        "gates": [verdict.to_json() for verdict in verdicts(seen)],
+        "heads": list(head_figures(seen, world.encoding)),
+    }
+
+
 def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> "tuple[World, Model, Corpus, int]":
     """A model, and the end of held-out window number `start` with `frames` frames of the same game after it."""
     world, step, origin, _ = _opened(model)

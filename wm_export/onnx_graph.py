@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from wm_export.errors import WmExportError
+from wm_export.scope import check_flags
 from wm_export.trace_ops import Sym, SymOps
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
 from wm_train.files import atomic_write_bytes
@@ -31,7 +32,7 @@ from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding
 from wm_train.grid import CODE_MAX, Ints
 from wm_train.integer import table_starts
 from wm_train.stages import BOUNDS
-from wm_train.world import LABELS, decode, encode, ranges
+from wm_train.world import LABELS, decode, encode, identify, ranges
 
 FORMAT = "wmq-onnx-2"
 TRACE = "trace."
@@ -222,7 +223,8 @@ def _push(graph: Graph, encoding: Encoding, frame: dict[str, Sym], tail: str) ->
     """The window moved on by one slot: next_codes and next_ids."""
     state = [encode(SymOps(graph), f, frame[f.name]).name for f in encoding.state if f.is_dense]
     slot = graph.reshape(graph.concat([*state, tail], 2), encoding.slot_columns)
-    ids = graph.reshape(graph.concat([frame[f.name].name for f in encoding.ids], 2), encoding.slot_ids)
+    names = [identify(SymOps(graph), f, frame[f.name]).name for f in encoding.ids]
+    ids = graph.reshape(graph.concat(names, 2), encoding.slot_ids)
     pushed = {"codes": (encoding.slot_columns, graph.cast(slot, TensorProto.INT8)), "ids": (encoding.slot_ids, ids)}
     for name, (width, new) in pushed.items():
         first = graph.constant(f"first.{name}", np.array([width]))
@@ -275,6 +277,7 @@ def _infos(values: dict[str, tuple[int, int]]) -> list[onnx.ValueInfoProto]:
 
 def onnx_model(net: QNet) -> onnx.ModelProto:
     """The graph of a proved QNet; the same net gives the same bytes. WmExportError where an op has no integer form."""
+    check_flags(net)
     graph = Graph()
     outputs = _record(graph, net)
     constants = list(graph.constants.values())

@@ -56,7 +56,7 @@ from wm_train.files import atomic_write_bytes
 from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
 from wm_train.integer import table_starts
 from wm_train.stages import BOUNDED, BOUNDS, stage_bounds
-from wm_train.world import LABELS, Head, World, decode, encode, ranges
+from wm_train.world import LABELS, Head, World, decode, encode, identify, ranges
 
 TEMPLATES = Path(__file__).parent / "templates"
 RUSTFMT = Path(__file__).resolve().parent.parent / "onchain" / "rustfmt.toml"
@@ -301,7 +301,8 @@ def _push(target: RustTarget, net: QNet) -> None:
         for i, item in enumerate(encoding.ids):
             index = player * len(encoding.ids) + i
             at_byte = 2 * ((encoding.slots - 1) * encoding.slot_ids + index)
-            target.line(f"(ids.add({at_byte}) as *mut u16).write(field(frame, {_index(player, item)}) as u16);")
+            value = identify(ops, item, Sym(target, f"field(frame, {_index(player, item)})"))
+            target.line(f"(ids.add({at_byte}) as *mut u16).write({value.name} as u16);")
 
 
 def _controls(net: QNet, player: int) -> str:

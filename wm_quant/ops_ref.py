@@ -9,6 +9,8 @@ from wm_quant.qnet import Op
 from wm_train.grid import CODE_MAX, Ints
 
 INT64_MAX = 2**63 - 1
+#: Kinds with a reference of their own.
+REF_KINDS = ("matvec", "gather", "requantize_relu", "requantize")
 
 
 def _fits(value: int, what: str) -> int:
@@ -43,9 +45,11 @@ def requantize_relu_ref(acc: Ints, mult: NDArray[np.int32], shift: int) -> Ints:
 class RefInterpreter(Interpreter):
     """The interpreter with every op done by its reference function, one world at a time: slow, for `--target ref`."""
 
-    def _run(self, op: Op, source: Ints, out: Ints) -> Ints:
-        rows = [self._run_one(op, source[i], out[i]) for i in range(len(source))]
-        return np.stack(rows)
+    def _run(self, op: Op, source: Ints, out: Ints | None, by: Ints | None) -> Ints:
+        if by is not None or op.kind not in REF_KINDS:
+            return super()._run(op, source, out, by)
+        started = source if out is None else out
+        return np.stack([self._run_one(op, source[i], started[i]) for i in range(len(source))])
 
     def _run_one(self, op: Op, source: Ints, out: Ints) -> Ints:
         if op.kind == "matvec":

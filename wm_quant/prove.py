@@ -6,6 +6,8 @@ Intervals are followed from the codes (-128..127) to the heads. What is proved o
     gather      at most 256 rows, so that 16-bit sums of bytes cannot spill
     acc         |accumulator| < 2^22, so that |acc * mult| < 2^53: float64 rounds it as the integers do
     heads       inside int32, so that requantized heads need no saturation
+    ssm         no sequence of inputs takes a state out of 17 bits: the fixed point of |h| over every entry of every
+                head's table; |y| < 2^31; |y * mult| < 2^53
 """
 
 from dataclasses import asdict, dataclass
@@ -14,13 +16,16 @@ from itertools import pairwise
 import numpy as np
 
 from wm_quant.errors import WmQuantError
-from wm_quant.qnet import SESSION_BIAS, Op, QNet
+from wm_quant.qnet import CLAMPS, SESSION_BIAS, Op, QNet
 from wm_train.frames import Field
 from wm_train.grid import ACC_BOUND, CODE_MAX, CODE_MIN, WEIGHT_GRIDS, Floats, lane_reach, requantize
 from wm_train.integer import table_starts
+from wm_train.integer_mamba2 import DECAY_BITS, STATE_MAX
 
 GATHER_ROWS_MAX = 256
 HEAD_BOUND = 1 << 31
+#: Integers below this are exact in float64.
+EXACT_BOUND = 1 << 53
 
 Interval = tuple[Floats, Floats]
 
@@ -86,14 +91,87 @@ def _start(net: QNet, op: Op) -> Interval:
 
 
 def _requantize(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
-    reach = np.maximum(np.abs(source[0]), np.abs(source[1]))
-    proofs = [_below(op.name, f"the accumulator {op.source}", reach, ACC_BOUND)]
-    mult = net.tensor(op, "mult").astype(np.int64)
+    reach, mult = _reach(source), net.tensor(op, "mult").astype(np.int64)
+    if op.kind == "requantize_wide":  # accumulators of y are larger, their multipliers smaller
+        proofs = [_below(op.name, f"the product of {op.source} and its multiplier", reach * mult, EXACT_BOUND)]
+    else:
+        proofs = [_below(op.name, f"the accumulator {op.source}", reach, ACC_BOUND)]
     low, high = (requantize(end.astype(np.int64), mult, op.shift).astype(np.float64) for end in source)
-    if op.kind == "requantize_relu":
-        return (np.clip(low, 0, CODE_MAX), np.clip(high, 0, CODE_MAX)), proofs
+    if op.kind in CLAMPS:
+        return (np.clip(low, *CLAMPS[op.kind]), np.clip(high, *CLAMPS[op.kind])), proofs
     proofs.append(_below(op.name, "the result", np.maximum(np.abs(low), np.abs(high)), HEAD_BOUND))
     return (low, high), proofs
+
+
+def _reach(source: Interval) -> Floats:
+    return np.maximum(np.abs(source[0]), np.abs(source[1]))
+
+
+def _rmsnorm(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
+    total = np.array([np.square(_reach(source)).sum() + float(net.tensor(op, "eps")[0])])
+    widest = _reach(source) * float(net.tensor(op, "table").max())
+    proofs = [_below(op.name, "the sum of squares", total, EXACT_BOUND),
+              _below(op.name, "a value times the root", widest, EXACT_BOUND)]  # fmt: skip
+    return _all(op.size, CODE_MAX), proofs
+
+
+def _all(size: int, most: float) -> Interval:
+    return np.full(size, -float(most)), np.full(size, float(most))
+
+
+def _conv(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
+    rows, bias = (net.tensor(op, part).astype(np.float64) for part in ("rows", "bias"))
+    # What it keeps begins as zeros.
+    reach = np.abs(rows).sum(1) * _reach(source)
+    return (bias - reach, bias + reach), []
+
+
+def _lut(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
+    proofs = [_below(op.name, f"an index of {op.source}", _reach(source), CODE_MAX + 1)]
+    tables = net.tensor(op, "table")[net.tensor(op, "group")].astype(np.float64)
+    return (tables.min(1), tables.max(1)), proofs
+
+
+def _ssm(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
+    reach, cells = _reach(source), net.cells(op)
+    x, B_, C = reach[: op.size], reach[op.size : op.size + cells].max(), reach[op.size + cells :]
+    decay, gain, skip = (net.tensor(op, part).astype(np.float64) for part in ("decay", "gain", "skip"))
+    x = x.reshape(len(skip), -1).max(1)
+    # h goes to at most (|h| * decay + |x| gain |B| + half) / one: below the bound if it was.
+    widest = STATE_MAX * np.abs(decay) + np.abs(gain) * (x * B_)[:, None] + (1 << (DECAY_BITS - 1))
+    proofs = [_below(op.name, "a state times its decay", widest.max(1), (STATE_MAX + 1) << DECAY_BITS)]
+    y = np.repeat(STATE_MAX * C.sum() + np.abs(skip) * x, op.size // len(skip))
+    proofs.append(_below(op.name, "the accumulator of y", y, HEAD_BOUND))
+    return (-y, y), proofs
+
+
+def _gate(net: QNet, op: Op, source: Interval, by: Interval) -> tuple[Interval, list[Proof]]:
+    reach = (_reach(source) * _reach(by)).astype(np.int64)
+    out = requantize(reach, 1, op.shift).astype(np.float64)
+    return (-out - 1, out), [_below(op.name, "the product", reach.astype(np.float64), EXACT_BOUND)]
+
+
+def _follow(net: QNet, op: Op, values: dict[str, Interval]) -> tuple[Interval, list[Proof]]:
+    """The interval of an op's result and what was proved on the way."""
+    if op.kind == "gather":
+        return _added(net, op, values, _gather(net, op))
+    whole = values[op.source]
+    if op.kind == "matvec":
+        return _added(net, op, values, _matvec(net, op, whole))
+    if op.kind == "ssm":
+        return _ssm(net, op, whole)
+    source = whole[0][op.first : op.first + op.size], whole[1][op.first : op.first + op.size]
+    if op.kind == "gate":
+        return _gate(net, op, source, values[op.by])
+    return {"rmsnorm": _rmsnorm, "conv": _conv, "lut": _lut}.get(op.kind, _requantize)(net, op, source)
+
+
+def _added(
+    net: QNet, op: Op, values: dict[str, Interval], found: tuple[Interval, list[Proof]]
+) -> tuple[Interval, list[Proof]]:
+    (low, high), proofs = found
+    before = _start(net, op) if op.init else values[op.out]
+    return (before[0] + low, before[1] + high), proofs
 
 
 def prove(net: QNet) -> list[Proof]:
@@ -102,11 +180,6 @@ def prove(net: QNet) -> list[Proof]:
     values: dict[str, Interval] = {"codes": (np.full(columns, float(CODE_MIN)), np.full(columns, float(CODE_MAX)))}
     proofs: list[Proof] = []
     for op in net.ops:
-        if op.kind.startswith("requantize"):
-            values[op.out], found = _requantize(net, op, values[op.source])
-        else:
-            added, found = _gather(net, op) if op.kind == "gather" else _matvec(net, op, values[op.source])
-            before = _start(net, op) if op.init else values[op.out]
-            values[op.out] = before[0] + added[0], before[1] + added[1]
+        values[op.out], found = _follow(net, op, values)
         proofs += found
     return proofs

@@ -13,14 +13,24 @@ ends with `heads`, from which world.decode makes the next Frame.
     gather             rows int8 (R, N), k (N,)     out += k * sum over i of rows[starts[i] + ids[i]]
     requantize_relu    mult (N,), attr shift        out = clamp(requantize(in, mult, shift), 0, 127)
     requantize         mult (N,), attr shift        out = requantize(in, mult, shift)
+    requantize_code    the same                     ... kept inside -127..127
+    requantize_wide    the same                     ... kept inside -32767..32767
+    add                the same                     out = out + requantize(in, mult, shift), kept inside -32767..32767
+    rmsnorm            table (768,), eps (1,), shift   codes of in / rms(in); see wm_train.integer_mamba2.IntegerNorm
+    conv               rows int8 (N, taps)          out = bias + sum over taps of rows[:, k] * in, newest frame last
+    lut                table int8 (G, 256), group (N,)   out = table[group, in + 128]
+    ssm                decay, gain (H, 256), skip (H,)   the recurrence of wm_train.integer_mamba2 on x, B and C, by dt
+    gate               attr shift                   out = requantize(in * by, 1, shift)
 
-A vector that is added to starts as `init` names: `session_bias`, or the tensor `<op>.bias`.
+A vector that is added to starts as `init` names: `session_bias`, or the tensor `<op>.bias`. An op reads its source from
+element `first` on. `conv` and `ssm` keep a memory from frame to frame, under their own name; it begins as zeros.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +44,32 @@ from wm_quant.kernels import MATVEC_TILE
 from wm_train.config import AnyModelConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes, atomic_write_json
-from wm_train.grid import WEIGHT_GRIDS
+from wm_train.grid import CODE_MAX, WEIGHT_GRIDS
+from wm_train.integer_mamba2 import NORM_MANTISSAS, WIDE_MAX
+from wm_train.shapes import D_CONV
 from wm_train.world import World
 
 FORMAT = "wmq-qnet-1"
-KINDS = ("matvec", "gather", "requantize_relu", "requantize")
+#: What each kind keeps its result inside, if it does.
+CLAMPS: Mapping[str, tuple[int, int]] = {
+    "requantize_relu": (0, CODE_MAX),
+    "requantize_code": (-CODE_MAX, CODE_MAX),
+    "requantize_wide": (-WIDE_MAX, WIDE_MAX),
+    "add": (-WIDE_MAX, WIDE_MAX),
+}
+#: Kinds that add to a vector; the others write one of their own.
+ADDING = ("matvec", "gather", "add")
+KINDS = (*ADDING, "requantize", *(kind for kind in CLAMPS if kind != "add"), "rmsnorm", "conv", "lut", "ssm", "gate")
+#: Kinds that read a second vector, `by`.
+TWO_SOURCES = ("ssm", "gate")
 SESSION_BIAS = "session_bias"
 SHIFT_MAX = 62
-#: The kernel's clamp to 0..127 reads the top bits of a value below 2^57.
-RELU_SHIFT_MIN = 7
+NORM_ENTRIES = NORM_MANTISSAS[1] - NORM_MANTISSAS[0]
+#: By kind. The kernel's clamp to 0..127 reads the top bits of a value below 2^57; a norm's shift is lowered by up to 4.
+SHIFT_MIN = dict.fromkeys(("requantize", "requantize_code", "requantize_wide", "add", "gate"), 1) | {
+    "requantize_relu": 7,
+    "rmsnorm": 5,
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +77,8 @@ class Op:
     """One step of the network.
 
     name      unique; tensors are `<name>.<part>`
-    source    the vector it reads; `out` the one it writes or adds to
+    source    the vector it reads, from element `first` on; `out` the one it writes or adds to
+    by        the second vector that it reads, of kinds that do
     init      for the first op that adds to `out`: what it starts from (`session_bias`, `bias`), else empty
     size      length of `out`
     shift     of a requantize
@@ -67,6 +95,8 @@ class Op:
     shift: int = 0
     block: int = 0
     bits: int = 8
+    first: int = 0
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +125,21 @@ class QNet:
         """Tensor `part` of `op`."""
         return self.tensors[f"{op.name}.{part}"]
 
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Length of every vector."""
+        return {"codes": self.world.encoding.dense_columns} | {op.out: op.size for op in self.ops}
+
+    @cached_property
+    def memories(self) -> dict[str, int]:
+        """Length of what each op keeps from frame to frame, by its name; empty for a network without memory."""
+        kept = {"conv": lambda op: (D_CONV - 1) * op.size, "ssm": lambda op: op.size * self.cells(op)}
+        return {op.name: kept[op.kind](op) for op in self.ops if op.kind in kept}
+
+    def cells(self, op: Op) -> int:
+        """State cells of each channel of an ssm."""
+        return (self.sizes[op.source] - op.size) // 2
+
     @property
     def parameters(self) -> int:
         """Integers in the network, folded tables included."""
@@ -104,14 +149,19 @@ class QNet:
 def expected_tensors(net: QNet) -> dict[str, tuple[tuple[int, ...], type]]:
     """Shape and dtype of every tensor, from the ops."""
     encoding = net.world.encoding
-    sizes = {"codes": encoding.dense_columns} | {op.out: op.size for op in net.ops}
     rows = sum(f.vocab for _, _, f in encoding.id_fields())
     session = sum(f.vocab for _, f in encoding.session_fields())
     shapes: dict[str, tuple[tuple[int, ...], type]] = {}
     for op in net.ops:
         known: dict[str, dict[str, tuple[tuple[int, ...], type]]] = {
-            "matvec": {"rows": ((op.size, sizes.get(op.source, 0)), np.int8)},
+            "matvec": {"rows": ((op.size, net.sizes.get(op.source, 0)), np.int8)},
             "gather": {"rows": ((rows, op.size), np.int8), "k": ((op.size,), np.int32)},
+            "rmsnorm": {"table": ((NORM_ENTRIES,), np.int32), "eps": ((1,), np.int64)},
+            "conv": {"rows": ((op.size, D_CONV), np.int8)},
+            "lut": {"table": ((_groups(net, op), 256), np.int8), "group": ((op.size,), np.int8)},
+            "ssm": dict.fromkeys(("decay", "gain"), ((net.sizes.get(op.by, 0), 256), np.int32))
+            | {"skip": ((net.sizes.get(op.by, 0),), np.int32)},
+            "gate": {},
         }
         parts = dict(known.get(op.kind, {"mult": ((op.size,), np.int32)}))
         if op.init:
@@ -120,6 +170,12 @@ def expected_tensors(net: QNet) -> dict[str, tuple[tuple[int, ...], type]]:
             parts |= {"session": ((session, op.size), np.int32)}
         shapes |= {f"{op.name}.{part}": value for part, value in parts.items()}
     return shapes
+
+
+def _groups(net: QNet, op: Op) -> int:
+    """Tables of a lut: as many as its rows ask for."""
+    group = net.tensors.get(f"{op.name}.group", np.zeros(1, np.int8))
+    return int(group.max(initial=0)) + 1 if group.min(initial=0) >= 0 else 0
 
 
 def validate(net: QNet) -> None:
@@ -157,12 +213,29 @@ def _check_ops(net: QNet) -> None:
             raise WmQuantError(f'qnet: two ops are called "{op.name}"')
         # What is added to must have been started, once; a requantize writes a vector of its own.
         started = op.out in written
-        if started == (bool(op.init) or op.kind.startswith("requantize")):
+        if started == (bool(op.init) or op.kind not in ADDING):
             raise WmQuantError(f'qnet: op "{op.name}": `{op.out}` has {"two starts" if started else "no start"}')
+        _check_sources(net, op, written | {"codes"})
         names.add(op.name)
         written.add(op.out)
     if not net.ops or net.ops[-1].out != "heads" or net.ops[-1].size != net.world.outputs:
         raise WmQuantError(f"qnet: the last op must write `heads` of {net.world.outputs} values")
+
+
+def _check_sources(net: QNet, op: Op, known: set[str]) -> None:
+    """What an op reads must be as long as it reads it."""
+    wants = op.kind in TWO_SOURCES
+    if wants != (op.by in known) or (op.by and not wants):
+        raise WmQuantError(f'qnet: op "{op.name}" reads {op.by!r} too; expected {"one" if wants else "no"} vector more')
+    length = net.sizes.get(op.source, 0)
+    if op.kind == "ssm":
+        heads, cells = net.sizes[op.by], net.cells(op)
+        if op.size % heads or cells < 1 or op.size + 2 * cells != length or op.first:
+            raise WmQuantError(f'qnet: op "{op.name}": {op.size} channels of {heads} heads do not fit {length} values')
+    elif op.kind not in ("matvec", "gather") and not 0 <= op.first <= length - op.size:
+        raise WmQuantError(f'qnet: op "{op.name}": {op.size} values from {op.first} on, of {length} in `{op.source}`')
+    elif op.kind == "gate" and net.sizes[op.by] != op.size:
+        raise WmQuantError(f'qnet: op "{op.name}": `{op.by}` has {net.sizes[op.by]} values, expected {op.size}')
 
 
 def _check_op(op: Op, known: set[str]) -> None:
@@ -174,7 +247,7 @@ def _check_op(op: Op, known: set[str]) -> None:
             f'qnet: op "{op.name}" reads {op.source!r} as {op.kind!r}; expected {", ".join(KINDS)} '
             "over values that earlier ops wrote"
         )
-    least = {"requantize_relu": RELU_SHIFT_MIN, "requantize": 1}.get(op.kind, op.shift)
+    least = SHIFT_MIN.get(op.kind, op.shift)
     if not least <= op.shift <= SHIFT_MAX:
         raise WmQuantError(f'qnet: op "{op.name}": shift {op.shift}, expected {least}..{SHIFT_MAX}')
     if op.kind == "matvec" and (op.block < MATVEC_TILE or op.block % MATVEC_TILE):

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_train.frames import CONTROLS, STATE, Encoding, Field, Kind
+from wm_train.frames import Encoding, Field, Kind
 from wm_train.grid import FRAC_BITS
 from wm_train.windows import Corpus
-from wm_train.world import slot_codes, slot_ids
+from wm_train.world import codes, inputs_ahead, newest_ids, slot_codes, slot_ids
 
 
 def _to_units(fields: tuple[Field, ...]) -> np.ndarray:
@@ -25,7 +25,8 @@ def _worth(field: Field) -> float:
 
 @dataclass(frozen=True)
 class Batch:
-    """dense (B, dense_columns), ids (B, slots * slot_ids), session (B, S), now and after (B, 2, len(STATE))."""
+    """dense (B, dense_columns), ids (B, id_columns), session (B, S), now and after (B, 2, len(frame_fields)): the
+    newest Frame that the window shows, and the one to be predicted."""
 
     dense: Tensor
     ids: Tensor
@@ -35,30 +36,34 @@ class Batch:
 
 
 class WindowTensors:
-    """All slots of a corpus; `batch(t)` gathers windows that end at frames `t`.
+    """All slots of a corpus; `batch(t)` gathers windows whose newest known frame is `t`: they predict Frame t+1.
 
     With `as_codes` the dense columns are INT8 codes (held in float32), else value * scale.
     """
 
     def __init__(self, corpus: Corpus, encoding: Encoding, as_codes: bool) -> None:
         self.encoding = encoding
-        self.states = torch.from_numpy(corpus.frames.astype(np.float32) * _to_units(STATE))
+        self.states = torch.from_numpy(corpus.frames.astype(np.float32) * _to_units(encoding.frame_fields))
         slots = slot_codes if as_codes else slot_values
         self.dense = torch.from_numpy(slots(encoding, corpus.frames, corpus.inputs).astype(np.float32))
         self.ids = torch.from_numpy(slot_ids(encoding, corpus.frames))
+        self.newest = torch.from_numpy(newest_ids(encoding, corpus.frames))
+        self.inputs = torch.from_numpy(corpus.inputs)
+        self.worth = torch.from_numpy(_code_worth(encoding) if as_codes else _value_worth(encoding.next_controls))
         self.session = torch.from_numpy(corpus.session(encoding, np.arange(len(corpus.game))))
         self.starts = torch.from_numpy(corpus.windows(encoding))
         self.lengths = np.bincount(corpus.game)
 
     def batch(self, t: Tensor) -> Batch:
-        """Windows ending at frames `t` (B,) int64, each of `starts`; a game's last frame has no `after`."""
-        after = self._after(t)
-        return Batch(
-            self._window_dense(t), self._stack(self.ids, t), self.session[t], self.states[t], self.states[after]
-        )
+        """Windows by their newest known frames `t` (B,) int64, each of `starts`; after a game's last frame, `after` and
+        the inputs after the window mean nothing."""
+        shown = t + 1 - self.encoding.lookahead
+        ids = torch.cat([self._stack(self.ids, shown), self.newest[shown]], 1)
+        dense = torch.cat([self._stack(self.dense, shown), self._following(shown)], 1)
+        return Batch(dense, ids, self.session[t], self.states[shown], self.states[self._inside(t + 1)])
 
-    def _after(self, t: Tensor) -> Tensor:
-        return (t + 1).clamp_max(len(self.states) - 1)
+    def _inside(self, t: Tensor) -> Tensor:
+        return t.clamp_max(len(self.states) - 1)
 
     def _stack(self, slots: Tensor, t: Tensor) -> Tensor:
         """(T, C) -> (B, K * C): slots t-K+1..t side by side, through a strided view of the whole."""
@@ -66,39 +71,52 @@ class WindowTensors:
         view = slots.as_strided((rows - k + 1, k * width), (width, 1))
         return view[t - (k - 1)]
 
-    def _window_dense(self, t: Tensor) -> Tensor:
-        window = self._stack(self.dense, t)
-        if not self.encoding.conditioned:
-            return window
-        following = self.dense[self._after(t)].view(len(t), 2, -1)[..., -len(CONTROLS) :]
-        return torch.cat([window, following.flatten(1)], 1)
+    def _following(self, shown: Tensor) -> Tensor:
+        """(B, next_columns) the inputs after frames `shown`."""
+        ahead = shown[:, None] + torch.arange(1, self.encoding.lookahead + 1)
+        return (self.inputs[self._inside(ahead)][..., : len(self.worth)].float() * self.worth).flatten(1)
+
+
+def _code_worth(encoding: Encoding) -> np.ndarray:
+    """(len(next_controls),) the code of 1 of each control: codes of controls are multiples of it."""
+    fields = encoding.next_controls
+    return codes(fields, np.ones(len(fields), np.int64)).astype(np.float32) if fields else np.zeros(0, np.float32)
+
+
+def _value_worth(fields: tuple[Field, ...]) -> np.ndarray:
+    """(len(fields),) what one step of each field's integer is worth as a network input."""
+    return np.array([f.scale for f in fields], np.float32) * _to_units(fields)
 
 
 def slot_values(encoding: Encoding, frames: np.ndarray, inputs: np.ndarray) -> np.ndarray:
-    """Float encoding of window slots: (N, 2, len(STATE)), (N, 2, len(CONTROLS)) -> (N, slot_columns) float32."""
-    state = [(i, f) for i, f in enumerate(STATE) if f in encoding.state and f.is_dense]
-    fields = tuple(f for _, f in state) + CONTROLS
-    scale = np.array([f.scale for f in fields], np.float32) * _to_units(fields)
-    both = np.concatenate([frames[..., [i for i, _ in state]], inputs], -1).astype(np.float32)
-    return (both * scale).reshape(len(both), encoding.slot_columns)
+    """Float encoding of window slots, (N, slot_columns) float32; arguments as in world.slot_codes."""
+    state, controls = tuple(f for f in encoding.state if f.is_dense), encoding.slot_controls
+    picked = frames[..., [encoding.frame_index[f.name] for f in state]]
+    both = np.concatenate([picked, inputs[..., : len(controls)]], -1).astype(np.float32)
+    return (both * _value_worth(state + controls)).reshape(len(both), encoding.slot_columns)
 
 
 def dense_values(encoding: Encoding, frames: np.ndarray, inputs: np.ndarray, following: np.ndarray) -> np.ndarray:
     """Float encoding of whole windows, (B, dense_columns) float32; arguments as in world.window_codes."""
-    batch = len(frames)
-    flat = slot_values(encoding, frames.reshape(-1, *frames.shape[2:]), inputs.reshape(-1, *inputs.shape[2:]))
-    parts = [flat.reshape(batch, -1)]
-    if encoding.conditioned:
-        scale = np.array([f.scale for f in CONTROLS], np.float32) * _to_units(CONTROLS)
-        parts.append((following.astype(np.float32) * scale).reshape(batch, -1))
-    return np.concatenate(parts, 1)
+    shown, pads = frames[:, : encoding.slots], inputs[:, : encoding.slots]
+    flat = slot_values(encoding, shown.reshape(-1, *shown.shape[2:]), pads.reshape(-1, *pads.shape[2:]))
+    worth = _value_worth(encoding.next_controls)
+    ahead = inputs_ahead(encoding, inputs, following)[..., : len(worth)].astype(np.float32) * worth
+    return np.concatenate([flat.reshape(len(frames), -1), ahead.reshape(len(frames), -1)], 1)
 
 
 def column_gain(tensors: WindowTensors) -> Tensor:
     """(dense_columns,) what brings each float column to unit spread; pooled over slots, bounded for rare fields."""
     encoding = tensors.encoding
-    spread = tensors.dense.std(0)
+    gain = [_gain(tensors.dense).repeat(encoding.slots)]
+    if encoding.conditioned:
+        controls = tensors.inputs.float() * tensors.worth
+        gain.append(_gain(controls.flatten(1)).repeat(encoding.lookahead))
+    return torch.cat(gain)
+
+
+def _gain(columns: Tensor) -> Tensor:
+    """(C,) of columns (T, C)."""
+    spread = columns.std(0)
     gain = (1 / spread.clamp_min(1e-6)).clamp(max=200.0)
-    gain = torch.where(spread < 1e-6, torch.ones_like(gain), gain).view(2, -1)
-    following = gain[:, -len(CONTROLS) :].flatten() if encoding.conditioned else gain.new_zeros(0)
-    return torch.cat([gain.flatten().repeat(encoding.slots), following])
+    return torch.where(spread < 1e-6, torch.ones_like(gain), gain)

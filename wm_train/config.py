@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wm_train.errors import WmTrainError
-from wm_train.frames import Encoding
+from wm_train.frames import NO_FLAGS, Encoding, Flags
 from wm_train.grid import WEIGHT_GRIDS
 from wm_train.world import World
 
@@ -39,6 +39,7 @@ class ModelConfig:
     dropout: float = 0.0
     bits: Mapping[str, int] = field(default_factory=dict)
     arch: str = "mlp"
+    flags: Flags = NO_FLAGS
 
     def __post_init__(self) -> None:
         _check(self.arch == "mlp", "model.arch", self.arch, "mlp")
@@ -61,7 +62,7 @@ class ModelConfig:
     @property
     def world(self) -> World:
         """The encoding and heads by name, checked."""
-        return World(Encoding(self.encoding, self.slots), self.heads)
+        return World(Encoding(self.encoding, self.slots, self.flags), self.heads)
 
 
 @dataclass(frozen=True)
@@ -78,19 +79,23 @@ class Mamba2Config:
     expand: int = 2
     bits: Mapping[str, int] = field(default_factory=dict)
     arch: str = "mamba2"
+    flags: Flags = NO_FLAGS
 
     def __post_init__(self) -> None:
         _check(self.arch == "mamba2", "model.arch", self.arch, "mamba2")
         object.__setattr__(self, "bits", _checked_bits(self.bits, self.layers))
         for key, most in {"d_model": 4096, "d_state": 256, "headdim": 256, "n_layers": 64, "expand": 8}.items():
             _check(1 <= getattr(self, key) <= most, f"model.{key}", getattr(self, key), f"1 to {most}")
+        _check(
+            self.flags.lookahead == 1, "model.flags.lookahead", self.flags.lookahead, "1: it reads every frame in turn"
+        )
         _check(self.d_inner % self.headdim == 0, "model.headdim", self.headdim, f"a divisor of {self.d_inner}")
         _ = self.world
 
     @property
     def world(self) -> World:
         """The encoding and heads by name, checked."""
-        return World(Encoding(self.encoding, 1), self.heads)
+        return World(Encoding(self.encoding, 1, self.flags), self.heads)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -114,14 +119,47 @@ class Mamba2Config:
         return self.d_inner + 2 * self.d_state
 
 
+#: Losses of a number, as robust.py names them.
+VALUE_LOSSES = ("l1", "huber", "charbonnier", "barron")
 AnyModelConfig = ModelConfig | Mamba2Config
 MODELS: Mapping[str, type[ModelConfig] | type[Mamba2Config]] = {"mlp": ModelConfig, "mamba2": Mamba2Config}
 
 
 @dataclass(frozen=True)
+class LossConfig:
+    """What is minimised; loss.py says what the parts are. A weight of 0 leaves its part out.
+
+    action, category, action_embedding weigh the parts of the action's loss; `change_weight` multiplies all three on
+    frames whose action changes; `focal` is the exponent gamma of the first two. `value` names a loss of robust.py;
+    `scale` and `alpha` are its, in weighed units (loss.VALUE_WEIGHT). `horizon` is the share that each further frame of
+    a self-forced stretch weighs of the one before.
+    """
+
+    action: float = 3.0
+    category: float = 0.0
+    action_embedding: float = 0.0
+    change_weight: float = 1.0
+    focal: float = 0.0
+    value: str = "l1"
+    scale: float = 0.1
+    alpha: float = 1.0
+    horizon: float = 1.0
+
+    def __post_init__(self) -> None:
+        for key in ("action", "category", "action_embedding"):
+            _check(0 <= getattr(self, key) < 1000, f"train.losses.{key}", getattr(self, key), "0 <= weight < 1000")
+        _check(0 < self.change_weight < 1000, "train.losses.change_weight", self.change_weight, "between 0 and 1000")
+        _check(0 <= self.focal <= 10, "train.losses.focal", self.focal, "0 to 10")
+        _check(self.value in VALUE_LOSSES, "train.losses.value", self.value, " or ".join(VALUE_LOSSES))
+        _check(0 < self.scale < 1000, "train.losses.scale", self.scale, "between 0 and 1000")
+        _check(-10 <= self.alpha <= 2, "train.losses.alpha", self.alpha, "-10 to 2")
+        _check(0 < self.horizon <= 1, "train.losses.horizon", self.horizon, "above 0, at most 1")
+
+
+@dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained. Losses are per head kind; `change_weight` multiplies the action loss of frames whose
-    action changes. `minutes` and `steps`: whichever ends first; the learning rate follows that progress.
+    """How a model is trained. `minutes` of processor time (of all threads: what else the
+    machine does takes nothing from a run) and `steps`: whichever ends first; the learning rate follows that progress.
 
     A recurrent model walks through whole games in `lanes`, `chunk` frames a step; its state is handed from chunk to
     chunk (`carry`) or begins at zero in each.
@@ -136,7 +174,7 @@ class TrainConfig:
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warmup: float = 0.02
-    change_weight: float = 1.5
+    losses: LossConfig = LossConfig()
     seed: int = 0
     threads: int = 1
     holdout: float = 0.125
@@ -148,7 +186,6 @@ class TrainConfig:
         _check(0 < self.learning_rate < 1, "train.learning_rate", self.learning_rate, "between 0 and 1")
         _check(0 <= self.weight_decay < 1, "train.weight_decay", self.weight_decay, "0 <= weight_decay < 1")
         _check(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the run below 1")
-        _check(0 < self.change_weight < 1000, "train.change_weight", self.change_weight, "between 0 and 1000")
         _check(0 < self.holdout < 1, "train.holdout", self.holdout, "a share between 0 and 1")
 
 
@@ -199,7 +236,9 @@ def _build(cls: type[T], data: object, where: str) -> T:
 
 
 def _typed(value: object, default: object, where: str) -> Any:
-    """`value` if it is of the default's kind; an int may stand for a float, a list for a tuple."""
+    """`value` if it is of the default's kind; an int stands for a float, a list for a tuple, a mapping for a part."""
+    if dataclasses.is_dataclass(default):
+        return _build(type(default), value, where)
     if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     if isinstance(default, tuple) and isinstance(value, list) and all(type(v) is int for v in value):

@@ -30,9 +30,10 @@ CHUNK = 4096
 class Window:
     """What a stepper sees of B windows.
 
-    frames     (B, K, 2, len(STATE)) int32, oldest first
-    inputs     (B, K, 2, len(CONTROLS)) int8, of the same frames
-    following  (B, 2, len(CONTROLS)) int8, inputs of the frame to be predicted
+    frames     (B, span, 2, len(frame_fields)) int32, oldest first; with a lookahead of n an encoding shows the network
+               all but the newest n - 1
+    inputs     (B, span, 2, len(controls)) int8, of the same frames
+    following  (B, 2, len(controls)) int8, inputs of the frame to be predicted
     session    (B, S) int64
     """
 
@@ -43,7 +44,7 @@ class Window:
 
     @property
     def now(self) -> NDArray[np.int32]:
-        """(B, 2, len(STATE)) the newest frame."""
+        """(B, 2, len(frame_fields)) the newest known frame."""
         return self.frames[:, -1]
 
     def advanced(self, frames: NDArray[np.int32], following: NDArray[np.int8]) -> "Window":
@@ -63,16 +64,19 @@ Model = Stepper | Recurrent
 
 
 def window_at(corpus: Corpus, encoding: Encoding, t: Ints) -> Window:
-    """Windows that end at frames `t` (B,)."""
-    slots = t[:, None] + np.arange(1 - encoding.slots, 1)
+    """Windows whose newest known frame is `t` (B,): they predict Frame t+1."""
+    slots = t[:, None] + np.arange(1 - encoding.span, 1)
     return Window(corpus.frames[slots], corpus.inputs[slots], corpus.inputs[t + 1], corpus.session(encoding, t))
 
 
 def stepper(world: World, predict: Predictor) -> Stepper:
     """A network's heads turned into next Frames."""
-    return lambda window: next_frames(
-        world, window.now, predict(window), session_bounds(world.encoding, window.session)
-    )
+
+    def step(window: Window) -> NDArray[np.int32]:
+        bounds = session_bounds(world.encoding, window.session)
+        return next_frames(world, window.frames[:, -world.encoding.lookahead], predict(window), bounds)
+
+    return step
 
 
 def persistence(window: Window) -> NDArray[np.int32]:
@@ -221,7 +225,7 @@ def evaluate(model: Model, corpus: Corpus, encoding: Encoding, seed: int = 0, li
     """One-step metrics over every window (`limit` of them, evenly spread, if not 0) and rollouts."""
     t = corpus.windows(encoding)
     if not len(rollout_starts(corpus, encoding, max(HORIZONS), 1, seed)):
-        need = encoding.slots + max(HORIZONS)
+        need = encoding.span + max(HORIZONS)
         raise WmTrainError(
             f"evaluate: no game has {need} frames in a row, which a rollout needs; evaluate on longer games"
         )

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from wm_train.errors import WmTrainError
 from wm_train.grid import CODE_MAX, FRAC_BITS
-from wm_train.integer import IntegerDense, IntegerMLP, integer_mlp, table_starts
+from wm_train.integer import IntegerDense, IntegerInput, IntegerMLP, integer_mlp, table_starts
 from wm_train.mlp import FrameStackMLP
 
 
@@ -24,12 +24,12 @@ def _f32(values: np.ndarray) -> Tensor:
     return torch.from_numpy(values.astype(np.float32, copy=False))
 
 
-def _starts(fields: list[Any]) -> Tensor:
+def starts(fields: list[Any]) -> Tensor:
     return torch.from_numpy(table_starts(fields)[:-1])
 
 
 @dataclass(frozen=True)
-class _Layer:
+class Layer:
     """An IntegerDense as tensors: rows (N, K) and bias (N,) float32, mult (N,) float64."""
 
     rows: Tensor
@@ -38,8 +38,8 @@ class _Layer:
     shift: int
 
     @staticmethod
-    def of(layer: IntegerDense) -> "_Layer":
-        return _Layer(_f32(layer.rows), _f32(layer.bias), torch.from_numpy(layer.mult.astype(np.float64)), layer.shift)
+    def of(layer: IntegerDense) -> "Layer":
+        return Layer(_f32(layer.rows), _f32(layer.bias), torch.from_numpy(layer.mult.astype(np.float64)), layer.shift)
 
     def accumulate(self, codes: Tensor) -> Tensor:
         """(B, K) codes -> (B, N) accumulators, float32."""
@@ -52,37 +52,48 @@ class _Layer:
 
 
 @dataclass(frozen=True)
-class _Integers:
-    """IntegerMLP as tensors: rows (R, N) of the id tables, `place` (all rows,) where each row lies among them, or None
+class Input:
+    """IntegerInput as tensors: rows (R, N) of the id tables; `place` (all rows,) where each row lies among them, None
     when all are there."""
 
-    layer1: _Layer
-    layer2: _Layer
-    heads: _Layer
+    layer1: Layer
     rows: Tensor
     place: Tensor | None
     k: Tensor
     session_rows: Tensor
 
     @staticmethod
-    def of(ints: IntegerMLP, looked_up: Tensor | None) -> "_Integers":
+    def of(ints: IntegerInput, looked_up: Tensor | None) -> "Input":
         """With only the id rows whose numbers are in `looked_up`, or with all of them."""
         numbers = place = None
         if looked_up is not None:
             used = torch.zeros(int(ints.ids.starts[-1]), dtype=torch.bool)
             used[looked_up.flatten()] = True
             numbers, place = used.nonzero().flatten().numpy(), used.cumsum(0) - 1
-        first, second, heads = (_Layer.of(layer) for layer in (ints.layer1, ints.layer2, ints.heads))
         rows, k, session = (_f32(part) for part in (ints.pick_rows(numbers), ints.gather_k, ints.session_rows))
-        return _Integers(first, second, heads, rows, place, k, session)
+        return Input(Layer.of(ints.layer1), rows, place, k, session)
 
-    def first(self, codes: Tensor, id_rows: Tensor, session_rows: Tensor) -> Tensor:
+    def accumulate(self, codes: Tensor, id_rows: Tensor, session_rows: Tensor) -> Tensor:
         """First accumulators (B, N), from codes and row numbers of the id and session tables."""
         picked = id_rows if self.place is None else self.place[id_rows]
         acc = self.layer1.accumulate(codes).addcmul_(self.k, functional.embedding_bag(picked, self.rows, mode="sum"))
         if session_rows.shape[1]:
             acc += functional.embedding_bag(session_rows, self.session_rows, mode="sum")
         return acc
+
+
+@dataclass(frozen=True)
+class _Integers:
+    """IntegerMLP as tensors."""
+
+    entry: Input
+    layer2: Layer
+    heads: Layer
+
+    @staticmethod
+    def of(ints: IntegerMLP, looked_up: Tensor | None) -> "_Integers":
+        """With only the id rows whose numbers are in `looked_up`, or with all of them."""
+        return _Integers(Input.of(ints, looked_up), Layer.of(ints.layer2), Layer.of(ints.heads))
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -99,8 +110,9 @@ class _StraightThrough(torch.autograd.Function):
         (gradient,) = gradients
         if open_ is not None:
             gradient = gradient * open_
-        into = gradient @ weight if ctx.needs_input_grad[2] else None
-        return None, None, into, gradient.T @ x, gradient.sum(0)
+        total, gradient = gradient.sum(0), gradient.to(x.dtype)
+        into = gradient @ weight.to(x.dtype) if ctx.needs_input_grad[2] else None
+        return None, None, into, (gradient.T @ x).to(weight.dtype), total
 
 
 def _through(exact: Tensor, open_: Tensor | None, x: Tensor, linear: nn.Linear) -> Tensor:
@@ -121,8 +133,8 @@ class QuantizedMLP(nn.Module):
         encoding = net.world.encoding
         places = list(encoding.dense_fields())
         self.worth = _f32(np.array([field.scale * field.step for _, _, field in places]))
-        self.id_starts = _starts([f for _, _, f in encoding.id_fields()])
-        self.session_starts = _starts([f for _, f in encoding.session_fields()])
+        self.id_starts = starts([f for _, _, f in encoding.id_fields()])
+        self.session_starts = starts([f for _, f in encoding.session_fields()])
         self._frozen: _Integers | None = None
 
     def _integers(self, looked_up: Tensor | None = None) -> _Integers:
@@ -142,8 +154,8 @@ class QuantizedMLP(nn.Module):
         ids, session  as in FrameStackMLP.inputs
         """
         ints = self._frozen or self._integers()
-        acc = ints.first(codes, ids + self.id_starts, session + self.session_starts)
-        for layer, following in ((ints.layer1, ints.layer2), (ints.layer2, ints.heads)):
+        acc = ints.entry.accumulate(codes, ids + self.id_starts, session + self.session_starts)
+        for layer, following in ((ints.entry.layer1, ints.layer2), (ints.layer2, ints.heads)):
             acc = following.accumulate(layer.requantize(acc).clamp_(0, CODE_MAX).float())
         return ints.heads.requantize(acc)
 
@@ -153,8 +165,8 @@ class QuantizedMLP(nn.Module):
         seen = net.inputs(codes * self.worth, ids, session)
         with torch.no_grad():
             ints = self._frozen or self._integers(id_rows)
-            acc = ints.first(codes, id_rows, session + self.session_starts)
-        stages = ((ints.layer1, ints.layer2, net.layer1), (ints.layer2, ints.heads, net.layer2))
+            acc = ints.entry.accumulate(codes, id_rows, session + self.session_starts)
+        stages = ((ints.entry.layer1, ints.layer2, net.layer1), (ints.layer2, ints.heads, net.layer2))
         for (layer, following, linear), unit in zip(stages, self.hidden_scales, strict=True):
             with torch.no_grad():
                 scaled = layer.requantize(acc).float()
@@ -170,14 +182,16 @@ def calibrate(net: FrameStackMLP, dense: Tensor, ids: Tensor, session: Tensor) -
     """Scales of the two hidden layers: the quantum with the least squared error over a calibration batch."""
     first = torch.relu(net.layer1(net.inputs(dense, ids, session)))
     second = torch.relu(net.layer2(first))
-    return _best_unit(first), _best_unit(second)
+    return best_unit("hidden1", first), best_unit("hidden2", second)
 
 
-def _best_unit(values: Tensor) -> float:
-    peak = float(values.max())
+def best_unit(name: str, values: Tensor) -> float:
+    """What one INT8 code of `values` is best worth: the quantum with the least squared error. WmTrainError if all are
+    zero."""
+    peak = float(values.abs().max())
     if not peak > 0:
-        raise WmTrainError("calibration: a hidden layer is zero everywhere; train the float model first")
+        raise WmTrainError(f"calibration: {name} is zero everywhere; train the float model first")
     sample = values.flatten()[:: max(1, values.numel() // 1_000_000)]
     units = [peak / CODE_MAX * shrink for shrink in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.25, 0.2, 0.15)]
-    errors = [float(((sample / u).round().clamp(0, CODE_MAX) * u - sample).square().mean()) for u in units]
+    errors = [float(((sample / u).round().clamp(-CODE_MAX, CODE_MAX) * u - sample).square().mean()) for u in units]
     return units[errors.index(min(errors))]

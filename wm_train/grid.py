@@ -92,10 +92,12 @@ def ratio(factor: float) -> tuple[int, int]:
     return mult, shift
 
 
-def row_ratios(factors: Floats) -> tuple[Ints, int]:
-    """Integer multipliers (N,) and the one shift of a layer whose rows have the real `factors` (N,)."""
+def row_ratios(factors: Floats, bits: int = MULT_BITS) -> tuple[Ints, int]:
+    """Integer multipliers (N,) of at most `bits` bits and the one shift of a layer whose rows have the real `factors`
+    (N,)."""
     _, shift = ratio(float(factors.max()))
-    return round_half_up(factors * 2.0**shift).astype(np.int64), shift
+    shift -= MULT_BITS - bits
+    return np.minimum(round_half_up(factors * 2.0**shift), (1 << bits) - 1).astype(np.int64), shift
 
 
 def snap(value: Any) -> Floats:

@@ -58,13 +58,11 @@ class IntegerDense:
 
 
 @dataclass(frozen=True)
-class IntegerMLP:
-    """All of it. ids: the folded id tables before rounding, in the order of Encoding.id_fields; gather_k (N,);
-    session: (S, N) folded session tables in accumulator units, in the order of Encoding.session_fields."""
+class IntegerInput:
+    """The layer that reads frames. ids: the folded id tables before rounding, in the order of Encoding.id_fields;
+    gather_k (N,); session_rows (S, N): folded session tables in accumulator units, as in Encoding.session_fields."""
 
     layer1: IntegerDense
-    layer2: IntegerDense
-    heads: IntegerDense
     ids: Folded
     gather_k: Floats
     session_rows: NDArray[Any]
@@ -77,6 +75,14 @@ class IntegerMLP:
     def pick_rows(self, numbers: Ints | None) -> NDArray[Any]:
         """`gather_rows[numbers]`, without making the others; `numbers` ascending."""
         return self.ids.rows(self.layer1.scale * self.gather_k, numbers)
+
+
+@dataclass(frozen=True)
+class IntegerMLP(IntegerInput):
+    """All of it."""
+
+    layer2: IntegerDense
+    heads: IntegerDense
 
 
 def column_blocks(columns: int, layer: str, bits: int = 8) -> list[slice]:
@@ -99,9 +105,10 @@ def dense_codes_weight(encoding: Encoding, arrays: Mapping[str, NDArray]) -> Flo
     return picked * (worth * arrays["gain"].astype(np.float64))
 
 
-def _first_layer(
+def first_layer(
     world: World, arrays: Mapping[str, NDArray], out_scale: float, bits: int
 ) -> tuple[IntegerDense, Folded, Floats, NDArray[Any]]:
+    """The parts of an IntegerInput whose results are worth `out_scale` each."""
     encoding = world.encoding
     ids, session = folded(encoding, arrays)
     bias = arrays["layer1.bias"].astype(np.float64)
@@ -145,7 +152,7 @@ def integer_mlp(
     hidden_scales  what one code of each hidden layer is worth; codes are 0..127 behind the ReLU
     bits           of the layers whose weights do not have 8
     """
-    first, ids, k, session = _first_layer(world, arrays, hidden_scales[0], bits.get("layer1", 8))
+    first = first_layer(world, arrays, hidden_scales[0], bits.get("layer1", 8))
     second = _hidden_fed("layer2", arrays, hidden_scales[0], hidden_scales[1], bits.get("layer2", 8))
     heads = _hidden_fed("heads", arrays, hidden_scales[1], 2.0**-FRAC_BITS, bits.get("heads", 8))
-    return IntegerMLP(first, second, heads, ids, k, session)
+    return IntegerMLP(*first, second, heads)

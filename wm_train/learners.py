@@ -16,14 +16,20 @@ from wm_train.checkpoint import Checkpoint, load_checkpoint
 from wm_train.config import Mamba2Config, ModelConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.fake_quant import QuantizedMLP, calibrate
+from wm_train.fake_quant_mamba2 import QuantizedMamba2
+from wm_train.fake_quant_mamba2 import calibrate as calibrate_mamba2
 from wm_train.loss import losses
 from wm_train.mamba2 import Mamba2, Memory
+from wm_train.matmul import training_dtype
 from wm_train.mlp import FrameStackMLP
 from wm_train.network import FrameNet, from_arrays, preflight
 from wm_train.sequences import SequencePlan
 
 #: Windows of the calibration batch.
 CALIBRATION_WINDOWS = 4096
+#: Lanes and frames of a recurrent network's, and which step of such a walk: somewhere in the middle of games.
+CALIBRATION_STRETCHES = (16, 256)
+CALIBRATION_STEP = 5
 
 
 class Learner(Protocol):
@@ -79,13 +85,14 @@ class WindowLearner:
         if start:
             self._model = QuantizedMLP(self.net, (start.scales["hidden1"], start.scales["hidden2"]))
         self._model.train()
+        self.net.training_dtype = training_dtype()
         self._order = WindowOrder(tensors.starts, config.train.batch, config.train.seed)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """See Learner."""
         batch = self._tensors.batch(self._order.at(step))
         heads = self._model(batch.dense, batch.ids, batch.session)
-        return losses(self.net.world, batch.now, batch.after, heads, self._config.train.change_weight)
+        return _losses(self.net, batch.now, batch.after, heads, self._config)
 
     def carried(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -111,24 +118,26 @@ class StreamLearner:
     def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> None:
         assert isinstance(config.model, Mamba2Config)
         self.net = Mamba2(config.model)
-        self.form = "float"
+        self.form = "qat" if start else "float"
         self._config, self._tensors = config, tensors
         _begin(self.net, tensors, start)
         train = config.train
+        self._model: Mamba2 | QuantizedMamba2 = QuantizedMamba2(self.net, dict(start.scales)) if start else self.net
         self._plan = SequencePlan(tensors.lengths, train.lanes, train.chunk, train.seed)
-        self._memory = self.net.start(train.lanes)
+        self._memory = self._model.start(train.lanes)
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """See Learner."""
-        index, reset, valid = (torch.from_numpy(part) for part in self._plan.at(step))
-        batch, lanes = self._tensors.batch(index.flatten()), len(index)
-        seen = (part.unflatten(0, (lanes, -1)) for part in (batch.dense, batch.ids, batch.session))
-        memory = self._memory if self._config.train.carry else self.net.start(lanes)
-        heads, memory = self.net(*seen, memory, reset)
+        batch, reset, kept = self._chunk(self._plan, step)
+        memory = self._memory if self._config.train.carry else self._model.start(len(reset))
+        heads, memory = self._model(*_lanes(batch, reset), memory, reset)
         self._memory = [layer.detached() for layer in memory]
-        kept = valid.flatten()
-        return losses(self.net.world, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept],
-                      self._config.train.change_weight)  # fmt: skip
+        return _losses(self.net, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept], self._config)
+
+    def _chunk(self, plan: SequencePlan, step: int) -> tuple[Batch, Tensor, Tensor]:
+        """(batch of B * L frames, reset (B, L), which of the B * L have a frame after them in their game)."""
+        frame, reset, valid = (torch.from_numpy(part) for part in plan.at(step))
+        return self._tensors.batch(frame.flatten()), reset, valid.flatten()
 
     def carried(self) -> dict[str, Tensor]:
         """Every layer's memory."""
@@ -141,7 +150,24 @@ class StreamLearner:
 
     def scales(self) -> dict[str, float]:
         """See Learner."""
-        return {}
+        if isinstance(self._model, QuantizedMamba2):
+            return self._model.scales
+        lanes, length = CALIBRATION_STRETCHES
+        plan = SequencePlan(self._tensors.lengths, lanes, length, self._config.train.seed)
+        batch, reset, _ = self._chunk(plan, CALIBRATION_STEP)
+        return calibrate_mamba2(self.net.eval(), *_lanes(batch, reset), reset)
+
+
+def _lanes(batch: Batch, reset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What a network reads of a batch, (B, L, ·)."""
+    dense, ids, session = (part.unflatten(0, reset.shape) for part in (batch.dense, batch.ids, batch.session))
+    return dense, ids, session
+
+
+def _losses(net: FrameNet, now: Tensor, after: Tensor, heads: Tensor, config: RunConfig) -> dict[str, Tensor]:
+    embedding = net.embeddings["action"].weight
+    assert isinstance(embedding, Tensor)
+    return losses(net.world, now, after, heads, config.train.losses, embedding)
 
 
 def _begin(net: FrameNet, tensors: WindowTensors, start: Checkpoint | None) -> None:

@@ -1,4 +1,4 @@
-"""One loss per head kind. Values: absolute error, robust to jumps; events: cross-entropy; choices: cross-entropy.
+"""One loss per head kind. Values: a robust loss of their error (robust.py); events: cross-entropy; choices: choices.py.
 
 Where the step integrates (world._decode_integrated), the loss is on what it will write: position error after
 integration, with the true hitlag freeze; teleports only where one happened.
@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from wm_train.choices import action_losses
+from wm_train.config import LossConfig
 from wm_train.frames import PLAYERS, SPEEDS, STATE_INDEX
+from wm_train.robust import ROBUST
 from wm_train.world import World
 
 #: Game units between where velocities lead and where a player is, from which a frame counts as a teleport.
 TELEPORT_UNITS = 8.0
-#: Weight of one unit of absolute error, by head.
+#: Weight of one unit of error, by head.
 VALUE_WEIGHT: Mapping[str, float] = {
     "position": 5.0,
     "speed": 10.0,
@@ -26,8 +29,8 @@ VALUE_WEIGHT: Mapping[str, float] = {
     "combo_count": 0.2,
     "teleport": 0.02,
 }
-CHOICE_WEIGHT: Mapping[str, float] = {"action": 1.0}
-OTHER_CHOICE_WEIGHT = 0.3
+#: Weight of a choice other than the action and its category.
+CHOICE_WEIGHT = 0.3
 
 
 def _masked_mean(error: Tensor, mask: Tensor) -> Tensor:
@@ -35,10 +38,11 @@ def _masked_mean(error: Tensor, mask: Tensor) -> Tensor:
 
 
 class _Player:
-    """One player's frames and heads of a batch, by field and head name."""
+    """Frames and heads of a batch's players, by field and head name."""
 
-    def __init__(self, now: Tensor, after: Tensor, heads: Mapping[str, Tensor]) -> None:
+    def __init__(self, now: Tensor, after: Tensor, heads: Mapping[str, Tensor], config: LossConfig) -> None:
         self._now, self._after, self._heads = now.unbind(1), after.unbind(1), heads
+        self._config = config
 
     def now(self, name: str) -> Tensor:
         return self._now[STATE_INDEX[name]]
@@ -52,17 +56,18 @@ class _Player:
     def head(self, name: str) -> Tensor:
         return self._heads[name]
 
+    def cost(self, name: str, error: Tensor) -> Tensor:
+        """Robust loss of each error of a value, weighed."""
+        config = self._config
+        return ROBUST[config.value](VALUE_WEIGHT[name] * error, config.scale, config.alpha)
+
 
 def _event(player: _Player, name: str, happened: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(player.head(name), happened.float())
 
 
-def _choice(player: _Player, name: str, change_weight: float) -> Tensor:
-    target = player.after(name).long()
-    loss = F.cross_entropy(player.head(name), target, reduction="none")
-    if name == "action":
-        loss = loss * torch.where(target == player.now(name).long(), 1.0, change_weight)
-    return CHOICE_WEIGHT.get(name, OTHER_CHOICE_WEIGHT) * loss.mean()
+def _choice(player: _Player, name: str) -> Tensor:
+    return CHOICE_WEIGHT * F.cross_entropy(player.head(name), player.after(name).long())
 
 
 def _published(player: _Player) -> dict[str, Tensor]:
@@ -82,11 +87,11 @@ def _positions(player: _Player) -> dict[str, Tensor]:
         predicted[axis] = moving * sum(player.now(n) + player.head(n) for n in names) + player.head(axis)
         missed[axis] = player.delta(axis) - predicted[axis]
         teleport = teleport | ((player.delta(axis) - true_step).abs() > TELEPORT_UNITS)
-    position = torch.stack([_masked_mean(missed[axis].abs(), ~teleport) for axis in velocity]).sum()
-    away = [_masked_mean((player.head(f"teleport_{a}") - player.after(a)).abs(), teleport) for a in velocity]
+    position = [_masked_mean(player.cost("position", missed[axis]), ~teleport) for axis in velocity]
+    away = {axis: player.head(f"teleport_{axis}") - player.after(axis) for axis in velocity}
     return {
-        "position": VALUE_WEIGHT["position"] * position,
-        "teleport_to": VALUE_WEIGHT["teleport"] * torch.stack(away).sum(),
+        "position": torch.stack(position).sum(),
+        "teleport_to": torch.stack([_masked_mean(player.cost("teleport", a), teleport) for a in away.values()]).sum(),
         "teleport": _event(player, "teleport", teleport),
     }
 
@@ -99,14 +104,13 @@ def _dynamics(player: _Player) -> dict[str, Tensor]:
     damage = player.delta("percent") > 0.01
     respawn = player.delta("percent") < -0.5
     on = {"hitlag": hit, "state_age": age_reset}
-    losses = {n: VALUE_WEIGHT[n] * _masked_mean((player.head(n) - player.after(n)).abs(), m) for n, m in on.items()}
-    hurt = (player.head("percent") - player.delta("percent")).abs()
+    losses = {n: _masked_mean(player.cost(n, player.head(n) - player.after(n)), m) for n, m in on.items()}
+    changed = {name: player.head(name) - player.delta(name) for name in ("percent", "shield", "combo_count", *SPEEDS)}
     return losses | {
-        "percent": VALUE_WEIGHT["percent"] * _masked_mean(hurt, damage),
-        "shield": VALUE_WEIGHT["shield"] * F.l1_loss(player.head("shield"), player.delta("shield")),
-        "combo_count": VALUE_WEIGHT["combo_count"] * F.l1_loss(player.head("combo_count"), player.delta("combo_count")),
-        "speed": VALUE_WEIGHT["speed"]
-        * sum((F.l1_loss(player.head(n), player.delta(n)) for n in SPEEDS), torch.zeros(())),
+        "percent": _masked_mean(player.cost("percent", changed["percent"]), damage),
+        "shield": player.cost("shield", changed["shield"]).mean(),
+        "combo_count": player.cost("combo_count", changed["combo_count"]).mean(),
+        "speed": torch.stack([player.cost("speed", changed[name]).mean() for name in SPEEDS]).sum(),
         "hit": _event(player, "hit", hit),
         "damage": _event(player, "damage", damage),
         "respawn": _event(player, "respawn", respawn),
@@ -121,30 +125,38 @@ def _integrated(player: _Player) -> dict[str, Tensor]:
     return _positions(player) | _dynamics(player)
 
 
-_RULES: Mapping[str, Callable[[_Player], dict[str, Tensor]]] = {"published": _published, "integrated": _integrated}
+#: Choices that choices.py answers for.
+_ACTION = ("category", "action")
+_RULES: Mapping[str, Callable[[_Player], dict[str, Tensor]]] = {
+    "published": _published,
+    "integrated": _integrated,
+    "gated": _integrated,
+    "two_level": _integrated,
+}
 
 
-def _by_name(world: World, heads: Tensor) -> list[dict[str, Tensor]]:
-    """Each player's heads by name. Split once: a slice each would make the backward pass fill a tensor per head."""
-    widths = [head.width for head in world.heads]
-    parts = heads.split(widths * PLAYERS, 1)
-    flat = [part if part.shape[1] > 1 else part.squeeze(1) for part in parts]
-    return [
-        {head.name: flat[player * len(widths) + i] for i, head in enumerate(world.heads)} for player in range(PLAYERS)
-    ]
-
-
-def losses(world: World, now: Tensor, after: Tensor, heads: Tensor, change_weight: float) -> dict[str, Tensor]:
+def losses(
+    world: World, now: Tensor, after: Tensor, heads: Tensor, config: LossConfig, embedding: Tensor | None = None
+) -> dict[str, Tensor]:
     """Every part of the loss by name, summed over players; the loss is their sum.
 
     now, after  (B, 2, len(STATE)) float32 in the fields' units
     heads       (B, outputs) float32
+    embedding   (actions, width) the network's own of the action, for LossConfig.action_embedding
     """
-    total: dict[str, Tensor] = {}
-    for index, named in enumerate(_by_name(world, heads)):
-        player = _Player(now[:, index], after[:, index], named)
-        parts = _RULES[world.heads_name](player)
-        parts |= {h.name: _choice(player, h.name, change_weight) for h in world.heads if h.kind == "choice"}
-        for name, value in parts.items():
-            total[name] = total[name] + value if name in total else value
-    return total
+    # Both players in one go: half as many operations, and the players' sum is PLAYERS times the mean over both.
+    rows = heads.view(-1, world.player_outputs).split([head.width for head in world.heads], 1)
+    named = {head.name: row if head.width > 1 else row.squeeze(1) for head, row in zip(world.heads, rows, strict=True)}
+    player = _Player(now.flatten(0, 1), after.flatten(0, 1), named, config)
+    parts = _RULES[world.heads_name](player)
+    parts |= {h.name: _choice(player, h.name) for h in world.heads if h.kind == "choice" and h.name not in _ACTION}
+    actions = (player.now("action").long(), player.after("action").long())
+    parts |= action_losses(named, *actions, embedding, config)
+    return {name: PLAYERS * value for name, value in parts.items()}
+
+
+def horizon_weights(frames: int, decay: float) -> Tensor:
+    """(frames,) weights of the frames of a self-forced stretch, nearest first: each `decay` times the one before, their
+    mean 1."""
+    weights = decay ** torch.arange(frames, dtype=torch.float32)
+    return weights / weights.mean()

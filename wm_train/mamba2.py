@@ -165,14 +165,25 @@ class Block(nn.Module):
         x, B_, C = xBC.split([c.d_inner, c.d_state, c.d_state], -1)
         return x.unflatten(-1, (c.n_heads, c.headdim)), B_, C
 
-    def forward(self, u: Tensor, memory: Memory, reset: Tensor) -> tuple[Tensor, Memory]:
-        """u (B, L, D) -> the same shape, and the memory after the last frame."""
+    def forward(
+        self, u: Tensor, memory: Memory, reset: Tensor, seen: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, Memory]:
+        """u (B, L, D) -> the same shape, and the memory after the last frame.
+
+        seen    takes what passes by, under the names of shapes.BLOCK_SCALES
+        """
         z, xBC, dt = self.split(self.in_proj(self.norm(u)))
-        xBC, conv = causal_conv(xBC, self.conv["weight"], self.conv["bias"], memory.conv, reset)
-        x, B_, C = self.split_conv(F.silu(xBC))
-        dt = F.softplus(dt + self.dt_bias)
-        y, h = scan(x, dt, -torch.exp(self.A_log), B_, C, self.D, memory.h, reset)
-        return u + self.out_proj(self.gated_norm(y.flatten(2) * F.silu(z))), Memory(conv, h)
+        pre, conv = causal_conv(xBC, self.conv["weight"], self.conv["bias"], memory.conv, reset)
+        x, B_, C = self.split_conv(F.silu(pre))
+        step_size = F.softplus(dt + self.dt_bias)
+        y, h = scan(x, step_size, -torch.exp(self.A_log), B_, C, self.D, memory.h, reset)
+        gated = y.flatten(2) * F.silu(z)
+        if seen is not None:
+            seen |= {"norm": F.rms_norm(u, u.shape[-1:]), "z": z, "gate": F.silu(z), "dt": dt, "x": x, "B": B_, "C": C}
+            seen |= {f"{name}_in": part for name, part in zip("xBC", self.split_conv(xBC), strict=True)}
+            seen |= {f"{name}_pre": part for name, part in zip("xBC", self.split_conv(pre), strict=True)}
+            seen |= {"y": y, "gated": F.rms_norm(gated, gated.shape[-1:])}
+        return u + self.out_proj(self.gated_norm(gated)), Memory(conv, h)
 
 
 class Mamba2(FrameNet):
@@ -190,17 +201,34 @@ class Mamba2(FrameNet):
         conv, h = (lanes, D_CONV - 1, c.d_conv_in), (lanes, c.n_heads, c.headdim, c.d_state)
         return [Memory(torch.zeros(conv), torch.zeros(h)) for _ in self.blocks]
 
+    def entered(self, dense: Tensor, ids: Tensor, session: Tensor) -> Tensor:
+        """The residual stream (B, L, D) before the first block; arguments as in `forward`."""
+        flat = self.layer1(self.inputs(dense.flatten(0, 1), ids.flatten(0, 1), session.flatten(0, 1)))
+        return flat.unflatten(0, dense.shape[:2])
+
     def forward(
-        self, dense: Tensor, ids: Tensor, session: Tensor, memory: list[Memory], reset: Tensor
+        self,
+        dense: Tensor,
+        ids: Tensor,
+        session: Tensor,
+        memory: list[Memory],
+        reset: Tensor,
+        seen: dict[str, Tensor] | None = None,
     ) -> tuple[Tensor, list[Memory]]:
         """Heads (B, L, outputs) and the memory after the last frame.
 
         dense (B, L, dense_columns), ids (B, L, slot_ids), session (B, L, S), reset (B, L) bool
+        seen  takes what passes by, under the names of shapes.scale_names
         """
-        u = self.layer1(self.inputs(dense.flatten(0, 1), ids.flatten(0, 1), session.flatten(0, 1)))
-        u = u.view(*dense.shape[:2], -1)
-        after = []
-        for block, before in zip(self.blocks, memory, strict=True):
-            u, now = block(u, before, reset)
+        u = self.entered(dense, ids, session)
+        after, streams = [], [u]
+        for i, (block, before) in enumerate(zip(self.blocks, memory, strict=True)):
+            inner: dict[str, Tensor] | None = None if seen is None else {}
+            u, now = block(u, before, reset, inner)
             after.append(now)
+            if seen is not None and inner is not None:
+                streams.append(u)
+                seen |= {f"blocks.{i}.{name}": part for name, part in inner.items()}
+        if seen is not None:
+            seen |= {"residual": torch.stack(streams), "norm": F.rms_norm(u, u.shape[-1:])}
         return self.heads(self.norm(u)), after

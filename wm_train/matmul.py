@@ -12,3 +12,10 @@ def use_fast_matmul(threads: int) -> None:
 def use_exact_matmul() -> None:
     """Evaluation multiplies in plain float32, exact for integers below 2^24."""
     torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
+
+
+def training_dtype() -> torch.dtype:
+    """What layers of which only gradients matter, or whose values may be rounded, compute in: half the memory to move,
+    where the processor multiplies bfloat16 itself."""
+    has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if has else torch.float32

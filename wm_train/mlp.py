@@ -5,6 +5,7 @@ Linear(input, 512) ReLU Dropout, Linear(512, 256) ReLU Dropout, Linear(256, head
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from wm_train.config import ModelConfig
 from wm_train.network import FrameNet
@@ -22,7 +23,9 @@ class FrameStackMLP(FrameNet):
 
     def forward(self, dense: Tensor, ids: Tensor, session: Tensor) -> Tensor:
         """Heads (B, outputs) float, in the units of world.Head; arguments as in `inputs`."""
-        hidden = self.dropout(torch.relu(self.layer1(self.inputs(dense, ids, session))))
-        hidden = self.dropout(torch.relu(self.layer2(hidden)))
-        out: Tensor = self.heads(hidden)
+        hidden = self.inputs(dense, ids, session)
+        for layer in (self.layer1, self.layer2):
+            hidden = functional.linear(hidden, layer.weight.to(hidden.dtype), layer.bias.to(hidden.dtype))
+            hidden = self.dropout(torch.relu(hidden))
+        out: Tensor = self.heads(hidden.float())
         return out

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wm_train.assemble import Assemble
 from wm_train.errors import WmTrainError
 from wm_train.frames import PLAYERS
 from wm_train.world import World
@@ -22,6 +23,8 @@ class FrameNet(nn.Module):
     """Embeddings, the first linear layer (input_dims -> `wide`) and the last (`narrow` -> outputs)."""
 
     gain: Tensor
+    #: What a network in training computes in before its heads; in evaluation it is always float32.
+    training_dtype: torch.dtype = torch.float32
 
     def __init__(self, world: World, wide: int, narrow: int) -> None:
         super().__init__()
@@ -44,31 +47,22 @@ class FrameNet(nn.Module):
                     self.heads.bias[rows] = 0
 
     def inputs(self, dense: Tensor, ids: Tensor, session: Tensor) -> Tensor:
-        """The first layer's input (B, input_dims).
+        """The first layer's input (B, input_dims), in `training_dtype` or float32.
 
         dense    (B, dense_columns) float: value * scale
-        ids      (B, slots * slot_ids) int64, in the order of Encoding.id_fields
+        ids      (B, id_columns) int64, in the order of Encoding.id_fields
         session  (B, session ids) int64, in the order of Encoding.session_fields
         """
-        e = self.world.encoding
-        batch = len(dense)
-        dense = dense * self.gain
-        parts = [dense[:, : e.slots * e.slot_columns].view(batch, e.slots, PLAYERS, -1)]
-        shaped = ids.view(batch, e.slots, PLAYERS, len(e.ids))
-        parts += [self.embeddings[f.name](shaped[..., i]) for i, f in enumerate(e.ids)]
-        for i, field in enumerate(e.session_ids):
-            pair = session[:, [p * len(e.session_ids) + i for p in range(PLAYERS)]]
-            parts.append(self.embeddings[field.name](pair)[:, None].expand(-1, e.slots, -1, -1))
-        slots = [torch.cat(parts, -1).flatten(2)]
-        if e.stage:
-            slots.append(self.embeddings["stage"](session[:, -1])[:, None].expand(-1, e.slots, -1))
-        return torch.cat([torch.cat(slots, -1).flatten(1), dense[:, e.slots * e.slot_columns :]], 1)
+        tables = [self.embeddings[f.name].weight for f in self.world.encoding.embeddings]
+        dtype = self.training_dtype if self.training else torch.float32
+        x: Tensor = Assemble.apply(self.world.encoding, dtype, dense * self.gain, ids, session, *tables)
+        return x
 
 
 def preflight(net: FrameNet, dense: Any, ids: Any, session: Any) -> None:
     """WmTrainError naming the first batch array whose width is not what the encoding asks for."""
     e = net.world.encoding
-    expected = {"dense": e.dense_columns, "ids": e.slots * e.slot_ids, "session": len(list(e.session_fields()))}
+    expected = {"dense": e.dense_columns, "ids": e.id_columns, "session": len(list(e.session_fields()))}
     for (name, width), array in zip(expected.items(), (dense, ids, session), strict=True):
         if array.ndim != 2 or array.shape[1] != width:
             raise WmTrainError(

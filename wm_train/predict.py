@@ -13,6 +13,7 @@ from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config
 from wm_train.evaluate import Model, Predictor, Window, stepper
 from wm_train.fake_quant import QuantizedMLP
+from wm_train.fake_quant_mamba2 import QuantizedMamba2
 from wm_train.frames import Encoding
 from wm_train.grid import FRAC_BITS, Ints, round_half_up
 from wm_train.mamba2 import Mamba2, Memory
@@ -60,11 +61,11 @@ def quantized_predictor(quantized: QuantizedMLP) -> Predictor:
     return predict
 
 
-class FloatMamba2:
-    """A float Mamba2 as a Recurrent."""
+class TorchMamba2:
+    """A Mamba2 as a Recurrent: the float network, or through the grid if `quantized` is given."""
 
-    def __init__(self, net: Mamba2) -> None:
-        self.net = net.eval()
+    def __init__(self, net: Mamba2, quantized: QuantizedMamba2 | None = None) -> None:
+        self.net, self.quantized = net.eval(), quantized.freeze() if quantized else None
 
     @property
     def world(self) -> World:
@@ -73,15 +74,19 @@ class FloatMamba2:
 
     def start(self, worlds: int) -> Arrays:
         """Memory of worlds that have seen nothing."""
-        return _arrays(self.net.start(worlds))
+        return _arrays((self.quantized or self.net).start(worlds))
 
     @torch.no_grad()
     def run(self, memory: Arrays, stretch: Stretch) -> tuple[Ints, Arrays]:
         """See Recurrent."""
-        dense, ids, session = _seen(self.world.encoding, stretch, dense_values)
-        reset = torch.zeros(dense.shape[:2], dtype=torch.bool)
-        heads, after = self.net(dense, ids, session, self._layers(memory), reset)
-        return _fixed(heads), _arrays(after)
+        reset = torch.zeros(stretch.frames.shape[:2], dtype=torch.bool)
+        if self.quantized is None:
+            seen = _seen(self.world.encoding, stretch, dense_values)
+            heads, after = self.net(*seen, self._layers(memory), reset)
+            return _fixed(heads), _arrays(after)
+        seen = _seen(self.world.encoding, stretch, window_codes)
+        exact, after = self.quantized.heads(*seen, self._layers(memory), reset)
+        return exact.numpy().astype(np.int64), _arrays(after)
 
     def _layers(self, memory: Arrays) -> list[Memory]:
         names = [[f"{i}.{name}" for name in Memory._fields] for i in range(len(self.net.blocks))]
@@ -110,7 +115,9 @@ def checkpoint_model(checkpoint: Checkpoint) -> Model:
     use_exact_matmul()
     model = checkpoint.config.model
     if isinstance(model, Mamba2Config):
-        return FloatMamba2(from_arrays(Mamba2(model), checkpoint.arrays))
+        recurrent = from_arrays(Mamba2(model), checkpoint.arrays)
+        through = QuantizedMamba2(recurrent, dict(checkpoint.scales)) if checkpoint.form == "qat" else None
+        return TorchMamba2(recurrent, through)
     net = from_arrays(FrameStackMLP(model), checkpoint.arrays)
     if checkpoint.form == "float":
         return stepper(model.world, float_predictor(net))

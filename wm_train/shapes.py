@@ -8,6 +8,11 @@ from wm_train.config import AnyModelConfig, Mamba2Config, ModelConfig
 #: Taps of Mamba-2's convolution.
 D_CONV = 4
 
+#: Scales of a block of Mamba-2: codes, but for the wide `y`.
+BLOCK_SCALES = (
+    "norm", "z", "gate", *(f"{name}{at}" for at in ("_in", "_pre", "") for name in "xBC"), "dt", "y", "gated"
+)  # fmt: skip
+
 Shapes = dict[str, tuple[int, ...]]
 
 
@@ -59,5 +64,7 @@ def parameter_count(model: AnyModelConfig) -> int:
 
 
 def scale_names(model: AnyModelConfig) -> tuple[str, ...]:
-    """Activations whose codes have a scale of their own, in the order in which they are computed."""
-    return () if isinstance(model, Mamba2Config) else ("hidden1", "hidden2")
+    """Activations whose integers have a scale of their own, in the order in which they are computed."""
+    if not isinstance(model, Mamba2Config):
+        return "hidden1", "hidden2"
+    return ("residual", *(f"blocks.{i}.{name}" for i in range(model.n_layers) for name in BLOCK_SCALES), "norm")

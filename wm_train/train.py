@@ -38,7 +38,7 @@ QAT_LEARNING_RATE = 0.3
 
 @dataclass(frozen=True)
 class Progress:
-    """One report of the loop: share done 0..1, steps, seconds, mean losses by name since the last report."""
+    """One report of the loop: share done 0..1, steps, processor seconds, mean losses by name since the last report."""
 
     share: float
     step: int
@@ -116,13 +116,13 @@ def _steps(config: RunConfig, state: _State, report: Callable[[Progress], None])
     """One optimizer step at a time, until the work is done."""
     sums: dict[str, Tensor] = {}
     summed = 0
-    began = time.monotonic() - state.seconds
+    began = time.process_time() - state.seconds
     while True:
         for name, value in _one_step(config, state).items():
             sums[name] = sums.get(name, torch.zeros(())) + value
         state.step += 1
         summed += 1
-        state.seconds = time.monotonic() - began
+        state.seconds = time.process_time() - began
         done = _share(config, state) >= 1
         if done or state.step % REPORT_EVERY == 0:
             means = {name: float(value) / summed for name, value in sums.items()}

@@ -1,7 +1,8 @@
 """Games as integer Frames, and the windows a network sees of them. Columns all the way; no loop over frames.
 
 A **Corpus** holds games end to end. Window `t` shows slots t-K+1..t and, if the encoding is conditioned, the inputs of
-t+1; its target is Frame t+1. No window crosses from one game into the next.
+t+1; its target is Frame t+1. With a lookahead of n it shows the slots n - 1 frames earlier, and all inputs after them.
+No window crosses from one game into the next.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from wm_train.dataset import META_NAME, open_dataset, read_game
 from wm_train.errors import WmTrainError
+from wm_train.extras import with_extras
 from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, STATE_INDEX, Encoding, Field, Kind
 from wm_train.grid import FRAC_BITS, AnyInts, Ints, round_half_up
 
@@ -25,8 +27,8 @@ Columns = dict[str, NDArray[np.generic]]
 class Corpus:
     """Games end to end.
 
-    frames   (T, 2, len(STATE)) int32
-    inputs   (T, 2, len(CONTROLS)) int8
+    frames   (T, 2, len(frame_fields)) int32
+    inputs   (T, 2, len(controls)) int8
     stage    (T,) int64 stage id
     game     (T,) int64 index into `names`
     names    MD5 of each game
@@ -39,9 +41,9 @@ class Corpus:
     names: tuple[str, ...]
 
     def windows(self, encoding: Encoding) -> Ints:
-        """Every t that has `slots` frames up to it and one after it, in the same game."""
-        t = np.arange(encoding.slots - 1, len(self.game) - 1)
-        return t[self.game[t - encoding.slots + 1] == self.game[t + 1]]
+        """Every t that has `span` frames up to it and one after it, in the same game."""
+        t = np.arange(encoding.span - 1, len(self.game) - 1)
+        return t[self.game[t - encoding.span + 1] == self.game[t + 1]]
 
     def session(self, encoding: Encoding, t: Ints) -> Ints:
         """(len(t), session ids) int64 at frames `t`: both characters, then the stage, as far as they are read."""
@@ -66,7 +68,7 @@ def _values(field: Field, column: NDArray[np.generic]) -> Ints:
     return np.clip(column.astype(np.int64), 0, field.vocab - 1)
 
 
-def _game_arrays(columns: Columns, frames: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+def _game_arrays(encoding: Encoding, columns: Columns, frames: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
     def stack(fields: Sequence[Field], dtype: type) -> NDArray[np.int32]:
         out: NDArray[np.int32] = np.zeros((frames, PLAYERS, len(fields)), dtype)
         for player in range(PLAYERS):
@@ -76,20 +78,19 @@ def _game_arrays(columns: Columns, frames: int) -> tuple[NDArray[np.int32], NDAr
                     out[:, player, i] = _values(field, column)
         return out
 
-    return stack(STATE, np.int32), stack(CONTROLS, np.int8).astype(np.int8)
+    return with_extras(encoding, columns, stack(STATE, np.int32), stack(CONTROLS, np.int8).astype(np.int8))
 
 
 def load_corpus(dataset: Path, names: Iterable[str], encoding: Encoding) -> Corpus:
     """The named games of a dataset; WmTrainError where one lacks a column that the encoding reads."""
     meta = open_dataset(dataset)
     stages = {game.md5: game.stage for game in meta.games}
-    wanted = sorted({f"p{p}_{f.column}" for p in range(PLAYERS) for f in encoding.state + CONTROLS})
     frames, inputs, stage, game = [], [], [], []
     names = tuple(names)
     for index, name in enumerate(names):
-        columns = read_game(dataset, name, wanted)
-        length = len(next(iter(columns.values())))
-        one_frames, one_inputs = _game_arrays(columns, length)
+        columns = read_game(dataset, name, encoding.read_columns)
+        length = len(columns[encoding.read_columns[0]])
+        one_frames, one_inputs = _game_arrays(encoding, columns, length)
         frames.append(one_frames)
         inputs.append(one_inputs)
         stage.append(np.full(length, np.clip(stages[name], 0, STAGE.vocab - 1), np.int64))

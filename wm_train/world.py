@@ -16,7 +16,7 @@ import numpy as np
 
 from wm_train.actions import ACTION_CATEGORY, CATEGORIES
 from wm_train.errors import WmTrainError
-from wm_train.frames import CONTROLS, PLAYERS, SPEEDS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
+from wm_train.frames import PLAYERS, SPEEDS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
 from wm_train.grid import CODE_MAX, CODE_MIN, FRAC_BITS, AnyInts, Frames, Ints, ratio, requantize
 from wm_train.stages import BOUNDED
 
@@ -90,8 +90,9 @@ def _two_level(heads: tuple[Head, ...]) -> tuple[Head, ...]:
 
 
 #: Heads of one player. `published` is the released trainer's set; it leaves most fields as they are. `integrated`
-#: predicts every field that a world running by itself reads, and lets the step integrate velocities. `two_level` does
-#: the same, and chooses a category before the action.
+#: predicts every field that a world running by itself reads, and lets the step integrate velocities. `gated` does the
+#: same, and an event says whether the action changes at all. `two_level` does the same as `integrated`, and chooses a
+#: category before the action.
 HEADS: Mapping[str, tuple[Head, ...]] = {
     "published": (
         *_heads("value", "percent", "x", "y", "shield"),
@@ -99,6 +100,7 @@ HEADS: Mapping[str, tuple[Head, ...]] = {
         *_choices("action", "jumps"),
     ),
     "integrated": _INTEGRATED,
+    "gated": (*_heads("event", "action_changes"), *_INTEGRATED),
     "two_level": _two_level(_INTEGRATED),
 }
 
@@ -180,8 +182,12 @@ def decode(
     bounded  what the session's stage allows, by field name; inside the fields' own ranges
     returns  field name -> value in the next Frame, for every field of STATE
     """
-    integrated = _decode_integrated
-    rules = {"published": _decode_published, "integrated": integrated, "two_level": integrated}[heads_name]
+    rules = {
+        "published": _decode_published,
+        "integrated": _decode_integrated,
+        "gated": _decode_gated,
+        "two_level": _decode_integrated,
+    }[heads_name]
     ruled = rules(ops, now, head)
 
     def following(field: Field) -> Any:
@@ -236,6 +242,17 @@ def _decode_integrated(ops: Ops, now: Callable[[str], Any], head: Callable[[str]
     }
 
 
+def _decode_gated(ops: Ops, now: Callable[[str], Any], head: Callable[[str], Any]) -> dict[str, Any]:
+    """The same, but the action stays unless an event says that it changes."""
+    action = ops.where(head("action_changes") > 0, head("action"), now("action"))
+    return _decode_integrated(ops, now, head) | {"action": action}
+
+
+def identify(ops: Ops, field: Field, value: Any) -> Any:
+    """Row of one categorical field in its table, from what a Frame holds; nearest, where that is in fixed point."""
+    return ops.clip((value + ONE // 2) >> FRAC_BITS, 0, field.vocab - 1) if field.rounded else value
+
+
 def codes(fields: tuple[Field, ...], values: AnyInts) -> Ints:
     """INT8 codes of dense fields.
 
@@ -247,33 +264,65 @@ def codes(fields: tuple[Field, ...], values: AnyInts) -> Ints:
 
 
 def slot_codes(encoding: Encoding, frames: AnyInts, inputs: AnyInts) -> Ints:
-    """Dense columns of a window slot: (N, 2, len(STATE)), (N, 2, len(CONTROLS)) -> (N, slot_columns) int64."""
-    dense = [f for f in encoding.state if f.is_dense]
-    state = codes(tuple(dense), frames[..., [STATE_INDEX[f.name] for f in dense]])
-    return np.concatenate([state, codes(CONTROLS, inputs)], -1).reshape(len(frames), encoding.slot_columns)
+    """Dense columns of a window slot, (N, slot_columns) int64.
+
+    frames (N, 2, len(encoding.frame_fields)), inputs (N, 2, len(encoding.controls)) integers
+    """
+    dense, controls = tuple(f for f in encoding.state if f.is_dense), encoding.slot_controls
+    state = codes(dense, frames[..., [encoding.frame_index[f.name] for f in dense]])
+    both = np.concatenate([state, codes(controls, inputs[..., : len(controls)])], -1)
+    return both.reshape(len(frames), encoding.slot_columns)
+
+
+def next_codes(encoding: Encoding, ahead: AnyInts) -> Ints:
+    """Dense columns of the inputs after the window: (B, lookahead, 2, len(encoding.controls)) -> (B, next_columns)."""
+    if not encoding.conditioned:
+        return np.zeros((len(ahead), 0), np.int64)
+    return codes(encoding.next_controls, ahead).reshape(len(ahead), encoding.next_columns)
 
 
 def slot_ids(encoding: Encoding, frames: AnyInts) -> Ints:
-    """Per-frame ids of a window slot: (N, 2, len(STATE)) -> (N, slot_ids) int64."""
-    picked = frames[..., [STATE_INDEX[f.name] for f in encoding.ids]]
-    return picked.reshape(len(frames), encoding.slot_ids).astype(np.int64)
+    """Per-frame ids of a window slot: (N, 2, len(encoding.frame_fields)) -> (N, slot_ids) int64."""
+    return _picked_ids(encoding, encoding.ids, frames)
+
+
+def newest_ids(encoding: Encoding, frames: AnyInts) -> Ints:
+    """Ids that are read of the window's newest Frame alone: (N, 2, len(frame_fields)) -> (N, 2 * newest_ids) int64."""
+    return _picked_ids(encoding, encoding.newest_ids, frames)
+
+
+def _picked_ids(encoding: Encoding, fields: tuple[Field, ...], frames: AnyInts) -> Ints:
+    """(N, 2 * len(fields)) int64, player by player."""
+    picked = frames[..., [encoding.frame_index[f.name] for f in fields]].astype(np.int64)
+    for i, field in enumerate(fields):
+        picked[..., i] = identify(NumpyOps(), field, picked[..., i])
+    return picked.reshape(len(frames), PLAYERS * len(fields))
+
+
+def inputs_ahead(encoding: Encoding, inputs: AnyInts, following: AnyInts) -> AnyInts:
+    """Inputs after the window, (B, lookahead, 2, C): those of the last known frames, then `following`."""
+    ahead: AnyInts = np.concatenate([inputs[:, encoding.slots :], following[:, None]], 1)
+    return ahead
 
 
 def window_codes(encoding: Encoding, frames: AnyInts, inputs: AnyInts, following: AnyInts) -> Ints:
     """Dense columns of whole windows.
 
-    frames (B, K, 2, len(STATE)), inputs (B, K, 2, len(CONTROLS)), following (B, 2, len(CONTROLS)) integers
+    frames (B, span, 2, len(frame_fields)), inputs (B, span, 2, len(controls)), following (B, 2, len(controls)) integers
     returns (B, dense_columns) int64 codes
     """
-    batch = len(frames)
-    flat = slot_codes(encoding, frames.reshape(-1, *frames.shape[2:]), inputs.reshape(-1, *inputs.shape[2:]))
-    parts = [flat.reshape(batch, -1)] + [codes(CONTROLS, following).reshape(batch, -1)] * encoding.conditioned
-    return np.concatenate(parts, 1)
+    shown, pads = frames[:, : encoding.slots], inputs[:, : encoding.slots]
+    flat = slot_codes(encoding, shown.reshape(-1, *shown.shape[2:]), pads.reshape(-1, *pads.shape[2:]))
+    return np.concatenate(
+        [flat.reshape(len(frames), -1), next_codes(encoding, inputs_ahead(encoding, inputs, following))], 1
+    )
 
 
 def window_ids(encoding: Encoding, frames: AnyInts) -> Ints:
-    """Per-frame ids of whole windows: (B, K, 2, len(STATE)) -> (B, K * slot_ids) int64."""
-    return slot_ids(encoding, frames.reshape(-1, *frames.shape[2:])).reshape(len(frames), -1)
+    """Per-frame ids of whole windows: (B, span, 2, len(frame_fields)) -> (B, id_columns) int64."""
+    shown = frames[:, : encoding.slots]
+    flat = slot_ids(encoding, shown.reshape(-1, *shown.shape[2:])).reshape(len(frames), -1)
+    return np.concatenate([flat, newest_ids(encoding, shown[:, -1])], 1)
 
 
 def decided(world: World, heads: Ints, player: int, name: str) -> Ints:
@@ -293,15 +342,15 @@ def decided(world: World, heads: Ints, player: int, name: str) -> Ints:
 
 
 def next_frames(world: World, frames: Frames, heads: Ints, bounds: Ints | None = None) -> Frames:
-    """The world step after the network.
+    """The world step after the network. Fields that a flag appended stay as they were.
 
-    frames  (N, 2, len(STATE)) int32, current
+    frames  (N, 2, len(frame_fields)) int32, the newest that the window shows
     heads   (N, outputs) integers with FRAC_BITS fractional bits
     bounds  (N, 4) what each session's stage allows (stages.session_bounds); None: the fields' own ranges
-    returns (N, 2, len(STATE)) int32
+    returns (N, 2, len(frame_fields)) int32
     """
     bounded = {} if bounds is None else ranges(bounds.T)
-    following = np.empty_like(frames)
+    following = frames.copy()
     for player in range(PLAYERS):
         head = partial(decided, world, heads, player)
 

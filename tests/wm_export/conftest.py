@@ -15,8 +15,7 @@ from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
 from wm_train.config import ModelConfig
 from wm_train.evaluate import window_at
-
-OTHER_KINDS = [("v1", "published"), ("v2", "integrated"), ("v2.1", "published"), ("v2.2", "two_level")]
+from wm_train.frames import NO_FLAGS, Flags
 
 
 @dataclass(frozen=True)
@@ -51,12 +50,21 @@ def small(small_export: Export) -> Built:
     return _built(small_export)
 
 
-@pytest.fixture(scope="session", params=OTHER_KINDS)
+AGE_AS_ID = Flags(state_age_as_embed=True)
+KINDS = [
+    ("v1", "published", NO_FLAGS),
+    ("v2", "gated", NO_FLAGS),
+    ("v2.1", "two_level", NO_FLAGS),
+    ("v2.2", "integrated", AGE_AS_ID),
+]
+
+
+@pytest.fixture(scope="session", params=KINDS)
 def other_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted, and of
-    heads that choose in two levels."""
-    encoding, heads = request.param
-    return _built(_export(small_qnet(small_model(encoding, heads)), tmp_path_factory.mktemp("other")))
+    """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted, of
+    the other heads, and of the flags that an export takes."""
+    encoding, heads, flags = request.param
+    return _built(_export(small_qnet(small_model(encoding, heads, flags=flags)), tmp_path_factory.mktemp("other")))
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +82,6 @@ def default_size(tmp_path_factory: pytest.TempPathFactory) -> Built:
 def recording(net: QNet, worlds: int, frames: int, seed: int = 0) -> Recording:
     """Random worlds of a network, and random inputs."""
     rng = np.random.default_rng(seed)
-    corpus = random_corpus(seed, lengths=(worlds + net.model.slots + 1,))
+    corpus = random_corpus(seed, lengths=(worlds + net.world.encoding.slots + 1,))
     window = window_at(corpus, net.world.encoding, corpus.windows(net.world.encoding)[:worlds])
     return Recording(Interpreter(net).begin(window), random_inputs(rng, frames, worlds))

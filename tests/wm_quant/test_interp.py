@@ -21,6 +21,7 @@ from wm_train.world import next_frames, window_codes, window_ids
 MODELS = {
     "v2.2 integrated": small_model(),
     "v2.2 published": small_model(heads="published"),
+    "v2.2 gated": small_model(heads="gated"),
     "v2.1 one slot": small_model("v2.1", slots=1),
     "v1 published": small_model("v1", "published"),
     "v2.2 two level": small_model(heads="two_level"),

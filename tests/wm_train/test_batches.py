@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.factories import random_corpus
+from tests.factories import AHEAD_ONLY, EVERY_FLAG, random_corpus
 from wm_train.evaluate import window_at
-from wm_train.frames import CONTROLS, STATE, Encoding, Kind
+from wm_train.frames import CONTROLS, Encoding, Kind
 from wm_train.world import window_codes, window_ids
 
 torch = pytest.importorskip("torch")
@@ -15,9 +15,12 @@ from wm_train.batches import WindowTensors, column_gain, dense_values  # noqa: E
 ENCODINGS = ("v1", "v2", "v2.1", "v2.2")
 
 
-@pytest.mark.parametrize("name", ENCODINGS)
-def test_a_batch_is_the_window_it_names(name: str) -> None:
-    encoding, corpus = Encoding(name, 3), random_corpus()
+READ = [*(Encoding(name, 3) for name in ENCODINGS), *(Encoding("v2.2", 3, f) for f in (EVERY_FLAG, AHEAD_ONLY))]
+
+
+@pytest.mark.parametrize("encoding", READ, ids=str)
+def test_a_batch_is_the_window_it_names(encoding: Encoding) -> None:
+    corpus = random_corpus(encoding=encoding)
     t = corpus.windows(encoding)[[0, 5, 36, -1]]
     window = window_at(corpus, encoding, t)
     arguments = (encoding, window.frames, window.inputs, window.following)
@@ -26,14 +29,14 @@ def test_a_batch_is_the_window_it_names(name: str) -> None:
         assert batch.dense.dtype == torch.float32 and (batch.dense.numpy() == dense).all()
         assert (batch.ids.numpy() == window_ids(encoding, window.frames)).all()
         assert (batch.session.numpy() == window.session).all()
-    units = np.array([2.0**-12 if f.kind is Kind.CONTINUOUS else 1.0 for f in STATE])
-    assert (batch.now.numpy() == window.now * units).all()
+    units = np.array([2.0**-12 if f.kind is Kind.CONTINUOUS else 1.0 for f in encoding.frame_fields])
+    assert (batch.now.numpy() == window.frames[:, 2] * units).all()
     assert (batch.after.numpy() == corpus.frames[t + 1] * units).all()
 
 
-@pytest.mark.parametrize("name", ENCODINGS)
-def test_float_columns_are_codes_times_step(name: str) -> None:
-    encoding, corpus = Encoding(name, 2), random_corpus(1)
+@pytest.mark.parametrize("encoding", READ, ids=str)
+def test_float_columns_are_codes_times_step(encoding: Encoding) -> None:
+    corpus = random_corpus(1, encoding=encoding)
     t = torch.from_numpy(corpus.windows(encoding))
     codes, values = (WindowTensors(corpus, encoding, flag).batch(t).dense.numpy() for flag in (True, False))
     fields = [f for _, _, f in encoding.dense_fields()]
@@ -72,3 +75,15 @@ def test_gain_is_bounded_for_rare_fields() -> None:
     corpus.frames[0, 0, 0] = 4096
     gain = column_gain(WindowTensors(corpus, encoding, as_codes=False))
     assert gain.max() == 200 and gain.isfinite().all()
+
+
+def test_gain_of_presses_is_their_own() -> None:
+    encoding = Encoding("v2.2", 3, AHEAD_ONLY)
+    corpus = random_corpus(2, (600,), encoding)
+    corpus.inputs[..., len(CONTROLS) :] = 0
+    corpus.inputs[::4, 1, len(CONTROLS)] = 1
+    gain = column_gain(WindowTensors(corpus, encoding, as_codes=False)).numpy()
+    assert gain.shape == (encoding.dense_columns,)
+    ahead = gain[-encoding.next_columns :].reshape(2, 2, -1)
+    assert (ahead[0] == ahead[1]).all() and (np.delete(ahead[:, 1, len(CONTROLS) :], 0, 1) == 1).all()
+    assert ahead[0, 1, len(CONTROLS)] == pytest.approx(1 / np.sqrt(0.25 * 0.75), abs=0.01)

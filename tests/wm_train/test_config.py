@@ -1,17 +1,19 @@
 """config.py: checked when built, and what is not known is an error that names its key."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from wm_train.config import ModelConfig, RunConfig, TrainConfig, load_config
+from wm_train.config import LossConfig, ModelConfig, RunConfig, TrainConfig, load_config
 from wm_train.errors import WmTrainError
 
 
 def test_json_round_trip() -> None:
     config = RunConfig(ModelConfig("v2.1", 4, "published", (64, 32), 0.1), TrainConfig(steps=7, seed=3, holdout=0.25))
+    config = replace(config, train=replace(config.train, losses=LossConfig(category=2.0, value="huber")))
     assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     assert RunConfig.from_json({}) == RunConfig()
 
@@ -47,6 +49,16 @@ def test_json_round_trip() -> None:
         ({"train": {"minutes": -1}}, r"train\.minutes"),
         ({"train": {"learning_rate": 0}}, r"train\.learning_rate"),
         ({"train": {"learning_rate": float("nan")}}, r"train\.learning_rate"),
+        ({"train": {"losses": {"actoin": 1}}}, r"train\.losses: unknown key 'actoin'"),
+        ({"train": {"losses": [1]}}, r"train\.losses: got list, expected a mapping"),
+        ({"train": {"losses": {"focal": "no"}}}, r"train\.losses\.focal = 'no', expected float"),
+        ({"train": {"losses": {"action": -1}}}, r"train\.losses\.action"),
+        ({"train": {"losses": {"change_weight": 0}}}, r"train\.losses\.change_weight"),
+        ({"train": {"losses": {"focal": 11}}}, r"train\.losses\.focal"),
+        ({"train": {"losses": {"value": "l2"}}}, r"train\.losses\.value = 'l2', expected l1 or"),
+        ({"train": {"losses": {"scale": 0}}}, r"train\.losses\.scale"),
+        ({"train": {"losses": {"alpha": 3}}}, r"train\.losses\.alpha"),
+        ({"train": {"losses": {"horizon": 1.5}}}, r"train\.losses\.horizon"),
         ({"train": {"holdout": 1}}, r"train\.holdout"),
         ({"train": {"holdout": 0.0}}, r"train\.holdout"),
     ],

@@ -102,9 +102,9 @@ def test_gradients_are_those_of_the_layers_at_the_integers() -> None:
     weights = torch.linspace(-1, 1, out.numel()).view_as(out)
     got = gradients(net, (out * weights).sum())
 
-    acc = ints.first(codes, ids + model.id_starts, session + model.session_starts)
+    acc = ints.entry.accumulate(codes, ids + model.id_starts, session + model.session_starts)
     proxy = net.layer1(net.inputs(codes * model.worth, ids, session))
-    for layer, following, linear, unit in ((ints.layer1, ints.layer2, net.layer2, model.hidden_scales[0]),
+    for layer, following, linear, unit in ((ints.entry.layer1, ints.layer2, net.layer2, model.hidden_scales[0]),
                                            (ints.layer2, ints.heads, net.heads, model.hidden_scales[1])):  # fmt: skip
         scaled = layer.requantize(acc).float()
         open_ = (acc > 0) & (scaled <= 127)

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from tests.factories import ONE, make_heads, random_frames
+from wm_train.config import LossConfig
 from wm_train.frames import PLAYERS, STATE, STATE_INDEX, Encoding, Kind
 from wm_train.world import World, next_frames
 
 torch = pytest.importorskip("torch")
 
-from wm_train.loss import CHOICE_WEIGHT, OTHER_CHOICE_WEIGHT, VALUE_WEIGHT, losses  # noqa: E402
+from wm_train.loss import CHOICE_WEIGHT, VALUE_WEIGHT, horizon_weights, losses  # noqa: E402
 
-INTEGRATED, PUBLISHED = (World(Encoding("v2.2", 2), name) for name in ("integrated", "published"))
+INTEGRATED, PUBLISHED, GATED = (World(Encoding("v2.2", 2), name) for name in ("integrated", "published", "gated"))
 UNITS = np.array([1 / ONE if f.kind is Kind.CONTINUOUS else 1.0 for f in STATE], np.float32)
 #: What happens in the story, frame by frame: together they use every head.
 STORY: list[dict[str, float]] = [
@@ -27,10 +28,19 @@ STORY: list[dict[str, float]] = [
         "x": 0.125,
         "y": -0.5,
     },
-    {"hit": 1, "hitlag": 7, "damage": 1, "percent": 12.5, "combo_count": 1, "action": 75, "last_attack": 3},
+    {
+        "hit": 1,
+        "hitlag": 7,
+        "damage": 1,
+        "percent": 12.5,
+        "combo_count": 1,
+        "action": 75,
+        "action_changes": 1,
+        "last_attack": 3,
+    },
     {"teleport": 1, "teleport_x": -60, "teleport_y": 44, "ground": 5, "jumps": 2},
     {"respawn": 1, "stock_lost": 1, "facing": 1, "on_ground": 1, "hurtbox": 1, "l_cancel": 2},
-    {"age_reset": 1, "state_age": 20, "shield": -3.5, "action": 14},
+    {"age_reset": 1, "state_age": 20, "shield": -3.5, "action": 14, "action_changes": 1},
 ]
 
 
@@ -58,17 +68,18 @@ def in_units(now: Any, after: Any) -> tuple[Any, Any]:
     return torch.from_numpy(now * UNITS), torch.from_numpy(after * UNITS)
 
 
-def parts(world: World, now: Any, after: Any, heads: Any, change_weight: float = 1.0) -> dict[str, float]:
+def parts(world: World, now: Any, after: Any, heads: Any, **config: Any) -> dict[str, float]:
     """Loss parts of integer heads; logits are sharpened until a right one costs nothing."""
     out = heads.astype(np.float32) / ONE
     for player in range(PLAYERS):
         for head in world.heads:
             if head.kind != "value":
                 out[:, world.span(player, head.name)] *= 100
-    return {k: float(v) for k, v in losses(world, *in_units(now, after), torch.from_numpy(out), change_weight).items()}
+    got = losses(world, *in_units(now, after), torch.from_numpy(out), LossConfig(**config))
+    return {k: float(v) for k, v in got.items()}
 
 
-@pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED], ids=["integrated", "published"])
+@pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED, GATED], ids=["integrated", "published", "gated"])
 def test_perfect_heads_cost_nothing(world: World) -> None:
     now, after, heads = told(world)
     got = parts(world, now, after, heads)
@@ -84,7 +95,7 @@ def part_of(name: str) -> str:
     return "speed" if name.startswith(("self_", "knockback_")) else name
 
 
-@pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED], ids=["integrated", "published"])
+@pytest.mark.parametrize("world", [INTEGRATED, PUBLISHED, GATED], ids=["integrated", "published", "gated"])
 @pytest.mark.parametrize("player", range(PLAYERS))
 def test_every_head_is_answered_by_its_part(world: World, player: int) -> None:
     now, after, heads = told(world)
@@ -139,17 +150,47 @@ def test_changed_actions_weigh_more() -> None:
     after = now.copy()
     after[:4, :, STATE_INDEX["action"]] = (now[:4, :, STATE_INDEX["action"]] + 1) % 400
     heads = np.zeros((8, INTEGRATED.outputs), np.int64)
-    plain, weighed = (parts(INTEGRATED, now, after, heads, weight) for weight in (1.0, 3.0))
-    assert plain["action"] == pytest.approx(PLAYERS * CHOICE_WEIGHT["action"] * np.log(400), rel=1e-5)
+    plain, weighed = (parts(INTEGRATED, now, after, heads, action=0.5, change_weight=w) for w in (1.0, 3.0))
+    assert plain["action"] == pytest.approx(PLAYERS * 0.5 * np.log(400), rel=1e-5)
     assert weighed["action"] == pytest.approx(2 * plain["action"], rel=1e-5)
-    assert plain["jumps"] == weighed["jumps"] == pytest.approx(PLAYERS * OTHER_CHOICE_WEIGHT * np.log(8), rel=1e-5)
+    assert plain["jumps"] == weighed["jumps"] == pytest.approx(PLAYERS * CHOICE_WEIGHT * np.log(8), rel=1e-5)
 
 
 def test_gradients_reach_every_head() -> None:
     now, after, heads = told(INTEGRATED)
     out = torch.from_numpy(heads.astype(np.float32) / ONE + 0.25).requires_grad_()
-    torch.stack(list(losses(INTEGRATED, *in_units(now, after), out, 1.5).values())).sum().backward()
+    torch.stack(list(losses(INTEGRATED, *in_units(now, after), out, LossConfig()).values())).sum().backward()
     reached = out.grad.abs().sum(0) > 0
     for player in range(PLAYERS):
         for head in INTEGRATED.heads:
             assert reached[INTEGRATED.span(player, head.name)].any(), head.name
+
+
+def test_a_part_without_weight_is_left_out_and_one_with_weight_is_there() -> None:
+    now, after, heads = told(INTEGRATED)
+    assert "action" not in parts(INTEGRATED, now, after, heads, action=0.0)
+    assert "category" in parts(INTEGRATED, now, after, heads, category=2.0)
+
+
+def test_players_count_the_same() -> None:
+    rng = np.random.default_rng(1)
+    now, after = (torch.from_numpy(random_frames(rng, 8) * UNITS) for _ in range(2))
+    heads = torch.randn(8, INTEGRATED.outputs, generator=torch.Generator().manual_seed(0))
+    swapped = heads.view(8, PLAYERS, -1).flip(1).reshape(8, -1)
+    one = losses(INTEGRATED, now, after, heads, LossConfig())
+    other = losses(INTEGRATED, now.flip(1), after.flip(1), swapped, LossConfig())
+    assert {k: float(v) for k, v in one.items()} == pytest.approx({k: float(v) for k, v in other.items()}, rel=1e-5)
+
+
+def test_numbers_are_weighed_and_then_rounded_off() -> None:
+    now, after, heads = told(INTEGRATED)
+    heads = heads.copy()
+    heads[:, INTEGRATED.span(0, "shield")] += 4 * ONE
+    got = parts(INTEGRATED, now, after, heads, value="huber", scale=0.5)["shield"]
+    weighed = 4 * VALUE_WEIGHT["shield"]
+    assert got == pytest.approx(weighed**2 / (2 * 0.5), rel=1e-4)
+
+
+def test_horizon_weights() -> None:
+    assert horizon_weights(4, 1.0).tolist() == [1, 1, 1, 1]
+    assert horizon_weights(3, 0.5).tolist() == pytest.approx([12 / 7, 6 / 7, 3 / 7])

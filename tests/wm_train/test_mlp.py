@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.factories import ONE, random_corpus, small_model
+from tests.factories import AHEAD_ONLY, EVERY_FLAG, ONE, random_corpus, small_model
 from wm_train.config import ModelConfig
 from wm_train.errors import WmTrainError
 from wm_train.evaluate import window_at
@@ -25,7 +25,7 @@ ENCODINGS = ("v1", "v2", "v2.1", "v2.2")
 
 
 def windows(config: ModelConfig) -> Any:
-    corpus = random_corpus()
+    corpus = random_corpus(encoding=config.world.encoding)
     tensors = WindowTensors(corpus, config.world.encoding, as_codes=False)
     return tensors.batch(tensors.starts[::9])
 
@@ -39,18 +39,19 @@ def test_parameters_are_pinned(heads: str, parameters: int, outputs: int) -> Non
     assert sum(p.numel() for p in FrameStackMLP(config).parameters()) == parameters
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_the_count_is_the_modules(encoding: str) -> None:
-    config = small_model(encoding)
+CONFIGS = [*map(small_model, ENCODINGS), small_model(flags=EVERY_FLAG), small_model(flags=AHEAD_ONLY)]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_the_count_is_the_modules(config: ModelConfig) -> None:
     network = FrameStackMLP(config)
     assert sum(p.numel() for p in network.parameters()) == parameter_count(config)
     shapes = {name: value.shape for name, value in to_arrays(network).items()}
     assert shapes == array_shapes(config)
 
 
-@pytest.mark.parametrize("encoding", ENCODINGS)
-def test_every_input_lies_where_the_encoding_says(encoding: str) -> None:
-    config = small_model(encoding)
+@pytest.mark.parametrize("config", CONFIGS, ids=str)
+def test_every_input_lies_where_the_encoding_says(config: ModelConfig) -> None:
     network, batch, e = FrameStackMLP(config), windows(config), config.world.encoding
     tables: Any = network.embeddings
     with torch.no_grad():

@@ -192,6 +192,12 @@ def test_counters_and_flags_follow_their_heads() -> None:
         assert (got["hurtbox"], got["invulnerable"]) == (hurtbox, hurtbox > 0)
 
 
+def test_a_gated_action_changes_only_where_its_event_says_so() -> None:
+    world = World(Encoding("v2.2", 1), "gated")
+    for changes, expected in ((-1.0, 14), (0.0, 14), (1 / 1024, 75)):
+        assert after(world, frame(action=14), action=75, action_changes=changes)["action"] == expected
+
+
 def test_published_heads_leave_other_fields_alone() -> None:
     now = random_frames(np.random.default_rng(3), 20)
     following = next_frames(PUBLISHED, now, make_heads(PUBLISHED, 20))
@@ -237,7 +243,7 @@ def test_spans_cover_the_outputs_once(heads: str) -> None:
 
 
 def test_unknown_heads_are_an_error() -> None:
-    with pytest.raises(WmTrainError, match="published, integrated"):
+    with pytest.raises(WmTrainError, match="published, integrated, gated"):
         World(Encoding("v1", 1), "all")
 
 

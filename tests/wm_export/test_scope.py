@@ -1,0 +1,37 @@
+"""scope.py: a world that reads what no program can compute is refused, by the name of the flag."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.factories import small_model, small_qnet
+from wm_export.errors import WmExportError
+from wm_export.onnx_graph import export_onnx
+from wm_export.scope import EXPORTED_FLAGS, check_flags
+from wm_export.solana import export_solana
+from wm_train.frames import Flags
+
+REFUSED: list[dict[str, Any]] = [
+    {"press_events": "next"},
+    {"projectiles": True},
+    {"state_flags": True},
+    {"animation_index": True},
+    {"stale_moves": True},
+    {"lookahead": 2},
+]
+
+
+@pytest.mark.parametrize("flags", REFUSED, ids=str)
+def test_a_flag_that_no_program_can_feed_is_refused(tmp_path: Path, flags: dict[str, Any]) -> None:
+    net = small_qnet(small_model(flags=Flags(state_age_as_embed=True, **flags)))
+    (name, value), *_ = flags.items()
+    for write in (export_solana, export_onnx):
+        with pytest.raises(WmExportError, match=rf"\(model.flags: {name}: {value}\).* only state_age_as_embed"):
+            write(net, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_each_flag_is_exported_or_refused() -> None:
+    check_flags(small_qnet(small_model(flags=Flags(state_age_as_embed=True))))
+    assert {*EXPORTED_FLAGS, *(name for flags in REFUSED for name in flags)} == set(Flags.__dataclass_fields__)

@@ -1,0 +1,220 @@
+"""A Mamba2's parameters as integers: norms' gains folded, weights quantized, functions as tables. numpy only.
+
+Training (fake_quant_mamba2) and conversion (wm_quant.convert) both call `integer_mamba2`. Letters are those of
+wm_train/mamba2.py; `unit` is what one step of an integer is worth. Of one block, per frame:
+
+    u       codes = rms_norm(residual)                               norm's gain lies in in_proj
+    acc     in_proj @ u                 codes: z, x, B_, C before the convolution; dt
+    pre     codes = conv(x, B_, C)      xBC = silu[pre], gate = silu[z]: tables of 256
+    h       (h * decay[dt] + x * gain[dt] * B_ + 2^14) >> 15         decay, gain: tables of 256 for each head
+    y       wide = C h + skip * x
+    v       (y * gate) >> 7
+    n       codes = rms_norm(v)                                      its gain lies in out_proj
+    residual += out_proj @ n
+
+Codes are -127..127, wide values and the residual stream -32767..32767, states -65535..65535. A head's unit of h is such
+that no sequence of inputs can leave that range: the fixed point of |h| over every entry of its table.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_train.config import Mamba2Config
+from wm_train.grid import (
+    ACC_BOUND,
+    CODE_MAX,
+    FRAC_BITS,
+    WEIGHT_GRIDS,
+    Floats,
+    Ints,
+    quantize_rows,
+    round_half_up,
+    row_ratios,
+)
+from wm_train.integer import IntegerDense, IntegerInput, first_layer
+
+WIDE_MAX = 32767
+STATE_MAX = 65535
+DECAY_BITS = 15
+#: y * mult must be exact in float64.
+Y_MULT_BITS = 21
+GATE_SHIFT = 7
+NORM_EPS = 1e-5
+#: Mantissas of a sum of squares: 256..1023, for even exponents.
+NORM_MANTISSAS = (256, 1024)
+#: Columns between two flushes of a matvec's lanes.
+BLOCK = {8: 512, 4: 128}
+CODES = np.arange(-128, 128, dtype=np.float64)
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class IntegerNorm:
+    """RMS norm to codes: table (768,) of the reciprocal root for each mantissa, `eps` added to the sum of squares.
+
+    code = requantize(value, table[m - 256], shift + e / 2), m = (sum of squares + eps) / 2^e in 256..1023, e even
+    """
+
+    table: Floats
+    eps: int
+    shift: int
+
+
+@dataclass(frozen=True)
+class IntegerBlock:
+    """One block; E channels of z and x, H heads, N cells. Integers are held in float64.
+
+    in_proj   mult and shift make codes of z, x, B_, C (2E + 2N rows); dt_mult, dt_shift those of dt (H rows)
+    conv      rows (E + 2N, D_CONV); silu (3, 256) its tables for x, B_ and C; gate (256,) that of z
+    decay, gain (H, 256); skip (H,); y_mult (E,), y_shift
+    h_unit, y_unit (H,) what one step of h and of y's accumulator is worth
+    """
+
+    norm: IntegerNorm
+    in_proj: IntegerDense
+    dt_mult: Ints
+    dt_shift: int
+    conv: IntegerDense
+    silu: Floats
+    gate: Floats
+    decay: Floats
+    gain: Floats
+    skip: Floats
+    y_mult: Ints
+    y_shift: int
+    gated_norm: IntegerNorm
+    out_proj: IntegerDense
+    h_unit: Floats
+    y_unit: Floats
+
+
+@dataclass(frozen=True)
+class IntegerMamba2(IntegerInput):
+    """All of it; `layer1` makes the residual stream."""
+
+    blocks: tuple[IntegerBlock, ...]
+    norm: IntegerNorm
+    heads: IntegerDense
+
+
+def _norm(width: int, value_unit: float, code_unit: float) -> IntegerNorm:
+    """Norm over `width` integers worth `value_unit` each, to codes worth `code_unit` each."""
+    mantissas = np.arange(*NORM_MANTISSAS, dtype=np.float64)
+    real = np.sqrt(width) / code_unit / np.sqrt(mantissas + 0.5)
+    shift = 15 - int(np.floor(np.log2(real[0])))
+    return IntegerNorm(round_half_up(real * 2.0**shift), max(1, int(NORM_EPS * width / value_unit**2)), shift)
+
+
+def _rows(weight: Floats, bias: Floats, unit_in: float, out: Floats | float, bits: int) -> IntegerDense:
+    """A layer whose input codes are worth `unit_in` each; results are worth `out` each."""
+    size = BLOCK[bits]
+    blocks = [slice(start, min(start + size, weight.shape[1])) for start in range(0, weight.shape[1], size)]
+    floor = np.abs(bias) / (ACC_BOUND / 16) / unit_in
+    rows, scale = quantize_rows(weight, blocks, -CODE_MAX, CODE_MAX, floor, WEIGHT_GRIDS[bits])
+    scale = scale * unit_in
+    mult, shift = row_ratios(scale / out)
+    return IntegerDense(rows, round_half_up(bias / scale), mult, shift, scale)
+
+
+def silu(value: Floats) -> Floats:
+    """value * sigmoid(value)."""
+    return value / (1 + np.exp(-value))
+
+
+def _table(unit_in: float, unit_out: float) -> Floats:
+    """SiLU from codes to codes."""
+    return np.clip(round_half_up(silu(CODES * unit_in) / unit_out), -CODE_MAX, CODE_MAX)
+
+
+class _Block:
+    """Builds one IntegerBlock from arrays and scales by name."""
+
+    def __init__(self, model: Mamba2Config, arrays: Arrays, scales: Mapping[str, float], index: int) -> None:
+        self.model, self.name = model, f"blocks.{index}"
+        self._arrays, self._scales = arrays, scales
+        self.groups = np.repeat([0, 1, 2], [model.d_inner, model.d_state, model.d_state])
+
+    def array(self, name: str) -> Floats:
+        return self._arrays[f"{self.name}.{name}"].astype(np.float64)
+
+    def unit(self, name: str) -> float:
+        return self._scales[f"{self.name}.{name}"]
+
+    def units(self, suffix: str) -> Floats:
+        """(E + 2N,) units of x, B_, C."""
+        return np.array([self.unit(f"{letter}{suffix}") for letter in "xBC"])[self.groups]
+
+    def in_proj(self) -> tuple[IntegerDense, Ints, int]:
+        weight = self.array("in_proj.weight") * self.array("norm.weight")
+        codes = np.concatenate([np.full(self.model.d_inner, self.unit("z")), self.units("_in")])
+        out = np.concatenate([codes, np.full(self.model.n_heads, self.unit("dt"))])
+        dense = _rows(weight, np.zeros(len(weight)), self.unit("norm"), out, self._bits("in_proj"))
+        count = len(codes)
+        mult, shift = row_ratios(dense.scale[:count] / codes)
+        dt_mult, dt_shift = row_ratios(dense.scale[count:] / self.unit("dt"))
+        return IntegerDense(dense.rows, dense.bias, mult, shift, dense.scale), dt_mult, dt_shift
+
+    def conv(self) -> IntegerDense:
+        unit, bias = self.units("_in"), self.array("conv.bias")
+        weight = self.array("conv.weight") * unit[:, None]
+        floor = np.abs(bias) / (ACC_BOUND / 16)
+        rows, scale = quantize_rows(weight, [slice(0, weight.shape[1])], -CODE_MAX, CODE_MAX, floor)
+        mult, shift = row_ratios(scale / self.units("_pre"))
+        return IntegerDense(rows, round_half_up(bias / scale), mult, shift, scale)
+
+    def out_proj(self, residual: float) -> IntegerDense:
+        weight = self.array("out_proj.weight") * self.array("gated_norm.weight")
+        return _rows(weight, np.zeros(len(weight)), self.unit("gated"), residual, self._bits("out_proj"))
+
+    def _bits(self, layer: str) -> int:
+        return self.model.bits.get(f"{self.name}.{layer}", 8)
+
+    def dt(self) -> Floats:
+        """(H, 256) step size of every code."""
+        return np.logaddexp(0, CODES * self.unit("dt") + self.array("dt_bias")[:, None])
+
+    def state(self, most: float) -> tuple[Floats, Floats, Floats]:
+        """(decay, gain, unit of h) when |x * B_| is at most `most` codes squared."""
+        dt, one = self.dt(), 1 << DECAY_BITS
+        decay = np.minimum(round_half_up(one * np.exp(-dt * np.exp(self.array("A_log"))[:, None])), one - 1)
+        # STATE_MAX * decay + most * gain + half must stay below (STATE_MAX + 1) * one; `most` more for gain's rounding.
+        room = (STATE_MAX + 1) * one - 1 - one // 2 - STATE_MAX * decay - most
+        worth = dt * self.unit("x") * self.unit("B")
+        unit = (one * worth * most / room).max(1)
+        return decay, round_half_up(one * worth / unit[:, None]), unit
+
+    def build(self, residual: float) -> IntegerBlock:
+        model = self.model
+        in_proj, dt_mult, dt_shift = self.in_proj()
+        tables = np.stack([_table(self.unit(f"{letter}_pre"), self.unit(letter)) for letter in "xBC"])
+        decay, gain, h_unit = self.state(float(np.abs(tables[0]).max() * np.abs(tables[1]).max()))
+        y_unit = h_unit * self.unit("C")
+        skip = round_half_up(self.array("D") * self.unit("x") / y_unit)
+        y_mult, y_shift = row_ratios(np.repeat(y_unit, model.headdim) / self.unit("y"), Y_MULT_BITS)
+        v_unit = self.unit("y") * self.unit("gate") * 2**GATE_SHIFT
+        return IntegerBlock(
+            _norm(model.d_model, residual, self.unit("norm")), in_proj, dt_mult, dt_shift, self.conv(), tables,
+            _table(self.unit("z"), self.unit("gate")), decay, gain, skip, y_mult, y_shift,
+            _norm(model.d_inner, v_unit, self.unit("gated")), self.out_proj(residual), h_unit, y_unit,
+        )  # fmt: skip
+
+
+def integer_mamba2(model: Mamba2Config, arrays: Arrays, scales: Mapping[str, float]) -> IntegerMamba2:
+    """Integers of a Mamba2.
+
+    arrays  its parameters and `gain`, by dotted name, float32
+    scales  units by name (shapes.scale_names)
+    """
+    residual = scales["residual"]
+    entered = first_layer(model.world, arrays, residual, model.bits.get("layer1", 8))
+    blocks = [_Block(model, arrays, scales, i).build(residual) for i in range(model.n_layers)]
+    weight = arrays["heads.weight"].astype(np.float64) * arrays["norm.weight"].astype(np.float64)
+    bias, bits = arrays["heads.bias"].astype(np.float64), model.bits.get("heads", 8)
+    heads = _rows(weight, bias, scales["norm"], 2.0**-FRAC_BITS, bits)
+    norm = _norm(model.d_model, residual, scales["norm"])
+    return IntegerMamba2(*entered, tuple(blocks), norm, heads)
