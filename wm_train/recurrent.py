@@ -105,14 +105,16 @@ def forced(net: Recurrent, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, NDAr
 def begin(net: Recurrent, corpus: Corpus, t: Ints) -> RecurrentWorlds:
     """Worlds that stand at frames `t` (B,), ascending, with the memory of their games up to there."""
     first, end = _games(corpus, t)
-    lane, ahead = np.searchsorted(first, t, "right") - 1, t - first[np.searchsorted(first, t, "right") - 1]
-    memory = net.start(len(first))
+    lane = np.searchsorted(first, t, "right") - 1
+    ahead = t - first[lane]
+    memory, seen = net.start(len(first)), 0
     kept = {name: np.empty((len(t), *values.shape[1:]), values.dtype) for name, values in memory.items()}
-    for frame in range(int(ahead.max()) + 1):
-        here = np.flatnonzero(ahead == frame)
+    for stop in np.unique(ahead):
+        for start in range(seen, stop, STRETCH):
+            at = np.minimum(first[:, None] + np.arange(start, min(start + STRETCH, stop)), end[:, None] - 1)
+            _, memory = net.run(memory, _stretch(corpus, net, at))
+        seen, here = stop, np.flatnonzero(ahead == stop)
         for name, values in kept.items():
             values[here] = memory[name][lane[here]]
-        at = np.minimum(first + frame, end - 1)
-        _, memory = net.run(memory, _stretch(corpus, net, at[:, None]))
     session = corpus.session(net.world.encoding, t)
     return RecurrentWorlds(net, kept, corpus.frames[t], corpus.inputs[t], session)
