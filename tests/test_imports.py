@@ -16,6 +16,7 @@ TORCH_NAMES = (
     "batches",
     "choices",
     "fake_quant",
+    "fake_quant_mamba2",
     "learners",
     "loss",
     "mamba2",
