@@ -26,6 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 from wm_export.errors import WmExportError
 from wm_export.scope import check_flags
 from wm_export.trace_ops import Sym, SymOps
+from wm_quant.calls import need_kernels
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
 from wm_train.files import atomic_write_bytes
 from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding
@@ -278,6 +279,7 @@ def _infos(values: dict[str, tuple[int, int]]) -> list[onnx.ValueInfoProto]:
 def onnx_model(net: QNet) -> onnx.ModelProto:
     """The graph of a proved QNet; the same net gives the same bytes. WmExportError where an op has no integer form."""
     check_flags(net)
+    need_kernels(net)
     graph = Graph()
     outputs = _record(graph, net)
     constants = list(graph.constants.values())

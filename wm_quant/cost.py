@@ -12,7 +12,7 @@ pairs of nodes as `n` has ones at its end, one a frame on average; its root is o
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from wm_quant.calls import macs, op_calls
+from wm_quant.calls import macs, need_kernels, op_calls
 from wm_quant.errors import WmQuantError
 from wm_quant.kernels import argmax_cu, argmax_within_cu
 from wm_quant.presets import preset
@@ -113,7 +113,8 @@ def _choice_cu(head: Head) -> int:
 
 
 def kernel_cost(net: QNet) -> dict[str, tuple[str, int, int]]:
-    """Op name -> (kind, MACs, compute units inside kernels)."""
+    """Op name -> (kind, MACs, compute units inside kernels); WmQuantError where an op has no kernel."""
+    need_kernels(net)
     choices = [_choice_cu(head) for head in net.world.heads if head.kind == "choice"]
     table = {op.name: (op.kind, macs(net, op), sum(call.cu for call in op_calls(net, op))) for op in net.ops}
     decode = PLAYERS * sum(choices)
