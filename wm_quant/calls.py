@@ -123,7 +123,9 @@ def _columns(net: QNet, op: Op) -> int:
 
 
 def op_calls(net: QNet, op: Op) -> list[Call]:
-    """The calls of one op, in order."""
+    """The calls of one op, in order; none of a kind that has no kernel yet."""
+    if op.kind not in KERNEL_KINDS:
+        return []
     if op.kind == "matvec":
         return [
             Call(op, matvec_name(r, op.bits), row=row, column=column, groups=groups, columns=columns, accumulators=r)

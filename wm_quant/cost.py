@@ -113,8 +113,7 @@ def _choice_cu(head: Head) -> int:
 
 
 def kernel_cost(net: QNet) -> dict[str, tuple[str, int, int]]:
-    """Op name -> (kind, MACs, compute units inside kernels); WmQuantError where an op has no kernel."""
-    need_kernels(net)
+    """Op name -> (kind, MACs, compute units inside kernels); an op that has no kernel yet counts nothing."""
     choices = [_choice_cu(head) for head in net.world.heads if head.kind == "choice"]
     table = {op.name: (op.kind, macs(net, op), sum(call.cu for call in op_calls(net, op))) for op in net.ops}
     decode = PLAYERS * sum(choices)
@@ -123,7 +122,8 @@ def kernel_cost(net: QNet) -> dict[str, tuple[str, int, int]]:
 
 
 def cost(net: QNet, plan: tuple[tuple[int, int], ...], overheads: Overheads) -> Cost:
-    """The Cost of a frame under a Plan."""
+    """The Cost of a frame under a Plan; WmQuantError where an op has no kernel."""
+    need_kernels(net)
     ops = tuple(
         OpCost(name, kind, count, kernel, overheads.ops[name])
         for name, (kind, count, kernel) in kernel_cost(net).items()
