@@ -14,7 +14,7 @@ from wm_quant.convert import from_checkpoint
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, validate
 from wm_train.checkpoint import Checkpoint
-from wm_train.config import AnyModelConfig, ModelConfig, RunConfig
+from wm_train.config import AnyModelConfig, Mamba2Config, ModelConfig, RunConfig
 from wm_train.dataset import (
     FRAME,
     ITEM_COLUMNS,
@@ -30,7 +30,7 @@ from wm_train.dataset import (
 from wm_train.evaluate import Window
 from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Field, Flags, Kind, fixed
 from wm_train.grid import FRAC_BITS
-from wm_train.shapes import array_shapes
+from wm_train.shapes import array_shapes, scale_names
 from wm_train.windows import Corpus
 from wm_train.world import World
 
@@ -43,6 +43,17 @@ V22 = Encoding("v2.2")
 #: Every flag at once, and those that a run of v2.2 without presses in its slots can have.
 EVERY_FLAG = Flags(True, "all", True, True, True, True, 3)
 AHEAD_ONLY = Flags(press_events="next", stale_moves=True, lookahead=2)
+
+
+#: What one integer of an activation is worth in a random network, where it is not 1/32.
+SCALES = {"hidden1": 0.25, "hidden2": 0.125, "residual": 1 / 1024, "y": 1 / 4096}
+#: Where random parameters of a Mamba2 lie: heads that forget within a few frames, and heads that remember long.
+RANGES = {"norm.weight": (0.5, 1.5), "A_log": (0, 2.8), "dt_bias": (-5, 1), ".D": (-1, 1)}
+
+
+def small_mamba2(**more: Any) -> Mamba2Config:
+    """A network with a memory, small enough for Python loops."""
+    return Mamba2Config(**{"d_model": 24, "d_state": 5, "headdim": 12, "n_layers": 2} | more)
 
 
 def small_model(encoding: str = "v2.2", heads: str = "integrated", slots: int = 3, **more: Any) -> ModelConfig:
@@ -167,16 +178,19 @@ def random_arrays(model: AnyModelConfig, seed: int = 0) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     arrays: dict[str, Any] = {}
     for name, shape in array_shapes(model).items():
-        spread = 1.0 if name.startswith("embeddings") else 0.5 / np.sqrt(shape[-1])
+        spread = 1.0 if name.startswith("embeddings") else (2.0 if "blocks" in name else 0.5) / np.sqrt(shape[-1])
         arrays[name] = rng.normal(0, spread, shape).astype(np.float32)
+        for ending, ends in RANGES.items():
+            if name.endswith(ending):
+                arrays[name] = rng.uniform(*ends, shape).astype(np.float32)
     arrays["gain"] = rng.uniform(0.5, 20, arrays["gain"].shape).astype(np.float32)
     return arrays
 
 
 def random_checkpoint(model: AnyModelConfig, seed: int = 0) -> Checkpoint:
     """A QAT checkpoint that no training made."""
-    return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), {"train": ["a"]}, {"steps": 1},
-                      {"hidden1": 0.25, "hidden2": 0.125})  # fmt: skip
+    scales = {name: SCALES.get(name.rpartition(".")[2], 1 / 32) for name in scale_names(model)}
+    return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), {"train": ["a"]}, {"steps": 1}, scales)
 
 
 def calls(net: QNet) -> list[Call]:
@@ -184,7 +198,7 @@ def calls(net: QNet) -> list[Call]:
     return [call for op in net.ops for call in op_calls(net, op)]
 
 
-def small_qnet(model: ModelConfig | None = None, seed: int = 0) -> QNet:
+def small_qnet(model: AnyModelConfig | None = None, seed: int = 0) -> QNet:
     """A proved QNet of random weights."""
     net = from_checkpoint(random_checkpoint(model or small_model(), seed), parent="ab" * 32)
     validate(net)

@@ -55,7 +55,7 @@ from wm_live.deployment import Holding
 from wm_live.dispute import Costs, Sent
 from wm_live.dispute import Outcome as Settled
 from wm_live.game import COMMITS
-from wm_live.melee import action_names
+from wm_live.melee import action_names, stage
 from wm_live.session import SPONSORED_COMMITS
 from wm_live.verify import Check as ChainCheck
 from wm_live.verify import Verification
@@ -79,6 +79,7 @@ from wm_train.loss import TELEPORT_UNITS
 from wm_train.replays import MIN_FRAMES
 from wm_train.shapes import parameter_count
 from wm_train.speculation import DELAYS, inputs_figures, outcome_figures
+from wm_train.stages import BLAST_ZONES, MARGIN, stage_bounds
 from wm_train.trace import Difference
 from wm_train.train import HELD_OUT_EVERY, QAT_LEARNING_RATE, SAVE_SECONDS
 from wm_train.world import HEADS, codes
@@ -93,7 +94,7 @@ MLP = preset("mlp")
 CONFIG_TEXT: Mapping[str, str] = {
     "model.encoding": "what the network reads: " + ", ".join(ENCODINGS) + "; see [numeric.md](numeric.md#encodings)",
     "model.slots": "frames in the window, 1 to 64",
-    "model.heads": "what it predicts: " + " or ".join(reversed(list(HEADS))),
+    "model.heads": "what it predicts: " + ", ".join(HEADS) + "; see [numeric.md](numeric.md#heads)",
     "model.hidden": "widths of the two hidden layers, 8 to 4096 each",
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
     "model.flags": "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)",
@@ -232,6 +233,15 @@ def _actions() -> str:
                                for first, last in ranges for i in range(first, last + 1))  # fmt: skip
         rows.append((number, category, ids, "; ".join(inside)))
     return _table(("number", "category", "action ids", "what is in it"), rows)
+
+
+def _stages() -> str:
+    table = stage_bounds(Encoding("v2.2")) / (1 << grid.FRAC_BITS)
+    rows = []
+    for number, (left, right, top, bottom) in BLAST_ZONES.items():
+        ends = [f"{end:.10g}" for end in (left, right, bottom, top)]
+        rows.append((number, stage(number).name, *ends, *(f"{end:.6g}" for end in table[number])))
+    return _table(("stage", "name", "left", "right", "bottom", "top", "x from", "to", "y from", "to"), rows)
 
 
 def _power(value: float) -> str:
@@ -451,6 +461,7 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("numeric.md", "flags"): _flags,
     ("numeric.md", "heads"): _heads,
     ("numeric.md", "actions"): _actions,
+    ("numeric.md", "stages"): _stages,
     ("numeric.md", "bounds"): _bounds,
     ("program.md", "model"): _model_account,
     ("program.md", "session"): _session_account,
@@ -508,6 +519,7 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"multiples of 2^-{grid.SNAP_BITS} and clipped to +-{grid.SNAP_LIMIT:g}",
         f"width (at most {max(f.width for f in STATE)})",
         f"{TELEPORT_UNITS:g} game units",
+        f"{MARGIN:g} game units beyond the blast zone",
     ),
     "program.md": (
         f"{INPUT_BYTES} bytes: an i8 for each axis",
@@ -635,7 +647,7 @@ def test_guide_shows_every_verb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 #: Functions whose dicts are not printed.
-INNER = ("_executors", "origin_of", "_opened", "_frames")
+INNER = ("_executors", "origin_of", "opened", "_frames", "_common", "_trained")
 
 
 def _dict_keys(module: ModuleType) -> set[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from wm_train.errors import WmTrainError
 
 if TYPE_CHECKING:
     from wm_train.evaluate import Model
-    from wm_train.frames import Encoding
     from wm_train.windows import Corpus
     from wm_train.world import World
 
@@ -50,35 +50,30 @@ def evaluate(
     advance: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
     """Metrics of each model, and the baselines', on the same frames: of games that none of them was trained on."""
-    found = [_open(path) for path in models]
-    origin = _common([one.origin for one in found])
-    past = max(one.world.encoding.span for one in found) if len(found) > 1 else 0
-    how = {"limit": limit, "further": further, "past": past}
-    worlds = {one.world.encoding: one.world for one in found}
-    corpora = {encoding: held_out_games(world, origin, dataset) for encoding, world in worlds.items()}
-    _same_games(list(corpora.values()))
-    baselines = {encoding: _baselines(corpus, encoding, **how) for encoding, corpus in corpora.items()}
-    measured = []
-    for one in found:
-        encoding = one.world.encoding
-        measured.append(_evaluated(one, corpora[encoding], baselines[encoding], **how))
-        project.keep_figures(f"evaluate-{one.name}", measured[-1])
-        advance()
-    return measured
-
-
-def _baselines(corpus: "Corpus", encoding: "Encoding", **how: Any) -> dict[str, Any]:
     from wm_train.evaluate import BASELINES
     from wm_train.evaluate import evaluate as measure
 
-    return {name: measure(base, corpus, encoding, **how) for name, base in BASELINES.items()}
-
-
-def _evaluated(one: _Opened, corpus: "Corpus", baselines: dict[str, Any], **how: Any) -> dict[str, Any]:
-    from wm_train.evaluate import evaluate as measure
-
-    figures = measure(one.model, corpus, one.world.encoding, **how)
-    return figures | {"model": one.about, "games": len(corpus.names), "baselines": baselines}
+    found = [_open(path) for path in models]
+    origin = _common([one.origin for one in found])
+    past = max(one.world.encoding.span for one in found) if len(found) > 1 else 0
+    metrics = partial(measure, limit=limit, further=further, past=past)
+    worlds = {one.world.encoding: one.world for one in found}
+    corpora = {encoding: held_out_games(world, origin, dataset) for encoding, world in worlds.items()}
+    _same_games(list(corpora.values()))
+    baselines = {
+        encoding: {name: metrics(base, corpus, encoding) for name, base in BASELINES.items()}
+        for encoding, corpus in corpora.items()
+    }
+    measured = []
+    for one in found:
+        encoding = one.world.encoding
+        figures = metrics(one.model, corpora[encoding], encoding)
+        about = {"model": one.about, "games": len(corpora[encoding].names), "baselines": baselines[encoding]}
+        measured.append(figures | about)
+        # A float run's QNet stands beside the QAT run's in the report: that is what QAT is for.
+        project.keep_figures(f"evaluate-{one.name}", measured[-1])
+        advance()
+    return measured
 
 
 def _common(origins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

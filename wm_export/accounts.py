@@ -120,7 +120,8 @@ class AccountCodec:
         data = bytearray(self.layout.scratch_bytes + extra)
         head = _header(TAG_SCRATCH, len(data)) + keys.session
         data[:SCRATCH_PEAKS] = head + struct.pack("<QQ", frame_number, self.net.world.encoding.slots)
-        parts = (("codes", state.codes[0], "<i8"), ("ids", state.ids[0], "<u2"), ("bias", state.bias[0], "<i8"))
+        parts = [("codes", state.codes[0], "<i8"), ("ids", state.ids[0], "<u2"), ("bias", state.bias[0], "<i8")]
+        parts.append(("bounds", state.bounds[0], "<i8"))
         for name, values, dtype in parts:
             raw = values.astype(dtype).tobytes()
             at = SCRATCH_WORK + self.layout.work[name].offset
@@ -137,12 +138,12 @@ class AccountCodec:
         return np.frombuffer(scratch, "<i8", size, SCRATCH_WORK + self.layout.work[name].offset).astype(np.int64)
 
     def state(self, session: bytes, scratch: bytes, before: "State") -> "State":
-        """The State that the accounts hold after a frame; the bias is that of `before`."""
+        """The State that the accounts hold after a frame; bias and bounds are those of `before`."""
         encoding = self.net.world.encoding
         at = SCRATCH_WORK + self.layout.work["ids"].offset
         ids = np.frombuffer(scratch, "<u2", self._ids, at).astype(np.int64)
         codes = self.vector(scratch, "codes", encoding.slots * encoding.slot_columns)
-        return type(before)(self.frame(session)[None], codes[None], ids[None], before.bias)
+        return type(before)(self.frame(session)[None], codes[None], ids[None], before.bias, before.bounds)
 
     def trace(self, session: bytes, scratch: bytes) -> "Trace":
         """What a frame left behind: every vector that an op wrote, and the next Frame; batch of one.

@@ -4,7 +4,8 @@
     session account   header | SESSION | players, PLAYER each | inputs, a word per frame ahead and player | Frame
     scratch account   header | SCRATCH | peaks | work
     dispute account   header | DISPUTE | peaks | Frame | work
-    work              vectors, i64 each | ids, u16 each | the first accumulator's start in this session, i64 each
+    work              vectors, i64 each | ids, u16 each | the first accumulator's start in this session, i64 each |
+                      bounds of positions in this session, i64 each
     header            tag 8 | version u32 | 0 u32 | length u64 (of the whole account)
     Frame             i32 per field: player 0, player 1
 
@@ -20,6 +21,7 @@ from wm_quant.calls import padded, vector_sizes
 from wm_quant.cost import TREE_LEVELS
 from wm_quant.qnet import SESSION_BIAS, QNet
 from wm_train.frames import CONTROLS, PLAYERS, STATE, Kind
+from wm_train.stages import BOUNDS
 
 ACCOUNT_VERSION = 2
 
@@ -197,7 +199,8 @@ def layout(net: QNet, blob_bytes: int = 0) -> Layout:
     sizes = vector_sizes(net)
     ids = len(list(net.world.encoding.id_fields()))
     start = next(op.out for op in net.ops if op.init == SESSION_BIAS)
-    work = [(name, 8, size) for name, size in sizes.items()] + [("ids", 2, padded(ids, 8)), ("bias", 8, sizes[start])]
+    work = [(name, 8, size) for name, size in sizes.items()]
+    work += [("ids", 2, padded(ids, 8)), ("bias", 8, sizes[start]), ("bounds", 8, BOUNDS)]
     session = [
         ("players", offsets(PLAYER)["end"], PLAYERS),
         ("inputs", 8, LOOKAHEAD * PLAYERS),

@@ -15,7 +15,7 @@ from wm_quant.prove import Proof
 from wm_quant.qnet import QNet
 from wm_train.config import RunConfig
 
-FORMAT = "wmq-export-2"
+FORMAT = "wmq-export-3"
 MANIFEST_MAX_BYTES = 1 << 20
 
 

@@ -15,6 +15,7 @@ from wm_export.toolchain import BuildInfo, build_program
 from wm_quant.cost import Cost, Overheads, cost, kernel_cost, op_names
 from wm_train.files import atomic_write_json
 from wm_train.frames import CONTROLS, PLAYERS, STATE
+from wm_train.stages import BOUNDS
 
 if TYPE_CHECKING:
     from wm_quant.interp import State
@@ -78,6 +79,7 @@ def still_state(export: Export) -> "State":
         np.zeros((1, e.slots * e.slot_columns), np.int64),
         np.zeros((1, e.slots * e.slot_ids), np.int64),
         np.zeros((1, first.size), np.int64),
+        np.zeros((1, BOUNDS), np.int64),
     )
 
 

@@ -4,9 +4,11 @@
                    codes         int8  (B, slots * slot_columns)    the window's dense columns
                    ids           int64 (B, slots * slot_ids)
                    session_bias  int64 (B, N)
+                   bounds        int64 (B, 4)
                    inputs        int8  (B, 2 * len(CONTROLS))       the following inputs
     output         trace.<name>  every tensor of the interpreter's Trace: codes int8, frame int32, the others int64
-                   next_codes    int8, next_ids int64: with trace.frame, the next state; session_bias stays
+                   next_codes    int8, next_ids int64: with trace.frame, the next state; session_bias and
+                   bounds stay
 
 The world's rules are not written here: wm_train.world's encode and decode are recorded, once for both players, on
 values of shape (B, 2, 1). ONNX has no signed shift, so a value is lifted by 2^62 and shifted as uint64.
@@ -24,14 +26,16 @@ from onnx import TensorProto, helper, numpy_helper
 from wm_export.errors import WmExportError
 from wm_export.scope import check_flags
 from wm_export.trace_ops import Sym, SymOps
+from wm_quant.calls import need_kernels
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
 from wm_train.files import atomic_write_bytes
 from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding
 from wm_train.grid import CODE_MAX, Ints
 from wm_train.integer import table_starts
-from wm_train.world import decode, encode, identify
+from wm_train.stages import BOUNDS
+from wm_train.world import LABELS, decode, encode, identify, ranges
 
-FORMAT = "wmq-onnx-1"
+FORMAT = "wmq-onnx-2"
 TRACE = "trace."
 #: Old enough for every ONNX Runtime since 1.12.
 OPSET, IR_VERSION = 17, 8
@@ -113,9 +117,12 @@ class Graph:
         """See Target."""
         return self.add("Where", mask, a, b)
 
-    def clip(self, value: str | int, low: int, high: int) -> str:
+    def clip(self, value: str | int, low: str | int, high: str | int) -> str:
         """See Target."""
-        return self.add("Clip", value, low, high)
+        if isinstance(low, int) and isinstance(high, int):
+            return self.add("Clip", value, low, high)
+        # The ends of a Clip are scalars; these differ from world to world.
+        return self.add("Min", self.add("Max", value, low), high)
 
     def requantize(self, value: str | int, mult: str | int, shift: int) -> str:
         """See Target; `mult` may be a vector. value * mult + 2^(shift-1) < 2^62."""
@@ -179,6 +186,13 @@ def _input_codes(graph: Graph) -> str:
     return graph.concat([sym.name for sym in syms], 2)
 
 
+def _labelled(graph: Graph, logits: str, within: str, label: str) -> str:
+    """Logits (B, 2, ids) int32 where an id has the label (B, 2, 1); the least number elsewhere."""
+    labels = graph.constant(f"labels.{within}", LABELS[within])
+    least = graph.constant("int32.least", np.array(np.iinfo(np.int32).min, np.int32))
+    return graph.add("Where", graph.add("Equal", labels, label), logits, least)
+
+
 def _heads(graph: Graph, net: QNet, heads: str) -> dict[str, Sym]:
     """Each head of both players, (B, 2, 1); of a choice the arg max."""
     world = net.world
@@ -187,7 +201,8 @@ def _heads(graph: Graph, net: QNet, heads: str) -> dict[str, Sym]:
     values: dict[str, Sym] = {}
     for head, part in zip(world.heads, graph.split(narrow, [head.width for head in world.heads]), strict=True):
         if head.kind == "choice":
-            name = graph.add("ArgMax", part, axis=2, keepdims=1, select_last_index=0)
+            logits = _labelled(graph, part, head.within, values[head.within].name) if head.within else part
+            name = graph.add("ArgMax", logits, axis=2, keepdims=1, select_last_index=0)
         else:
             name = graph.cast(part, TensorProto.INT64)
         values[head.name] = Sym(graph, name)
@@ -199,7 +214,10 @@ def _next_frame(graph: Graph, net: QNet, heads: str) -> dict[str, Sym]:
     players = graph.reshape(graph.cast("frame", TensorProto.INT64), PLAYERS, len(STATE))
     now = [Sym(graph, name) for name in graph.split(players, [1] * len(STATE))]
     read = _heads(graph, net, heads)
-    return decode(SymOps(graph), net.world.heads_name, lambda name: now[STATE_INDEX[name]], read.__getitem__)
+    bounds = [Sym(graph, name) for name in graph.split(graph.reshape("bounds", 1, BOUNDS), [1] * BOUNDS)]
+    return decode(
+        SymOps(graph), net.world.heads_name, lambda name: now[STATE_INDEX[name]], read.__getitem__, ranges(bounds)
+    )
 
 
 def _push(graph: Graph, encoding: Encoding, frame: dict[str, Sym], tail: str) -> None:
@@ -249,6 +267,7 @@ def _inputs(net: QNet) -> dict[str, tuple[int, int]]:
         "codes": (TensorProto.INT8, encoding.slots * encoding.slot_columns),
         "ids": (TensorProto.INT64, encoding.slots * encoding.slot_ids),
         SESSION_BIAS: (TensorProto.INT64, size),
+        "bounds": (TensorProto.INT64, BOUNDS),
         "inputs": (TensorProto.INT8, PLAYERS * len(CONTROLS)),
     }
 
@@ -260,6 +279,7 @@ def _infos(values: dict[str, tuple[int, int]]) -> list[onnx.ValueInfoProto]:
 def onnx_model(net: QNet) -> onnx.ModelProto:
     """The graph of a proved QNet; the same net gives the same bytes. WmExportError where an op has no integer form."""
     check_flags(net)
+    need_kernels(net)
     graph = Graph()
     outputs = _record(graph, net)
     constants = list(graph.constants.values())

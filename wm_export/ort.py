@@ -63,6 +63,7 @@ class OrtRunner:
             "codes": state.codes.astype(np.int8),
             "ids": state.ids,
             "session_bias": np.ascontiguousarray(state.bias),
+            "bounds": np.ascontiguousarray(state.bounds),
             "inputs": following.reshape(len(following), -1),
         }
         try:

@@ -53,9 +53,10 @@ from wm_quant.cost import TREE_LEVELS, op_names
 from wm_quant.kernels import GATHER_UNROLL, GATHER_WORDS
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
 from wm_train.files import atomic_write_bytes
-from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Field, Kind, fixed
+from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
 from wm_train.integer import table_starts
-from wm_train.world import decode, encode, identify
+from wm_train.stages import BOUNDED, BOUNDS, stage_bounds
+from wm_train.world import LABELS, Head, World, decode, encode, identify, ranges
 
 TEMPLATES = Path(__file__).parent / "templates"
 RUSTFMT = Path(__file__).resolve().parent.parent / "onchain" / "rustfmt.toml"
@@ -87,7 +88,7 @@ class RustTarget:
         """See Target."""
         return self.let(f"select({mask}, {a}, {b})")
 
-    def clip(self, value: str | int, low: int, high: int) -> str:
+    def clip(self, value: str | int, low: str | int, high: str | int) -> str:
         """See Target."""
         return self.let(f"clamp({value}, {low}, {high})")
 
@@ -211,7 +212,14 @@ def _network(net: QNet, where: Layout, blob: Blob) -> dict[str, object]:
         "session_table": _at("blob", f"{first.name}.session", "*const i32"),
         "layer_bias": _at("blob", f"{first.name}.bias", "*const i32"),
         "bias_count": first.size,
+        "stage": f"ids[{len(vocab) - 1}] as usize" if net.world.encoding.stage else "0",
     }
+
+
+def _stage_bounds(encoding: Encoding) -> dict[str, object]:
+    table = stage_bounds(encoding)
+    rows = ", ".join("[" + ", ".join(map(str, row)) + "]" for row in table)
+    return {"bounds": BOUNDS, "stages": len(table), "stage_bounds": rows}
 
 
 def _encode_inputs(target: RustTarget) -> None:
@@ -227,7 +235,8 @@ def _encode_inputs(target: RustTarget) -> None:
 
 def _decode(target: RustTarget, net: QNet) -> None:
     world = net.world
-    kinds = {head.name: head for head in world.heads}
+    names = [f"{name}_{end}" for name in BOUNDED for end in ("low", "high")]
+    bounded = ranges([Sym(target, target.let(f"bound(work, {i})", name)) for i, name in enumerate(names)])
     for player in range(PLAYERS):
         base = player * len(STATE)
 
@@ -235,13 +244,35 @@ def _decode(target: RustTarget, net: QNet) -> None:
             return Sym(target, target.let(f"field(frame, {base + STATE_INDEX[name]})", f"p{player}_{name}"))
 
         def head(name: str, player: int = player) -> Sym:
-            at = world.span(player, name).start
-            read = f"choice(heads, {at}, {kinds[name].width})" if kinds[name].kind == "choice" else f"head(heads, {at})"
-            return Sym(target, target.let(read, f"p{player}_head_{name}"))
+            return _read_head(target, world, player, name)
 
-        written = decode(SymOps(target), world.heads_name, _once(now), _once(head))
+        written = decode(SymOps(target), world.heads_name, _once(now), _once(head), bounded)
         for name, value in written.items():
             target.line(f"write(frame, {base + STATE_INDEX[name]}, {value.name}); // p{player}.{name}")
+
+
+def _read_head(target: RustTarget, world: World, player: int, name: str) -> Sym:
+    """A head's value, in a variable of its own; of a choice the chosen id."""
+    head, at = world.head(name), world.span(player, name).start
+    read = f"choice(heads, {at}, {head.width})" if head.kind == "choice" else f"head(heads, {at})"
+    if head.within:
+        label = _read_head(target, world, player, head.within)
+        read = f"choice_within(heads, {at}, &{_labels_name(head)}, {label.name})"
+    return Sym(target, target.let(read, f"p{player}_head_{name}"))
+
+
+def _labels_name(head: Head) -> str:
+    return _upper(f"{head.within}_of_{head.name}")
+
+
+def _labels(world: World) -> str:
+    """The label of every id of each choice within another, and what reads them."""
+    tables = [
+        _fill("labels.rs", {"head": head.name, "within": head.within, "name": _labels_name(head), "width": head.width,
+                            "labels": ", ".join(map(str, LABELS[head.within]))})
+        for head in world.heads if head.within
+    ]  # fmt: skip
+    return "\n".join([*tables, _fill("within.rs", {})]) if tables else ""
 
 
 def _once(read: Callable[[str], Sym]) -> Callable[[str], Sym]:
@@ -317,6 +348,8 @@ def _rules(net: QNet) -> dict[str, object]:
     return texts | {
         "fields": PLAYERS * len(STATE),
         "ranges": _in_range(),
+        "labels": _labels(net.world),
+        "argmax": "{argmax, argmax_within}" if any(head.within for head in net.world.heads) else "argmax",
         "slot_bytes": encoding.slot_columns * 8,
         "kept_bytes": kept,
         "slot_id_bytes": encoding.slot_ids * 2,
@@ -403,7 +436,7 @@ def generate(net: QNet, blob: Blob, manifest_hash: bytes, plan: Sequence[tuple[i
             "accounts": _accounts(where, blob),
             "instructions": _instructions(),
         },
-        "network.rs": _network(net, where, blob),
+        "network.rs": _network(net, where, blob) | _stage_bounds(net.world.encoding),
         "rules.rs": _rules(net),
         "step.rs": _step(net, plan),
     }

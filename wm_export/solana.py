@@ -20,6 +20,7 @@ from wm_export.idl import idl
 from wm_export.manifest import Manifest, check_blob, describe, load_manifest
 from wm_export.rustgen import generate, plan_of, write_crate
 from wm_export.scope import check_flags
+from wm_quant.calls import need_kernels
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, load_qnet, save_qnet
 from wm_train.files import atomic_write_bytes
@@ -63,6 +64,7 @@ class Export:
 def export_solana(net: QNet, folder: Path, cuts: Sequence[int] = ()) -> Manifest:
     """Write an export of `net`, proved again; `cuts` split a frame into transactions (rustgen.plan_of)."""
     check_flags(net)
+    need_kernels(net)
     proofs, blob, plan = prove(net), pack(net), plan_of(net, cuts)
     manifest = describe(net, blob, proofs, plan)
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ class Target(Protocol):
     def where(self, mask: "str | int", a: "str | int", b: "str | int") -> str:
         """`a` where `mask`, else `b`."""
 
-    def clip(self, value: "str | int", low: int, high: int) -> str:
+    def clip(self, value: "str | int", low: "str | int", high: "str | int") -> str:
         """`value` inside low..high."""
 
     def requantize(self, value: "str | int", mult: int, shift: int) -> str:
@@ -62,9 +62,9 @@ class SymOps:
         """See world.Ops."""
         return Sym(self.target, self.target.where(operand(mask), operand(a), operand(b)))
 
-    def clip(self, value: Any, low: int, high: int) -> Sym:
+    def clip(self, value: Any, low: Any, high: Any) -> Sym:
         """See world.Ops."""
-        return Sym(self.target, self.target.clip(operand(value), low, high))
+        return Sym(self.target, self.target.clip(operand(value), operand(low), operand(high)))
 
     def requantize(self, value: Any, mult: int, shift: int) -> Sym:
         """See world.Ops."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from wm_train.frames import STATE, STATE_INDEX
+from wm_train.stages import BLAST_ZONES
 
 #: Ids and names of actions, one range a line. Higher ids mean something else for every character.
 _ACTIONS = """
@@ -165,30 +166,30 @@ STAGES: Mapping[int, Stage] = {
     2: Stage(
         "Fountain of Dreams",
         ((-63.35, 0.62), (-53, 0.62), (-51.3, 0), (51.3, 0), (53, 0.62), (63.35, 0.62)),
-        (-198.75, 198.75, 202.5, -146.25),
+        BLAST_ZONES[2],
         platforms=((-14.25, 14.25, 42.75),),
         moving=((-49.5, -21, 20), (21, 49.5, 20)),
     ),
-    3: Stage("Pokémon Stadium", _flat(87.75), (-230, 230, 180, -111), platforms=((-55, -25, 25), (25, 55, 25))),
+    3: Stage("Pokémon Stadium", _flat(87.75), BLAST_ZONES[3], platforms=((-55, -25, 25), (25, 55, 25))),
     8: Stage(
         "Yoshi's Story",
         ((-56, -3.5), (-39, 0), (39, 0), (56, -3.5)),
-        (-175.7, 173.6, 168, -91),
+        BLAST_ZONES[8],
         platforms=((-59.5, -28, 23.45), (28, 59.5, 23.45), (-15.75, 15.75, 42)),
     ),
     28: Stage(
         "Dream Land",
         _flat(77.27),
-        (-255, 255, 250, -123),
+        BLAST_ZONES[28],
         platforms=((-61.39, -31.73, 30.14), (31.7, 63.07, 30.24), (-19.02, 19.02, 51.43)),
     ),
     31: Stage(
         "Battlefield",
         _flat(68.4),
-        (-224, 224, 200, -108.8),
+        BLAST_ZONES[31],
         platforms=((-57.6, -20, 27.2), (20, 57.6, 27.2), (-18.8, 18.8, 54.4)),
     ),
-    32: Stage("Final Destination", _flat(85.57), (-246, 246, 188, -140)),
+    32: Stage("Final Destination", _flat(85.57), BLAST_ZONES[32]),
 }
 
 

@@ -6,6 +6,7 @@ generated Rust makes exactly these calls.
 
 from dataclasses import dataclass
 
+from wm_quant.errors import WmQuantError
 from wm_quant.kernels import (
     GATHER_BYTES_PER_WORD,
     GATHER_UNROLL,
@@ -24,6 +25,19 @@ from wm_train.frames import CONTROLS, PLAYERS
 from wm_train.grid import WEIGHT_GRIDS, WeightGrid
 
 GATHER_BLOCK = GATHER_WORDS * GATHER_BYTES_PER_WORD
+#: Kinds of ops that have a kernel, and a form in ONNX.
+KERNEL_KINDS = ("matvec", "gather", "requantize_relu", "requantize")
+
+
+def need_kernels(net: QNet) -> None:
+    """WmQuantError naming the kinds of a network's ops that run in the interpreter only."""
+    if missing := dict.fromkeys(op.kind for op in net.ops if op.kind not in KERNEL_KINDS):
+        raise WmQuantError(
+            f"no kernel yet for {', '.join(missing)}: a {net.model.arch} runs in the interpreter only "
+            "(evaluate, rollout, report); export an mlp"
+        )
+    if late := [op.name for op in net.ops if op.first]:
+        raise WmQuantError(f"no kernel reads its source from the middle on, as {', '.join(late)} of this network do")
 
 
 def padded(size: int, step: int) -> int:
@@ -109,7 +123,9 @@ def _columns(net: QNet, op: Op) -> int:
 
 
 def op_calls(net: QNet, op: Op) -> list[Call]:
-    """The calls of one op, in order."""
+    """The calls of one op, in order; none of a kind that has no kernel yet."""
+    if op.kind not in KERNEL_KINDS:
+        return []
     if op.kind == "matvec":
         return [
             Call(op, matvec_name(r, op.bits), row=row, column=column, groups=groups, columns=columns, accumulators=r)

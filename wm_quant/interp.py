@@ -16,6 +16,7 @@ from wm_train.evaluate import Model, Window
 from wm_train.grid import Ints, requantize
 from wm_train.integer import table_starts
 from wm_train.recurrent import Stretch
+from wm_train.stages import session_bounds
 from wm_train.world import World, newest_ids, next_codes, next_frames, slot_codes, slot_ids, window_codes, window_ids
 
 Trace = dict[str, NDArray[np.int64]]
@@ -32,6 +33,7 @@ class State:
     codes   (B, slots * slot_columns) int64, dense columns of the window, oldest slot first
     ids     (B, id_columns) int64
     bias    (B, N) int64, what the first accumulator starts from: layer bias plus the folded session ids
+    bounds  (B, 4) int64, where positions may lie on the session's stage: x low, x high, y low, y high
     memory  op name -> (B, length) int64, what the network itself keeps
     frames, inputs   (B, lookahead - 1, 2, fields) what is known after `frame`, oldest first; empty without lookahead
     """
@@ -40,6 +42,7 @@ class State:
     codes: Ints
     ids: Ints
     bias: Ints
+    bounds: Ints
     memory: Mapping[str, Ints] = field(default_factory=dict)
     frames: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
     inputs: NDArray[np.int8] = field(default_factory=lambda: np.zeros(0, np.int8))
@@ -48,7 +51,7 @@ class State:
         """Some of the worlds."""
         memory = {name: kept[index] for name, kept in self.memory.items()}
         window = self.frame[index], self.codes[index], self.ids[index]
-        return State(*window, self.bias[index], memory, self.frames[index], self.inputs[index])
+        return State(*window, self.bias[index], self.bounds[index], memory, self.frames[index], self.inputs[index])
 
 
 class Interpreter:
@@ -79,7 +82,8 @@ class Interpreter:
         ids, bias = window_ids(encoding, window.frames), self.session_bias(window.session)
         after = (window.frames[:, known:], window.inputs[:, known:]) if encoding.lookahead > 1 else ()
         memory = self.empty_memory(len(dense))
-        return State(window.frames[:, known - 1], dense[:, :kept], ids, bias, memory, *after)
+        now, bounds = window.frames[:, known - 1], session_bounds(encoding, window.session)
+        return State(now, dense[:, :kept], ids, bias, bounds, memory, *after)
 
     def empty_memory(self, worlds: int) -> dict[str, Ints]:
         """Memory of worlds whose network has seen nothing."""
@@ -97,7 +101,7 @@ class Interpreter:
         trace: Trace = {"codes": np.concatenate([state.codes, tail], 1), "ids": state.ids}
         chunks = [self._network(state.at(part), {k: v[part] for k, v in trace.items()}) for part in _parts(len(tail))]
         trace |= {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-        frame = next_frames(self.net.world, state.frame, trace["heads"])
+        frame = next_frames(self.net.world, state.frame, trace["heads"], state.bounds)
         trace["frame"] = frame.reshape(len(frame), -1).astype(np.int64)
         memory = {name: trace[f"{name}.memory"] for name in state.memory}
         after = self._pushed(state, _joined(state.frames, frame), ahead)

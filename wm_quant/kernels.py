@@ -35,6 +35,8 @@ GATHER_MASK = 0x00FF00FF00FF00FF
 REQUANTIZE_UNROLL = 8
 ARGMAX_UNROLL = 8
 ARGMAX_INDEX_BITS = 30
+WITHIN_INDEX_BITS = 16
+WITHIN_LABEL_SHIFT = 49
 
 
 @dataclass(frozen=True)
@@ -301,7 +303,8 @@ def requantize_relu_cu(n: int) -> int:
 
 @dataclass(frozen=True)
 class Argmax:
-    """Segments of argmax: r3 is -2^30, r4 the smallest key so far, r1 walks, r5 the end, r2 values left over."""
+    """Segments of argmax: r3 is -2^30, r4 the smallest key so far, r1 walks, r5 the end, r2 values left over. Of
+    argmax_within: r3 walks the labels, r4 is the wanted one, r9 the smallest key so far."""
 
     entry: Segment
     eights: Segment
@@ -333,13 +336,46 @@ def argmax() -> Argmax:
     )
 
 
-def argmax_cu(n: int) -> int:
-    """Compute units of argmax over n values, 1 <= n < 2^30."""
-    if not 1 <= n < 1 << ARGMAX_INDEX_BITS:
-        raise ValueError(f"argmax: {n} values, expected 1..2^{ARGMAX_INDEX_BITS}-1")
-    a = argmax()
+def _within_step(i: int) -> list[str]:
+    """Lower r9 to the key of value i of the stretch, if that is smaller: i - (value << 16), with its label's distance
+    from the wanted one above all of that."""
+    key = [load(6, 1, 8 * i), f"r6 *= {-(1 << WITHIN_INDEX_BITS)}", *([f"r6 += {i}"] if i else [])]
+    away = [load(7, 3, i, "u8"), "r7 ^= r4", f"r7 <<= {WITHIN_LABEL_SHIFT}", "r6 += r7"]
+    return [*key, *away, "r6 -= r9", "r7 = r6", "r7 s>>= 63", "r6 &= r7", "r9 += r6"]
+
+
+def argmax_within() -> Argmax:
+    """Segments of argmax_within; indices count as in argmax."""
+    entry = [f"r9 = {1 << 62:#x} ll", "r0 = r2", "r5 = r2", "r2 &= 7"]
+    entry += ["r5 -= r2", "r5 <<= 3", "r5 += r1", "if r1 == r5 goto 2f"]
+    eights = [line for i in range(ARGMAX_UNROLL) for line in _within_step(i)]
+    eights += [f"r1 += {8 * ARGMAX_UNROLL}", f"r3 += {ARGMAX_UNROLL}", f"r9 += {-ARGMAX_UNROLL}"]
+    ones = [*_within_step(0), "r1 += 8", "r3 += 1", "r9 += -1", "r2 += -1", "if r2 != 0 goto 3b"]
+    leave = ["r0 += r9", f"r0 &= {(1 << WITHIN_INDEX_BITS) - 1}", "exit"]
+    return Argmax(
+        Segment(tuple(entry)),
+        Segment((*eights, "if r1 != r5 goto 1b"), "1"),
+        Segment(("if r2 == 0 goto 4f",), "2"),
+        Segment(tuple(ones), "3"),
+        Segment(tuple(leave), "4"),
+    )
+
+
+def _argmax_cu(a: Argmax, n: int, bits: int) -> int:
+    if not 1 <= n < 1 << bits:
+        raise ValueError(f"argmax: {n} values, expected 1..2^{bits}-1")
     eights, ones = divmod(n, ARGMAX_UNROLL)
     return len(a.entry) + eights * len(a.eights) + len(a.between) + ones * len(a.ones) + len(a.leave)
+
+
+def argmax_cu(n: int) -> int:
+    """Compute units of argmax over n values, 1 <= n < 2^30."""
+    return _argmax_cu(argmax(), n, ARGMAX_INDEX_BITS)
+
+
+def argmax_within_cu(n: int) -> int:
+    """Compute units of argmax_within over n values, 1 <= n < 2^16."""
+    return _argmax_cu(argmax_within(), n, WITHIN_INDEX_BITS)
 
 
 # ----------------------------------------------------------------------------------------------- files
@@ -355,9 +391,9 @@ def formulas() -> dict[str, str]:
     forms["gather_add"] = f"{once} + n / 8 * {once_rows} + blocks * ({block} + n / 8 * {block_rows})"
     for name, loop in (("requantize", requantize(relu=False)), ("requantize_relu", requantize(relu=True))):
         forms[name] = f"{len(loop.entry) + len(loop.leave)} + n / 8 * {len(loop.body)}"
-    a = argmax()
-    fixed = len(a.entry) + len(a.between) + len(a.leave)
-    forms["argmax"] = f"{fixed} + n / 8 * {len(a.eights)} + n % 8 * {len(a.ones)}"
+    for name, a in (("argmax", argmax()), ("argmax_within", argmax_within())):
+        fixed = len(a.entry) + len(a.between) + len(a.leave)
+        forms[name] = f"{fixed} + n / 8 * {len(a.eights)} + n % 8 * {len(a.ones)}"
     return forms
 
 
@@ -377,8 +413,8 @@ def kernels() -> dict[str, list[Segment]]:
     out["gather_add"] = [g.entry, g.copy, *parts, g.extract_head, g.extract, g.block_end, g.leave]
     for name, loop in (("requantize", requantize(relu=False)), ("requantize_relu", requantize(relu=True))):
         out[name] = [loop.entry, loop.body, loop.leave]
-    a = argmax()
-    out["argmax"] = [a.entry, a.eights, a.between, a.ones, a.leave]
+    for name, a in (("argmax", argmax()), ("argmax_within", argmax_within())):
+        out[name] = [a.entry, a.eights, a.between, a.ones, a.leave]
     return out
 
 

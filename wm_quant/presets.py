@@ -14,6 +14,7 @@ from wm_train.config import ModelConfig
 PRESETS: Mapping[str, ModelConfig] = {
     "mlp": ModelConfig(),
     "mlp-published": ModelConfig(heads="published"),
+    "mlp-two-level": ModelConfig(heads="two_level"),
     "mlp-int4": ModelConfig(bits=dict.fromkeys(ModelConfig().layers, 4)),
 }
 

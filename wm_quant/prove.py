@@ -8,6 +8,8 @@ Intervals are followed from the codes (-128..127) to the heads. What is proved o
     heads       inside int32, so that requantized heads need no saturation
     ssm         no sequence of inputs takes a state out of 17 bits: the fixed point of |h| over every entry of every
                 head's table; |y| < 2^31; |y * mult| < 2^53
+    rmsnorm     sum of squares and value * root < 2^53; its shift stays below 63 for the largest sum
+    tables      what picks an entry (lut's codes, ssm's dt) is inside -127..127
 """
 
 from dataclasses import asdict, dataclass
@@ -16,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from wm_quant.errors import WmQuantError
-from wm_quant.qnet import CLAMPS, SESSION_BIAS, Op, QNet
+from wm_quant.qnet import CLAMPS, SESSION_BIAS, SHIFT_MAX, Op, QNet
 from wm_train.frames import Field
 from wm_train.grid import ACC_BOUND, CODE_MAX, CODE_MIN, WEIGHT_GRIDS, Floats, lane_reach, requantize
 from wm_train.integer import table_starts
@@ -92,7 +94,8 @@ def _start(net: QNet, op: Op) -> Interval:
 
 def _requantize(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
     reach, mult = _reach(source), net.tensor(op, "mult").astype(np.int64)
-    if op.kind == "requantize_wide":  # accumulators of y are larger, their multipliers smaller
+    if any(other.kind == "ssm" and other.out == op.source for other in net.ops):
+        # accumulators of y are larger, their multipliers smaller
         proofs = [_below(op.name, f"the product of {op.source} and its multiplier", reach * mult, EXACT_BOUND)]
     else:
         proofs = [_below(op.name, f"the accumulator {op.source}", reach, ACC_BOUND)]
@@ -109,9 +112,12 @@ def _reach(source: Interval) -> Floats:
 
 def _rmsnorm(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
     total = np.array([np.square(_reach(source)).sum() + float(net.tensor(op, "eps")[0])])
-    widest = _reach(source) * float(net.tensor(op, "table").max())
+    widest = _reach(source) * np.abs(net.tensor(op, "table").astype(np.float64)).max()
+    # The sum's mantissa has 9 or 10 bits; half of the others are shifted out on top of op.shift.
+    shift = op.shift + np.maximum(np.frexp(total)[1] - 9, 0) // 2
     proofs = [_below(op.name, "the sum of squares", total, EXACT_BOUND),
-              _below(op.name, "a value times the root", widest, EXACT_BOUND)]  # fmt: skip
+              _below(op.name, "a value times the root", widest, EXACT_BOUND),
+              _below(op.name, "the shift", shift.astype(np.float64), SHIFT_MAX + 1)]  # fmt: skip
     return _all(op.size, CODE_MAX), proofs
 
 
@@ -126,20 +132,26 @@ def _conv(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
     return (bias - reach, bias + reach), []
 
 
+def _index(op: Op, name: str, codes: Interval) -> Proof:
+    """Codes that pick an entry of a table of 256."""
+    return _below(op.name, f"an index of {name}", _reach(codes), CODE_MAX + 1)
+
+
 def _lut(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
-    proofs = [_below(op.name, f"an index of {op.source}", _reach(source), CODE_MAX + 1)]
+    proofs = [_index(op, op.source, source)]
     tables = net.tensor(op, "table")[net.tensor(op, "group")].astype(np.float64)
     return (tables.min(1), tables.max(1)), proofs
 
 
-def _ssm(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
+def _ssm(net: QNet, op: Op, source: Interval, dt: Interval) -> tuple[Interval, list[Proof]]:
     reach, cells = _reach(source), net.cells(op)
     x, B_, C = reach[: op.size], reach[op.size : op.size + cells].max(), reach[op.size + cells :]
     decay, gain, skip = (net.tensor(op, part).astype(np.float64) for part in ("decay", "gain", "skip"))
     x = x.reshape(len(skip), -1).max(1)
     # h goes to at most (|h| * decay + |x| gain |B| + half) / one: below the bound if it was.
     widest = STATE_MAX * np.abs(decay) + np.abs(gain) * (x * B_)[:, None] + (1 << (DECAY_BITS - 1))
-    proofs = [_below(op.name, "a state times its decay", widest.max(1), (STATE_MAX + 1) << DECAY_BITS)]
+    proofs = [_index(op, op.by, dt),
+              _below(op.name, "a state times its decay", widest.max(1), (STATE_MAX + 1) << DECAY_BITS)]  # fmt: skip
     y = np.repeat(STATE_MAX * C.sum() + np.abs(skip) * x, op.size // len(skip))
     proofs.append(_below(op.name, "the accumulator of y", y, HEAD_BOUND))
     return (-y, y), proofs
@@ -159,7 +171,7 @@ def _follow(net: QNet, op: Op, values: dict[str, Interval]) -> tuple[Interval, l
     if op.kind == "matvec":
         return _added(net, op, values, _matvec(net, op, whole))
     if op.kind == "ssm":
-        return _ssm(net, op, whole)
+        return _ssm(net, op, whole, values[op.by])
     source = whole[0][op.first : op.first + op.size], whole[1][op.first : op.first + op.size]
     if op.kind == "gate":
         return _gate(net, op, source, values[op.by])

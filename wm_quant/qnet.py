@@ -62,6 +62,8 @@ ADDING = ("matvec", "gather", "add")
 KINDS = (*ADDING, "requantize", *(kind for kind in CLAMPS if kind != "add"), "rmsnorm", "conv", "lut", "ssm", "gate")
 #: Kinds that read a second vector, `by`.
 TWO_SOURCES = ("ssm", "gate")
+#: Kinds that multiply by `mult / 2^shift`. What matvecs and gathers add up is read by these only: they bound it.
+SCALING = ("requantize", *CLAMPS)
 SESSION_BIAS = "session_bias"
 SHIFT_MAX = 62
 NORM_ENTRIES = NORM_MANTISSAS[1] - NORM_MANTISSAS[0]
@@ -189,10 +191,12 @@ def validate(net: QNet) -> None:
         got = net.tensors[name]
         if got.shape != shape or got.dtype != dtype:
             raise WmQuantError(f"qnet: {name} is {got.dtype} {got.shape}, expected {np.dtype(dtype)} {shape}")
-        if name.endswith((".mult", ".k")) and (got < 0).any():
+        least = {"mult": 0, "k": 0, "eps": 1}.get(name.rpartition(".")[2])
+        if least is not None and (got < least).any():
             row = int(np.argmin(got))
+            most = "2^31-1" if dtype is np.int32 else "2^53"
             raise WmQuantError(
-                f"qnet: {name}[{row}] = {got.flat[row]}, expected 0..2^31-1; was this written by an older wmq?"
+                f"qnet: {name}[{row}] = {got.flat[row]}, expected {least}..{most}; was this written by an older wmq?"
             )
     for op in net.ops:
         _check_bits(net, op)
@@ -225,10 +229,19 @@ def _check_ops(net: QNet) -> None:
         written.add(op.out)
     if not net.ops or net.ops[-1].out != "heads" or net.ops[-1].size != net.world.outputs:
         raise WmQuantError(f"qnet: the last op must write `heads` of {net.world.outputs} values")
+    if (begun := sum(op.init == SESSION_BIAS for op in net.ops)) != 1:
+        raise WmQuantError(f"qnet: {begun} ops start from {SESSION_BIAS}, expected one")
+    if net.memories and net.world.encoding.slots != 1:
+        raise WmQuantError(f"qnet: {net.world.encoding.slots} slots, expected 1 of a network with a memory")
 
 
 def _check_sources(net: QNet, op: Op, known: set[str]) -> None:
     """What an op reads must be as long as it reads it."""
+    if (op.kind == "gather") != (op.source == "ids"):
+        raise WmQuantError(f'qnet: op "{op.name}": a {op.kind} of `{op.source}`; ids are read by gathers only')
+    sums = {other.out for other in net.ops if other.kind in ("matvec", "gather")}
+    if op.source in sums and op.kind not in SCALING:
+        raise WmQuantError(f'qnet: op "{op.name}": a {op.kind} of the sum `{op.source}`; expected {", ".join(SCALING)}')
     wants = op.kind in TWO_SOURCES
     if wants != (op.by in known) or (op.by and not wants):
         raise WmQuantError(f'qnet: op "{op.name}" reads {op.by!r} too; expected {"one" if wants else "no"} vector more')
@@ -237,7 +250,10 @@ def _check_sources(net: QNet, op: Op, known: set[str]) -> None:
         heads, cells = net.sizes[op.by], net.cells(op)
         if op.size % heads or cells < 1 or op.size + 2 * cells != length or op.first:
             raise WmQuantError(f'qnet: op "{op.name}": {op.size} channels of {heads} heads do not fit {length} values')
-    elif op.kind not in ("matvec", "gather") and not 0 <= op.first <= length - op.size:
+    elif op.kind in ("matvec", "gather"):
+        if op.first:
+            raise WmQuantError(f'qnet: op "{op.name}": from {op.first} on, but a {op.kind} reads all of `{op.source}`')
+    elif not 0 <= op.first <= length - op.size:
         raise WmQuantError(f'qnet: op "{op.name}": {op.size} values from {op.first} on, of {length} in `{op.source}`')
     elif op.kind == "gate" and net.sizes[op.by] != op.size:
         raise WmQuantError(f'qnet: op "{op.name}": `{op.by}` has {net.sizes[op.by]} values, expected {op.size}')

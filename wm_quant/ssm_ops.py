@@ -49,9 +49,11 @@ def ssm(net: QNet, op: Op, xBC: Ints, dt: Ints, h: Ints) -> tuple[Ints, Ints]:
     B_, C = xBC[:, op.size : op.size + cells], xBC[:, op.size + cells :]
     at = (np.arange(heads), dt + 128)
     decay, gain = _ints(net, op, "decay")[at], _ints(net, op, "gain")[at]
-    written = (x * gain[..., None])[..., None] * B_[:, None, None]
-    state = h.reshape(worlds, heads, -1, cells)
-    state = (state * decay[..., None, None] + written + HALF) >> DECAY_BITS
+    # In place: the state is the largest thing that there is.
+    state = h.reshape(worlds, heads, -1, cells) * decay[..., None, None]
+    state += (x * gain[..., None])[..., None] * B_[:, None, None]
+    state += HALF
+    state >>= DECAY_BITS
     # |sum| < 2^53 (prove.py): exact in float64, and quick there.
     read = (state.astype(np.float64) @ C.astype(np.float64)[:, None, :, None])[..., 0].astype(np.int64)
     y = read + x * _ints(net, op, "skip")[:, None]

@@ -17,6 +17,7 @@ from wm_train.grid import FRAC_BITS, Ints
 from wm_train.recurrent import Recurrent, RecurrentWorlds
 from wm_train.recurrent import begin as begin_recurrent
 from wm_train.recurrent import forced as forced_recurrent
+from wm_train.stages import session_bounds
 from wm_train.windows import Corpus
 from wm_train.world import ONE, World, next_frames
 
@@ -71,7 +72,12 @@ def window_at(corpus: Corpus, encoding: Encoding, t: Ints) -> Window:
 
 def stepper(world: World, predict: Predictor) -> Stepper:
     """A network's heads turned into next Frames."""
-    return lambda window: next_frames(world, window.frames[:, -world.encoding.lookahead], predict(window))
+
+    def step(window: Window) -> NDArray[np.int32]:
+        bounds = session_bounds(world.encoding, window.session)
+        return next_frames(world, window.frames[:, -world.encoding.lookahead], predict(window), bounds)
+
+    return step
 
 
 def persistence(window: Window) -> NDArray[np.int32]:

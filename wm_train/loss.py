@@ -131,6 +131,7 @@ _RULES: Mapping[str, Callable[[_Player], dict[str, Tensor]]] = {
     "published": _published,
     "integrated": _integrated,
     "gated": _integrated,
+    "two_level": _integrated,
 }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_train.grid import Ints
+from wm_train.stages import session_bounds
 from wm_train.windows import Corpus
 from wm_train.world import World, next_frames
 
@@ -64,7 +65,8 @@ class RecurrentWorlds:
         """The next Frames, given the inputs of that frame (B, 2, len(CONTROLS))."""
         now = Stretch(self.frames[:, None], self.inputs[:, None], following[:, None], self.session)
         heads, self.memory = self.net.run(self.memory, now)
-        self.frames, self.inputs = next_frames(self.net.world, self.frames, heads[:, 0]), following
+        bounds = session_bounds(self.net.world.encoding, self.session)
+        self.frames, self.inputs = next_frames(self.net.world, self.frames, heads[:, 0], bounds), following
         return self.frames
 
 
@@ -95,7 +97,9 @@ def forced(net: Recurrent, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, NDAr
         # Past its end a game stands still and what comes out is not looked at.
         fresh = (np.arange(start, start + STRETCH) < (end - first)[:, None]) & wanted[at]
         if fresh.any():
-            yield at[fresh], next_frames(net.world, corpus.frames[at[fresh]], heads[fresh])
+            session = corpus.session(net.world.encoding, at[fresh])
+            bounds = session_bounds(net.world.encoding, session)
+            yield at[fresh], next_frames(net.world, corpus.frames[at[fresh]], heads[fresh], bounds)
 
 
 def begin(net: Recurrent, corpus: Corpus, t: Ints) -> RecurrentWorlds:

@@ -7,15 +7,18 @@ there is one definition of the world step and every executor derives from it.
 Every value is an integer; continuous fields and heads have FRAC_BITS fractional bits. Nothing here branches on data.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 
+from wm_train.actions import ACTION_CATEGORY, CATEGORIES
 from wm_train.errors import WmTrainError
 from wm_train.frames import PLAYERS, SPEEDS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
 from wm_train.grid import CODE_MAX, CODE_MIN, FRAC_BITS, AnyInts, Frames, Ints, ratio, requantize
+from wm_train.stages import BOUNDED
 
 ONE = 1 << FRAC_BITS
 
@@ -26,8 +29,8 @@ class Ops(Protocol):
     def where(self, mask: Any, a: Any, b: Any) -> Any:
         """`a` where `mask` holds, else `b`."""
 
-    def clip(self, value: Any, low: int, high: int) -> Any:
-        """`value` kept inside low..high."""
+    def clip(self, value: Any, low: Any, high: Any) -> Any:
+        """`value` kept inside low..high, which are ints or values."""
 
     def requantize(self, value: Any, mult: int, shift: int) -> Any:
         """The tie rule of grid.requantize."""
@@ -48,11 +51,19 @@ class Head:
     value   a number in the Frame's units: a change, or a new value where an event says so
     event   happens when > 0
     choice  `width` logits; the field becomes the arg max, lowest index on ties
+
+    A choice `within` another one, which stands before it, takes the arg max among the ids whose LABELS entry is what
+    the other chose; every label has ids.
     """
 
     name: str
     kind: str
     width: int = 1
+    within: str = ""
+
+
+#: Head that others are chosen within -> (width of those,) int64, the label of every id.
+LABELS: Mapping[str, Ints] = {"category": ACTION_CATEGORY}
 
 
 def _choices(*names: str) -> tuple[Head, ...]:
@@ -71,9 +82,17 @@ _INTEGRATED = (
 )
 
 
+def _two_level(heads: tuple[Head, ...]) -> tuple[Head, ...]:
+    """These heads, with the action chosen within a category that is chosen first."""
+    at = [head.name for head in heads].index("action")
+    first = Head("category", "choice", len(CATEGORIES))
+    return (*heads[:at], first, replace(heads[at], within=first.name), *heads[at + 1 :])
+
+
 #: Heads of one player. `published` is the released trainer's set; it leaves most fields as they are. `integrated`
 #: predicts every field that a world running by itself reads, and lets the step integrate velocities. `gated` does the
-#: same, and an event says whether the action changes at all.
+#: same, and an event says whether the action changes at all. `two_level` does the same as `integrated`, and chooses a
+#: category before the action.
 HEADS: Mapping[str, tuple[Head, ...]] = {
     "published": (
         *_heads("value", "percent", "x", "y", "shield"),
@@ -82,6 +101,7 @@ HEADS: Mapping[str, tuple[Head, ...]] = {
     ),
     "integrated": _INTEGRATED,
     "gated": (*_heads("event", "action_changes"), *_INTEGRATED),
+    "two_level": _two_level(_INTEGRATED),
 }
 
 
@@ -111,14 +131,19 @@ class World:
         """Network outputs in all: player 0's heads, then player 1's."""
         return PLAYERS * self.player_outputs
 
-    def span(self, player: int, name: str) -> slice:
-        """Rows of the output that hold head `name` of `player`."""
-        start = player * self.player_outputs
+    def head(self, name: str) -> Head:
+        """The head of that name."""
         for head in self.heads:
             if head.name == name:
-                return slice(start, start + head.width)
-            start += head.width
+                return head
         raise WmTrainError(f"heads {self.heads_name}: no head {name!r}")
+
+    def span(self, player: int, name: str) -> slice:
+        """Rows of the output that hold head `name` of `player`."""
+        wanted = self.head(name)
+        before = self.heads[: self.heads.index(wanted)]
+        start = player * self.player_outputs + sum(head.width for head in before)
+        return slice(start, start + wanted.width)
 
 
 def encode(ops: Ops, field: Field, value: Any) -> Any:
@@ -134,19 +159,41 @@ def encode(ops: Ops, field: Field, value: Any) -> Any:
     return ops.clip(ops.requantize(value, *ratio(1 / (field.step * ONE))), CODE_MIN, CODE_MAX)
 
 
-def decode(ops: Ops, heads_name: str, now: Callable[[str], Any], head: Callable[[str], Any]) -> dict[str, Any]:
+#: Two values that a field is kept between.
+Range = tuple[Any, Any]
+
+
+def ranges(bounds: Sequence[Any] | Ints) -> dict[str, Range]:
+    """Bounds of a session, one after the other as in stages.py, by the field that they are of."""
+    return {name: (bounds[2 * i], bounds[2 * i + 1]) for i, name in enumerate(BOUNDED)}
+
+
+def decode(
+    ops: Ops,
+    heads_name: str,
+    now: Callable[[str], Any],
+    head: Callable[[str], Any],
+    bounded: Mapping[str, Range],
+) -> dict[str, Any]:
     """Next state of one player.
 
-    now     field name -> its value in the current Frame
-    head    head name -> its value; a choice's is the arg max already
-    returns field name -> value in the next Frame, for every field of STATE
+    now      field name -> its value in the current Frame
+    head     head name -> its value; a choice's is the chosen id already
+    bounded  what the session's stage allows, by field name; inside the fields' own ranges
+    returns  field name -> value in the next Frame, for every field of STATE
     """
-    rules = {"published": _decode_published, "integrated": _decode_integrated, "gated": _decode_gated}[heads_name]
+    rules = {
+        "published": _decode_published,
+        "integrated": _decode_integrated,
+        "gated": _decode_gated,
+        "two_level": _decode_integrated,
+    }[heads_name]
     ruled = rules(ops, now, head)
 
     def following(field: Field) -> Any:
         value = ruled[field.name] if field.name in ruled else now(field.name)
-        return ops.clip(value, fixed(field.lo), fixed(field.hi)) if field.kind is Kind.CONTINUOUS else value
+        low, high = bounded.get(field.name, (fixed(field.lo), fixed(field.hi)))
+        return ops.clip(value, low, high) if field.kind is Kind.CONTINUOUS else value
 
     return {field.name: following(field) for field in STATE}
 
@@ -278,24 +325,38 @@ def window_ids(encoding: Encoding, frames: AnyInts) -> Ints:
     return np.concatenate([flat, newest_ids(encoding, shown[:, -1])], 1)
 
 
-def next_frames(world: World, frames: Frames, heads: Ints) -> Frames:
+def decided(world: World, heads: Ints, player: int, name: str) -> Ints:
+    """What one head of a player says: a value's or event's number, the id that a choice takes.
+
+    heads   (N, outputs) integers with FRAC_BITS fractional bits
+    returns (N,) int64
+    """
+    head, rows = world.head(name), heads[:, world.span(player, name)]
+    if head.kind != "choice":
+        return rows[:, 0]
+    if head.within:
+        label = decided(world, heads, player, head.within)
+        rows = np.where(LABELS[head.within] == label[:, None], rows, np.iinfo(np.int64).min)
+    chosen: Ints = rows.argmax(1)
+    return chosen
+
+
+def next_frames(world: World, frames: Frames, heads: Ints, bounds: Ints | None = None) -> Frames:
     """The world step after the network. Fields that a flag appended stay as they were.
 
     frames  (N, 2, len(frame_fields)) int32, the newest that the window shows
     heads   (N, outputs) integers with FRAC_BITS fractional bits
+    bounds  (N, 4) what each session's stage allows (stages.session_bounds); None: the fields' own ranges
     returns (N, 2, len(frame_fields)) int32
     """
-    kinds = {head.name: head.kind for head in world.heads}
+    bounded = {} if bounds is None else ranges(bounds.T)
     following = frames.copy()
     for player in range(PLAYERS):
-
-        def head(name: str, player: int = player) -> Any:
-            rows = heads[:, world.span(player, name)]
-            return rows.argmax(1) if kinds[name] == "choice" else rows[:, 0]
+        head = partial(decided, world, heads, player)
 
         def now(name: str, player: int = player) -> Any:
             return frames[:, player, STATE_INDEX[name]].astype(np.int64)
 
-        for name, value in decode(NumpyOps(), world.heads_name, now, head).items():
+        for name, value in decode(NumpyOps(), world.heads_name, now, head, bounded).items():
             following[:, player, STATE_INDEX[name]] = value
     return following

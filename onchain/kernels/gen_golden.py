@@ -28,6 +28,8 @@ CASES = [
     ("argmax", 1, 40),
     ("argmax", 13, 41),
     ("argmax", 400, 42),
+    ("argmax_within", 13, 3, 43),
+    ("argmax_within", 400, 20, 44),
 ]
 VOCABULARY = 10
 
@@ -87,9 +89,18 @@ def argmax(lcg: Lcg, n: int) -> list[int]:
     return [values.index(max(values))]
 
 
+def argmax_within(lcg: Lcg, n: int, kinds: int) -> list[int]:
+    """Values as in argmax, then labels; the first `kinds` labels in order. The answer for every label."""
+    values = lcg.draws(n, -20, 20)
+    labels = [*range(kinds), *lcg.draws(n - kinds, 0, kinds - 1)]
+    picked = [[i for i in range(n) if labels[i] == label] for label in range(kinds)]
+    return [max(ids, key=lambda i: (values[i], -i)) for ids in picked]
+
+
 def text() -> str:
     """The whole file."""
-    functions = {f.__name__: f for f in (matvec, matvec4, gather_add, requantize, requantize_relu, argmax)}
+    every = (matvec, matvec4, gather_add, requantize, requantize_relu, argmax, argmax_within)
+    functions = {f.__name__: f for f in every}
     lines = [BANNER]
     for name, *sizes, seed in CASES:
         outputs = functions[str(name)](Lcg(int(seed)), *(int(size) for size in sizes))

@@ -29,7 +29,7 @@ from wm_quant import kernels
 
 KERNELS = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
 NAMES = ["nothing", *(f"matvec_r{r}" for r in range(1, 7)), *(f"matvec4_r{r}" for r in range(1, 7))]
-NAMES += ["gather_add", "requantize", "requantize_relu", "argmax", "choices", "copy"]
+NAMES += ["gather_add", "requantize", "requantize_relu", "argmax", "argmax_within", "choices", "copy"]
 
 INPUT = 0x4_0000_0000
 FIRST_DATA = INPUT + 96
@@ -264,6 +264,31 @@ def test_argmax(harness: Harness, n: int) -> None:
 def test_argmax_extremes_and_ties(harness: Harness, order: list[int]) -> None:
     check_argmax(harness, np.array(order, np.int64))
     check_argmax(harness, np.array([*order, *order[::-1]] * 5, np.int64))
+
+
+def check_argmax_within(harness: Harness, values: I64, labels: npt.NDArray[np.uint8], label: int) -> None:
+    args = [data_address(0), len(values), data_address(8 * len(values)), label]
+    run = harness.call("argmax_within", args, i64_bytes(values) + labels.tobytes())
+    assert run.result == int(np.argmax(np.where(labels == label, values, -(2**40))))
+    assert run.cost_cu == GEN.argmax_within_cu(len(values))
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 16, 17, 400, 1000])
+def test_argmax_within(harness: Harness, n: int) -> None:
+    g = rng(n, 1)
+    for span, kinds in ((2**31, 20), (2, 3), (2**31, 256)):
+        values, labels = g.integers(-span, span, n), g.integers(0, kinds, n).astype(np.uint8)
+        check_argmax_within(harness, values, labels, int(labels[g.integers(n)]))
+
+
+@pytest.mark.parametrize(("inside", "outside"), [(-(2**31), 2**31 - 1), (2**31 - 1, -(2**31)), (0, 0)])
+@pytest.mark.parametrize(("label", "other"), [(0, 1), (1, 0), (255, 254), (0, 255), (255, 0), (19, 18)])
+def test_argmax_within_extremes(harness: Harness, inside: int, outside: int, label: int, other: int) -> None:
+    """The least value of the wanted label comes before the greatest of any other."""
+    for at in (0, 5, 16):
+        labels = np.full(17, other, np.uint8)
+        labels[[at, 16]] = label
+        check_argmax_within(harness, np.where(labels == label, inside, outside), labels, label)
 
 
 # --------------------------------------------------------------------------------------- Rust primitives

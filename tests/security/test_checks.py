@@ -20,8 +20,9 @@ from tests.security.kit import CREATOR, OPPONENT, PROGRAM, STRANGER, Kit
 from tests.security.sealevel import ELSEWHERE
 from tests.security.stages import world_at
 from wm_export.idl import ERRORS, INSTRUCTIONS
-from wm_export.layout import DISPUTE, INPUT_BYTES, MODEL, SCRATCH, SESSION, offsets
+from wm_export.layout import DISPUTE, INPUT_BYTES, MODEL, SCRATCH, SCRATCH_WORK, SESSION, offsets
 from wm_quant.cost import TREE_LEVELS
+from wm_train.stages import stage_bounds
 
 HEADERS = {"session": SESSION, "scratch": SCRATCH, "model": MODEL}
 IDLE = bytes(INPUT_BYTES)
@@ -71,6 +72,16 @@ def read_only(one: Instruction, index: int) -> Instruction:
         return metas
 
     return with_metas(one, change)
+
+
+def test_a_window_is_opened_with_the_bounds_of_its_stage(kit: Kit) -> None:
+    world, section = world_at(kit, "joined"), kit.where.work["bounds"]
+    world.zeroed(world.game.scratch, kit.where.scratch_bytes)
+    at = SCRATCH_WORK + section.offset
+    for stage, expected in enumerate(stage_bounds(kit.export.net.world.encoding)):
+        world.patch(world.game.address, offsets(SESSION)["ids"], struct.pack("<3H", 1, 2, stage))
+        world.must(world.open_window(world.game), signers=[CREATOR])
+        assert np.frombuffer(world.data(world.game.scratch), "<i8", section.count, at).tolist() == expected.tolist()
 
 
 def test_good_ones_pass(world: World) -> None:

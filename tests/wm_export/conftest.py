@@ -54,15 +54,15 @@ AGE_AS_ID = Flags(state_age_as_embed=True)
 KINDS = [
     ("v1", "published", NO_FLAGS),
     ("v2", "gated", NO_FLAGS),
-    ("v2.1", "published", NO_FLAGS),
+    ("v2.1", "two_level", NO_FLAGS),
     ("v2.2", "integrated", AGE_AS_ID),
 ]
 
 
 @pytest.fixture(scope="session", params=KINDS)
 def other_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted, and of
-    the flags that an export takes."""
+    """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted, of
+    the other heads, and of the flags that an export takes."""
     encoding, heads, flags = request.param
     return _built(_export(small_qnet(small_model(encoding, heads, flags=flags)), tmp_path_factory.mktemp("other")))
 

@@ -47,8 +47,16 @@ def test_int4_weights_cost_what_was_predicted(four_bits: Built) -> None:
     assert runner(export).metered_step(run.state, run.inputs[0], number=0)[2] == cost.transactions(0)
 
 
+def test_frames_of_other_kinds_cost_what_was_predicted(other_kind: Built) -> None:
+    cost, program = predicted(other_kind.export), runner(other_kind.export)
+    run = recording(other_kind.export.net, 40, 1)
+    for i in range(40):
+        one = slice(i, i + 1)
+        assert program.metered_step(run.state.at(one), run.inputs[0, one], number=i)[2] == cost.transactions(i)
+
+
 @pytest.mark.parametrize("name", PRESET_OVERHEADS)
-def test_preset_costs_what_is_committed(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+def test_preset_costs_what_is_committed(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     toolchain = find_toolchain()
     if toolchain is None or toolchain.name != PRESET_OVERHEADS[name].toolchain:
         pytest.skip("the committed constants are those of scripts/sbpf.sh: make toolchain")

@@ -35,6 +35,7 @@ MODELS = {
     "v1 published": ModelConfig(encoding="v1", heads="published", slots=3, hidden=SMALL),
     "state age as an id": ModelConfig(slots=3, hidden=SMALL, flags=Flags(state_age_as_embed=True)),
     "v2.1 integrated": ModelConfig(encoding="v2.1", slots=2, hidden=SMALL),
+    "two level": ModelConfig(heads="two_level", slots=2, hidden=SMALL),
     "v2 gated": ModelConfig(encoding="v2", heads="gated", slots=2, hidden=SMALL),
 }
 INTEGERS = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT64}
@@ -136,7 +137,7 @@ def test_extreme_codes_do_not_saturate(default_net: QNet) -> None:
     interpreter = Interpreter(loud)
     begun = interpreter.begin(window)
     codes = np.where(rows[:4, : begun.codes.shape[1]] > 0, 127, -128).astype(np.int64)
-    state = State(begun.frame, codes, begun.ids, begun.bias)
+    state = State(begun.frame, codes, begun.ids, begun.bias, begun.bounds)
     runner = OrtRunner(onnx_model(loud).SerializeToString())
     assert_same(runner.step(state, window.following), interpreter.step(state, window.following))
 
@@ -160,7 +161,7 @@ def test_any_runtime_may_run_it() -> None:
     state = interpreter.begin(window)
     trace, _ = interpreter.step(state, window.following)
     feed = {"frame": state.frame.reshape(8, -1), "codes": state.codes.astype(np.int8), "ids": state.ids,
-            "session_bias": state.bias, "inputs": window.following.reshape(8, -1)}  # fmt: skip
+            "session_bias": state.bias, "bounds": state.bounds, "inputs": window.following.reshape(8, -1)}  # fmt: skip
     names = [f"trace.{name}" for name in trace]
     for name, value in zip(trace, ReferenceEvaluator(onnx_model(net)).run(names, feed), strict=True):
         np.testing.assert_array_equal(value, trace[name], err_msg=name)
@@ -183,7 +184,7 @@ def _types(model: onnx.ModelProto) -> Iterator[tuple[str, int]]:
 def test_no_float_anywhere(net: QNet) -> None:
     model = onnx_model(net)
     types = dict(_types(model))
-    masks = {node.output[0] for node in model.graph.node if node.op_type == "Greater"}
+    masks = {node.output[0] for node in model.graph.node if node.op_type in ("Greater", "Equal")}
     assert {name for node in model.graph.node for name in (*node.input, *node.output)} <= set(types)
     assert {name for name, dtype in types.items() if dtype not in INTEGERS} == masks
     assert {types[name] for name in masks} == {TensorProto.BOOL}
@@ -245,7 +246,7 @@ def test_what_is_not_such_a_graph_is_refused(default_net: QNet, tmp_path: Path) 
         OrtRunner(tmp_path / "absent.onnx")
     with pytest.raises(WmExportError, match="ONNX Runtime cannot load it"):
         OrtRunner(b"not a graph")
-    with pytest.raises(WmExportError, match="format is None, expected 'wmq-onnx-1'"):
+    with pytest.raises(WmExportError, match="format is None, expected 'wmq-onnx-2'"):
         OrtRunner(_requantizer(1, 1))
     whole = onnx_model(default_net).SerializeToString()
     with pytest.raises(WmExportError, match="ONNX Runtime cannot load it"):

@@ -2,6 +2,7 @@
 
 import struct
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ from wm_export.metering import predicted, runner
 from wm_export.native import NativeRunner
 from wm_export.onnx_graph import onnx_model
 from wm_export.ort import OrtRunner
-from wm_export.parity import Executor, rollouts, teacher_forced
+from wm_export.parity import Executor, Recording, rollouts, teacher_forced
 from wm_export.svm import SvmRunner
 from wm_export.toolchain import build_program, host_cargo
 from wm_quant.cost import TRANSACTION_BUDGET
 from wm_quant.interp import Interpreter, State, Trace
 from wm_quant.ops_ref import RefInterpreter
+from wm_train.frames import STATE_INDEX, fixed
+from wm_train.stages import BOUNDED, stage_bounds
+
+POSITION = [STATE_INDEX[name] for name in BOUNDED]
 
 
 def executor(name: str, built: Built, stack: ExitStack) -> Executor:
@@ -50,6 +55,24 @@ def test_small_world_is_the_same_everywhere(name: str, small: Built) -> None:
 @pytest.mark.parametrize("name", ["ort", "native", "svm"])
 def test_world_of_the_default_size_is_the_same_everywhere(name: str, default_size: Built) -> None:
     compare(name, default_size, worlds=60, running=2, frames=30)
+
+
+@pytest.mark.parametrize(("out", "first"), [((299, 299), 1), ((-299, -199), 0)])
+@pytest.mark.parametrize("name", ["ort", "native", "svm"])
+def test_worlds_at_the_end_of_their_stage_are_the_same_everywhere(
+    name: str, small: Built, out: tuple[float, float], first: int
+) -> None:
+    """Positions far out, which every stage cuts off where it ends: at its upper bounds, at its lower ones."""
+    run = recording(small.export.net, 33, 1)
+    bounds = stage_bounds(small.export.net.world.encoding)
+    frame = run.state.frame.copy()
+    frame[..., POSITION] = [fixed(end) for end in out]
+    far = Recording(replace(run.state, frame=frame, bounds=bounds), run.inputs)
+    after = small.reference.step(far.state, far.inputs[0])[1].frame[..., POSITION]
+    assert (after == bounds[:, None, first::2]).any((0, 1)).all()
+    with ExitStack() as stack:
+        found = teacher_forced(name, executor(name, small, stack), small.reference, far)
+    assert (found.frames, found.mismatches, found.first) == (33, 0, None)
 
 
 @pytest.mark.parametrize("name", ["ort", "native", "svm"])
@@ -101,7 +124,7 @@ class Forgetful(Interpreter):
 
     def step(self, state: State, following: Any) -> tuple[Trace, State]:
         trace, after = super().step(state, following)
-        return trace, State(after.frame, state.codes, after.ids, after.bias)
+        return trace, State(after.frame, state.codes, after.ids, after.bias, after.bounds)
 
 
 def test_a_wrong_state_is_found_in_the_frame_that_made_it(small: Built) -> None:

@@ -15,6 +15,7 @@ from wm_quant.kernels import (
     MATVEC_TILE,
     Segment,
     argmax_cu,
+    argmax_within_cu,
     formulas,
     gather_cu,
     kernels,
@@ -157,13 +158,15 @@ def test_formulas_are_the_costs() -> None:
         assert eval(forms["requantize"], {"n": n}) == requantize_cu(n)
         assert eval(forms["requantize_relu"], {"n": n}) == requantize_relu_cu(n)
         assert eval(forms["argmax"], {"n": n + 3}) == argmax_cu(n + 3)
+        assert eval(forms["argmax_within"], {"n": n + 3}) == argmax_within_cu(n + 3)
 
 
 @pytest.mark.parametrize(
     ("cost", "arguments"),
     [(matvec_cu, (6, 0, 32)), (matvec_cu, (6, 1, 33)), (matvec_cu, (7, 1, 32)), (matvec_cu, (0, 1, 32)),
      (gather_cu, (0, 1)), (gather_cu, (264, 1)), (gather_cu, (12, 1)), (gather_cu, (8, 0)),
-     (requantize_cu, (0,)), (requantize_relu_cu, (12,)), (argmax_cu, (0,))],
+     (requantize_cu, (0,)), (requantize_relu_cu, (12,)), (argmax_cu, (0,)), (argmax_within_cu, (0,)),
+     (argmax_within_cu, (2**16,))],
 )  # fmt: skip
 def test_what_a_kernel_cannot_do_has_no_cost(cost: Any, arguments: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):

@@ -1,5 +1,6 @@
 """interp.py: the fast interpreter is the slow definitions, and a world is the same alone and among others."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,10 @@ from wm_quant.interp import Interpreter, State, Trace
 from wm_quant.ops_ref import RefInterpreter, gather_ref, matvec_ref, requantize_ref, requantize_relu_ref
 from wm_quant.qnet import SESSION_BIAS, QNet
 from wm_train.evaluate import Window
+from wm_train.frames import STATE_INDEX, fixed
 from wm_train.grid import CODE_MAX
 from wm_train.recurrent import Recurrent
+from wm_train.stages import BLAST_ZONES, stage_bounds
 from wm_train.world import next_frames, window_codes, window_ids
 
 MODELS = {
@@ -21,6 +24,7 @@ MODELS = {
     "v2.2 gated": small_model(heads="gated"),
     "v2.1 one slot": small_model("v2.1", slots=1),
     "v1 published": small_model("v1", "published"),
+    "v2.2 two level": small_model(heads="two_level"),
 }
 
 
@@ -70,7 +74,7 @@ def test_the_interpreter_is_the_definition(name: str) -> None:
         assert set(trace) == {*expected, "frame"}
         for vector, values in expected.items():
             assert trace[vector].dtype == np.int64 and (trace[vector][i] == values).all(), vector
-    assert (trace["frame"] == next_frames(net.world, window.now, trace["heads"]).reshape(3, -1)).all()
+    assert (trace["frame"] == next_frames(net.world, window.now, trace["heads"], state.bounds).reshape(3, -1)).all()
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -107,7 +111,7 @@ def test_a_state_is_the_window_pushed_on(name: str) -> None:
         window = window.advanced(state.frame, random_inputs(rng, 4))
         again = interpreter.begin(window)
         assert (trace["frame"].reshape(state.frame.shape) == state.frame).all()
-        for part in ("frame", "codes", "ids", "bias"):
+        for part in ("frame", "codes", "ids", "bias", "bounds"):
             assert (getattr(state, part) == getattr(again, part)).all(), part
 
 
@@ -134,7 +138,7 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_step_leaves_its_state_as_it_was() -> None:
     interpreter, window, state = begun(small_qnet(), 4)
-    before = {part: getattr(state, part).copy() for part in ("frame", "codes", "ids", "bias")}
+    before = {part: getattr(state, part).copy() for part in ("frame", "codes", "ids", "bias", "bounds")}
     first, _ = interpreter.step(state, window.following)
     second, _ = interpreter.step(state, window.following)
     assert all((getattr(state, part) == values).all() for part, values in before.items())
@@ -147,6 +151,23 @@ def test_following_inputs_reach_the_network_of_v22_only() -> None:
         other = -window.following
         a, b = interpreter.step(state, window.following)[0], interpreter.step(state, other)[0]
         assert (a["acc1"] != b["acc1"]).any() == reaches
+
+
+def test_a_session_keeps_to_its_stage() -> None:
+    """Every world is driven off its stage; known stages end it sooner than the field does."""
+    net = small_qnet()
+    interpreter, window, _ = begun(net, 33)
+    session = window.session.copy()
+    session[:, -1] = np.arange(33)
+    far = window.frames.copy()
+    far[..., [STATE_INDEX["x"], STATE_INDEX["y"]]] = fixed(299)
+    state = interpreter.begin(replace(window, frames=far, session=session))
+    after = interpreter.step(state, window.following)[1].frame
+    x, y = (after[..., STATE_INDEX[name]] for name in ("x", "y"))
+    bounds = stage_bounds(net.world.encoding)
+    assert (x <= bounds[:, [1]]).all() and (y <= bounds[:, [3]]).all()
+    known = list(BLAST_ZONES)
+    assert (x[known] == bounds[known][:, [1]]).any() and (np.delete(x, known, 0) > bounds[known, 1].max()).any()
 
 
 def test_the_session_bias_is_added_once() -> None:

@@ -14,7 +14,8 @@ BATCH = 3
 ENCODINGS = {
     "v1": Encoding("v1", 2),
     "v2.2": Encoding("v2.2", 3),
-    "ids of the newest slot": Encoding("v2.2", 2, Flags(state_age_as_embed=True)),
+    "ids of the newest slot": Encoding("v2.2", 2, Flags(stale_moves=True)),
+    "many flags": Encoding("v2.2", 2, Flags(True, "all", True, True, True, True, lookahead=3)),
 }
 
 

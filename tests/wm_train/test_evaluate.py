@@ -26,6 +26,7 @@ from wm_train.evaluate import (
     window_ends,
 )
 from wm_train.frames import PLAYERS, STATE, STATE_INDEX, Encoding
+from wm_train.stages import session_bounds
 from wm_train.windows import Corpus
 from wm_train.world import World, next_frames
 
@@ -227,7 +228,8 @@ def test_a_limit_spreads_over_the_games() -> None:
 def test_a_networks_heads_become_frames() -> None:
     world, window = World(V22, "published"), random_window(V22, 6)
     heads = make_heads(world, 6, x=2.5, action=42)
-    assert (stepper(world, lambda w: heads)(window) == next_frames(world, window.now, heads)).all()
+    expected = next_frames(world, window.now, heads, session_bounds(V22, window.session))
+    assert (stepper(world, lambda w: heads)(window) == expected).all()
 
 
 def test_windows_hold_the_frames_up_to_t() -> None:

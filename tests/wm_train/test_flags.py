@@ -24,6 +24,7 @@ from wm_train.errors import WmTrainError
 from wm_train.evaluate import rollout, stepper, window_at
 from wm_train.frames import CONTROLS, PLAYERS, PRESSES, STATE, STATE_AGE_ID, Encoding, Flags
 from wm_train.recurrent import forced
+from wm_train.stages import session_bounds
 from wm_train.windows import load_corpus, usable_games
 from wm_train.world import next_frames, slot_ids, window_codes, window_ids
 
@@ -156,7 +157,8 @@ def test_a_step_with_lookahead_starts_from_the_newest_frame_shown() -> None:
     window = random_window(world.encoding, 5)
     heads = np.random.default_rng(0).integers(-(2**20), 2**20, (5, world.outputs))
     got = stepper(world, lambda _: heads)(window)
-    assert (got == next_frames(world, window.frames[:, -3], heads)).all()
+    bounds = session_bounds(world.encoding, window.session)
+    assert (got == next_frames(world, window.frames[:, -3], heads, bounds)).all()
     assert (window.now == window.frames[:, -1]).all()
 
 

@@ -8,13 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import ONE, make_heads, random_frames, random_inputs, random_window
+from wm_train.actions import ACTION_CATEGORY, CATEGORIES
 from wm_train.errors import WmTrainError
 from wm_train.frames import CONTROLS, PLAYERS, SPEEDS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
 from wm_train.grid import CODE_MAX, CODE_MIN
 from wm_train.world import (
     HEADS,
+    LABELS,
     NumpyOps,
     World,
+    decided,
     decode,
     encode,
     next_frames,
@@ -26,6 +29,7 @@ from wm_train.world import (
 
 INTEGRATED = World(Encoding("v2.2", 2))
 PUBLISHED = World(Encoding("v2.2", 2), "published")
+TWO_LEVEL = World(Encoding("v2.2", 2), "two_level")
 
 
 def frame(**values: float) -> Any:
@@ -67,6 +71,66 @@ def test_choices_take_the_arg_max_and_the_lowest_index_on_ties() -> None:
         assert following[0, :, STATE_INDEX["action"]].tolist() == [5, 5]
         assert following[0, :, STATE_INDEX["jumps"]].tolist() == [0, 0]
         assert after(world, frame(action=9), action=399, jumps=7)["action"] == 399
+
+
+def test_an_action_is_chosen_within_its_category() -> None:
+    """The greatest logit of all does not count where its category was not chosen; ties take the lowest id inside."""
+    for category, name in enumerate(CATEGORIES):
+        inside = np.flatnonzero(category == ACTION_CATEGORY)
+        heads = make_heads(TWO_LEVEL, 3, category=category)
+        for player in range(PLAYERS):
+            rows = heads[:, TWO_LEVEL.span(player, "action")]
+            rows[:] = 2**31 - 1
+            rows[:, inside] = -(2**31)
+            rows[1, inside[-1]] = rows[2, inside[1:]] = -1
+        following = next_frames(TWO_LEVEL, np.repeat(frame(action=14), 3, 0), heads)
+        assert following[..., STATE_INDEX["action"]].tolist() == [[inside[i]] * 2 for i in (0, -1, 1)], name
+
+
+def test_ties_between_categories_take_the_first() -> None:
+    heads = make_heads(TWO_LEVEL, action=14)
+    for player in range(PLAYERS):
+        heads[:, TWO_LEVEL.span(player, "category")] = 7
+    assert next_frames(TWO_LEVEL, frame(), heads)[0, :, STATE_INDEX["action"]].tolist() == [0, 0]
+    assert decided(TWO_LEVEL, heads, 1, "category").tolist() == [0]
+
+
+def test_two_level_heads_say_all_else_as_the_integrated_do() -> None:
+    rng = np.random.default_rng(8)
+    heads, flat = rng.integers(-(2**14), 2**14, (50, TWO_LEVEL.outputs)), np.zeros((50, INTEGRATED.outputs), np.int64)
+    for player in range(PLAYERS):
+        for head in INTEGRATED.heads:
+            flat[:, INTEGRATED.span(player, head.name)] = heads[:, TWO_LEVEL.span(player, head.name)]
+    now, rest = random_frames(rng, 50), [i for i, f in enumerate(STATE) if f.name != "action"]
+    mine, theirs = next_frames(TWO_LEVEL, now, heads), next_frames(INTEGRATED, now, flat)
+    assert (mine[..., rest] == theirs[..., rest]).all() and (mine != theirs).any()
+
+
+def test_every_choice_within_another_comes_after_it_and_has_ids_for_every_label() -> None:
+    for heads in HEADS.values():
+        names = [head.name for head in heads]
+        for i, head in enumerate(heads):
+            if head.within:
+                first = heads[names[:i].index(head.within)]
+                assert len(LABELS[first.name]) == head.width
+                assert set(LABELS[first.name].tolist()) == set(range(first.width)) and first.width <= 256
+
+
+def test_a_stage_bounds_positions() -> None:
+    now = np.repeat(frame(x=180, y=-100, percent=3), 3, 0)
+    bounds = ONE * np.array([(-9, 9, -8, 8), (-200, 190, -99, 50), (-300, 300, -200, 300)])
+    for world in (INTEGRATED, PUBLISHED):
+        got = next_frames(world, now, make_heads(world, 3, x=20, y=-5), bounds)[:, 1] / ONE
+        assert got[:, STATE_INDEX["x"]].tolist() == [9, 190, 200]
+        assert got[:, STATE_INDEX["y"]].tolist() == [-8, -99, -105]
+        assert (got[:, STATE_INDEX["percent"]] == 3).all()
+
+
+def test_a_teleport_stays_on_the_stage() -> None:
+    bounds = np.array([[fixed(v) for v in (-50, 60, -70, 80)]])
+    heads = make_heads(INTEGRATED, teleport=1, teleport_x=-500, teleport_y=500)
+    got = next_frames(INTEGRATED, frame(), heads, bounds)[0, 0] / ONE
+    assert (got[STATE_INDEX["x"]], got[STATE_INDEX["y"]]) == (-50, 80)
 
 
 def test_events_happen_above_zero_only() -> None:
@@ -150,9 +214,7 @@ def test_a_players_heads_change_that_player_only() -> None:
     assert (a[:, 0] == b[:, 0]).all() and (a[:, 1] != b[:, 1]).any()
 
 
-@given(
-    st.integers(0, 2**32 - 1), st.sampled_from([1, 200, 2**30]), st.sampled_from(["published", "integrated", "gated"])
-)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 200, 2**30]), st.sampled_from(list(HEADS)))
 @settings(max_examples=30)
 def test_no_heads_lead_out_of_range(seed: int, wild: int, heads: str) -> None:
     world, rng = World(Encoding("v1", 1), heads), np.random.default_rng(seed)
@@ -167,11 +229,11 @@ def test_decode_writes_every_field() -> None:
     for name, heads in HEADS.items():
         world = World(Encoding("v1", 1), name)
         assert {h.name for h in world.heads} == {h.name for h in heads}
-        got = decode(NumpyOps(), name, lambda field: np.array([0]), lambda head: np.array([0]))
+        got = decode(NumpyOps(), name, lambda field: np.array([0]), lambda head: np.array([0]), {})
         assert list(got) == [f.name for f in STATE]
 
 
-@pytest.mark.parametrize("heads", ["published", "integrated", "gated"])
+@pytest.mark.parametrize("heads", list(HEADS))
 def test_spans_cover_the_outputs_once(heads: str) -> None:
     world = World(Encoding("v2.2", 2), heads)
     taken = [i for p in range(PLAYERS) for h in world.heads for i in range(world.outputs)[world.span(p, h.name)]]

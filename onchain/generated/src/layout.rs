@@ -3,8 +3,8 @@
 
 /// Hash of the manifest that this program was exported with; accounts of any other are refused.
 pub const MANIFEST_HASH: [u8; 32] = [
-    0x7d, 0x16, 0x08, 0x81, 0x3f, 0x8f, 0x90, 0x70, 0xf0, 0xf0, 0x8f, 0x64, 0xae, 0x05, 0x5b, 0x59, 0xbe,
-    0xd4, 0x41, 0x1f, 0x96, 0x97, 0xee, 0x7b, 0x69, 0x09, 0x1a, 0x32, 0x50, 0x53, 0xb1, 0xa4,
+    0x18, 0xbc, 0xf6, 0x51, 0x50, 0x35, 0xa2, 0x8d, 0x03, 0xad, 0x16, 0xb9, 0xe2, 0xf2, 0x48, 0x9a, 0x17,
+    0x0d, 0x63, 0xbe, 0x8e, 0x30, 0x85, 0x5f, 0x80, 0xee, 0x8d, 0xbc, 0xd4, 0x7f, 0xc9, 0xb4,
 ];
 /// Digest of the manifest's blob, piece by piece; a model with any other cannot be frozen.
 pub const BLOB_DIGEST: [u8; 32] = [
@@ -165,7 +165,7 @@ pub mod scratch {
     /// First eight bytes.
     pub const ACCOUNT_TAG: [u8; 8] = [0xa1, 0x36, 0x51, 0x5f, 0x7b, 0x51, 0x9a, 0x99];
     /// Bytes in all.
-    pub const BYTES: usize = 39664;
+    pub const BYTES: usize = 39696;
     /// Offset of `tag`.
     pub const TAG: usize = 0;
     /// Offset of `version`.
@@ -189,7 +189,7 @@ pub mod dispute {
     /// First eight bytes.
     pub const ACCOUNT_TAG: [u8; 8] = [0x24, 0x31, 0xf1, 0x43, 0x28, 0x24, 0xf1, 0x4a];
     /// Bytes in all.
-    pub const BYTES: usize = 39928;
+    pub const BYTES: usize = 39960;
     /// Offset of `tag`.
     pub const TAG: usize = 0;
     /// Offset of `version`.
@@ -223,7 +223,7 @@ pub mod dispute {
 /// The work area, from its own first byte.
 pub mod work {
     /// Bytes in all.
-    pub const BYTES: usize = 38824;
+    pub const BYTES: usize = 38856;
     /// Offset of `codes`.
     pub const CODES: usize = 0;
     /// Offset of `acc1`.
@@ -242,6 +242,8 @@ pub mod work {
     pub const IDS: usize = 34440;
     /// Offset of `bias`.
     pub const BIAS: usize = 34680;
+    /// Offset of `bounds`.
+    pub const BOUNDS: usize = 38824;
 }
 
 /// First eight bytes of an instruction's data, as a little-endian number: sha256("global:<name>").

@@ -29,6 +29,13 @@ unsafe fn choice(heads: *const u8, index: usize, width: u64) -> i64 {
     unsafe { argmax((heads as *const i64).add(index), width) as i64 }
 }
 
+/// What the session's stage allows: least and greatest of each bounded field.
+#[inline(always)]
+unsafe fn bound(work: *const u8, index: usize) -> i64 {
+    // SAFETY: the caller's contract: the work area's section holds more than `index` values of 8 bytes.
+    unsafe { (work.add(work::BOUNDS) as *const i64).add(index).read() }
+}
+
 #[inline(always)]
 unsafe fn code(codes: *mut u8, index: usize, value: i64) {
     // SAFETY: the caller's contract: `codes` holds more than `index` values of 8 bytes.
@@ -181,124 +188,128 @@ pub unsafe fn decode(frame: *mut u8, work: *const u8) {
     // SAFETY: the areas hold every index below; a player's fields are read before they are written.
     unsafe {
         let heads = work.add(work::HEADS);
+        let x_low = bound(work, 0);
+        let x_high = bound(work, 1);
+        let y_low = bound(work, 2);
+        let y_high = bound(work, 3);
         let p0_head_hit = head(heads, 16);
-        let v1 = gt(p0_head_hit, 0);
+        let v5 = gt(p0_head_hit, 0);
         let p0_head_hitlag = head(heads, 10);
-        let v3 = p0_head_hitlag + 2048;
-        let v4 = v3 >> 12;
-        let v5 = v4 << 12;
+        let v7 = p0_head_hitlag + 2048;
+        let v8 = v7 >> 12;
+        let v9 = v8 << 12;
         let p0_hitlag = field(frame, 10);
-        let v7 = p0_hitlag - 4096;
-        let v8 = select(v1, v5, v7);
-        let v9 = clamp(v8, 0, 262144);
-        let v10 = gt(v9, 0);
+        let v11 = p0_hitlag - 4096;
+        let v12 = select(v5, v9, v11);
+        let v13 = clamp(v12, 0, 262144);
+        let v14 = gt(v13, 0);
         let p0_self_x_air = field(frame, 4);
         let p0_head_self_x_air = head(heads, 4);
-        let v13 = p0_self_x_air + p0_head_self_x_air;
+        let v17 = p0_self_x_air + p0_head_self_x_air;
         let p0_self_y = field(frame, 5);
         let p0_head_self_y = head(heads, 5);
-        let v16 = p0_self_y + p0_head_self_y;
+        let v20 = p0_self_y + p0_head_self_y;
         let p0_knockback_x = field(frame, 6);
         let p0_head_knockback_x = head(heads, 6);
-        let v19 = p0_knockback_x + p0_head_knockback_x;
+        let v23 = p0_knockback_x + p0_head_knockback_x;
         let p0_knockback_y = field(frame, 7);
         let p0_head_knockback_y = head(heads, 7);
-        let v22 = p0_knockback_y + p0_head_knockback_y;
+        let v26 = p0_knockback_y + p0_head_knockback_y;
         let p0_self_x_ground = field(frame, 8);
         let p0_head_self_x_ground = head(heads, 8);
-        let v25 = p0_self_x_ground + p0_head_self_x_ground;
-        let v26 = v13 + v19;
-        let v27 = select(v10, 0, v26);
+        let v29 = p0_self_x_ground + p0_head_self_x_ground;
+        let v30 = v17 + v23;
+        let v31 = select(v14, 0, v30);
         let p0_head_x = head(heads, 1);
-        let v29 = v27 + p0_head_x;
-        let v30 = v16 + v22;
-        let v31 = select(v10, 0, v30);
+        let v33 = v31 + p0_head_x;
+        let v34 = v20 + v26;
+        let v35 = select(v14, 0, v34);
         let p0_head_y = head(heads, 2);
-        let v33 = v31 + p0_head_y;
+        let v37 = v35 + p0_head_y;
         let p0_head_teleport = head(heads, 18);
-        let v35 = gt(p0_head_teleport, 0);
+        let v39 = gt(p0_head_teleport, 0);
         let p0_head_respawn = head(heads, 19);
-        let v37 = gt(p0_head_respawn, 0);
+        let v41 = gt(p0_head_respawn, 0);
         let p0_state_age = field(frame, 9);
-        let v39 = select(v10, 0, 4096);
-        let v40 = p0_state_age + v39;
+        let v43 = select(v14, 0, 4096);
+        let v44 = p0_state_age + v43;
         let p0_head_teleport_x = head(heads, 12);
         let p0_x = field(frame, 1);
-        let v43 = p0_x + v29;
-        let v44 = select(v35, p0_head_teleport_x, v43);
+        let v47 = p0_x + v33;
+        let v48 = select(v39, p0_head_teleport_x, v47);
         let p0_head_teleport_y = head(heads, 13);
         let p0_y = field(frame, 2);
-        let v47 = p0_y + v33;
-        let v48 = select(v35, p0_head_teleport_y, v47);
+        let v51 = p0_y + v37;
+        let v52 = select(v39, p0_head_teleport_y, v51);
         let p0_percent = field(frame, 0);
         let p0_head_damage = head(heads, 17);
-        let v51 = gt(p0_head_damage, 0);
+        let v55 = gt(p0_head_damage, 0);
         let p0_head_percent = head(heads, 0);
-        let v53 = select(v51, p0_head_percent, 0);
-        let v54 = p0_percent + v53;
-        let v55 = select(v37, 0, v54);
+        let v57 = select(v55, p0_head_percent, 0);
+        let v58 = p0_percent + v57;
+        let v59 = select(v41, 0, v58);
         let p0_shield = field(frame, 3);
         let p0_head_shield = head(heads, 3);
-        let v58 = p0_shield + p0_head_shield;
+        let v62 = p0_shield + p0_head_shield;
         let p0_stocks = field(frame, 11);
         let p0_head_stock_lost = head(heads, 20);
-        let v61 = gt(p0_head_stock_lost, 0);
-        let v62 = select(v61, 4096, 0);
-        let v63 = p0_stocks - v62;
+        let v65 = gt(p0_head_stock_lost, 0);
+        let v66 = select(v65, 4096, 0);
+        let v67 = p0_stocks - v66;
         let p0_combo_count = field(frame, 12);
         let p0_head_combo_count = head(heads, 11);
-        let v66 = p0_combo_count + p0_head_combo_count;
-        let v67 = v66 + 2048;
-        let v68 = v67 >> 12;
-        let v69 = v68 << 12;
+        let v70 = p0_combo_count + p0_head_combo_count;
+        let v71 = v70 + 2048;
+        let v72 = v71 >> 12;
+        let v73 = v72 << 12;
         let p0_head_age_reset = head(heads, 21);
-        let v71 = gt(p0_head_age_reset, 0);
+        let v75 = gt(p0_head_age_reset, 0);
         let p0_head_state_age = head(heads, 9);
-        let v73 = select(v71, p0_head_state_age, v40);
+        let v77 = select(v75, p0_head_state_age, v44);
         let p0_head_facing = head(heads, 14);
-        let v75 = gt(p0_head_facing, 0);
-        let v76 = select(v75, 1, 0);
+        let v79 = gt(p0_head_facing, 0);
+        let v80 = select(v79, 1, 0);
         let p0_head_on_ground = head(heads, 15);
-        let v78 = gt(p0_head_on_ground, 0);
-        let v79 = select(v78, 1, 0);
+        let v82 = gt(p0_head_on_ground, 0);
+        let v83 = select(v82, 1, 0);
         let p0_head_hurtbox = choice(heads, 433, 3);
-        let v81 = gt(p0_head_hurtbox, 0);
-        let v82 = select(v81, 1, 0);
+        let v85 = gt(p0_head_hurtbox, 0);
+        let v86 = select(v85, 1, 0);
         let p0_head_action = choice(heads, 22, 400);
         let p0_head_jumps = choice(heads, 422, 8);
         let p0_head_l_cancel = choice(heads, 430, 3);
         let p0_head_ground = choice(heads, 436, 32);
         let p0_head_last_attack = choice(heads, 468, 64);
-        let v88 = clamp(v55, 0, 4091904);
-        let v89 = clamp(v44, -1228800, 1228800);
-        let v90 = clamp(v48, -819200, 1228800);
-        let v91 = clamp(v58, 0, 245760);
-        let v92 = clamp(v13, -131072, 131072);
-        let v93 = clamp(v16, -131072, 131072);
-        let v94 = clamp(v19, -131072, 131072);
-        let v95 = clamp(v22, -131072, 131072);
-        let v96 = clamp(v25, -131072, 131072);
-        let v97 = clamp(v73, -32768, 8192000);
-        let v98 = clamp(v9, 0, 262144);
-        let v99 = clamp(v63, 0, 16384);
-        let v100 = clamp(v69, 0, 245760);
+        let v92 = clamp(v59, 0, 4091904);
+        let v93 = clamp(v48, x_low, x_high);
+        let v94 = clamp(v52, y_low, y_high);
+        let v95 = clamp(v62, 0, 245760);
+        let v96 = clamp(v17, -131072, 131072);
+        let v97 = clamp(v20, -131072, 131072);
+        let v98 = clamp(v23, -131072, 131072);
+        let v99 = clamp(v26, -131072, 131072);
+        let v100 = clamp(v29, -131072, 131072);
+        let v101 = clamp(v77, -32768, 8192000);
+        let v102 = clamp(v13, 0, 262144);
+        let v103 = clamp(v67, 0, 16384);
+        let v104 = clamp(v73, 0, 245760);
         let p0_character = field(frame, 18);
-        write(frame, 0, v88); // p0.percent
-        write(frame, 1, v89); // p0.x
-        write(frame, 2, v90); // p0.y
-        write(frame, 3, v91); // p0.shield
-        write(frame, 4, v92); // p0.self_x_air
-        write(frame, 5, v93); // p0.self_y
-        write(frame, 6, v94); // p0.knockback_x
-        write(frame, 7, v95); // p0.knockback_y
-        write(frame, 8, v96); // p0.self_x_ground
-        write(frame, 9, v97); // p0.state_age
-        write(frame, 10, v98); // p0.hitlag
-        write(frame, 11, v99); // p0.stocks
-        write(frame, 12, v100); // p0.combo_count
-        write(frame, 13, v76); // p0.facing
-        write(frame, 14, v82); // p0.invulnerable
-        write(frame, 15, v79); // p0.on_ground
+        write(frame, 0, v92); // p0.percent
+        write(frame, 1, v93); // p0.x
+        write(frame, 2, v94); // p0.y
+        write(frame, 3, v95); // p0.shield
+        write(frame, 4, v96); // p0.self_x_air
+        write(frame, 5, v97); // p0.self_y
+        write(frame, 6, v98); // p0.knockback_x
+        write(frame, 7, v99); // p0.knockback_y
+        write(frame, 8, v100); // p0.self_x_ground
+        write(frame, 9, v101); // p0.state_age
+        write(frame, 10, v102); // p0.hitlag
+        write(frame, 11, v103); // p0.stocks
+        write(frame, 12, v104); // p0.combo_count
+        write(frame, 13, v80); // p0.facing
+        write(frame, 14, v86); // p0.invulnerable
+        write(frame, 15, v83); // p0.on_ground
         write(frame, 16, p0_head_action); // p0.action
         write(frame, 17, p0_head_jumps); // p0.jumps
         write(frame, 18, p0_character); // p0.character
@@ -307,123 +318,123 @@ pub unsafe fn decode(frame: *mut u8, work: *const u8) {
         write(frame, 21, p0_head_ground); // p0.ground
         write(frame, 22, p0_head_last_attack); // p0.last_attack
         let p1_head_hit = head(heads, 548);
-        let v126 = gt(p1_head_hit, 0);
+        let v130 = gt(p1_head_hit, 0);
         let p1_head_hitlag = head(heads, 542);
-        let v128 = p1_head_hitlag + 2048;
-        let v129 = v128 >> 12;
-        let v130 = v129 << 12;
+        let v132 = p1_head_hitlag + 2048;
+        let v133 = v132 >> 12;
+        let v134 = v133 << 12;
         let p1_hitlag = field(frame, 33);
-        let v132 = p1_hitlag - 4096;
-        let v133 = select(v126, v130, v132);
-        let v134 = clamp(v133, 0, 262144);
-        let v135 = gt(v134, 0);
+        let v136 = p1_hitlag - 4096;
+        let v137 = select(v130, v134, v136);
+        let v138 = clamp(v137, 0, 262144);
+        let v139 = gt(v138, 0);
         let p1_self_x_air = field(frame, 27);
         let p1_head_self_x_air = head(heads, 536);
-        let v138 = p1_self_x_air + p1_head_self_x_air;
+        let v142 = p1_self_x_air + p1_head_self_x_air;
         let p1_self_y = field(frame, 28);
         let p1_head_self_y = head(heads, 537);
-        let v141 = p1_self_y + p1_head_self_y;
+        let v145 = p1_self_y + p1_head_self_y;
         let p1_knockback_x = field(frame, 29);
         let p1_head_knockback_x = head(heads, 538);
-        let v144 = p1_knockback_x + p1_head_knockback_x;
+        let v148 = p1_knockback_x + p1_head_knockback_x;
         let p1_knockback_y = field(frame, 30);
         let p1_head_knockback_y = head(heads, 539);
-        let v147 = p1_knockback_y + p1_head_knockback_y;
+        let v151 = p1_knockback_y + p1_head_knockback_y;
         let p1_self_x_ground = field(frame, 31);
         let p1_head_self_x_ground = head(heads, 540);
-        let v150 = p1_self_x_ground + p1_head_self_x_ground;
-        let v151 = v138 + v144;
-        let v152 = select(v135, 0, v151);
+        let v154 = p1_self_x_ground + p1_head_self_x_ground;
+        let v155 = v142 + v148;
+        let v156 = select(v139, 0, v155);
         let p1_head_x = head(heads, 533);
-        let v154 = v152 + p1_head_x;
-        let v155 = v141 + v147;
-        let v156 = select(v135, 0, v155);
+        let v158 = v156 + p1_head_x;
+        let v159 = v145 + v151;
+        let v160 = select(v139, 0, v159);
         let p1_head_y = head(heads, 534);
-        let v158 = v156 + p1_head_y;
+        let v162 = v160 + p1_head_y;
         let p1_head_teleport = head(heads, 550);
-        let v160 = gt(p1_head_teleport, 0);
+        let v164 = gt(p1_head_teleport, 0);
         let p1_head_respawn = head(heads, 551);
-        let v162 = gt(p1_head_respawn, 0);
+        let v166 = gt(p1_head_respawn, 0);
         let p1_state_age = field(frame, 32);
-        let v164 = select(v135, 0, 4096);
-        let v165 = p1_state_age + v164;
+        let v168 = select(v139, 0, 4096);
+        let v169 = p1_state_age + v168;
         let p1_head_teleport_x = head(heads, 544);
         let p1_x = field(frame, 24);
-        let v168 = p1_x + v154;
-        let v169 = select(v160, p1_head_teleport_x, v168);
+        let v172 = p1_x + v158;
+        let v173 = select(v164, p1_head_teleport_x, v172);
         let p1_head_teleport_y = head(heads, 545);
         let p1_y = field(frame, 25);
-        let v172 = p1_y + v158;
-        let v173 = select(v160, p1_head_teleport_y, v172);
+        let v176 = p1_y + v162;
+        let v177 = select(v164, p1_head_teleport_y, v176);
         let p1_percent = field(frame, 23);
         let p1_head_damage = head(heads, 549);
-        let v176 = gt(p1_head_damage, 0);
+        let v180 = gt(p1_head_damage, 0);
         let p1_head_percent = head(heads, 532);
-        let v178 = select(v176, p1_head_percent, 0);
-        let v179 = p1_percent + v178;
-        let v180 = select(v162, 0, v179);
+        let v182 = select(v180, p1_head_percent, 0);
+        let v183 = p1_percent + v182;
+        let v184 = select(v166, 0, v183);
         let p1_shield = field(frame, 26);
         let p1_head_shield = head(heads, 535);
-        let v183 = p1_shield + p1_head_shield;
+        let v187 = p1_shield + p1_head_shield;
         let p1_stocks = field(frame, 34);
         let p1_head_stock_lost = head(heads, 552);
-        let v186 = gt(p1_head_stock_lost, 0);
-        let v187 = select(v186, 4096, 0);
-        let v188 = p1_stocks - v187;
+        let v190 = gt(p1_head_stock_lost, 0);
+        let v191 = select(v190, 4096, 0);
+        let v192 = p1_stocks - v191;
         let p1_combo_count = field(frame, 35);
         let p1_head_combo_count = head(heads, 543);
-        let v191 = p1_combo_count + p1_head_combo_count;
-        let v192 = v191 + 2048;
-        let v193 = v192 >> 12;
-        let v194 = v193 << 12;
+        let v195 = p1_combo_count + p1_head_combo_count;
+        let v196 = v195 + 2048;
+        let v197 = v196 >> 12;
+        let v198 = v197 << 12;
         let p1_head_age_reset = head(heads, 553);
-        let v196 = gt(p1_head_age_reset, 0);
+        let v200 = gt(p1_head_age_reset, 0);
         let p1_head_state_age = head(heads, 541);
-        let v198 = select(v196, p1_head_state_age, v165);
+        let v202 = select(v200, p1_head_state_age, v169);
         let p1_head_facing = head(heads, 546);
-        let v200 = gt(p1_head_facing, 0);
-        let v201 = select(v200, 1, 0);
+        let v204 = gt(p1_head_facing, 0);
+        let v205 = select(v204, 1, 0);
         let p1_head_on_ground = head(heads, 547);
-        let v203 = gt(p1_head_on_ground, 0);
-        let v204 = select(v203, 1, 0);
+        let v207 = gt(p1_head_on_ground, 0);
+        let v208 = select(v207, 1, 0);
         let p1_head_hurtbox = choice(heads, 965, 3);
-        let v206 = gt(p1_head_hurtbox, 0);
-        let v207 = select(v206, 1, 0);
+        let v210 = gt(p1_head_hurtbox, 0);
+        let v211 = select(v210, 1, 0);
         let p1_head_action = choice(heads, 554, 400);
         let p1_head_jumps = choice(heads, 954, 8);
         let p1_head_l_cancel = choice(heads, 962, 3);
         let p1_head_ground = choice(heads, 968, 32);
         let p1_head_last_attack = choice(heads, 1000, 64);
-        let v213 = clamp(v180, 0, 4091904);
-        let v214 = clamp(v169, -1228800, 1228800);
-        let v215 = clamp(v173, -819200, 1228800);
-        let v216 = clamp(v183, 0, 245760);
-        let v217 = clamp(v138, -131072, 131072);
-        let v218 = clamp(v141, -131072, 131072);
-        let v219 = clamp(v144, -131072, 131072);
-        let v220 = clamp(v147, -131072, 131072);
-        let v221 = clamp(v150, -131072, 131072);
-        let v222 = clamp(v198, -32768, 8192000);
-        let v223 = clamp(v134, 0, 262144);
-        let v224 = clamp(v188, 0, 16384);
-        let v225 = clamp(v194, 0, 245760);
+        let v217 = clamp(v184, 0, 4091904);
+        let v218 = clamp(v173, x_low, x_high);
+        let v219 = clamp(v177, y_low, y_high);
+        let v220 = clamp(v187, 0, 245760);
+        let v221 = clamp(v142, -131072, 131072);
+        let v222 = clamp(v145, -131072, 131072);
+        let v223 = clamp(v148, -131072, 131072);
+        let v224 = clamp(v151, -131072, 131072);
+        let v225 = clamp(v154, -131072, 131072);
+        let v226 = clamp(v202, -32768, 8192000);
+        let v227 = clamp(v138, 0, 262144);
+        let v228 = clamp(v192, 0, 16384);
+        let v229 = clamp(v198, 0, 245760);
         let p1_character = field(frame, 41);
-        write(frame, 23, v213); // p1.percent
-        write(frame, 24, v214); // p1.x
-        write(frame, 25, v215); // p1.y
-        write(frame, 26, v216); // p1.shield
-        write(frame, 27, v217); // p1.self_x_air
-        write(frame, 28, v218); // p1.self_y
-        write(frame, 29, v219); // p1.knockback_x
-        write(frame, 30, v220); // p1.knockback_y
-        write(frame, 31, v221); // p1.self_x_ground
-        write(frame, 32, v222); // p1.state_age
-        write(frame, 33, v223); // p1.hitlag
-        write(frame, 34, v224); // p1.stocks
-        write(frame, 35, v225); // p1.combo_count
-        write(frame, 36, v201); // p1.facing
-        write(frame, 37, v207); // p1.invulnerable
-        write(frame, 38, v204); // p1.on_ground
+        write(frame, 23, v217); // p1.percent
+        write(frame, 24, v218); // p1.x
+        write(frame, 25, v219); // p1.y
+        write(frame, 26, v220); // p1.shield
+        write(frame, 27, v221); // p1.self_x_air
+        write(frame, 28, v222); // p1.self_y
+        write(frame, 29, v223); // p1.knockback_x
+        write(frame, 30, v224); // p1.knockback_y
+        write(frame, 31, v225); // p1.self_x_ground
+        write(frame, 32, v226); // p1.state_age
+        write(frame, 33, v227); // p1.hitlag
+        write(frame, 34, v228); // p1.stocks
+        write(frame, 35, v229); // p1.combo_count
+        write(frame, 36, v205); // p1.facing
+        write(frame, 37, v211); // p1.invulnerable
+        write(frame, 38, v208); // p1.on_ground
         write(frame, 39, p1_head_action); // p1.action
         write(frame, 40, p1_head_jumps); // p1.jumps
         write(frame, 41, p1_character); // p1.character

@@ -30,6 +30,13 @@ fn requantize(lcg: &mut Lcg, n: usize, shift: u64, relu: bool) -> Vec<i64> {
     requantize_packed(&acc, &mult, shift, relu)
 }
 
+fn argmax_every(lcg: &mut Lcg, n: usize, kinds: usize) -> Vec<i64> {
+    let values = lcg.draws(n, -20, 20);
+    let labels: Vec<_> =
+        (0..kinds as i64).chain(lcg.draws(n - kinds, 0, kinds as i64 - 1)).map(|l| l as u8).collect();
+    (0..kinds as u64).map(|label| argmax_within(&values, &labels, label) as i64).collect()
+}
+
 fn run(name: &str, sizes: &[usize], lcg: &mut Lcg) -> Vec<i64> {
     match (name, sizes) {
         ("matvec", &[r, groups, columns]) => matvec(lcg, 3, r, groups, columns),
@@ -38,6 +45,7 @@ fn run(name: &str, sizes: &[usize], lcg: &mut Lcg) -> Vec<i64> {
         ("requantize", &[n, shift]) => requantize(lcg, n, shift as u64, false),
         ("requantize_relu", &[n, shift]) => requantize(lcg, n, shift as u64, true),
         ("argmax", &[n]) => vec![argmax(&lcg.draws(n, -20, 20)) as i64],
+        ("argmax_within", &[n, kinds]) => argmax_every(lcg, n, kinds),
         _ => panic!("golden/kernels.txt: no kernel `{name}` with sizes {sizes:?}"),
     }
 }

@@ -113,6 +113,21 @@ fn argmax_random_and_ties() {
 }
 
 #[test]
+fn argmax_within_random_and_ties() {
+    let mut lcg = Lcg(5);
+    for n in (1..40).chain([400]) {
+        for span in [1, 3, 1 << 30] {
+            let values = lcg.draws(n, -span, span);
+            let labels: Vec<_> = lcg.draws(n, 0, 3).iter().map(|&label| label as u8 * 85).collect();
+            let label = labels[lcg.draw(0, n as i64 - 1) as usize];
+            let most = values.iter().zip(&labels).filter(|(_, l)| **l == label).map(|(v, _)| *v).max();
+            let first = (0..n).position(|i| labels[i] == label && Some(values[i]) == most);
+            assert_eq!(Some(argmax_within(&values, &labels, label.into())), first);
+        }
+    }
+}
+
+#[test]
 fn choices() {
     let edges = [0, 1, -1, 127, 128, -128, i64::from(i32::MAX), i64::from(i32::MIN), 1 << 61, -(1 << 61)];
     let mask = |yes: bool| -i64::from(yes);

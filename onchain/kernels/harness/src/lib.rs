@@ -23,6 +23,7 @@ type Matvec = unsafe extern "C" fn(*const u64, *const i64, *mut i64, u64, u64);
 type Gather = unsafe extern "C" fn(*const u64, *const u32, *mut i64, u64, u64);
 type Requantize = unsafe extern "C" fn(*const i64, *const u32, *mut i64, u64, u64);
 type Argmax = unsafe extern "C" fn(*const i64, u64) -> u64;
+type ArgmaxWithin = unsafe extern "C" fn(*const i64, u64, *const u8, u64) -> u64;
 
 core::arch::global_asm!(
     ".globl wmq_nothing",
@@ -39,7 +40,7 @@ extern "C" {
 /// Kernels by number; the test has the same list.
 // SAFETY: on this target every argument is one 64-bit register, r1 to r5, and the result is r0, so a function
 // of fewer arguments, of pointers or without a result can be called as one of five numbers.
-static KERNELS: [Kernel; 19] = unsafe {
+static KERNELS: [Kernel; 20] = unsafe {
     [
         wmq_nothing,
         transmute::<Matvec, Kernel>(matvec::matvec_r1),
@@ -58,6 +59,7 @@ static KERNELS: [Kernel; 19] = unsafe {
         transmute::<Requantize, Kernel>(requantize::requantize),
         transmute::<Requantize, Kernel>(requantize::requantize_relu),
         transmute::<Argmax, Kernel>(argmax::argmax),
+        transmute::<ArgmaxWithin, Kernel>(argmax::argmax_within),
         choices,
         copy,
     ]

@@ -80,6 +80,15 @@ pub fn requantize_packed(acc: &[i64], mult: &[u32], shift: u64, relu: bool) -> V
 }
 
 /// The kernel under test.
+pub fn argmax_within(values: &[i64], labels: &[u8], label: u64) -> usize {
+    // SAFETY: slices of that many values and labels.
+    unsafe {
+        wmq_kernels::argmax::argmax_within(values.as_ptr(), values.len() as u64, labels.as_ptr(), label)
+            as usize
+    }
+}
+
+/// The kernel under test.
 pub fn argmax(values: &[i64]) -> usize {
     // SAFETY: a slice of that many values.
     unsafe { wmq_kernels::argmax::argmax(values.as_ptr(), values.len() as u64) as usize }
