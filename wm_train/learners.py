@@ -114,7 +114,8 @@ class WindowLearner:
         else:
             pick = torch.randperm(len(self._tensors.starts), generator=torch.Generator().manual_seed(0))
             batch = self._tensors.batch(self._tensors.starts[pick[:CALIBRATION_WINDOWS]])
-            units = calibrate(self.net, batch.dense, batch.ids, batch.session)
+            units = calibrate(self.net.eval(), batch.dense, batch.ids, batch.session)
+            self.net.train()
         return {"hidden1": units[0], "hidden2": units[1]}
 
 
@@ -164,7 +165,9 @@ class StreamLearner:
         lanes, length = CALIBRATION_STRETCHES
         plan = SequencePlan(self._tensors.lengths, lanes, length, self._config.train.seed)
         batch, reset, _ = self._chunk(plan, CALIBRATION_STEP, ALONE.share())
-        return calibrate_mamba2(self.net, *_lanes(batch, reset), reset)
+        scales = calibrate_mamba2(self.net.eval(), *_lanes(batch, reset), reset)
+        self.net.train()
+        return scales
 
 
 def _lanes(batch: Batch, reset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
