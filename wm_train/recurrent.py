@@ -35,6 +35,11 @@ class Stretch:
     following: NDArray[np.int8]
     session: Ints
 
+    def windows(self) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int8]]:
+        """frames and inputs (B * L, 1, 2, ·) and following (B * L, 2, ·): windows of one slot, game after game."""
+        frames, inputs = (part.reshape(-1, 1, *part.shape[2:]) for part in (self.frames, self.inputs))
+        return frames, inputs, self.following.reshape(-1, *self.following.shape[2:])
+
 
 @runtime_checkable
 class Recurrent(Protocol):
