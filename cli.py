@@ -100,9 +100,16 @@ def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, as_json: b
     sys.exit(0 if report.games else 1)
 
 
-@_verb("wmq train\nwmq train --qat\nwmq train --config big.yaml --out run-big --max-minutes 60 --resume")
+@_verb(
+    "wmq train\nwmq train --qat\nwmq train --config experiments/mlp-v22.yaml --max-minutes 60 --resume\n"
+    "torchrun --nproc-per-node 2 --no-python wmq train --steps 5000"
+)
 @_dataset
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder.  [default: run, or run-qat with --qat]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder.  [default: run, or run-qat with --qat; with --config runs/NAME, or runs/NAME-qat]",
+)
 @click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; see docs/guide.md for its keys."
 )
@@ -110,9 +117,9 @@ def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, as_json: b
 @click.option(
     "--start",
     type=click.Path(path_type=Path),
-    help="Float run that --qat starts from.  [default: run, if it is there; else from scratch]",
+    help="Float run that --qat starts from.  [default: run, or runs/NAME, if it is there; else from scratch]",
 )
-@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
+@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Stop after this processor time.")
 @click.option("--steps", type=click.IntRange(1), help="Stop after this many steps.")
 @click.option("--seed", type=int, help="Of initialisation, order and split.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
@@ -129,12 +136,12 @@ def train(
     resume: bool,
     as_json: bool,
 ) -> None:
-    """Train a model on a dataset."""
+    """Train a model on a dataset. Under torchrun several processes train it together."""
     from wm_cli import stages
 
-    out = out or (project.RUN_QAT if qat else project.RUN)
-    if qat and start is None and project.RUN.exists() and out != project.RUN:
-        start = project.RUN
+    out, floating = out or project.run_of(config, qat), project.run_of(config, qat=False)
+    if qat and start is None and floating.exists() and out != floating:
+        start = floating
     figures = stages.train(dataset, out, config, qat, start, resume, minutes=max_minutes, steps=steps, seed=seed)
     _say(
         as_json,
@@ -144,9 +151,60 @@ def train(
     )
 
 
+@_verb("wmq sweep sweep.yaml\nwmq sweep sweep.yaml --ray 10.0.0.5:6379 --out experiments/best.yaml --json")
+@click.argument("space", type=click.Path(path_type=Path, dir_okay=False))
+@_dataset
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("experiments/best.yaml"),
+    show_default=True,
+    help="The best config, as a file for `wmq train --config`.",
+)
+@click.option("--ray", "address", default="local", show_default=True, help="`local`, or host:port of a Ray cluster.")
+@_json
+def sweep(space: Path, dataset: Path, out: Path, address: str, as_json: bool) -> None:
+    """Try many configs in short runs, and say which is best. SPACE is a YAML file; see docs/guide.md."""
+    from wm_cli import console, experiments
+
+    figures = experiments.sweep(space, dataset, out, address)
+    if not as_json:
+        console.out.print(experiments.sweep_table(figures))
+    _say(as_json, figures, f"{out}: the best of {len(figures['trials'])}")
+
+
+@_verb("wmq compare run run-remote\nwmq compare run run-remote --tolerance 0.05 --json")
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@_dataset
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=0.02,
+    show_default=True,
+    help="Largest relative difference of a metric.",
+)
+@click.option("--limit", type=click.IntRange(1), default=None, help="At most this many one-step frames, evenly spread.")
+@_json
+def compare(first: Path, second: Path, dataset: Path, tolerance: float, limit: int | None, as_json: bool) -> None:
+    """Hold two runs against each other, as one trained here and one trained elsewhere.
+
+    Exit code 1 unless config, form and games are the same and every metric agrees within the tolerance.
+    """
+    from wm_cli import console, experiments
+
+    figures = experiments.compare(first, second, dataset, tolerance, limit or 0)
+    if not as_json:
+        console.out.print(experiments.compare_table(figures))
+    _say(as_json, figures, "the runs agree" if figures["ok"] else "the runs do not agree")
+    sys.exit(0 if figures["ok"] else 1)
+
+
 def _say(as_json: bool, figures: dict[str, Any], text: str) -> None:
     from wm_cli import console
 
+    if not console.speaks():
+        return
     if as_json:
         console.print_json(figures)
     else:

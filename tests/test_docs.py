@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from cli import main
-from wm_cli import bits, live, measures, playing, sessions, stages, studies
+from wm_cli import bits, experiments, live, measures, playing, sessions, stages, studies
 from wm_export.blob import pack
 from wm_export.doctor import Check
 from wm_export.idl import ERRORS, FIRST_ERROR, INSTRUCTIONS, UNDELEGATION
@@ -66,12 +66,13 @@ from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_quant.sensitivity import Figures, Sensitivity
 from wm_train import grid
 from wm_train.actions import RANGES
-from wm_train.config import VALUE_LOSSES, LossConfig, ModelConfig, TrainConfig
+from wm_train.config import VALUE_LOSSES, LossConfig, Mamba2Config, ModelConfig, TrainConfig
 from wm_train.diagnose import Verdict
 from wm_train.drift import APART, TAIL, drift_figures
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
 from wm_train.frames import CONTROLS, EXTRA, NO_FLAGS, PLAYERS, STAGE, STATE, Encoding, Field, Flags, Kind
+from wm_train.held_out import HELD_OUT_FRAMES
 from wm_train.ingest import IngestReport
 from wm_train.integer import BLOCK_COLUMNS
 from wm_train.loss import TELEPORT_UNITS
@@ -80,7 +81,7 @@ from wm_train.shapes import parameter_count
 from wm_train.speculation import DELAYS, inputs_figures, outcome_figures
 from wm_train.stages import BLAST_ZONES, MARGIN, stage_bounds
 from wm_train.trace import Difference
-from wm_train.train import QAT_LEARNING_RATE, SAVE_SECONDS
+from wm_train.train import HELD_OUT_EVERY, QAT_LEARNING_RATE, SAVE_SECONDS
 from wm_train.world import HEADS, codes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,12 +99,22 @@ CONFIG_TEXT: Mapping[str, str] = {
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
     "model.flags": "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)",
     "model.bits": "bits of a layer's weights in its integer form, 8 or 4, as `{layer2: 4}`; 8 where nothing is said",
+    "model.arch": "mlp; or mamba2, which has the next five keys, and no slots, hidden and dropout",
+    "model.d_model": "width of the residual stream",
+    "model.d_state": "cells that each channel remembers",
+    "model.headdim": "channels of a head; divides `expand` times `d_model`",
+    "model.n_layers": "blocks",
+    "model.expand": "inner width in widths of the stream",
     "train.steps": "optimiser steps, at least 1",
     "train.minutes": "minutes of processor time, of all threads; 0 means no limit. The earlier limit ends the run",
     "train.batch": "windows a step, at least 1",
+    "train.lanes": "mamba2: games walked side by side, at least 1",
+    "train.chunk": "mamba2: frames of each lane a step, at least 1",
+    "train.carry": "mamba2: hand the state on from chunk to chunk",
     "train.learning_rate": "peak rate, between 0 and 1",
     "train.weight_decay": "of AdamW",
     "train.warmup": "share of the run in which the rate rises; then a cosine brings it to 0",
+    "train.ema": "decay of the averaged weights, which are what is measured and saved, as 0.999; 0 means none",
     "train.losses.action": "weight of the action's cross-entropy; 0 leaves a part of the loss out",
     "train.losses.category": "weight of the cross-entropy of the action's category, one of 20",
     "train.losses.action_embedding": "weight of the distance from the expected action's embedding to the true one's",
@@ -401,8 +412,9 @@ def _preset_cost() -> str:
 
 
 def _config() -> str:
-    rows = []
-    for section, cls in (("model", ModelConfig), ("train", TrainConfig), ("train.losses", LossConfig)):
+    rows = {}
+    parts = (("model", ModelConfig), ("model", Mamba2Config), ("train", TrainConfig), ("train.losses", LossConfig))
+    for section, cls in parts:
         for item in fields(cls):
             default = getattr(cls(), item.name)
             if default == LossConfig():
@@ -410,8 +422,8 @@ def _config() -> str:
             default = list(default) if isinstance(default, tuple) else default
             default = {} if default is NO_FLAGS else default
             key = f"{section}.{item.name}"
-            rows.append((f"`{key}`", f"`{default}`", CONFIG_TEXT[key]))
-    return _table(("key", "default", "meaning"), rows)
+            rows.setdefault(key, (f"`{key}`", f"`{default}`", CONFIG_TEXT[key]))
+    return _table(("key", "default", "meaning"), list(rows.values()))
 
 
 def _sentence(command: click.Command) -> str:
@@ -539,6 +551,8 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"come {DELAYS[0]} to {DELAYS[-1]} frames late",
         f"at least {studies.MIN_GAMES} games",
         f"every {SAVE_SECONDS:g} seconds",
+        f"every {HELD_OUT_EVERY} steps",
+        f"{HELD_OUT_FRAMES:,} frames",
         f"times {QAT_LEARNING_RATE:g}",
         f"{preset_cost('mlp-int4').cu_per_mac:.4f} compute units a multiply-accumulate",
         f"instead of {preset_cost('mlp').cu_per_mac:.4f}",
@@ -680,7 +694,7 @@ def _json_keys() -> set[str]:
                Sensitivity, Figures)  # fmt: skip
     listed = ({item.name for cls in classes for item in fields(cls)} - {"figures"}) | DIAGNOSED
     described = {"arch", "parameters", "form", "trained_as"}
-    modules = (stages, bits, measures, studies, live, playing, sessions, audit, bench, deployment, verbs)
+    modules = (stages, experiments, bits, measures, studies, live, playing, sessions, audit, bench, deployment, verbs)
     return (
         listed
         | described

@@ -13,10 +13,12 @@ PACKAGES = ("wm_train", "wm_quant", "wm_export", "wm_live", "wm_cli")
 #: The only files that may import torch. Outside wm_train only wm_cli may import them, and only inside functions.
 TORCH_NAMES = (
     "assemble",
+    "average",
     "batches",
     "choices",
     "fake_quant",
     "fake_quant_mamba2",
+    "held_out",
     "learners",
     "loss",
     "mamba2",
@@ -24,6 +26,8 @@ TORCH_NAMES = (
     "mlp",
     "network",
     "predict",
+    "ranks",
+    "resume",
     "robust",
     "train",
 )

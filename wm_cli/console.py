@@ -1,6 +1,7 @@
 """Tables, progress and errors on the terminal. Figures go to standard output, everything else to standard error."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
@@ -43,6 +44,11 @@ NARROW = {
 }
 
 
+def speaks() -> bool:
+    """Whether this process prints: of several that train together (torchrun says who is who) only the first does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def print_tables(tables: Iterable[Table]) -> None:
     """One below the other."""
     for i, table in enumerate(tables):
@@ -60,7 +66,7 @@ def progress_bar(text: str, total: float | None) -> Iterator[tuple[Progress, Any
     counted = [] if total == 1 else [MofNCompleteColumn()]
     columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
     columns += [TextColumn("{task.percentage:>3.0f}%"), *counted, TimeElapsedColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=err) as progress:
+    with Progress(*columns, console=err, disable=not speaks()) as progress:
         yield progress, progress.add_task(text, total=total)
 
 

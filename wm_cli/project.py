@@ -9,6 +9,7 @@ from wm_train.files import atomic_write_json
 DATASET = Path("dataset")
 RUN = Path("run")
 RUN_QAT = Path("run-qat")
+RUNS = Path("runs")
 QNET = Path("qnet")
 QNET_PTQ = Path("qnet-ptq")
 EXPORT = Path("export")
@@ -17,6 +18,13 @@ ONNX = Path("world.onnx")
 REPORT = Path("report.html")
 FIGURES = Path("figures")
 STUDY = Path("study")
+
+
+def run_of(config: Path | None, qat: bool) -> Path:
+    """Where a run is kept if its place is not named: a config file's name is its run's."""
+    if config is None:
+        return RUN_QAT if qat else RUN
+    return RUNS / (f"{config.stem}-qat" if qat else config.stem)
 
 
 def newest_model() -> Path:

@@ -51,15 +51,19 @@ def train(
     from wm_train.train import train as run
 
     job = Job(dataset, out, run_config(config, **overrides), qat, start, resume)
+    seconds = 0.0
     with console.progress_bar("train --qat" if qat else "train", 1) as (bar, task):
 
         def shown(progress: Progress) -> None:
+            nonlocal seconds
+            seconds = progress.seconds
             text = f"{'qat' if qat else 'float'} step {progress.step:,}, loss {sum(progress.losses.values()):.4f}"
             bar.update(task, completed=progress.share, description=text)
 
         checkpoint = run(job, shown)
     parameters = parameter_count(checkpoint.config.model)
-    return {"run": str(out), "form": checkpoint.form, "parameters": parameters, **checkpoint.figures}
+    figures = {"run": str(out), "form": checkpoint.form, "parameters": parameters, **checkpoint.figures}
+    return figures | {"seconds": round(seconds, 1)}
 
 
 # ----------------------------------------------------------------------------------------------------- models, games

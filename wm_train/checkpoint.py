@@ -2,7 +2,8 @@
 
 RUN/run.json             format, form (float | qat), config, split, scales, figures, parent
 RUN/model.safetensors    parameters and `gain`, float32
-RUN/log.jsonl            one line per report of the training loop
+RUN/best/                the same two files as they were at the least held-out loss: a run of its own
+RUN/manifest.json        how the run was made; see manifest.py
 """
 
 import hashlib

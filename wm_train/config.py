@@ -174,6 +174,7 @@ class TrainConfig:
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warmup: float = 0.02
+    ema: float = 0.0
     losses: LossConfig = LossConfig()
     seed: int = 0
     threads: int = 1
@@ -188,6 +189,7 @@ class TrainConfig:
         _check(0 < self.learning_rate < 1, "train.learning_rate", self.learning_rate, "between 0 and 1")
         _check(0 <= self.weight_decay < 1, "train.weight_decay", self.weight_decay, "0 <= weight_decay < 1")
         _check(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the run below 1")
+        _check(0 <= self.ema < 1, "train.ema", self.ema, "0 (off) or a decay below 1")
         _check(0 < self.holdout < 1, "train.holdout", self.holdout, "a share between 0 and 1")
         _check(
             -1 <= self.hold_character <= 255, "train.hold_character", self.hold_character, "-1 (none) or an id to 255"

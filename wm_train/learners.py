@@ -23,6 +23,7 @@ from wm_train.mamba2 import Mamba2, Memory
 from wm_train.matmul import training_dtype
 from wm_train.mlp import FrameStackMLP
 from wm_train.network import FrameNet, from_arrays, preflight
+from wm_train.ranks import ALONE, Ranks
 from wm_train.sequences import SequencePlan
 
 #: Windows of the calibration batch.
@@ -43,11 +44,14 @@ class Learner(Protocol):
     def form(self) -> str:
         """float or qat."""
 
-    def losses(self, step: int) -> dict[str, Tensor]:
-        """Parts of the loss of batch number `step`, to be summed; called with ascending numbers."""
+    def losses(self, step: int) -> tuple[dict[str, Tensor], int]:
+        """(parts of the loss of batch number `step`, to be summed; the frames that each is a mean over).
+
+        Called with ascending numbers. With several ranks, batch and frames are this rank's share.
+        """
 
     def carried(self) -> dict[str, Tensor]:
-        """What goes from step to step besides the parameters."""
+        """What goes from step to step besides the parameters; the first axis is lanes."""
 
     def carry_on(self, carried: Mapping[str, Tensor]) -> None:
         """Take up what `carried` gave."""
@@ -75,7 +79,7 @@ class WindowOrder:
 class WindowLearner:
     """A FrameStackMLP on windows drawn in shuffled order, an epoch each time."""
 
-    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> None:
+    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None, ranks: Ranks) -> None:
         assert isinstance(config.model, ModelConfig)
         self.net = FrameStackMLP(config.model)
         self.form = "qat" if start else "float"
@@ -87,12 +91,14 @@ class WindowLearner:
         self._model.train()
         self.net.training_dtype = training_dtype()
         self._order = WindowOrder(tensors.starts, config.train.batch, config.train.seed)
+        self._share = ranks.share()
+        ranks.check(min(config.train.batch, len(tensors.starts)), "train.batch")
 
-    def losses(self, step: int) -> dict[str, Tensor]:
+    def losses(self, step: int) -> tuple[dict[str, Tensor], int]:
         """See Learner."""
-        batch = self._tensors.batch(self._order.at(step))
+        batch = self._tensors.batch(self._order.at(step)[self._share])
         heads = self._model(batch.dense, batch.ids, batch.session)
-        return _losses(self.net, batch.now, batch.after, heads, self._config)
+        return _losses(self.net, batch.now, batch.after, heads, self._config), len(heads)
 
     def carried(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -108,14 +114,14 @@ class WindowLearner:
         else:
             pick = torch.randperm(len(self._tensors.starts), generator=torch.Generator().manual_seed(0))
             batch = self._tensors.batch(self._tensors.starts[pick[:CALIBRATION_WINDOWS]])
-            units = calibrate(self.net.eval(), batch.dense, batch.ids, batch.session)
+            units = calibrate(self.net, batch.dense, batch.ids, batch.session)
         return {"hidden1": units[0], "hidden2": units[1]}
 
 
 class StreamLearner:
     """A Mamba2 that walks through whole games, `lanes` of them at once; gradients end where a chunk begins."""
 
-    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> None:
+    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None, ranks: Ranks) -> None:
         assert isinstance(config.model, Mamba2Config)
         self.net = Mamba2(config.model)
         self.form = "qat" if start else "float"
@@ -124,19 +130,22 @@ class StreamLearner:
         train = config.train
         self._model: Mamba2 | QuantizedMamba2 = QuantizedMamba2(self.net, dict(start.scales)) if start else self.net
         self._plan = SequencePlan(tensors.lengths, train.lanes, train.chunk, train.seed)
-        self._memory = self._model.start(train.lanes)
+        self._share = ranks.share()
+        ranks.check(train.lanes, "train.lanes")
+        self._memory = self._model.start(len(range(train.lanes)[self._share]))
 
-    def losses(self, step: int) -> dict[str, Tensor]:
+    def losses(self, step: int) -> tuple[dict[str, Tensor], int]:
         """See Learner."""
-        batch, reset, kept = self._chunk(self._plan, step)
+        batch, reset, kept = self._chunk(self._plan, step, self._share)
         memory = self._memory if self._config.train.carry else self._model.start(len(reset))
         heads, memory = self._model(*_lanes(batch, reset), memory, reset)
         self._memory = [layer.detached() for layer in memory]
-        return _losses(self.net, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept], self._config)
+        parts = _losses(self.net, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept], self._config)
+        return parts, int(kept.sum())
 
-    def _chunk(self, plan: SequencePlan, step: int) -> tuple[Batch, Tensor, Tensor]:
+    def _chunk(self, plan: SequencePlan, step: int, share: slice) -> tuple[Batch, Tensor, Tensor]:
         """(batch of B * L frames, reset (B, L), which of the B * L have a frame after them in their game)."""
-        frame, reset, valid = (torch.from_numpy(part) for part in plan.at(step))
+        frame, reset, valid = (torch.from_numpy(part[share]) for part in plan.at(step))
         return self._tensors.batch(frame.flatten()), reset, valid.flatten()
 
     def carried(self) -> dict[str, Tensor]:
@@ -154,8 +163,8 @@ class StreamLearner:
             return self._model.scales
         lanes, length = CALIBRATION_STRETCHES
         plan = SequencePlan(self._tensors.lengths, lanes, length, self._config.train.seed)
-        batch, reset, _ = self._chunk(plan, CALIBRATION_STEP)
-        return calibrate_mamba2(self.net.eval(), *_lanes(batch, reset), reset)
+        batch, reset, _ = self._chunk(plan, CALIBRATION_STEP, ALONE.share())
+        return calibrate_mamba2(self.net, *_lanes(batch, reset), reset)
 
 
 def _lanes(batch: Batch, reset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -188,10 +197,10 @@ def parent_of(start: Path, qat: bool) -> Checkpoint:
     return parent
 
 
-def learner(config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> Learner:
+def learner(config: RunConfig, tensors: WindowTensors, start: Checkpoint | None, ranks: Ranks = ALONE) -> Learner:
     """The learner of a config's architecture; through the grid if it starts from a float run."""
     torch.manual_seed(config.train.seed)
     kind: type[StreamLearner] | type[WindowLearner] = (
         StreamLearner if isinstance(config.model, Mamba2Config) else WindowLearner
     )
-    return kind(config, tensors, start)
+    return kind(config, tensors, start, ranks)

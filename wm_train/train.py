@@ -1,35 +1,37 @@
 """The training loop: float, then (or at once) through the grid. Callable; nothing runs at import."""
 
 import hashlib
-import io
-import json
-import pickle
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from math import cos, pi
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from wm_train.average import Average
 from wm_train.batches import WindowTensors
 from wm_train.checkpoint import Checkpoint, save_checkpoint
-from wm_train.config import RunConfig
+from wm_train.config import RunConfig, TrainConfig
 from wm_train.errors import WmTrainError
-from wm_train.files import atomic_write_bytes
-from wm_train.learners import Learner, learner, parent_of
+from wm_train.held_out import HELD_OUT_GAMES, HeldOut, first_games
+from wm_train.learners import learner, parent_of
+from wm_train.manifest import Record
 from wm_train.matmul import use_fast_matmul
 from wm_train.network import to_arrays
+from wm_train.ranks import Agreed, Ranks, joined
+from wm_train.resume import BEST, RESUME_FILE, TrainState, forget, keep, take_up
 from wm_train.windows import Split, load_split
 
+#: Steps between two reports, and between two measurements of the held-out loss (a multiple).
 REPORT_EVERY = 100
+HELD_OUT_EVERY = 500
 SAVE_SECONDS = 60.0
-RESUME_FILE = "resume.pt"
 #: Share of a QAT run's work that is done in float, if it has no float run to start from.
 FLOAT_SHARE = 0.6
 #: A QAT run that starts from a float checkpoint moves less.
@@ -38,63 +40,93 @@ QAT_LEARNING_RATE = 0.3
 
 @dataclass(frozen=True)
 class Progress:
-    """One report of the loop: share done 0..1, steps, processor seconds, mean losses by name since the last report."""
+    """One report of the loop.
+
+    share     of the run that is done, 0..1
+    step      steps taken; epoch: frames seen, in passes over the training games
+    seconds   processor seconds, of all threads and ranks; frames_per_second: of those too
+    losses    means by name since the last report; held_out: the same on held-out games, where they were measured
+    """
 
     share: float
     step: int
+    epoch: float
     seconds: float
+    learning_rate: float
+    frames_per_second: float
     losses: dict[str, float]
+    held_out: dict[str, float] | None = None
 
 
-@dataclass
-class _State:
-    """What the loop carries, and what resuming needs."""
+@dataclass(frozen=True)
+class Job:
+    """What `train` is asked for. `start` is a float run that `qat` begins from; without one it trains that first."""
 
-    learner: Learner
-    optimizer: torch.optim.Optimizer
-    peak_rate: float
-    step: int = 0
-    seconds: float = 0.0
-    saved: float = field(default_factory=time.monotonic)
-
-
-def _rate(share: float, warmup: float) -> float:
-    """Share of the peak learning rate: linear warm-up, then a cosine to zero."""
-    if share < warmup:
-        return min(1.0, (share + 1e-4) / warmup)
-    return 0.5 * (1 + cos(pi * min(1.0, (share - warmup) / (1 - warmup))))
+    dataset: Path
+    run: Path
+    config: RunConfig
+    qat: bool = False
+    start: Path | None = None
+    resume: bool = False
 
 
-def _share(config: RunConfig, state: _State) -> float:
-    by_time = state.seconds / (60 * config.train.minutes) if config.train.minutes else 0.0
-    return max(state.step / config.train.steps, by_time)
+Report = Callable[[Progress], None]
 
 
-def _one_step(config: RunConfig, state: _State) -> dict[str, Tensor]:
-    train = config.train
-    for group in state.optimizer.param_groups:
-        group["lr"] = state.peak_rate * _rate(_share(config, state), train.warmup)
-    parts = state.learner.losses(state.step)
-    total = sum(parts.values(), torch.zeros(()))
-    state.optimizer.zero_grad(set_to_none=True)
-    total.backward()
-    nn.utils.clip_grad_norm_(state.learner.net.parameters(), 5.0)
-    state.optimizer.step()
-    if not torch.isfinite(total):
-        raise WmTrainError(
-            f"training diverged at step {state.step}: loss is {float(total.detach())}; lower train.learning_rate"
-        )
-    return {name: value.detach() for name, value in parts.items()}
+def train(job: Job, report: Report = lambda progress: None) -> Checkpoint:
+    """Train and save a Checkpoint; the newest state is kept in the run folder, for `resume`, as the loop goes.
+
+    Under torchrun every process calls this with the same job; the first one writes and reports.
+    """
+    with joined() as ranks:
+        every = _train_both if job.qat and job.start is None else _train_one
+        return every(job, ranks, report if ranks.first else lambda progress: None)
 
 
-def _loop(config: RunConfig, state: _State, save: Callable[[], None], report: Callable[[Progress], None]) -> None:
-    with _interrupts() as interrupted:
-        for _ in _steps(config, state, report):
-            if interrupted() or time.monotonic() - state.saved > SAVE_SECONDS:
-                save()
-                state.saved = time.monotonic()
-            if interrupted():
-                raise KeyboardInterrupt
+def _train_one(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
+    run = _Run(job, ranks, report)
+    if not (job.resume and run.take_up()):
+        run.start_over()
+    with run.record or nullcontext():
+        run.loop()
+        return run.finish()
+
+
+def _train_both(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
+    """QAT from nothing: the first FLOAT_SHARE of the work in float, in RUN/float, the rest through the grid."""
+    train_config, start = job.config.train, job.run / "float"
+
+    def part(share: float) -> RunConfig:
+        steps, minutes = max(1, round(train_config.steps * share)), train_config.minutes * share
+        return replace(job.config, train=replace(train_config, steps=steps, minutes=minutes))
+
+    def scaled(first: float, share: float) -> Report:
+        return lambda progress: report(replace(progress, share=first + share * progress.share))
+
+    if ranks.first and not job.resume:
+        forget(job.run)
+    if not (job.resume and (start / "run.json").exists()):
+        floating = replace(job, run=start, config=part(FLOAT_SHARE), qat=False)
+        _train_one(floating, ranks, scaled(0.0, FLOAT_SHARE))
+    through = replace(job, config=part(1 - FLOAT_SHARE), start=start)
+    return _train_one(through, ranks, scaled(FLOAT_SHARE, 1 - FLOAT_SHARE))
+
+
+def _adopted(config: RunConfig, start: Checkpoint | None) -> RunConfig:
+    """The model's shape comes from the run that QAT starts from; the split must stay that run's too. The bits of its
+    weights matter only now: those of this config count, if it names any."""
+    if start is None:
+        return config
+    model = replace(start.config.model, bits=config.model.bits or start.config.model.bits)
+    return RunConfig(model, replace(config.train, **start.config.train.split))
+
+
+def learning_rate(train: TrainConfig, share: float, qat: bool) -> float:
+    """At a share of the run: linear warm-up, then a cosine to zero."""
+    peak = train.learning_rate * (QAT_LEARNING_RATE if qat else 1.0)
+    if share < train.warmup:
+        return peak * min(1.0, (share + 1e-4) / train.warmup)
+    return peak * 0.5 * (1 + cos(pi * min(1.0, (share - train.warmup) / (1 - train.warmup))))
 
 
 @contextmanager
@@ -112,153 +144,178 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _steps(config: RunConfig, state: _State, report: Callable[[Progress], None]) -> Iterator[None]:
-    """One optimizer step at a time, until the work is done."""
-    sums: dict[str, Tensor] = {}
-    summed = 0
-    began = time.process_time() - state.seconds
-    while True:
-        for name, value in _one_step(config, state).items():
-            sums[name] = sums.get(name, torch.zeros(())) + value
-        state.step += 1
-        summed += 1
-        state.seconds = time.process_time() - began
-        done = _share(config, state) >= 1
-        if done or state.step % REPORT_EVERY == 0:
-            means = {name: float(value) / summed for name, value in sums.items()}
-            report(Progress(min(1.0, _share(config, state)), state.step, state.seconds, means))
-            sums, summed = {}, 0
-        if done:
-            return
-        yield
+class _Run:
+    """One run in progress."""
+
+    def __init__(self, job: Job, ranks: Ranks, report: Report) -> None:
+        start = parent_of(job.start, job.qat) if job.start else None
+        self.job, self.ranks, self._report = job, ranks, report
+        self.config = _adopted(job.config, start)
+        self._parent = _parent(job)
+        use_fast_matmul(self.config.train.threads)
+        tensors = self._load(start)
+        self._frames = len(tensors.starts)
+        trained = learner(self.config, tensors, start, ranks)
+        decay, net = self.config.train.weight_decay, trained.net
+        optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, weight_decay=decay, fused=True)
+        self.state = TrainState(trained, optimizer, Average(net, self.config.train.ema))
+        self._saved = time.monotonic()
+        self.record = self._new_record() if ranks.first else None
+
+    def _load(self, start: Checkpoint | None) -> WindowTensors:
+        encoding = self.config.model.world.encoding
+        corpus, valid, split = load_split(self.job.dataset, encoding, **self.config.train.split)
+        tensors = WindowTensors(corpus, encoding, as_codes=self.job.qat)
+        if not len(tensors.starts):
+            need = encoding.slots + 1
+            raise WmTrainError(f"{self.job.dataset}: no game has {need} frames in a row; ingest longer games")
+        held_out = WindowTensors(first_games(valid, HELD_OUT_GAMES), encoding, as_codes=self.job.qat)
+        measures = self.ranks.first and len(held_out.starts)
+        self._held_out = HeldOut(self.config, held_out, start) if measures else None
+        self._split = split
+        return tensors
+
+    def _new_record(self) -> Record:
+        asked = {"config": self.config.to_json(), "form": self.state.learner.form, "parent": self._parent}
+        self.job.run.mkdir(parents=True, exist_ok=True)
+        return Record(self.job.run, asked, _described(self._split), self.ranks.size)
+
+    def take_up(self) -> bool:
+        """Go on where a killed run stopped; whether there was one."""
+        there = take_up(self.job.run, self.state, self.config, self.ranks)
+        if there and self.record:
+            self.record.go_on(self.state.step)
+        return there
+
+    def start_over(self) -> None:
+        """Begin; what the folder held is another run's."""
+        if self.ranks.first:
+            forget(self.job.run)
+        self.keep()
+
+    def loop(self) -> None:
+        """Steps until the work is done. Raises KeyboardInterrupt, with the state kept, on Ctrl-C."""
+        self._lap = time.process_time()
+        with _interrupts() as interrupted:
+            while self._share() < 1:
+                agreed = self._step(interrupted())
+                done = self._share() >= 1
+                if done or self.state.step % REPORT_EVERY == 0:
+                    self._tell(done or self.state.step % HELD_OUT_EVERY == 0)
+                if not done and (agreed.save or agreed.stop):
+                    self.keep()
+                if agreed.stop and not done:
+                    raise KeyboardInterrupt
+
+    def _share(self) -> float:
+        train = self.config.train
+        by_time = self.state.seconds / (60 * train.minutes) if train.minutes else 0.0
+        return max(self.state.step / train.steps, by_time)
+
+    def _step(self, interrupted: bool) -> Agreed:
+        state, net = self.state, self.state.learner.net
+        for group in state.optimizer.param_groups:
+            group["lr"] = self._rate()
+        torch.manual_seed(_chance(self.config.train.seed, state.step, self.ranks.rank))
+        parts, frames = state.learner.losses(state.step)
+        total = sum(parts.values(), torch.zeros(()))
+        if frames and not torch.isfinite(total):
+            got = float(total.detach())
+            raise WmTrainError(f"training diverged at step {state.step}: loss is {got}; lower train.learning_rate")
+        means = {name: value.detach() if frames else torch.zeros(()) for name, value in parts.items()}
+        save = time.monotonic() - self._saved > SAVE_SECONDS
+        before, self._lap = self._lap, time.process_time()
+        agreed = self.ranks.agree(Agreed(means, frames, self._lap - before, save, interrupted))
+        state.optimizer.zero_grad(set_to_none=True)
+        if frames:
+            (total * (frames / agreed.frames)).backward()
+        self.ranks.add_gradients(net.parameters())
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        state.optimizer.step()
+        state.average.update(state.step)
+        self._count(agreed)
+        return agreed
+
+    def _rate(self) -> float:
+        return learning_rate(self.config.train, self._share(), self.job.qat)
+
+    def _count(self, agreed: Agreed) -> None:
+        state = self.state
+        for name, value in agreed.losses.items():
+            state.sums[name] = state.sums.get(name, torch.zeros(())) + value
+        state.step, state.summed = state.step + 1, state.summed + 1
+        state.frames, state.seconds = state.frames + agreed.frames, state.seconds + agreed.seconds
+
+    def _tell(self, measure: bool) -> None:
+        """Report the steps since the last report, with the held-out loss if `measure`."""
+        state = self.state
+        held_out = self._measure() if measure and self._held_out else None
+        frames, seconds = state.frames - state.reported[0], state.seconds - state.reported[1]
+        progress = Progress(
+            share=min(1.0, self._share()),
+            step=state.step,
+            epoch=state.frames / self._frames,
+            seconds=state.seconds,
+            learning_rate=self._rate(),
+            frames_per_second=frames / seconds if seconds > 0 else 0.0,
+            losses={name: float(value) / state.summed for name, value in state.sums.items()},
+            held_out=held_out,
+        )
+        state.sums, state.summed, state.reported = {}, 0, (state.frames, state.seconds)
+        if self.record:
+            self.record.add(vars(progress))
+        self._report(progress)
+
+    def _measure(self) -> dict[str, float]:
+        """The held-out loss; what is better than all before is saved."""
+        assert self._held_out
+        with self.state.average.in_place():
+            losses = self._held_out.losses(self.state.learner.net)
+            self.state.held_out = sum(losses.values())
+            if self.state.held_out < self.state.best:
+                self.state.best = self.state.held_out
+                (self.job.run / BEST).mkdir(exist_ok=True)
+                save_checkpoint(self.job.run / BEST, self._checkpoint())
+        return losses
+
+    def keep(self) -> None:
+        """Write what `take_up` needs: the reports first, as they may be ahead of the state but never behind."""
+        if self.record:
+            self.record.write()
+        keep(self.job.run, self.state, self.config, self.ranks)
+        self._saved = time.monotonic()
+
+    def _checkpoint(self) -> Checkpoint:
+        trained = self.state.learner
+        figures = {"steps": self.state.step, "held_out": self.state.held_out}
+        return Checkpoint(self.config, trained.form, to_arrays(trained.net), _described(self._split), figures,
+                          trained.scales(), self._parent)  # fmt: skip
+
+    def finish(self) -> Checkpoint:
+        """Save the outcome; nothing is left to resume."""
+        with self.state.average.in_place():
+            checkpoint = self._checkpoint()
+        if self.record:
+            self.record.write()
+            save_checkpoint(self.job.run, checkpoint)
+            (self.job.run / RESUME_FILE).unlink(missing_ok=True)
+        self.ranks.wait()
+        return checkpoint
 
 
-@dataclass(frozen=True)
-class Job:
-    """What `train` is asked for. `start` is a float run that `qat` begins from; without one it trains that first."""
-
-    dataset: Path
-    run: Path
-    config: RunConfig
-    qat: bool = False
-    start: Path | None = None
-    resume: bool = False
+def _described(split: Split) -> dict[str, tuple[str, ...]]:
+    return {"train": split.train, "valid": split.valid, "skipped": split.skipped}
 
 
-def train(job: Job, report: Callable[[Progress], None] = lambda progress: None) -> Checkpoint:
-    """Train and save a Checkpoint; the newest state is kept in the run folder, for `resume`, as the loop goes."""
-    if job.qat and job.start is None:
-        return _train_both(job, report)
-    start = parent_of(job.start, job.qat) if job.start else None
-    config = _adopted(job.config, start)
-    encoding = config.model.world.encoding
-    use_fast_matmul(config.train.threads)
-    corpus, _, split = load_split(job.dataset, encoding, **config.train.split)
-    tensors = WindowTensors(corpus, encoding, as_codes=job.qat)
-    if not len(tensors.starts):
-        raise WmTrainError(f"{job.dataset}: no game has {encoding.slots + 1} frames in a row; ingest longer games")
-    state = _begin(config, tensors, start)
-    job.run.mkdir(parents=True, exist_ok=True)
-    if job.resume:
-        _restore(job.run, state, config)
-    with (job.run / "log.jsonl").open("a" if job.resume else "w") as log:
-        _loop(config, state, lambda: _keep(job.run, state, config), _logged(log, report))
-    checkpoint = _finished(job, config, state, split)
-    save_checkpoint(job.run, checkpoint)
-    (job.run / RESUME_FILE).unlink(missing_ok=True)
-    return checkpoint
+def _parent(job: Job) -> str | None:
+    if job.start is None:
+        return None
+    if job.start.resolve() == job.run.resolve():
+        raise WmTrainError(f"{job.run}: a run cannot start from itself; give another --out")
+    return hashlib.sha256((job.start / "run.json").read_bytes()).hexdigest()
 
 
-def _train_both(job: Job, report: Callable[[Progress], None]) -> Checkpoint:
-    """QAT from nothing: the first FLOAT_SHARE of the work in float, in RUN/float, the rest through the grid."""
-    train_config, start = job.config.train, job.run / "float"
-
-    def part(share: float) -> RunConfig:
-        steps, minutes = max(1, round(train_config.steps * share)), train_config.minutes * share
-        return replace(job.config, train=replace(train_config, steps=steps, minutes=minutes))
-
-    def scaled(first: float, share: float) -> Callable[[Progress], None]:
-        return lambda progress: report(replace(progress, share=first + share * progress.share))
-
-    if not (job.resume and (start / "run.json").exists()):
-        floating = replace(job, run=start, config=part(FLOAT_SHARE), qat=False)
-        train(floating, scaled(0.0, FLOAT_SHARE))
-    through = replace(job, config=part(1 - FLOAT_SHARE), start=start)
-    return train(through, scaled(FLOAT_SHARE, 1 - FLOAT_SHARE))
-
-
-def _adopted(config: RunConfig, start: Checkpoint | None) -> RunConfig:
-    """The model's shape comes from the run that QAT starts from; the split must stay that run's too. The bits of its
-    weights matter only now: those of this config count, if it names any."""
-    if start is None:
-        return config
-    model = replace(start.config.model, bits=config.model.bits or start.config.model.bits)
-    return RunConfig(model, replace(config.train, **start.config.train.split))
-
-
-def _begin(config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> _State:
-    trained = learner(config, tensors, start)
-    peak = config.train.learning_rate * (QAT_LEARNING_RATE if start else 1.0)
-    parameters = trained.net.parameters()
-    optimizer = torch.optim.AdamW(parameters, lr=peak, weight_decay=config.train.weight_decay, fused=True)
-    return _State(trained, optimizer, peak)
-
-
-def _finished(job: Job, config: RunConfig, state: _State, split: Split) -> Checkpoint:
-    described = {"train": split.train, "valid": split.valid, "skipped": split.skipped}
-    figures = {"steps": state.step, "seconds": round(state.seconds, 1)}
-    trained, parent = state.learner, _parent(job.start)
-    return Checkpoint(config, trained.form, to_arrays(trained.net), described, figures, trained.scales(), parent)
-
-
-def _parent(start: Path | None) -> str | None:
-    return hashlib.sha256((start / "run.json").read_bytes()).hexdigest() if start else None
-
-
-def _logged(log: Any, report: Callable[[Progress], None]) -> Callable[[Progress], None]:
-    def both(progress: Progress) -> None:
-        log.write(json.dumps(vars(progress)) + "\n")
-        log.flush()
-        report(progress)
-
-    return both
-
-
-def _keep(run: Path, state: _State, config: RunConfig) -> None:
-    """Write what `resume` needs beside the run."""
-    buffer = io.BytesIO()
-    torch.save(
-        {
-            "config": json.dumps(config.to_json()),
-            "form": state.learner.form,
-            "net": state.learner.net.state_dict(),
-            "carried": state.learner.carried(),
-            "optimizer": state.optimizer.state_dict(),
-            "random": torch.get_rng_state(),
-            "step": state.step,
-            "seconds": state.seconds,
-        },
-        buffer,
-    )
-    atomic_write_bytes(run / RESUME_FILE, buffer.getvalue())
-
-
-def _restore(run: Path, state: _State, config: RunConfig) -> None:
-    path = run / RESUME_FILE
-    if not path.exists() and (run / "run.json").exists():
-        raise WmTrainError(f"{run}: is finished, there is nothing to resume; train without --resume to start over")
-    if not path.exists():
-        return
-    try:
-        kept = torch.load(path, weights_only=True)
-        if kept["config"] != json.dumps(config.to_json()) or kept["form"] != state.learner.form:
-            raise WmTrainError(
-                f"{path}: was written with another config or form; resume with that one, or train without"
-            )
-        state.learner.net.load_state_dict(kept["net"])
-        state.learner.carry_on(kept["carried"])
-        state.optimizer.load_state_dict(kept["optimizer"])
-        torch.set_rng_state(kept["random"])
-        state.step, state.seconds = kept["step"], kept["seconds"]
-    except (KeyError, RuntimeError, ValueError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        raise WmTrainError(f"{path}: cannot be resumed from ({error}); train without --resume") from None
+def _chance(seed: int, step: int, rank: int) -> int:
+    """Where a step's random numbers (dropout) begin, so that they depend on nothing that came before."""
+    entropy = (seed % (1 << 64), step, rank)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])

@@ -15,7 +15,9 @@ from tests.factories import small_model, write_dataset
 from wm_quant.convert import quantize
 from wm_train.checkpoint import load_checkpoint
 from wm_train.config import RunConfig, TrainConfig
+from wm_train.curves import CURVES
 from wm_train.errors import WmTrainError
+from wm_train.manifest import fingerprint
 from wm_train.windows import split_games
 
 torch = pytest.importorskip("torch")
@@ -24,7 +26,7 @@ from wm_train import learners  # noqa: E402
 from wm_train import train as module  # noqa: E402
 from wm_train.learners import WindowOrder  # noqa: E402
 from wm_train.matmul import use_exact_matmul  # noqa: E402
-from wm_train.train import RESUME_FILE, Job, Progress, _rate, train  # noqa: E402
+from wm_train.train import BEST, QAT_LEARNING_RATE, RESUME_FILE, Job, Progress, learning_rate, train  # noqa: E402
 
 CONFIG = RunConfig(small_model(dropout=0.1), TrainConfig(steps=30, batch=32, learning_rate=0.01, seed=5, holdout=0.3))
 
@@ -47,6 +49,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def busy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that reports every 10 steps and keeps its state after every step."""
     monkeypatch.setattr(module, "REPORT_EVERY", 10)
+    monkeypatch.setattr(module, "HELD_OUT_EVERY", 10)
     monkeypatch.setattr(module, "SAVE_SECONDS", -1.0)
 
 
@@ -77,9 +80,75 @@ def test_a_short_run_learns_and_saves(dataset: Path, tmp_path: Path, busy: None)
     assert all((loaded.arrays[name] == array).all() for name, array in checkpoint.arrays.items())
     split = split_games(dataset, CONFIG.model.world.encoding, 0.3, 5)
     assert loaded.split == {"train": list(split.train), "valid": list(split.valid), "skipped": []}
-    log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in log] == [10, 20, 30] and log[0]["losses"] == seen[0].losses
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["log.jsonl", "model.safetensors", "run.json"]
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names - {"curves.tfevents"} == {"best", "manifest.json", "model.safetensors", "run.json"}
+
+
+def test_the_manifest_says_how_a_run_was_made(dataset: Path, tmp_path: Path, busy: None) -> None:
+    seen: list[Progress] = []
+    train(Job(dataset, tmp_path, CONFIG), seen.append)
+    manifest, run = (json.loads((tmp_path / name).read_text()) for name in ("manifest.json", "run.json"))
+    assert manifest["reports"] == [vars(progress) for progress in seen]
+    assert manifest["config"] == run["config"] and (manifest["form"], manifest["parent"]) == ("float", None)
+    data = manifest["data"]
+    assert {key: data[key] for key in run["split"]} == run["split"]
+    assert data["fingerprint"] == fingerprint([*data["valid"], *data["train"]])
+    assert manifest["machine"]["torch"] == torch.__version__.partition("+")[0] and manifest["machine"]["cores"] >= 1
+    assert [report["epoch"] for report in manifest["reports"]] == sorted(
+        report["epoch"] for report in manifest["reports"]
+    )
+    assert "seconds" not in json.dumps(run), "run.json is the same whenever it is made"
+
+
+def test_best_is_a_run_of_its_own(dataset: Path, tmp_path: Path, busy: None) -> None:
+    """The data is noise: what is learned of it is worth less and less on other games."""
+    seen: list[Progress] = []
+    last = train(Job(dataset, tmp_path, replace(CONFIG, train=replace(CONFIG.train, steps=60))), seen.append)
+    held_out = [sum((progress.held_out or {}).values()) for progress in seen]
+    best = load_checkpoint(tmp_path / BEST)
+    assert best.figures == {"steps": 10 * (1 + int(np.argmin(held_out))), "held_out": min(held_out)}
+    assert last.figures == {"steps": 60, "held_out": held_out[-1]}
+    same = all((best.arrays[name] == array).all() for name, array in last.arrays.items())
+    assert same == (np.argmin(held_out) == 5)
+    assert quantize(tmp_path / BEST).provenance["figures"] == best.figures
+
+
+def test_measuring_changes_nothing(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(Job(dataset, tmp_path / "seldom", CONFIG))
+    monkeypatch.setattr(module, "REPORT_EVERY", 1)
+    monkeypatch.setattr(module, "HELD_OUT_EVERY", 1)
+    train(Job(dataset, tmp_path / "often", CONFIG))
+    assert model_bytes(tmp_path / "seldom") == model_bytes(tmp_path / "often")
+
+
+def test_what_is_measured_and_saved_is_the_average(dataset: Path, tmp_path: Path, busy: None) -> None:
+    """At rate 0.01 over 30 steps of noise the average lags behind the weights, and training is the same."""
+    plain, mean = (tmp_path / name for name in ("plain", "mean"))
+    seen: dict[str, list[Progress]] = {"plain": [], "mean": []}
+    train(Job(dataset, plain, CONFIG), seen["plain"].append)
+    averaged = replace(CONFIG, train=replace(CONFIG.train, ema=0.99))
+    train(Job(dataset, mean, averaged), seen["mean"].append)
+    assert [p.losses for p in seen["plain"]] == [p.losses for p in seen["mean"]]
+    assert seen["plain"][-1].held_out != seen["mean"][-1].held_out
+    assert model_bytes(plain) != model_bytes(mean)
+
+
+def test_curves_are_those_of_the_reports(dataset: Path, tmp_path: Path, busy: None) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    job, seen = Job(dataset, tmp_path, CONFIG), list[Progress]()
+    with pytest.raises(KilledError):
+        train(job, killed_at(0.6))
+    train(replace(job, resume=True))
+    train(Job(dataset, tmp_path / "straight", CONFIG), seen.append)
+    points = [event for event in EventFileLoader(str(tmp_path / CURVES)).Load() if event.summary.value]
+    assert [point.step for point in points] == [10, 20, 30]
+    for point, progress in zip(points, seen, strict=True):
+        found = {value.tag: value.tensor.float_val[0] for value in point.summary.value}
+        assert found["loss/speed"] == pytest.approx(progress.losses["speed"])
+        assert found["held_out"] == pytest.approx(sum((progress.held_out or {}).values()))
+        assert found["learning_rate"] == pytest.approx(progress.learning_rate)
 
 
 @pytest.mark.parametrize("steps", [7, 13])
@@ -238,12 +307,18 @@ def test_divergence_is_an_error(dataset: Path, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize("warmup", [0.0, 0.02, 0.5])
 def test_the_rate_warms_up_then_falls_to_zero(warmup: float) -> None:
     shares = np.linspace(0, 1, 2001)
-    rates = np.array([_rate(share, warmup) for share in shares])
-    assert _rate(warmup, warmup) == 1 and rates[-1] == pytest.approx(0, abs=1e-12) and rates.min() >= 0
+    config = TrainConfig(learning_rate=0.5, warmup=warmup)
+    rates = np.array([2 * learning_rate(config, share, qat=False) for share in shares])
+    assert learning_rate(config, warmup, qat=True) == 0.5 * QAT_LEARNING_RATE
+    assert (
+        2 * learning_rate(config, warmup, qat=False) == 1
+        and rates[-1] == pytest.approx(0, abs=1e-12)
+        and rates.min() >= 0
+    )
     assert rates.max() <= 1.01 and rates.argmax() == pytest.approx(warmup * 2000, abs=1)
     assert (np.diff(rates[shares < warmup]) > 0).all() and (np.diff(rates[shares > warmup]) < 0).all()
-    assert _rate(0.0, 0.02) > 0 and _rate(1.5, warmup) == pytest.approx(0, abs=1e-12)
-    assert _rate((1 + warmup) / 2, warmup) == pytest.approx(0.5)
+    assert rates[0] > 0 and learning_rate(config, 1.5, qat=False) == pytest.approx(0, abs=1e-12)
+    assert learning_rate(config, (1 + warmup) / 2, qat=False) == pytest.approx(0.25)
 
 
 STARTS = torch.arange(100, 147)
