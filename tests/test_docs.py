@@ -412,7 +412,7 @@ def _preset_cost() -> str:
 
 
 def _config() -> str:
-    rows = {}
+    rows: dict[str, tuple[str, ...]] = {}
     parts = (("model", ModelConfig), ("model", Mamba2Config), ("train", TrainConfig), ("train.losses", LossConfig))
     for section, cls in parts:
         for item in fields(cls):

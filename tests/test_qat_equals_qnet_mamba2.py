@@ -1,5 +1,7 @@
 """The same of a network with a memory: frames of whole games, worlds that run by themselves, and the training pass."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -63,8 +65,8 @@ def test_rollouts_are_equal_and_so_is_what_is_remembered(name: str) -> None:
     encoding, t = MODELS[name].world.encoding, np.array([3, 17, 75])
     one, two = (rollout(net, CORPUS, encoding, t, 8) for net in nets)
     assert np.array_equal(one, two) and (one[:, -1] != one[:, 0]).any()
-    torch_worlds, worlds = (begin(net, CORPUS, encoding, t) for net in nets)
-    kept = [w.memory for w in (torch_worlds, worlds)]
+    running: Any = [begin(net, CORPUS, encoding, t) for net in nets]
+    kept = [worlds.memory for worlds in running]
     for i, block in enumerate(nets[0].quantized._frozen.blocks):  # type: ignore[union-attr]
         unit = block.h_unit[:, None, None]
         assert np.array_equal(np.round(kept[0][f"{i}.h"] / unit).reshape(3, -1), kept[1][f"blocks.{i}.ssm"])
@@ -81,14 +83,15 @@ def test_the_training_pass_is_the_evaluation_pass(name: str) -> None:
     quantized = QuantizedMamba2(from_arrays(Mamba2(model), checkpoint.arrays), dict(checkpoint.scales)).train()
     tensors = WindowTensors(random_corpus(6, [length] * lanes), model.world.encoding, as_codes=True)
     batch = tensors.batch(torch.arange(lanes * length))
-    seen = [part.unflatten(0, (lanes, length)) for part in (batch.dense, batch.ids, batch.session)]
+    codes, ids, session = (part.unflatten(0, (lanes, length)) for part in (batch.dense, batch.ids, batch.session))
     reset = torch.rand(lanes, length, generator=torch.Generator().manual_seed(1)) < 0.1
-    trained, after = quantized(*seen, quantized.start(lanes), reset)
-    heads, exact = quantized.eval().freeze().heads(*seen, quantized.start(lanes), reset)
+    trained, after = quantized(codes, ids, session, quantized.start(lanes), reset)
+    heads, exact = quantized.eval().freeze().heads(codes, ids, session, quantized.start(lanes), reset)
     assert torch.equal(trained.double() * (1 << FRAC_BITS), heads) and len(heads.unique()) > 1000
     memory = quantized.start(lanes)
     for t in range(length):
-        one, memory = quantized.heads(*(part[:, t : t + 1] for part in seen), memory, reset[:, t : t + 1])
+        at = slice(t, t + 1)
+        one, memory = quantized.heads(codes[:, at], ids[:, at], session[:, at], memory, reset[:, at])
         assert torch.equal(one[:, 0], heads[:, t])
     for mine, theirs, frame_by_frame in zip(after, exact, memory, strict=True):
         assert torch.equal(mine.h, theirs.h) and torch.equal(mine.h, frame_by_frame.h) and mine.h.any()
@@ -133,6 +136,7 @@ def test_the_memory_takes_part() -> None:
     """Heads of a frame differ with and without the game before it, or the tests above would say little."""
     _, qnet = pair(random_checkpoint(MODELS["small"]))
     encoding = MODELS["small"].world.encoding
-    with_past, without = begin(qnet, CORPUS, encoding, np.array([40])), begin(qnet, CORPUS, encoding, np.array([40]))
+    both: Any = [begin(qnet, CORPUS, encoding, np.array([40])) for _ in range(2)]
+    with_past, without = both
     without.memory = qnet.start(1)
     assert (with_past.step(CORPUS.inputs[[41]]) != without.step(CORPUS.inputs[[41]])).any()

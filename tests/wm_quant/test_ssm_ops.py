@@ -85,10 +85,10 @@ def test_ssm(name: str, most: int) -> None:
     h = integers(rng, most, WORLDS, op.size * cells)
     given = h.copy()
     y, after = ssm_ops.ssm(net, op, xBC, dt, h)
-    parts = [net.tensor(op, part) for part in ("decay", "gain", "skip")]
+    decay, gain, skip = (net.tensor(op, part) for part in ("decay", "gain", "skip"))
     for i in range(WORLDS):
         x, B_, C = np.split(xBC[i], [op.size, op.size + cells])
-        want, kept = ssm_ref(*parts, x, dt[i], B_, C, h[i].reshape(op.size, cells))
+        want, kept = ssm_ref(decay, gain, skip, x, dt[i], B_, C, h[i].reshape(op.size, cells))
         assert (y[i] == want).all() and (after[i].reshape(op.size, cells) == kept).all()
     assert (h == given).all() and (not most or (after != h).any())
 

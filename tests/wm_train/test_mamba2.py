@@ -1,5 +1,6 @@
 """mamba2.py: the chunked recurrence is the obvious one, and streaming a game is seeing it whole."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,9 @@ def resets(kind: str, length: int) -> Any:
 @pytest.mark.parametrize("length", [1, 50, 131])
 def test_scan_is_the_loop_is_the_steps(length: int, kind: str) -> None:
     """Chunks of one frame, of odd sizes that do not divide the length, and of more than all of it."""
-    arguments, reset = recurrence(length), resets(kind, length)
-    want, want_h = scan_ref(*arguments, reset)
+    arguments: Any = recurrence(length)
+    reset = resets(kind, length)
+    want, want_h = scan_ref(*arguments, reset=reset)
     x, dt, A, B_, C, D_, h = arguments
     for t in range(length):
         h = torch.where(reset[:, t, None, None, None], torch.zeros(()), h)
@@ -63,7 +65,7 @@ def test_scan_is_the_loop_is_the_steps(length: int, kind: str) -> None:
         torch.testing.assert_close(y, want[:, t], rtol=0, atol=0)
     torch.testing.assert_close(h, want_h, rtol=0, atol=0)
     for chunk in (1, 7, 16, SCAN_CHUNK, length + 3):
-        got, got_h = scan(*arguments, reset, chunk)
+        got, got_h = scan(*arguments, reset=reset, chunk=chunk)
         torch.testing.assert_close(got, want, **CLOSE)
         torch.testing.assert_close(got_h, want_h, **CLOSE)
 
@@ -78,9 +80,10 @@ def test_one_step_by_hand() -> None:
 
 
 def test_gradients_of_scan_are_those_of_the_loop() -> None:
-    reset, gradients = resets("at random", 23), []
-    arguments = recurrence(23)
-    for function in (scan_ref, lambda *a: scan(*a, chunk=7)):
+    reset, gradients = resets("at random", 23), list[Any]()
+    arguments: Any = recurrence(23)
+    functions: tuple[Any, ...] = (scan_ref, partial(scan, chunk=7))
+    for function in functions:
         leaves = [part.clone().requires_grad_() for part in arguments]
         y, h = function(*leaves, reset)
         (y.square().sum() + h.square().sum()).backward()
