@@ -384,7 +384,7 @@ def character(
 
 
 @_verb(
-    "wmq study qat --config experiments/mlp.yaml --config experiments/mamba2-1.2m.yaml --minutes 6\n"
+    "wmq study qat --config experiments/mlp-v22.yaml --config experiments/mamba2-1.2m.yaml --minutes 6\n"
     "wmq study qat --config mine.yaml --seeds 0,1,2,3,4 --json",
     group=study,
 )
