@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from cli import main
-from wm_cli import live, playing, sessions, stages
+from wm_cli import data, live, playing, sessions, stages
 from wm_export.blob import pack
 from wm_export.doctor import Check
 from wm_export.idl import ERRORS, FIRST_ERROR, INSTRUCTIONS, UNDELEGATION
@@ -65,6 +65,7 @@ from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train import grid
 from wm_train.config import ModelConfig, TrainConfig
 from wm_train.diagnose import Verdict
+from wm_train.encoded import EncodeReport
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
 from wm_train.frames import CONTROLS, EXTRA, NO_FLAGS, PLAYERS, STAGE, STATE, Encoding, Field, Flags, Kind
@@ -600,9 +601,9 @@ def _evaluate_keys() -> set[str]:
 
 def _json_keys() -> set[str]:
     classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding)
-    listed = {item.name for cls in classes for item in fields(cls)} | DIAGNOSED
+    listed = {item.name for cls in (*classes, EncodeReport) for item in fields(cls)} | DIAGNOSED
     described = {"arch", "parameters", "form", "trained_as"}
-    modules = (stages, live, playing, sessions, audit, bench, deployment, verbs)
+    modules = (data, stages, live, playing, sessions, audit, bench, deployment, verbs)
     return listed | described | _evaluate_keys() | {key for module in modules for key in _dict_keys(module)}
 
 

@@ -206,10 +206,10 @@ def _begin(config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) 
 
 
 def _finished(job: Job, config: RunConfig, state: _State, split: Split) -> Checkpoint:
-    described = {"train": split.train, "valid": split.valid, "skipped": split.skipped}
+    games = {"train": split.train, "valid": split.valid, "skipped": split.skipped, "fingerprint": split.fingerprint}
     figures = {"steps": state.step, "seconds": round(state.seconds, 1)}
     trained, parent = state.learner, _parent(job.start)
-    return Checkpoint(config, trained.form, to_arrays(trained.net), described, figures, trained.scales(), parent)
+    return Checkpoint(config, trained.form, to_arrays(trained.net), games, figures, trained.scales(), parent)
 
 
 def _parent(start: Path | None) -> str | None:
