@@ -71,7 +71,8 @@ def record_type(encoding: Encoding) -> np.dtype[np.void]:
 def identity(encoding: Encoding) -> str:
     """Hash of what an encoding makes of made-up columns: another one wherever fields, order, ranges or rules differ.
     Encodings that differ in their windows only have the same."""
-    frames, inputs = game_arrays(encoding, _probe())
+    columns = _probe()
+    frames, inputs = game_arrays(encoding, {name: columns[name] for name in (*encoding.read_columns, ITEM_OFFSETS)})
     about = str(record_type(encoding).descr).encode()
     return hashlib.sha256(about + frames.tobytes() + inputs.tobytes()).hexdigest()[:16]
 
