@@ -70,12 +70,22 @@ def main() -> None:
     """
 
 
-@_verb("wmq ingest ~/Slippi\nwmq ingest game1.slp game2.slp --out dataset --json")
+_workers = click.option("--workers", type=click.IntRange(1), help="Processes; one per core if not given.")
+_ray = click.option(
+    "--ray",
+    "address",
+    metavar="ADDRESS",
+    help="Let the machines of a Ray cluster do it: host:port, or local for one on this machine.",
+)
+
+
+@_verb("wmq ingest ~/Slippi\nwmq ingest game1.slp game2.slp --json\nwmq ingest /shared/replays --ray head:6379")
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @_path_option("--out", project.DATASET, "Dataset folder to write or add to.")
-@click.option("--workers", type=click.IntRange(1), help="Processes; one per core if not given.")
+@_workers
+@_ray
 @_json
-def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, as_json: bool) -> None:
+def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, address: str | None, as_json: bool) -> None:
     """Read .slp replays (files or folders) into a dataset. Files known already are not read again.
 
     Exit code 1 if the dataset has no game at all.
@@ -87,7 +97,7 @@ def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, as_json: b
     from wm_train.ingest import ingest as run
 
     with console.progress_bar("ingest", len(find_sources(sources))) as (bar, task):
-        report = run(sources, out, workers, lambda done, total, outcome: bar.update(task, completed=done))
+        report = run(sources, out, workers, lambda done, total, outcome: bar.update(task, completed=done), address)
     if as_json:
         console.print_json(asdict(report))
     else:
@@ -98,6 +108,51 @@ def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, as_json: b
         for rejected in report.rejected:
             console.out.print(f"  left out: {rejected.name}: {rejected.reason}: {rejected.detail}", highlight=False)
     sys.exit(0 if report.games else 1)
+
+
+@_verb("wmq encode\nwmq encode --config big.yaml --dataset /shared/dataset --ray head:6379 --json")
+@_dataset
+@click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file whose encoding it is for, as in train."
+)
+@_workers
+@_ray
+@_json
+def encode(dataset: Path, config: Path | None, workers: int | None, address: str | None, as_json: bool) -> None:
+    """Write a dataset's games as integers that training maps instead of reading. Games known already are kept.
+
+    They go into DATASET/encoded. Everything works without them, more slowly.
+    """
+    from wm_cli import data
+
+    figures = data.encode(dataset, config, workers, address)
+    _say(
+        as_json,
+        figures,
+        f"{dataset}: {figures['games']} games encoded ({figures['encoded']} now, {figures['known']} known), "
+        f"{figures['bytes']:,} bytes",
+    )
+
+
+@_verb("wmq overlap run other-run\nwmq overlap qnet other-games --json")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@_json
+def overlap(a: Path, b: Path, as_json: bool) -> None:
+    """Games that two runs, QNets or datasets share, by what they are to either: train/valid and so on.
+
+    Exit code 1 if one was trained on games that the other holds out.
+    """
+    from wm_cli import data
+
+    figures = data.overlap(a, b)
+    lines = [f"{figures['shared']} games shared, of {figures['games_a']} of {a} and {figures['games_b']} of {b}"]
+    for pair in figures["pairs"]:
+        lines.append(
+            f"  {pair['a']}/{pair['b']}: {len(pair['games'])}{'  trained on here, held out there' * pair['leak']}"
+        )
+    _say(as_json, figures, "\n".join(lines))
+    sys.exit(0 if figures["ok"] else 1)
 
 
 @_verb(
@@ -384,7 +439,7 @@ def character(
 
 
 @_verb(
-    "wmq study qat --config experiments/mlp.yaml --config experiments/mamba2-1.3m.yaml --minutes 6\n"
+    "wmq study qat --config experiments/mlp-v22.yaml --config experiments/mamba2-1.2m.yaml --minutes 6\n"
     "wmq study qat --config mine.yaml --seeds 0,1,2,3,4 --json",
     group=study,
 )

@@ -1,7 +1,7 @@
 """Kills a run with SIGKILL at random moments, resumes it, and compares the outcome with an undisturbed run's.
 
     python benchmarks/kill_and_resume.py dataset experiments/mlp-v22.yaml --steps 300
-    python benchmarks/kill_and_resume.py dataset experiments/mamba2-1.3m.yaml --qat experiments/mlp-v22.yaml --steps 40
+    python benchmarks/kill_and_resume.py dataset experiments/mamba2-1.2m.yaml --qat experiments/mlp-v22.yaml --steps 40
 
 Each trial is a run of its own, in a process of its own, killed once. Exit code 1 unless every file of every trial's
 checkpoints has the bytes of the undisturbed one's.

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from cli import main
-from wm_cli import bits, experiments, live, measures, playing, sessions, stages, studies
+from wm_cli import bits, data, experiments, live, measures, playing, sessions, stages, studies
 from wm_export.blob import pack
 from wm_export.doctor import Check
 from wm_export.idl import ERRORS, FIRST_ERROR, INSTRUCTIONS, UNDELEGATION
@@ -69,6 +69,7 @@ from wm_train.actions import RANGES
 from wm_train.config import VALUE_LOSSES, LossConfig, Mamba2Config, ModelConfig, TrainConfig
 from wm_train.diagnose import Verdict
 from wm_train.drift import APART, TAIL, drift_figures
+from wm_train.encoded import EncodeReport
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
 from wm_train.frames import CONTROLS, EXTRA, NO_FLAGS, PLAYERS, STAGE, STATE, Encoding, Field, Flags, Kind
@@ -691,10 +692,24 @@ def _speculation_keys() -> set[str]:
 
 def _json_keys() -> set[str]:
     classes = (IngestReport, Check, Difference, Costs, Settled, Sent, Verification, ChainCheck, Refund, Holding,
-               Sensitivity, Figures)  # fmt: skip
+               Sensitivity, Figures, EncodeReport)  # fmt: skip
     listed = ({item.name for cls in classes for item in fields(cls)} - {"figures"}) | DIAGNOSED
     described = {"arch", "parameters", "form", "trained_as"}
-    modules = (stages, experiments, bits, measures, studies, live, playing, sessions, audit, bench, deployment, verbs)
+    modules = (
+        data,
+        stages,
+        experiments,
+        bits,
+        measures,
+        studies,
+        live,
+        playing,
+        sessions,
+        audit,
+        bench,
+        deployment,
+        verbs,
+    )
     return (
         listed
         | described

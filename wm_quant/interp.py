@@ -99,22 +99,26 @@ class Interpreter:
         ahead = _joined(state.inputs, following)
         tail = next_codes(encoding, ahead)
         trace: Trace = {"codes": np.concatenate([state.codes, tail], 1), "ids": state.ids}
-        chunks = [self._network(state.at(part), {k: v[part] for k, v in trace.items()}) for part in _parts(len(tail))]
-        trace |= {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+        trace |= self.network(state.bias, state.memory, trace)
         frame = next_frames(self.net.world, state.frame, trace["heads"], state.bounds)
         trace["frame"] = frame.reshape(len(frame), -1).astype(np.int64)
         memory = {name: trace[f"{name}.memory"] for name in state.memory}
         after = self._pushed(state, _joined(state.frames, frame), ahead)
         return trace, replace(after, memory=memory)
 
-    def _network(self, state: State, values: Trace) -> Trace:
+    def network(self, bias: Ints, memory: Mapping[str, Ints], values: Trace) -> Trace:
+        """Every vector that an op writes and what each op keeps, given `codes` and `ids` of every world."""
+        chunks = [self._network(bias[part], _rows(memory, part), _rows(values, part)) for part in _parts(len(bias))]
+        return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+    def _network(self, bias: Ints, memory: Mapping[str, Ints], values: Trace) -> Trace:
         written: Trace = {}
         for op in self.net.ops:
             if op.init:
-                written[op.out] = state.bias if op.init == SESSION_BIAS else self._bias(op, len(state.bias))
+                written[op.out] = bias if op.init == SESSION_BIAS else self._bias(op, len(bias))
             read = values | written
-            if op.name in state.memory:
-                written[op.out], kept = self._remember(op, read, state.memory[op.name])
+            if op.name in memory:
+                written[op.out], kept = self._remember(op, read, memory[op.name])
                 written[f"{op.name}.memory"] = kept
             else:
                 written[op.out] = self._run(op, self._source(op, read), written.get(op.out), read.get(op.by))
@@ -199,15 +203,19 @@ class RecurrentQNet:
 
     def run(self, memory: Mapping[str, Ints], stretch: Stretch) -> tuple[Ints, Mapping[str, Ints]]:
         """Heads (B, L, outputs) after each frame, and the memory after the last one."""
-        heads = []
-        for t in range(stretch.frames.shape[1]):
-            at = slice(t, t + 1)
-            window = Window(stretch.frames[:, at], stretch.inputs[:, at], stretch.following[:, t], stretch.session)
-            state = replace(self.interpreter.begin(window), memory=memory)
-            trace, after = self.interpreter.step(state, window.following)
+        encoding, shape, heads = self.world.encoding, stretch.frames.shape[:2], []
+        windows, bias = stretch.windows(), self.interpreter.session_bias(stretch.session)
+        codes, ids = window_codes(encoding, *windows), window_ids(encoding, windows[0])
+        codes, ids = codes.reshape(*shape, -1), ids.reshape(*shape, -1)
+        for t in range(shape[1]):
+            trace = self.interpreter.network(bias, memory, {"codes": codes[:, t], "ids": ids[:, t]})
             heads.append(trace["heads"])
-            memory = after.memory
+            memory = {name: trace[f"{name}.memory"] for name in memory}
         return np.stack(heads, 1), memory
+
+
+def _rows(values: Mapping[str, Ints], part: slice) -> dict[str, Ints]:
+    return {name: value[part] for name, value in values.items()}
 
 
 def _parts(batch: int) -> list[slice]:

@@ -35,7 +35,7 @@ class Checkpoint:
     form           float or qat
     scales         what one code of each activation is worth, by name: calibrated (float), or trained with (qat)
     arrays         parameters by dotted name, float32
-    split          MD5s of the games that trained, validated, and were left out
+    split          MD5s of the games that trained, validated, and were left out, and their dataset's fingerprint
     figures        what the loop measured at the end
     """
 

@@ -7,6 +7,7 @@ A game's file says everything about itself (key-value metadata), so `meta.json` 
 player 0 and 1 carry the prefix `p0_` and `p1_`; items are lists, one list per frame.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -131,12 +132,23 @@ class DatasetMeta:
     games: tuple[Game, ...]
     rejected: tuple[Rejected, ...]
 
+    @property
+    def fingerprint(self) -> str:
+        """Of all its games; see `fingerprint`."""
+        return fingerprint(game.md5 for game in self.games)
+
     def game(self, md5: str) -> Game:
         """The game with that md5. Raises WmTrainError if it is not listed."""
         for game in self.games:
             if game.md5 == md5:
                 return game
         raise WmTrainError(f"{self.path}: no game {md5}, expected one of the {len(self.games)} listed; see {META_NAME}")
+
+
+def fingerprint(md5s: Iterable[str]) -> str:
+    """SHA-256, in hex, of a set of games: the same for the same replays in whatever order they came."""
+    lines = [f"{FORMAT} {FORMAT_VERSION}", *sorted(set(md5s))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def stored_types() -> dict[str, pa.DataType]:
@@ -153,6 +165,18 @@ def game_path(folder: Path, md5: str) -> Path:
 
 def write_game(folder: Path, game: Game, table: pa.Table) -> Game:
     """Store one game, whole or not at all; gives `game` with its size in bytes. Raises OSError."""
+    data = pack_game(game, table)
+    write_packed(folder, game, data)
+    return replace(game, bytes=len(data))
+
+
+def write_packed(folder: Path, game: Game, data: bytes) -> None:
+    """Store a game that `pack_game` packed, whole or not at all. Raises OSError."""
+    atomic_write_bytes(game_path(folder, game.md5), data)
+
+
+def pack_game(game: Game, table: pa.Table) -> bytes:
+    """A game's Parquet file: the same bytes wherever it is made."""
     about = {key: value for key, value in asdict(game).items() if key != "bytes"}
     keyed = table.replace_schema_metadata({_FORMAT_KEY: str(FORMAT_VERSION), _GAME_KEY: json.dumps(about)})
     sink = pa.BufferOutputStream()
@@ -168,9 +192,7 @@ def write_game(folder: Path, game: Game, table: pa.Table) -> Game:
         use_dictionary=coded,
         column_encoding={FRAME: "DELTA_BINARY_PACKED"},
     )
-    data = sink.getvalue()
-    atomic_write_bytes(game_path(folder, game.md5), memoryview(data))
-    return replace(game, bytes=data.size)
+    return bytes(sink.getvalue())
 
 
 def write_meta(meta: DatasetMeta) -> None:

@@ -5,35 +5,36 @@ run again: a file whose md5 is known is hashed, not parsed.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import multiprocessing
 import os
+import platform
 import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-import pyarrow as pa
-
+from wm_train.cluster import spread
 from wm_train.dataset import (
     META_NAME,
     DatasetMeta,
     Game,
     Rejected,
     is_stored,
+    pack_game,
     read_header,
     read_meta,
-    write_game,
     write_meta,
+    write_packed,
 )
 from wm_train.errors import WmTrainError
 from wm_train.files import TEMP_PREFIX
 from wm_train.replays import PARSER, Replay, ReplayError, parse_replay, read_bytes
+from wm_train.workers import locked, start_worker
 
 #: A replay that takes longer (a 256 MiB one takes about 5) is taken for one that the parser never ends on.
 SECONDS_PER_FILE = 120
@@ -71,6 +72,7 @@ class IngestReport:
     rejected: tuple[Rejected, ...]
     games: int
     frames: int
+    fingerprint: str
     seconds: float
 
 
@@ -78,20 +80,26 @@ Progress = Callable[[int, int, Outcome], None]
 
 
 def ingest(
-    sources: Iterable[Path], out: Path, workers: int | None = None, progress: Progress | None = None
+    sources: Iterable[Path],
+    out: Path,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    address: str | None = None,
 ) -> IngestReport:
     """Bring every replay of `sources` (folders, searched for *.slp, or files) into the dataset folder `out`.
 
     `workers` processes (None: one per core) are started with spawn: a script that calls this needs a `__main__` guard.
-    `progress(done, total, outcome)` is called here for each file. A file that cannot be used is in the report, and in
-    `meta.json`, with its reason. On KeyboardInterrupt what is done is kept and listed, then it is raised again.
+    With `address` the machines of a Ray cluster read instead; they must see the replays under the same paths, and `out`
+    is written here alone. `progress(done, total, outcome)` is called here for each file. A file that cannot be used is
+    in the report, and in `meta.json`, with its reason. On KeyboardInterrupt what is done is kept and listed, then it is
+    raised again.
     Raises WmTrainError for sources that are not there, a busy `out`, or a `meta.json` of another format.
     """
     found, began = find_sources(sources), time.monotonic()
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with _locked(out):
-            meta, outcomes = _ingest(found, out, workers or os.cpu_count() or 1, progress)
+        with locked(out, "ingest"):
+            meta, outcomes = _ingest(found, out, workers or os.cpu_count() or 1, progress, address)
     except OSError as error:
         raise WmTrainError(
             f"{out}: cannot write the dataset: {error.strerror}; once that is mended, run again"
@@ -100,13 +108,13 @@ def ingest(
 
 
 def _ingest(
-    found: list[Source], out: Path, workers: int, progress: Progress | None
+    found: list[Source], out: Path, workers: int, progress: Progress | None, address: str | None
 ) -> tuple[DatasetMeta, list[Outcome]]:
     known = _known(out)
     refused = {entry.md5: entry for entry in known.rejected}
     outcomes: list[Outcome] = []
     try:
-        with contextlib.closing(_run(found, out, known, workers)) as run:
+        with contextlib.closing(_run(found, out, known, workers, address)) as run:
             for outcome in run:
                 if outcome.known in refused:
                     again = replace(refused[outcome.known], name=outcome.source.name)
@@ -148,20 +156,6 @@ def _printable(path: Path) -> str:
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")[-1024:]
 
 
-@contextlib.contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """One run at a time in a folder. The lock is on the folder itself: it leaves no file and ends with the process."""
-    fd = os.open(out, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WmTrainError(f"{out}: another ingest is writing here; wait for it or choose another folder") from None
-        yield
-    finally:
-        os.close(fd)
-
-
 def _known(out: Path) -> DatasetMeta:
     """What is in the folder already: listed games, and whole ones that a killed run had no time to list."""
     for left_over in out.glob(f"{TEMP_PREFIX}*"):
@@ -189,16 +183,54 @@ def _stored(out: Path, listed: Iterable[Game]) -> tuple[Game, ...]:
     return tuple(games[md5] for md5 in sorted(games))
 
 
-def _run(found: list[Source], out: Path, known: DatasetMeta, workers: int) -> Generator[Outcome, None, None]:
+def _run(
+    found: list[Source], out: Path, known: DatasetMeta, workers: int, address: str | None
+) -> Generator[Outcome, None, None]:
     """Outcomes as they come. When a worker dies, the files that were in its pool are tried again, one pool each."""
     seen = {game.md5 for game in known.games}
     seen |= {entry.md5 for entry in known.rejected if entry.md5 and entry.reason not in _TRIED_AGAIN}
     waiting = list(reversed(found))
+    if address:
+        waiting = yield from _run_spread(waiting, out, seen, address)
     while waiting:
         suspects = yield from _run_pool(waiting, out, seen, min(workers, len(waiting)))
         for suspect in suspects:
             if (yield from _run_pool([suspect], out, seen, 1)):
                 yield _died(suspect)
+
+
+def _run_spread(
+    sources: list[Source], out: Path, seen: set[str], address: str
+) -> Generator[Outcome, None, list[Source]]:
+    """Have the machines of a cluster read; games come back and are stored here. Returns the sources that did not."""
+    left = {source.path.resolve(): source for source in sources}
+    absolute = [replace(source, path=path) for path, source in left.items()]
+    with contextlib.closing(spread(address, partial(_read_afar, seen=seen), absolute)) as run:
+        for outcome, data in (result for result in run if result):
+            if outcome.game:
+                write_packed(out, outcome.game, data)
+            yield replace(outcome, source=left.pop(outcome.source.path))
+    return list(left.values())
+
+
+_afar: ProcessPoolExecutor | None = None
+
+
+def _read_afar(source: Source, seen: Set[str]) -> tuple[Outcome, bytes] | None:
+    """In a cluster's worker: `read_source` in a process of its own, which is kept for the next file; None if the file
+    ended it. (A file that ended Ray's worker would be given to the next one, without end.)"""
+    global _afar
+    if not source.path.exists():
+        raise WmTrainError(f"{source.path}: {platform.node()} does not see it; put the replays on a shared folder")
+    md5 = _md5_or_none(source.path)
+    if md5 in seen:
+        return Outcome(source, known=md5), b""
+    _afar = _afar or ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), start_worker)
+    try:
+        return _afar.submit(read_source, source, frozenset()).result()
+    except BrokenProcessPool:
+        _afar = None
+        return None
 
 
 def _died(source: Source) -> Outcome:
@@ -249,43 +281,41 @@ _worker_seen: set[str]
 
 
 def _start_worker(out: Path, seen: set[str]) -> None:
-    """Set up a worker process: silent, single-threaded, deaf to Ctrl-C (the parent hears it), gone with its parent."""
+    """What every file of this process needs."""
     global _worker_out, _worker_seen
     _worker_out, _worker_seen = out, seen
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)  # native code prints each panic there
-    os.close(null)
-    pa.set_cpu_count(1)
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)  # killed: nobody will ever send work or an end
+    start_worker()
 
 
 def _ingest_one(source: Source) -> Outcome:
-    """In a worker: read, hash, and unless the md5 is known, parse and store one file."""
+    """In a worker: read one file and store its game."""
+    outcome, data = read_source(source, _worker_seen)
+    if outcome.game:
+        write_packed(_worker_out, outcome.game, data)
+        _worker_seen.add(outcome.game.md5)
+    return outcome
+
+
+def read_source(source: Source, seen: Set[str]) -> tuple[Outcome, bytes]:
+    """Read, hash, and unless the md5 is among `seen`, parse one file: (outcome, its game's Parquet file or nothing).
+
+    Ends the process after SECONDS_PER_FILE.
+    """
     signal.alarm(SECONDS_PER_FILE)  # its default action ends this process, native code or not
     try:
         data = read_bytes(source.path)
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        if md5 in _worker_seen:
-            return Outcome(source, known=md5)
+        if md5 in seen:
+            return Outcome(source, known=md5), b""
         replay = parse_replay(data, md5)
     except ReplayError as error:
-        return _rejected(source, error.md5, error.reason, error.detail)
+        return _rejected(source, error.md5, error.reason, error.detail), b""
     except Exception as error:  # a fault of ours on one file must not cost the others
-        return _rejected(source, None, "internal_error", f"{type(error).__name__}: {error!s:.200}")
+        return _rejected(source, None, "internal_error", f"{type(error).__name__}: {error!s:.200}"), b""
     finally:
         signal.alarm(0)
-    game = write_game(_worker_out, _as_game(replay), replay.table)
-    _worker_seen.add(md5)
-    return Outcome(source, game=game)
+    packed = pack_game(_as_game(replay), replay.table)
+    return Outcome(source, game=replace(_as_game(replay), bytes=len(packed))), packed
 
 
 def _rejected(source: Source, md5: str | None, reason: str, detail: str) -> Outcome:
@@ -337,5 +367,6 @@ def _report(meta: DatasetMeta, outcomes: list[Outcome], seconds: float) -> Inges
         rejected=tuple(sorted(rejected, key=lambda entry: entry.name)),
         games=len(meta.games),
         frames=sum(game.frames for game in meta.games),
+        fingerprint=meta.fingerprint,
         seconds=seconds,
     )

@@ -99,13 +99,12 @@ def _arrays(layers: list[Memory]) -> Arrays:
 
 def _seen(encoding: Encoding, stretch: Stretch, dense: Callable[..., NDArray[Any]]) -> tuple[Tensor, Tensor, Tensor]:
     """(B, L, ·) dense columns as `dense` makes them, ids and session ids of a stretch."""
-    flat = [part.reshape(-1, 1, *part.shape[2:]) for part in (stretch.frames, stretch.inputs)]
-    shape = stretch.frames.shape[:2]
-    columns = dense(encoding, *flat, stretch.following.reshape(-1, *stretch.following.shape[2:]))
+    shape, windows = stretch.frames.shape[:2], stretch.windows()
+    columns = dense(encoding, *windows)
     session = np.repeat(stretch.session[:, None], shape[1], 1)
     return (
         torch.from_numpy(columns.astype(np.float32)).unflatten(0, shape),
-        torch.from_numpy(window_ids(encoding, flat[0])).unflatten(0, shape),
+        torch.from_numpy(window_ids(encoding, windows[0])).unflatten(0, shape),
         torch.from_numpy(session),
     )
 

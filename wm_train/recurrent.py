@@ -35,6 +35,12 @@ class Stretch:
     following: NDArray[np.int8]
     session: Ints
 
+    def windows(self) -> tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int8]]:
+        """frames and inputs (B * L, 1, 2, ·) and following (B * L, 2, ·): windows of one slot, game after game."""
+        frames = self.frames.reshape(-1, 1, *self.frames.shape[2:])
+        inputs = self.inputs.reshape(-1, 1, *self.inputs.shape[2:])
+        return frames, inputs, self.following.reshape(-1, *self.following.shape[2:])
+
 
 @runtime_checkable
 class Recurrent(Protocol):

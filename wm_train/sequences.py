@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wm_train.errors import WmTrainError
 from wm_train.grid import Ints
-from wm_train.order import epoch_order
+from wm_train.order import shuffled
 
 Flags = NDArray[np.bool_]
 
@@ -32,12 +32,17 @@ class Chunk(NamedTuple):
     reset: Flags
     valid: Flags
 
+    def and_next(self) -> Ints:
+        """(B, L + 1) frame numbers: columns 0..L-1 are `frame`, columns 1..L what follows each where `valid`."""
+        return np.concatenate([self.frame, self.frame[:, -1:] + self.valid[:, -1:]], 1)
+
 
 class _Walk:
     """Which games each lane walks, from its frame 0 on; `visits[lane]` holds (frame it begins at, game)."""
 
     def __init__(self, lengths: Ints, lanes: int, seed: int) -> None:
-        self.lengths, self.seed = lengths, seed
+        self.lengths: list[int] = lengths.tolist()
+        self.seed = seed
         self.visits: list[list[tuple[int, int]]] = [[] for _ in range(lanes)]
         self.free = [(0, lane) for lane in range(lanes)]
         self.epoch = 0
@@ -49,12 +54,12 @@ class _Walk:
             at, lane = self.free[0]
             game = self._next_game()
             self.visits[lane].append((at, game))
-            heapq.heapreplace(self.free, (at + int(self.lengths[game]), lane))
+            heapq.heapreplace(self.free, (at + self.lengths[game], lane))
         self.visits = [[v for v in visits if v[0] + self.lengths[v[1]] > first] for visits in self.visits]
 
     def _next_game(self) -> int:
         if not self.queue:
-            self.queue = epoch_order(self.seed, self.epoch, len(self.lengths)).tolist()
+            self.queue = shuffled(len(self.lengths), self.seed, self.epoch).tolist()
             self.epoch += 1
         return self.queue.pop()
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_train.dataset import META_NAME, open_dataset, read_game
+from wm_train.dataset import META_NAME, fingerprint, open_dataset, read_game
 from wm_train.errors import WmTrainError
 from wm_train.extras import with_extras
 from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, STATE_INDEX, Encoding, Field, Kind
@@ -52,6 +52,11 @@ class Corpus:
         return np.stack(ids, 1).astype(np.int64) if ids else np.zeros((len(t), 0), np.int64)
 
 
+def window_counts(lengths: Ints, encoding: Encoding) -> Ints:
+    """How many windows games of these lengths have: what `Corpus.windows` finds in them."""
+    return np.maximum(lengths - encoding.span, 0)
+
+
 def _values(field: Field, column: NDArray[np.generic]) -> Ints:
     """Integers of one field as a Frame holds them; ids outside the vocabulary become the last id."""
     if field.kind is Kind.CONTINUOUS:
@@ -68,7 +73,10 @@ def _values(field: Field, column: NDArray[np.generic]) -> Ints:
     return np.clip(column.astype(np.int64), 0, field.vocab - 1)
 
 
-def _game_arrays(encoding: Encoding, columns: Columns, frames: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+def game_arrays(encoding: Encoding, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """(frames, inputs) of one game as a Corpus holds them, from its columns of `encoding.read_columns`."""
+    frames = len(columns[encoding.read_columns[0]])
+
     def stack(fields: Sequence[Field], dtype: type) -> NDArray[np.int32]:
         out: NDArray[np.int32] = np.zeros((frames, PLAYERS, len(fields)), dtype)
         for player in range(PLAYERS):
@@ -88,9 +96,8 @@ def load_corpus(dataset: Path, names: Iterable[str], encoding: Encoding) -> Corp
     frames, inputs, stage, game = [], [], [], []
     names = tuple(names)
     for index, name in enumerate(names):
-        columns = read_game(dataset, name, encoding.read_columns)
-        length = len(columns[encoding.read_columns[0]])
-        one_frames, one_inputs = _game_arrays(encoding, columns, length)
+        one_frames, one_inputs = game_arrays(encoding, read_game(dataset, name, encoding.read_columns))
+        length = len(one_frames)
         frames.append(one_frames)
         inputs.append(one_inputs)
         stage.append(np.full(length, np.clip(stages[name], 0, STAGE.vocab - 1), np.int64))
@@ -128,6 +135,11 @@ class Split:
     train: tuple[str, ...]
     valid: tuple[str, ...]
     skipped: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the dataset that was split: `skipped` games are among its games."""
+        return fingerprint(self.train + self.valid + self.skipped)
 
 
 def usable_games(dataset: Path, encoding: Encoding) -> list[str]:

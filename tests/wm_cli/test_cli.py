@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from click.testing import CliRunner, Result
 from solders.keypair import Keypair
 
 import cli
-from tests.factories import write_dataset
+from tests.factories import random_checkpoint, small_model, small_qnet, write_dataset
 from wm_cli.demo import differences
 from wm_cli.stages import _cost_figures
 from wm_export.toolchain import find_toolchain
 from wm_quant.cost import PRESET_OVERHEADS, preset_cost
+from wm_quant.qnet import save_qnet
+from wm_train.checkpoint import save_checkpoint
 from wm_train.matmul import use_exact_matmul
 
 VERBS = sorted(cli.main.commands)
@@ -113,6 +116,34 @@ def test_one_op_or_frame_that_differs_is_not_equal() -> None:
     assert not _cost_figures(cost, 1_400_000, ops, [frame, [frame[0] + 1]])["equal"]
 
 
+def test_datasets_are_encoded_and_runs_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = write_dataset(tmp_path / "dataset", [30, 20, 25])
+    encoded = figures("encode", "--workers", "1")
+    assert (encoded["games"], encoded["encoded"], figures("encode", "--workers", "1")["known"]) == (3, 3, 3)
+    assert "3 games encoded (0 now, 3 known)" in run("encode").stdout
+    for name, train, valid in (("run", names[:2], names[2:]), ("other", names[2:], names[:1])):
+        (tmp_path / name).mkdir()
+        save_checkpoint(
+            tmp_path / name, replace(random_checkpoint(small_model()), split={"train": train, "valid": valid})
+        )
+    same = figures("overlap", "run", "dataset")
+    assert same["ok"] and [(p["a"], p["b"], len(p["games"])) for p in same["pairs"]] == [
+        ("train", "listed", 2),
+        ("valid", "listed", 1),
+    ]
+    leak = run("overlap", "run", "other", "--json")
+    assert leak.exit_code == 1 and json.loads(leak.stdout)["pairs"] == [
+        {"a": "train", "b": "valid", "leak": True, "games": names[:1]},
+        {"a": "valid", "b": "train", "leak": True, "games": names[2:]},
+    ]
+    net = replace(small_qnet(), provenance={"split": {"train": names[:1], "valid": names[:1]}, "holdout": 0.1})
+    save_qnet(tmp_path / "qnet", net)
+    text = run("overlap", "qnet", "run")
+    assert text.exit_code == 1 and "cut/train: 1  trained on here, held out there" in text.stdout
+    assert run("overlap", "qnet", "qnet").exit_code == 0
+
+
 def test_cost_of_a_preset() -> None:
     cost = figures("cu", "--preset", "mlp")
     fixed = sum(op["cu"] for op in cost["ops"]) + sum(PRESET_OVERHEADS["mlp"].steps)
@@ -152,6 +183,8 @@ def test_every_verb_has_help_with_examples(verb: str) -> None:
     (["export", "nowhere", "--target", "solana"], 1, "wmq quantize"),
     (["build", "nowhere"], 1, "export again"),
     (["cu", "--preset", "big"], 1, "mlp"),
+    (["encode", "--dataset", "nowhere"], 1, "nowhere"),
+    (["overlap", "nowhere", "."], 1, "expected a run, a QNet or a dataset"),
     (["ingest", "nowhere"], 2, "does not exist"),
     (["ingest"], 2, "Missing argument"),
     (["train", "--steps", "0"], 2, "Invalid value"),

@@ -233,6 +233,27 @@ def test_a_worker_that_dies_costs_one_file(tmp_path: Path, monkeypatch: pytest.M
     assert reasons == {f"{name}.slp": "worker_died" if name == "d" else "tried" for name in "abcdefghijkl"}
 
 
+def _deadly_read(source: ingest.Source, seen: frozenset[str]) -> tuple[Outcome, bytes]:
+    if source.name == "bad.slp":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return ingest._rejected(source, None, "tried", source.name), b""
+
+
+def test_a_file_that_ends_a_cluster_s_process_is_read_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.slp", "bad.slp", "c.slp"):
+        (tmp_path / name).write_bytes(name.encode())
+
+    def spread(address: str, function: Any, items: Any) -> Any:
+        assert address == "there"
+        yield from map(function, items)
+
+    monkeypatch.setattr(ingest, "spread", spread)
+    monkeypatch.setattr(ingest, "read_source", _deadly_read)
+    report = ingest.ingest([tmp_path], tmp_path / "out", 1, address="there")
+    assert [(entry.name, entry.reason) for entry in report.rejected][::2] == [("a.slp", "tried"), ("c.slp", "tried")]
+    assert report.rejected[1].name == "bad.slp" and report.rejected[1].reason not in ("tried", "worker_died")
+
+
 def test_an_error_of_ours_costs_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def parse(data: bytes, md5: str) -> Replay:
         raise KeyError("x") if data == b"a" else ReplayError("no", "reason", md5)
@@ -258,7 +279,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.slp").touch()
     out = tmp_path / "out"
     out.mkdir()
-    with ingest._locked(out), pytest.raises(WmTrainError, match="another ingest"):
+    with ingest.locked(out, "ingest"), pytest.raises(WmTrainError, match="another ingest"):
         ingest.ingest([tmp_path / "a.slp"], out)
 
 

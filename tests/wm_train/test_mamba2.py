@@ -1,5 +1,6 @@
 """mamba2.py: the chunked recurrence is the obvious one, and streaming a game is seeing it whole."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,11 @@ def exact() -> None:
     torch.manual_seed(0)
 
 
+#: Called with all that `recurrence` gives.
+LOOP: Any = scan_ref
+SCAN: Any = scan
+
+
 def recurrence(length: int) -> Any:
     """x, dt, A, B_, C, D_ and h of a random recurrence; dt * A from nearly nothing to whole lives."""
     A, D_ = -torch.rand(HEADS) * 15 - 0.1, torch.randn(HEADS)
@@ -55,7 +61,7 @@ def resets(kind: str, length: int) -> Any:
 def test_scan_is_the_loop_is_the_steps(length: int, kind: str) -> None:
     """Chunks of one frame, of odd sizes that do not divide the length, and of more than all of it."""
     arguments, reset = recurrence(length), resets(kind, length)
-    want, want_h = scan_ref(*arguments, reset)
+    want, want_h = LOOP(*arguments, reset)
     x, dt, A, B_, C, D_, h = arguments
     for t in range(length):
         h = torch.where(reset[:, t, None, None, None], torch.zeros(()), h)
@@ -63,7 +69,7 @@ def test_scan_is_the_loop_is_the_steps(length: int, kind: str) -> None:
         torch.testing.assert_close(y, want[:, t], rtol=0, atol=0)
     torch.testing.assert_close(h, want_h, rtol=0, atol=0)
     for chunk in (1, 7, 16, SCAN_CHUNK, length + 3):
-        got, got_h = scan(*arguments, reset, chunk)
+        got, got_h = SCAN(*arguments, reset, chunk)
         torch.testing.assert_close(got, want, **CLOSE)
         torch.testing.assert_close(got_h, want_h, **CLOSE)
 
@@ -78,9 +84,10 @@ def test_one_step_by_hand() -> None:
 
 
 def test_gradients_of_scan_are_those_of_the_loop() -> None:
-    reset, gradients = resets("at random", 23), []
-    arguments = recurrence(23)
-    for function in (scan_ref, lambda *a: scan(*a, chunk=7)):
+    reset, gradients = resets("at random", 23), list[Any]()
+    arguments: Any = recurrence(23)
+    functions: tuple[Any, ...] = (LOOP, partial(SCAN, chunk=7))
+    for function in functions:
         leaves = [part.clone().requires_grad_() for part in arguments]
         y, h = function(*leaves, reset)
         (y.square().sum() + h.square().sum()).backward()

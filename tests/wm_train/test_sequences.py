@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wm_train.errors import WmTrainError
 from wm_train.grid import Ints
-from wm_train.order import epoch_order
+from wm_train.order import shuffled
 from wm_train.sequences import Chunk, SequencePlan
 
 LENGTHS = st.lists(st.integers(1, 12), min_size=1, max_size=7)
@@ -31,7 +31,7 @@ def by_hand(lengths: Sequence[int], lanes: int, seed: int, frames: int) -> Ints:
         for lane in range(lanes):
             if not left[lane]:
                 if not queue:
-                    queue, epoch = list(reversed(epoch_order(seed, epoch, len(lengths)))), epoch + 1
+                    queue, epoch = list(reversed(shuffled(len(lengths), seed, epoch))), epoch + 1
                 game = queue.pop(0)
                 left[lane] = list(range(starts[game], starts[game + 1]))
             out[lane, frame] = left[lane].pop(0)
