@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from math import cos, pi
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -303,8 +304,8 @@ class _Run:
         return checkpoint
 
 
-def _described(split: Split) -> dict[str, tuple[str, ...]]:
-    return {"train": split.train, "valid": split.valid, "skipped": split.skipped}
+def _described(split: Split) -> dict[str, Any]:
+    return {**vars(split), "fingerprint": split.fingerprint}
 
 
 def _parent(job: Job) -> str | None:

@@ -16,8 +16,8 @@ from wm_quant.convert import quantize
 from wm_train.checkpoint import load_checkpoint
 from wm_train.config import RunConfig, TrainConfig
 from wm_train.curves import CURVES
+from wm_train.dataset import fingerprint
 from wm_train.errors import WmTrainError
-from wm_train.manifest import fingerprint
 from wm_train.windows import split_games
 
 torch = pytest.importorskip("torch")
@@ -79,7 +79,8 @@ def test_a_short_run_learns_and_saves(dataset: Path, tmp_path: Path, busy: None)
     assert loaded.form == "float" and loaded.config == CONFIG and loaded.figures["steps"] == 30
     assert all((loaded.arrays[name] == array).all() for name, array in checkpoint.arrays.items())
     split = split_games(dataset, CONFIG.model.world.encoding, 0.3, 5)
-    assert loaded.split == {"train": list(split.train), "valid": list(split.valid), "skipped": []}
+    assert loaded.split == {"train": list(split.train), "valid": list(split.valid), "skipped": [],
+                            "fingerprint": split.fingerprint}  # fmt: skip
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names - {"curves.tfevents"} == {"best", "manifest.json", "model.safetensors", "run.json"}
 
@@ -91,7 +92,7 @@ def test_the_manifest_says_how_a_run_was_made(dataset: Path, tmp_path: Path, bus
     assert manifest["reports"] == [vars(progress) for progress in seen]
     assert manifest["config"] == run["config"] and (manifest["form"], manifest["parent"]) == ("float", None)
     data = manifest["data"]
-    assert {key: data[key] for key in run["split"]} == run["split"]
+    assert data == run["split"]
     assert data["fingerprint"] == fingerprint([*data["valid"], *data["train"]])
     assert manifest["machine"]["torch"] == torch.__version__.partition("+")[0] and manifest["machine"]["cores"] >= 1
     assert [report["epoch"] for report in manifest["reports"]] == sorted(
