@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,11 +33,13 @@ def begin(job: Job) -> int:
     child = os.fork()
     if child:
         return child
+    status = 1
     try:
         train(job)
-        os._exit(0)
-    finally:
-        os._exit(1)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    os._exit(status)
 
 
 def wait(child: int) -> None:

@@ -29,6 +29,7 @@ TORCH_NAMES = (
     "ranks",
     "resume",
     "robust",
+    "sweep",
     "train",
 )
 TORCH_MODULES = {f"wm_train.{name}" for name in TORCH_NAMES}

@@ -23,8 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from wm_train.cluster import connected
-from wm_train.config import RunConfig
+from wm_train.compare import flat
+from wm_train.config import RunConfig, load_config
 from wm_train.errors import WmTrainError
+from wm_train.evaluate import evaluate
+from wm_train.predict import checkpoint_model
+from wm_train.train import Job, train
+from wm_train.windows import held_out
 
 #: Steps of a trial that is limited by time alone.
 ENDLESS = 10**9
@@ -93,8 +98,6 @@ def load_sweep(path: Path) -> Sweep:
     """A checked Sweep from a YAML file, or WmTrainError."""
     import yaml
 
-    from wm_train.config import load_config
-
     try:
         data = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -126,12 +129,6 @@ def _check_axis(key: str, how: object) -> None:
 
 def measure(sweep: Sweep, dataset: Path, values: Mapping[str, Any]) -> float:
     """Train one config in a folder that does not last; the sweep's metric of it."""
-    from wm_train.compare import flat
-    from wm_train.evaluate import evaluate
-    from wm_train.predict import checkpoint_model
-    from wm_train.train import Job, train
-    from wm_train.windows import held_out
-
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = train(Job(dataset, Path(folder, "run"), sweep.config(values)))
     if sweep.metric == HELD_OUT:
