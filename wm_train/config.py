@@ -158,16 +158,17 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a model is trained. `minutes` of processor time (of all threads: what else the
-    machine does takes nothing from a run) and `steps`: whichever ends first; the learning rate follows that progress.
+    """How a model is trained. `minutes` of processor time (of all threads: what else the machine does takes nothing
+    from a run) and `steps`: whichever ends first; the learning rate follows that progress.
 
-    A recurrent model walks through whole games in `lanes`, `chunk` frames a step; its state is handed from chunk to
-    chunk (`carry`) or begins at zero in each.
+    Windows are shuffled within `buffer_games` games, which are in memory. A recurrent model walks through whole games
+    in `lanes`, `chunk` frames a step; its state is handed from chunk to chunk (`carry`) or begins at zero in each.
     """
 
     steps: int = 40_000
     minutes: float = 0.0
     batch: int = 256
+    buffer_games: int = 128
     lanes: int = 32
     chunk: int = 8
     carry: bool = True
@@ -183,7 +184,7 @@ class TrainConfig:
     hold_seen: bool = False
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch", "lanes", "chunk", "threads"):
+        for key in ("steps", "batch", "buffer_games", "lanes", "chunk", "threads"):
             _check(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         _check(self.minutes >= 0, "train.minutes", self.minutes, "0 (no limit) or more")
         _check(0 < self.learning_rate < 1, "train.learning_rate", self.learning_rate, "between 0 and 1")

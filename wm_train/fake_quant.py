@@ -180,7 +180,8 @@ class QuantizedMLP(nn.Module):
 @torch.no_grad()
 def calibrate(net: FrameStackMLP, dense: Tensor, ids: Tensor, session: Tensor) -> tuple[float, float]:
     """Scales of the two hidden layers: the quantum with the least squared error over a calibration batch."""
-    first = torch.relu(net.layer1(net.inputs(dense, ids, session)))
+    # In float32, whatever a network in training computes in.
+    first = torch.relu(net.layer1(net.inputs(dense, ids, session).float()))
     second = torch.relu(net.layer2(first))
     return best_unit("hidden1", first), best_unit("hidden2", second)
 

@@ -6,7 +6,7 @@ Corpus, so that whatever works on a whole one works on it.
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -115,9 +115,9 @@ def _usable(dataset: Path, listed: dict[str, Game], name: str, encoding: Encodin
     return game
 
 
-def open_split(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> tuple[Games, Games, Split]:
-    """`load_split` without loading: (training games, validation games, which is which)."""
-    split = split_games(dataset, encoding, holdout, seed)
+def open_split(dataset: Path, encoding: Encoding, holdout: float, **rule: Any) -> tuple[Games, Games, Split]:
+    """(training games, validation games, which is which), nothing loaded yet; arguments as of windows.split_games."""
+    split = split_games(dataset, encoding, holdout, **rule)
     if split.train != split.valid:
         return StoredGames(dataset, split.train, encoding), StoredGames(dataset, split.valid, encoding), split
     only = load_corpus(dataset, split.train, encoding)

@@ -5,13 +5,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from wm_train.batches import WindowTensors
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config, RunConfig
 from wm_train.errors import WmTrainError
+from wm_train.games import Games
 from wm_train.learners import learner
 from wm_train.network import FrameNet
-from wm_train.windows import Corpus
+from wm_train.windows import window_counts
 
 #: Frames that are measured each time: about as much work as ten training steps of the default size.
 HELD_OUT_FRAMES = 8192
@@ -19,22 +19,17 @@ HELD_OUT_FRAMES = 8192
 HELD_OUT_GAMES = 32
 
 
-def first_games(corpus: Corpus, games: int) -> Corpus:
-    """At most this many games of a Corpus, its first ones."""
-    keep = corpus.game < games
-    return Corpus(corpus.frames[keep], corpus.inputs[keep], corpus.stage[keep], corpus.game[keep], corpus.names[:games])
-
-
 class HeldOut:
     """A twin of the network in training, on held-out games. Measuring draws nothing from the run's own order."""
 
-    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None) -> None:
-        lanes = min(config.train.lanes, len(tensors.lengths))
+    def __init__(self, config: RunConfig, games: Games, start: Checkpoint | None) -> None:
+        lanes = min(config.train.lanes, len(games.lengths))
         alike = RunConfig(config.model, replace(config.train, lanes=lanes))
         streams = isinstance(config.model, Mamba2Config)
-        frames, batch = len(tensors.starts), lanes * config.train.chunk if streams else config.train.batch
+        frames = int(window_counts(games.lengths, config.model.world.encoding).sum())
+        batch = lanes * config.train.chunk if streams else config.train.batch
         self._steps = max(1, min(HELD_OUT_FRAMES, frames) // batch)
-        self._twin = learner(alike, tensors, start)
+        self._twin = learner(alike, games, start)
         self._twin.net.eval()
         self._nothing = self._twin.carried()
 

@@ -18,6 +18,8 @@ from wm_train.errors import WmTrainError
 from wm_train.fake_quant import QuantizedMLP, calibrate
 from wm_train.fake_quant_mamba2 import QuantizedMamba2
 from wm_train.fake_quant_mamba2 import calibrate as calibrate_mamba2
+from wm_train.feed import ChunkFeed, WindowFeed, sample
+from wm_train.games import Games
 from wm_train.loss import losses
 from wm_train.mamba2 import Mamba2, Memory
 from wm_train.matmul import training_dtype
@@ -25,6 +27,7 @@ from wm_train.mlp import FrameStackMLP
 from wm_train.network import FrameNet, from_arrays, preflight
 from wm_train.ranks import ALONE, Ranks
 from wm_train.sequences import SequencePlan
+from wm_train.stream import WindowPlan
 
 #: Windows of the calibration batch.
 CALIBRATION_WINDOWS = 4096
@@ -60,43 +63,31 @@ class Learner(Protocol):
         """What one code of each activation is worth: what QAT trained with, or calibrated for a float network."""
 
 
-class WindowOrder:
-    """Batches of window ends: epoch after epoch, each in an order that depends on seed and epoch alone."""
-
-    def __init__(self, starts: Tensor, batch: int, seed: int) -> None:
-        self._starts, self._size, self._seed = starts, min(batch, len(starts)), seed
-        self._epoch, self._shuffled = -1, starts
-
-    def at(self, step: int) -> Tensor:
-        """The batch of a step, 0 or more."""
-        epoch, at = divmod(step, len(self._starts) // self._size)
-        if self._epoch != epoch:
-            order = torch.Generator().manual_seed(self._seed * 1_000_003 + epoch)
-            self._epoch, self._shuffled = epoch, self._starts[torch.randperm(len(self._starts), generator=order)]
-        return self._shuffled[at * self._size : (at + 1) * self._size]
-
-
 class WindowLearner:
     """A FrameStackMLP on windows drawn in shuffled order, an epoch each time."""
 
-    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None, ranks: Ranks) -> None:
+    def __init__(self, config: RunConfig, games: Games, start: Checkpoint | None, ranks: Ranks) -> None:
         assert isinstance(config.model, ModelConfig)
         self.net = FrameStackMLP(config.model)
         self.form = "qat" if start else "float"
-        self._config, self._tensors = config, tensors
+        self._config, train = config, config.train
+        plan = WindowPlan(games.lengths, config.model.world.encoding, train.batch, train.buffer_games, train.seed)
+        self._feed = WindowFeed(games, plan, as_codes=start is not None)
+        tensors = sample(games, plan.encoding, as_codes=start is not None)
         _begin(self.net, tensors, start)
+        pick = torch.randperm(len(tensors.starts), generator=torch.Generator().manual_seed(0))
+        self._calibration = tensors.batch(tensors.starts[pick[:CALIBRATION_WINDOWS]])
         self._model: nn.Module = self.net
         if start:
             self._model = QuantizedMLP(self.net, (start.scales["hidden1"], start.scales["hidden2"]))
         self._model.train()
         self.net.training_dtype = training_dtype()
-        self._order = WindowOrder(tensors.starts, config.train.batch, config.train.seed)
         self._share = ranks.share()
-        ranks.check(min(config.train.batch, len(tensors.starts)), "train.batch")
+        ranks.check(plan.batch, "train.batch")
 
     def losses(self, step: int) -> tuple[dict[str, Tensor], int]:
         """See Learner."""
-        batch = self._tensors.batch(self._order.at(step)[self._share])
+        batch = self._feed.at(step, self._share)
         heads = self._model(batch.dense, batch.ids, batch.session)
         return _losses(self.net, batch.now, batch.after, heads, self._config), len(heads)
 
@@ -112,42 +103,37 @@ class WindowLearner:
         if isinstance(self._model, QuantizedMLP):
             units = self._model.hidden_scales
         else:
-            pick = torch.randperm(len(self._tensors.starts), generator=torch.Generator().manual_seed(0))
-            batch = self._tensors.batch(self._tensors.starts[pick[:CALIBRATION_WINDOWS]])
-            units = calibrate(self.net.eval(), batch.dense, batch.ids, batch.session)
-            self.net.train()
+            batch = self._calibration
+            units = calibrate(self.net, batch.dense, batch.ids, batch.session)
         return {"hidden1": units[0], "hidden2": units[1]}
 
 
 class StreamLearner:
     """A Mamba2 that walks through whole games, `lanes` of them at once; gradients end where a chunk begins."""
 
-    def __init__(self, config: RunConfig, tensors: WindowTensors, start: Checkpoint | None, ranks: Ranks) -> None:
+    def __init__(self, config: RunConfig, games: Games, start: Checkpoint | None, ranks: Ranks) -> None:
         assert isinstance(config.model, Mamba2Config)
         self.net = Mamba2(config.model)
         self.form = "qat" if start else "float"
-        self._config, self._tensors = config, tensors
+        self._config, train, encoding = config, config.train, config.model.world.encoding
+        plan = SequencePlan(games.lengths, train.lanes, train.chunk, train.seed)
+        self._feed = ChunkFeed(games, encoding, plan, as_codes=start is not None)
+        tensors = sample(games, encoding, as_codes=start is not None)
         _begin(self.net, tensors, start)
-        train = config.train
+        self._calibration = _stretches(tensors, train.seed)
         self._model: Mamba2 | QuantizedMamba2 = QuantizedMamba2(self.net, dict(start.scales)) if start else self.net
-        self._plan = SequencePlan(tensors.lengths, train.lanes, train.chunk, train.seed)
         self._share = ranks.share()
         ranks.check(train.lanes, "train.lanes")
         self._memory = self._model.start(len(range(train.lanes)[self._share]))
 
     def losses(self, step: int) -> tuple[dict[str, Tensor], int]:
         """See Learner."""
-        batch, reset, kept = self._chunk(self._plan, step, self._share)
+        batch, reset, kept = self._feed.at(step, self._share)
         memory = self._memory if self._config.train.carry else self._model.start(len(reset))
         heads, memory = self._model(*_lanes(batch, reset), memory, reset)
         self._memory = [layer.detached() for layer in memory]
         parts = _losses(self.net, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept], self._config)
         return parts, int(kept.sum())
-
-    def _chunk(self, plan: SequencePlan, step: int, share: slice) -> tuple[Batch, Tensor, Tensor]:
-        """(batch of B * L frames, reset (B, L), which of the B * L have a frame after them in their game)."""
-        frame, reset, valid = (torch.from_numpy(part[share]) for part in plan.at(step))
-        return self._tensors.batch(frame.flatten()), reset, valid.flatten()
 
     def carried(self) -> dict[str, Tensor]:
         """Every layer's memory."""
@@ -162,12 +148,15 @@ class StreamLearner:
         """See Learner."""
         if isinstance(self._model, QuantizedMamba2):
             return self._model.scales
-        lanes, length = CALIBRATION_STRETCHES
-        plan = SequencePlan(self._tensors.lengths, lanes, length, self._config.train.seed)
-        batch, reset, _ = self._chunk(plan, CALIBRATION_STEP, ALONE.share())
-        scales = calibrate_mamba2(self.net.eval(), *_lanes(batch, reset), reset)
-        self.net.train()
-        return scales
+        batch, reset = self._calibration
+        return calibrate_mamba2(self.net, *_lanes(batch, reset), reset)
+
+
+def _stretches(tensors: WindowTensors, seed: int) -> tuple[Batch, Tensor]:
+    """The batch of B * L frames that a recurrent network is calibrated on, and reset (B, L)."""
+    lanes, length = CALIBRATION_STRETCHES
+    chunk = SequencePlan(tensors.lengths, lanes, length, seed).at(CALIBRATION_STEP)
+    return tensors.batch(torch.from_numpy(chunk.frame.ravel())), torch.from_numpy(chunk.reset)
 
 
 def _lanes(batch: Batch, reset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -200,10 +189,11 @@ def parent_of(start: Path, qat: bool) -> Checkpoint:
     return parent
 
 
-def learner(config: RunConfig, tensors: WindowTensors, start: Checkpoint | None, ranks: Ranks = ALONE) -> Learner:
-    """The learner of a config's architecture; through the grid if it starts from a float run."""
+def learner(config: RunConfig, games: Games, start: Checkpoint | None, ranks: Ranks = ALONE) -> Learner:
+    """The learner of a config's architecture; through the grid if it starts from a float run. WmTrainError if no game
+    is long enough."""
     torch.manual_seed(config.train.seed)
     kind: type[StreamLearner] | type[WindowLearner] = (
         StreamLearner if isinstance(config.model, Mamba2Config) else WindowLearner
     )
-    return kind(config, tensors, start, ranks)
+    return kind(config, games, start, ranks)

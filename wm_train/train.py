@@ -16,18 +16,18 @@ import torch
 from torch import nn
 
 from wm_train.average import Average
-from wm_train.batches import WindowTensors
 from wm_train.checkpoint import Checkpoint, save_checkpoint
 from wm_train.config import RunConfig, TrainConfig
 from wm_train.errors import WmTrainError
-from wm_train.held_out import HELD_OUT_GAMES, HeldOut, first_games
+from wm_train.games import Games, HeldGames, open_split
+from wm_train.held_out import HELD_OUT_GAMES, HeldOut
 from wm_train.learners import learner, parent_of
 from wm_train.manifest import Record
 from wm_train.matmul import use_fast_matmul
 from wm_train.network import to_arrays
 from wm_train.ranks import Agreed, Ranks, joined
 from wm_train.resume import BEST, RESUME_FILE, TrainState, forget, keep, take_up
-from wm_train.windows import Split, load_split
+from wm_train.windows import Split, window_counts
 
 #: Steps between two reports, and between two measurements of the held-out loss (a multiple).
 REPORT_EVERY = 100
@@ -154,27 +154,23 @@ class _Run:
         self.config = _adopted(job.config, start)
         self._parent = _parent(job)
         use_fast_matmul(self.config.train.threads)
-        tensors = self._load(start)
-        self._frames = len(tensors.starts)
-        trained = learner(self.config, tensors, start, ranks)
+        games = self._open(start)
+        self._frames = int(window_counts(games.lengths, self.config.model.world.encoding).sum())
+        trained = learner(self.config, games, start, ranks)
         decay, net = self.config.train.weight_decay, trained.net
         optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, weight_decay=decay, fused=True)
         self.state = TrainState(trained, optimizer, Average(net, self.config.train.ema))
         self._saved = time.monotonic()
         self.record = self._new_record() if ranks.first else None
 
-    def _load(self, start: Checkpoint | None) -> WindowTensors:
+    def _open(self, start: Checkpoint | None) -> Games:
+        """The training games; the held-out ones are set aside."""
         encoding = self.config.model.world.encoding
-        corpus, valid, split = load_split(self.job.dataset, encoding, **self.config.train.split)
-        tensors = WindowTensors(corpus, encoding, as_codes=self.job.qat)
-        if not len(tensors.starts):
-            need = encoding.slots + 1
-            raise WmTrainError(f"{self.job.dataset}: no game has {need} frames in a row; ingest longer games")
-        held_out = WindowTensors(first_games(valid, HELD_OUT_GAMES), encoding, as_codes=self.job.qat)
-        measures = self.ranks.first and len(held_out.starts)
-        self._held_out = HeldOut(self.config, held_out, start) if measures else None
-        self._split = split
-        return tensors
+        games, valid, self._split = open_split(self.job.dataset, encoding, **self.config.train.split)
+        held_out = valid.corpus(range(min(HELD_OUT_GAMES, len(valid.names))))
+        measures = self.ranks.first and len(held_out.windows(encoding))
+        self._held_out = HeldOut(self.config, HeldGames(held_out), start) if measures else None
+        return games
 
     def _new_record(self) -> Record:
         asked = {"config": self.config.to_json(), "form": self.state.learner.form, "parent": self._parent}
@@ -305,7 +301,7 @@ class _Run:
 
 
 def _described(split: Split) -> dict[str, Any]:
-    return {**vars(split), "fingerprint": split.fingerprint}
+    return {"train": split.train, "valid": split.valid, "skipped": split.skipped, "fingerprint": split.fingerprint}
 
 
 def _parent(job: Job) -> str | None:

@@ -206,18 +206,6 @@ def cut(corpus: Corpus, part: str, holdout: float) -> Corpus:
     return Corpus(corpus.frames[keep], corpus.inputs[keep], corpus.stage[keep], game, names)
 
 
-def load_split(
-    dataset: Path, encoding: Encoding, holdout: float, seed: int, hold_character: int = -1, hold_seen: bool = False
-) -> tuple[Corpus, Corpus, Split]:
-    """(training games, validation games, which is which); arguments as of split_games."""
-    split = split_games(dataset, encoding, holdout, seed, hold_character, hold_seen)
-    if split.train != split.valid:
-        train, valid = (load_corpus(dataset, names, encoding) for names in (split.train, split.valid))
-        return train, valid, split
-    only = load_corpus(dataset, split.train, encoding)
-    return cut(only, "train", holdout), cut(only, "valid", holdout), split
-
-
 def any_games(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float, frames: int) -> Corpus:
     """Frames to run executors on: held-out games, else any of the dataset, else `frames` made-up ones."""
     if not (dataset / META_NAME).exists():

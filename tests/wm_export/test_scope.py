@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from tests.factories import small_model, small_qnet
+from tests.factories import small_mamba2, small_model, small_qnet
 from wm_export.errors import WmExportError
 from wm_export.onnx_graph import export_onnx
 from wm_export.scope import EXPORTED_FLAGS, check_flags
 from wm_export.solana import export_solana
+from wm_quant.errors import WmQuantError
 from wm_train.frames import Flags
 
 REFUSED: list[dict[str, Any]] = [
@@ -35,3 +36,11 @@ def test_a_flag_that_no_program_can_feed_is_refused(tmp_path: Path, flags: dict[
 def test_each_flag_is_exported_or_refused() -> None:
     check_flags(small_qnet(small_model(flags=Flags(state_age_as_embed=True))))
     assert {*EXPORTED_FLAGS, *(name for flags in REFUSED for name in flags)} == set(Flags.__dataclass_fields__)
+
+
+def test_a_network_without_kernels_is_refused_in_one_line(tmp_path: Path) -> None:
+    net = small_qnet(small_mamba2(n_layers=1))
+    for write in (export_solana, export_onnx):
+        with pytest.raises(WmQuantError, match=r"no kernel yet for .*rmsnorm.*: a mamba2 runs in the interpreter only"):
+            write(net, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

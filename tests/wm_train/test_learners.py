@@ -24,10 +24,12 @@ torch = pytest.importorskip("torch")
 from wm_train import learners  # noqa: E402
 from wm_train.batches import WindowTensors  # noqa: E402
 from wm_train.fake_quant_mamba2 import QuantizedMamba2  # noqa: E402
+from wm_train.games import HeldGames  # noqa: E402
 from wm_train.learners import StreamLearner, WindowLearner, learner, parent_of  # noqa: E402
 from wm_train.matmul import use_exact_matmul  # noqa: E402
 from wm_train.network import to_arrays  # noqa: E402
 from wm_train.predict import checkpoint_model  # noqa: E402
+from wm_train.sequences import SequencePlan  # noqa: E402
 from wm_train.train import Job, train  # noqa: E402
 
 LENGTHS = (23, 9, 41, 2, 30)
@@ -46,8 +48,7 @@ def exact() -> Iterator[None]:
 
 def begun(start: Checkpoint | None = None, **more: Any) -> StreamLearner:
     config = replace(CONFIG, train=replace(CONFIG.train, **more))
-    tensors = WindowTensors(CORPUS, MODEL.world.encoding, as_codes=start is not None)
-    made = learner(config, tensors, start)
+    made = learner(config, HeldGames(CORPUS), start)
     assert isinstance(made, StreamLearner)
     return made
 
@@ -62,14 +63,18 @@ def parent() -> Checkpoint:
     return Checkpoint(CONFIG, "float", to_arrays(made.net), {}, {}, made.scales())
 
 
+def plan(chunk: int) -> SequencePlan:
+    """How the learner above walks through the games."""
+    return SequencePlan(LENGTHS, CONFIG.train.lanes, chunk, CONFIG.train.seed)
+
+
 def loss(made: StreamLearner, step: int) -> Any:
     return sum(made.losses(step)[0].values(), torch.zeros(()))
 
 
 def test_the_architecture_chooses_the_learner() -> None:
     mlp = RunConfig(small_model(), CONFIG.train)
-    tensors = WindowTensors(CORPUS, mlp.model.world.encoding, as_codes=False)
-    assert isinstance(learner(mlp, tensors, None), WindowLearner) and isinstance(begun(), StreamLearner)
+    assert isinstance(learner(mlp, HeldGames(CORPUS), None), WindowLearner) and isinstance(begun(), StreamLearner)
 
 
 def test_no_loss_goes_across_a_game_border(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +88,7 @@ def test_no_loss_goes_across_a_game_border(monkeypatch: pytest.MonkeyPatch) -> N
         return {"all": heads.sum()}
 
     monkeypatch.setattr(learners, "_losses", spy)
-    states, last = made._tensors.states, np.cumsum(LENGTHS) - 1
+    states, last = WindowTensors(CORPUS, MODEL.world.encoding, as_codes=False).states, np.cumsum(LENGTHS) - 1
     for step in range(20):
         made.losses(step)
     place = {bytes(state.numpy()): i for i, state in enumerate(states)}
@@ -95,13 +100,14 @@ def test_no_loss_goes_across_a_game_border(monkeypatch: pytest.MonkeyPatch) -> N
     assert all(after == now + 1 for now, after in pairs)
     assert {now for now, _ in pairs} == set(range(sum(LENGTHS))) - set(last.tolist())
     # 20 steps of 3 lanes with 8 frames, less the last frames.
-    assert len(pairs) == 480 - sum(int((~made._plan.at(step).valid).sum()) for step in range(20)) < 480
+    ends = sum(int((~plan(chunk=8).at(step).valid).sum()) for step in range(20))
+    assert len(pairs) == 480 - ends < 480
 
 
 def test_memory_is_handed_from_chunk_to_chunk_and_ends_where_a_game_begins() -> None:
     """After five chunks it is that of one chunk of all their frames, which holds several games."""
     short, long = begun(), begun(chunk=40)
-    assert long._plan.at(0).reset[:, 1:].any()
+    assert plan(chunk=40).at(0).reset[:, 1:].any()
     with torch.no_grad():
         for step in range(5):
             loss(short, step)

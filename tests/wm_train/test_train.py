@@ -24,7 +24,6 @@ torch = pytest.importorskip("torch")
 
 from wm_train import learners  # noqa: E402
 from wm_train import train as module  # noqa: E402
-from wm_train.learners import WindowOrder  # noqa: E402
 from wm_train.matmul import use_exact_matmul  # noqa: E402
 from wm_train.train import BEST, QAT_LEARNING_RATE, RESUME_FILE, Job, Progress, learning_rate, train  # noqa: E402
 
@@ -79,8 +78,9 @@ def test_a_short_run_learns_and_saves(dataset: Path, tmp_path: Path, busy: None)
     assert loaded.form == "float" and loaded.config == CONFIG and loaded.figures["steps"] == 30
     assert all((loaded.arrays[name] == array).all() for name, array in checkpoint.arrays.items())
     split = split_games(dataset, CONFIG.model.world.encoding, 0.3, 5)
-    assert loaded.split == {"train": list(split.train), "valid": list(split.valid), "skipped": [],
-                            "fingerprint": split.fingerprint}  # fmt: skip
+    assert loaded.split == {
+        "train": list(split.train), "valid": list(split.valid), "skipped": [], "fingerprint": split.fingerprint
+    }  # fmt: skip
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names - {"curves.tfevents"} == {"best", "manifest.json", "model.safetensors", "run.json"}
 
@@ -92,7 +92,7 @@ def test_the_manifest_says_how_a_run_was_made(dataset: Path, tmp_path: Path, bus
     assert manifest["reports"] == [vars(progress) for progress in seen]
     assert manifest["config"] == run["config"] and (manifest["form"], manifest["parent"]) == ("float", None)
     data = manifest["data"]
-    assert data == run["split"]
+    assert {key: data[key] for key in run["split"]} == run["split"]
     assert data["fingerprint"] == fingerprint([*data["valid"], *data["train"]])
     assert manifest["machine"]["torch"] == torch.__version__.partition("+")[0] and manifest["machine"]["cores"] >= 1
     assert [report["epoch"] for report in manifest["reports"]] == sorted(
@@ -320,25 +320,3 @@ def test_the_rate_warms_up_then_falls_to_zero(warmup: float) -> None:
     assert (np.diff(rates[shares < warmup]) > 0).all() and (np.diff(rates[shares > warmup]) < 0).all()
     assert rates[0] > 0 and learning_rate(config, 1.5, qat=False) == pytest.approx(0, abs=1e-12)
     assert learning_rate(config, (1 + warmup) / 2, qat=False) == pytest.approx(0.25)
-
-
-STARTS = torch.arange(100, 147)
-
-
-def test_an_epoch_shows_each_window_once_and_can_be_joined_anywhere() -> None:
-    def taken(step: int, count: int) -> list[list[int]]:
-        order = WindowOrder(STARTS, 10, 3)
-        return [order.at(number).tolist() for number in range(step, step + count)]
-
-    from_start = taken(0, 12)
-    for epoch in range(3):
-        shown = [t for batch in from_start[4 * epoch : 4 * epoch + 4] for t in batch]
-        assert len(set(shown)) == 40 and set(shown) <= set(range(100, 147))
-    assert from_start[:4] != from_start[4:8]
-    for step in range(8):
-        assert taken(step, 4) == from_start[step : step + 4]
-
-
-def test_a_batch_is_never_larger_than_the_data() -> None:
-    batch = WindowOrder(STARTS, 1000, 0).at(0)
-    assert sorted(batch.tolist()) == list(range(100, 147))

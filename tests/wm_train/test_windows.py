@@ -21,7 +21,8 @@ from tests.factories import (
 from wm_train.dataset import open_dataset
 from wm_train.errors import WmTrainError
 from wm_train.frames import CONTROLS, STATE_INDEX, Encoding
-from wm_train.windows import held_out, load_corpus, load_split, split_games
+from wm_train.games import open_split
+from wm_train.windows import Corpus, Split, held_out, load_corpus, split_games
 
 V22 = Encoding("v2.2", 3)
 
@@ -120,6 +121,13 @@ def test_the_split_follows_the_seed_and_the_share(tmp_path: Path) -> None:
     splits = [split_games(tmp_path, V22, 0.25, seed).valid for seed in range(3)]
     assert len(set(splits)) == 3 and all(3 <= len(valid) <= 18 for valid in splits)
     assert set(splits[0]) < set(split_games(tmp_path, V22, 0.6, 0).valid)
+
+
+def load_split(dataset: Path, encoding: Encoding, holdout: float, seed: int) -> tuple[Corpus, Corpus, Split]:
+    """Both sides of a split, read whole."""
+    *sides, split = open_split(dataset, encoding, holdout, seed=seed)
+    train, valid = (games.corpus(range(len(games.names))) for games in sides)
+    return train, valid, split
 
 
 def split_two(tmp_path: Path, holdout: float) -> None:
