@@ -16,6 +16,7 @@ from torch import Tensor
 
 from wm_train.batches import WindowTensors
 from wm_train.config import Mamba2Config, RunConfig, TrainConfig
+from wm_train.games import HeldGames
 from wm_train.learners import StreamLearner, learner
 from wm_train.loss import losses
 from wm_train.mamba2 import Mamba2
@@ -72,8 +73,9 @@ def main(seconds: float) -> None:
     use_exact_matmul()
     for name, sizes in SIZES.items():
         config = RunConfig(Mamba2Config(**sizes), TrainConfig())
-        tensors = WindowTensors(made_up_corpus(FRAMES, seed=0), config.model.world.encoding, as_codes=False)
-        stream = learner(config, tensors, None)
+        games = made_up_corpus(FRAMES, seed=0)
+        tensors = WindowTensors(games, config.model.world.encoding, as_codes=False)
+        stream = learner(config, HeldGames(games), None)
         assert isinstance(stream, StreamLearner)
         frames = config.train.lanes * config.train.chunk
         examples = frames // WINDOW
