@@ -1,5 +1,6 @@
 """The verbs as a user types them: chained in an empty folder, and with mistakes."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,8 +18,11 @@ from wm_cli.stages import _cost_figures
 from wm_export.toolchain import find_toolchain
 from wm_quant.cost import PRESET_OVERHEADS, preset_cost
 from wm_quant.qnet import save_qnet
+from wm_train import sweep as sweeping
 from wm_train.checkpoint import save_checkpoint
+from wm_train.config import load_config
 from wm_train.matmul import use_exact_matmul
+from wm_train.sweep import Trial, ranked
 
 VERBS = sorted(cli.main.commands)
 CONFIG = "model: {hidden: [64, 32], slots: 3}\ntrain: {steps: 40, batch: 32, holdout: 0.4}\n"
@@ -53,8 +57,8 @@ def figures(*arguments: str) -> Any:
 
 def test_the_pipeline_chains_without_arguments(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    assert figures("train", "--config", "small.yaml")["form"] == "float"
-    assert figures("train", "--config", "small.yaml", "--qat")["form"] == "qat"
+    assert figures("train", "--config", "small.yaml", "--out", "run")["form"] == "float"
+    assert figures("train", "--config", "small.yaml", "--out", "run-qat", "--start", "run", "--qat")["form"] == "qat"
     assert figures("quantize")["proofs"] > 0
     qat, qnet = figures("evaluate", "run-qat"), figures("evaluate")
     assert qnet["model"]["form"] == "qnet" and qat["model"]["form"] == "qat"
@@ -149,6 +153,51 @@ def test_cost_of_a_preset() -> None:
     fixed = sum(op["cu"] for op in cost["ops"]) + sum(PRESET_OVERHEADS["mlp"].steps)
     assert fixed < cost["total_cu"] < cost["worst_cu"] < fixed + 10_000  # the hash tree's part
     assert cost["total_cu"] <= 900_000 and cost["cu_per_mac"] <= 1.12
+
+
+def test_an_experiment_names_its_run_and_runs_are_compared(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ("train", "--config", str(folder / "small.yaml"), "--dataset", str(folder / "dataset"), "--steps", "3")
+    trained = figures(*small)
+    assert trained["run"] == "runs/small" and trained["held_out"] > 0 and trained["seconds"] > 0
+    qat = figures(*small, "--qat")
+    assert (qat["run"], qat["form"]) == ("runs/small-qat", "qat")
+    start = hashlib.sha256(Path("runs/small/run.json").read_bytes()).hexdigest()
+    assert json.loads(Path("runs/small-qat/run.json").read_text())["parent"] == start
+    figures(*small, "--out", "again")
+    against = ("compare", "runs/small", "--dataset", str(folder / "dataset"), "--tolerance", "0")
+    assert figures(*against, "again")["ok"] and "the runs agree" in run(*against, "again").stdout
+    figures(*small, "--out", "other", "--seed", "1")
+    other = run(*against, "other", "--json")
+    found = json.loads(other.stdout)
+    assert other.exit_code == 1 and not found["ok"] and not found["same_config"] and found["same_form"]
+    assert found["config"] == [{"key": "train.seed", "first": 0, "second": 1}]
+    assert {row["ok"] for row in found["metrics"]} == {True, False}
+    assert "config train.seed" in run(*against, "other").stdout
+    assert run(*against, "runs/small-qat").exit_code == 1
+
+
+def test_a_sweep_is_shown_and_its_best_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sweep.yaml").write_text("{base: {}, space: {train.batch: {choice: [64, 128]}}, trials: 2, minutes: 1}")
+    tried = [Trial({"train.batch": 128}, 2.0), Trial({"train.batch": 64}, None, "it broke")]
+    monkeypatch.setattr(sweeping, "run", lambda sweep, *rest: ranked(sweep, tried))
+    found = figures("sweep", "sweep.yaml")
+    assert found["best"] == "experiments/best.yaml" and [trial["value"] for trial in found["trials"]] == [2.0, None]
+    assert load_config(Path(found["best"])).train.batch == 128
+    assert "2.0000" in (shown := run("sweep", "sweep.yaml").stdout) and "it broke" in shown
+    monkeypatch.setattr(sweeping, "run", lambda sweep, *rest: ranked(sweep, tried[1:]))
+    assert run("sweep", "sweep.yaml").exit_code == 1
+
+
+def test_only_the_first_of_several_processes_speaks(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    small = ("train", "--config", str(folder / "small.yaml"), "--dataset", str(folder / "dataset"), "--steps", "1")
+    assert run(*small, "--out", str(tmp_path / "run")).output == ""
 
 
 def test_bits_are_chosen_and_trained_with(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,9 @@ import pytest
 
 from wm_train.config import LossConfig, ModelConfig, RunConfig, TrainConfig, load_config
 from wm_train.errors import WmTrainError
+from wm_train.shapes import parameter_count
+
+EXPERIMENTS = sorted((Path(__file__).resolve().parents[2] / "experiments").glob("*.yaml"))
 
 
 def test_json_round_trip() -> None:
@@ -109,3 +112,13 @@ def test_what_is_not_plain_yaml_is_an_error(tmp_path: Path, text: bytes) -> None
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WmTrainError, match=r"none\.yaml: cannot be read"):
         load_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_experiments_can_be_trained(path: Path) -> None:
+    config = load_config(path)
+    assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    named = {"mlp-v22": 1_364_320, "mamba2-1.2m": 1.2e6, "mamba2-4.35m": 4.35e6}
+    assert parameter_count(config.model) == pytest.approx(named[path.stem], rel=0.04)
