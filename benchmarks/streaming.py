@@ -16,7 +16,8 @@ from torch import Tensor
 
 from wm_train.batches import WindowTensors
 from wm_train.config import Mamba2Config, RunConfig, TrainConfig
-from wm_train.learners import StreamLearner
+from wm_train.games import HeldGames
+from wm_train.learners import StreamLearner, learner
 from wm_train.loss import losses
 from wm_train.mamba2 import Mamba2
 from wm_train.matmul import use_exact_matmul
@@ -72,11 +73,13 @@ def main(seconds: float) -> None:
     use_exact_matmul()
     for name, sizes in SIZES.items():
         config = RunConfig(Mamba2Config(**sizes), TrainConfig())
-        tensors = WindowTensors(made_up_corpus(FRAMES, seed=0), config.model.world.encoding, as_codes=False)
-        stream = StreamLearner(config, tensors, None)
+        games = made_up_corpus(FRAMES, seed=0)
+        tensors = WindowTensors(games, config.model.world.encoding, as_codes=False)
+        stream = learner(config, HeldGames(games), None)
+        assert isinstance(stream, StreamLearner)
         frames = config.train.lanes * config.train.chunk
         examples = frames // WINDOW
-        every = frames * steps_a_second(stream.net, lambda step, own=stream: total(own.losses(step)), seconds)
+        every = frames * steps_a_second(stream.net, lambda step, own=stream: total(own.losses(step)[0]), seconds)
         last = examples * steps_a_second(stream.net, windowed(stream.net, tensors, config, examples), seconds)
         print(f"{name:14} streamed {every:8,.0f} frames a second   windowed ({WINDOW} frames) {last:8,.0f}   "
               f"ratio {every / last:5.2f}, at least {BAR:g} wanted")  # fmt: skip

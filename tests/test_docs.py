@@ -112,7 +112,7 @@ CONFIG_TEXT: Mapping[str, str] = {
     "train.lanes": "mamba2: games walked side by side, at least 1",
     "train.chunk": "mamba2: frames of each lane a step, at least 1",
     "train.carry": "mamba2: hand the state on from chunk to chunk",
-    "train.buffer_games": "games that windows are shuffled within; they are in memory, the others are read as needed",
+    "train.buffer_games": "games that windows are shuffled within: those in memory; others are read as they come",
     "train.learning_rate": "peak rate, between 0 and 1",
     "train.weight_decay": "of AdamW",
     "train.warmup": "share of the run in which the rate rises; then a cosine brings it to 0",

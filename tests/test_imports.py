@@ -18,6 +18,7 @@ TORCH_NAMES = (
     "choices",
     "fake_quant",
     "fake_quant_mamba2",
+    "feed",
     "held_out",
     "learners",
     "loss",

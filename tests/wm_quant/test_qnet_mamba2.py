@@ -9,7 +9,7 @@ import pytest
 
 from tests.factories import small_mamba2, small_model, small_qnet
 from wm_quant.calls import KERNEL_KINDS, need_kernels
-from wm_quant.cost import kernel_cost
+from wm_quant.cost import Overheads, cost
 from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import KINDS, QNet, expected_tensors, load_qnet, save_qnet, validate
@@ -80,7 +80,7 @@ def test_tensors_follow_from_the_ops() -> None:
         (with_op("blocks.0.gate", shift=0), r'"blocks\.0\.gate": shift 0, expected 1\.\.62'),
         (with_op("blocks.0.add", out="blocks.0.n9"), r"`blocks\.0\.n9` has no start"),
         (with_op("blocks.0.conv", init=""), r"tensors differ.*blocks\.0\.conv\.bias"),
-        (with_op("blocks.0.conv", bits=4), r"4 bits, expected 8, or 4 of a matvec"),
+        (with_op("blocks.0.conv", bits=4), r"bits 4, expected 8"),
         (with_op("blocks.0.in_proj", init="session_bias"), r"2 ops start from session_bias, expected one"),
         (with_op("layer1", init="bias"), r"0 ops start from session_bias, expected one"),
         (replace(NET, model=small_model(slots=2)), r"2 slots, expected 1 of a network with a memory"),
@@ -159,9 +159,10 @@ def test_kinds_without_a_kernel_are_named() -> None:
         r"no kernel yet for requantize_wide, rmsnorm, requantize_code, conv, lut, ssm, gate, add: "
         r"a mamba2 runs in the interpreter only"
     )
-    for function in (need_kernels, kernel_cost):
-        with pytest.raises(WmQuantError, match=message):
-            function(NET)
+    with pytest.raises(WmQuantError, match=message):
+        need_kernels(NET)
+    with pytest.raises(WmQuantError, match=message):
+        cost(NET, ((0, 1),), Overheads({}, (0,), 0, 0))
     need_kernels(small_qnet())
     assert set(KERNEL_KINDS) == {op.kind for op in small_qnet().ops} < set(KINDS)
 
