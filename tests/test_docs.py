@@ -125,7 +125,6 @@ CONFIG_TEXT: Mapping[str, str] = {
     "train.losses.value": "loss of a number: " + ", ".join(VALUE_LOSSES),
     "train.losses.scale": "weighed error below which it is rounded off (all but l1)",
     "train.losses.alpha": "shape of barron: 2 squared, 1 charbonnier, 0 Cauchy, -2 Geman-McClure",
-    "train.losses.horizon": "weight of each further frame of a self-forced stretch, as a share of the one before",
     "train.seed": "of initialisation, batch order and split",
     "train.threads": "torch threads, at least 1",
     "train.holdout": "share of games (of frames, if there is one game) kept for validation",

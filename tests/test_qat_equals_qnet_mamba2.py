@@ -127,9 +127,9 @@ def test_gradients_through_the_grid_point_where_the_float_networks_do(name: str)
     assert floating.keys() == through.keys() == dict(net.named_parameters()).keys()
     for key, want in floating.items():
         got = through[key]
-        least = 0.95 if key.endswith((".A_log", ".dt_bias")) else 0.98
-        assert torch.nn.functional.cosine_similarity(got, want, dim=0) > least, key
-        assert 0.8 < got.norm() / want.norm() < 1.25, key
+        few = key.endswith((".A_log", ".dt_bias"))
+        assert torch.nn.functional.cosine_similarity(got, want, dim=0) > (0.95 if few else 0.98), key
+        assert (0.5 if few else 0.8) < got.norm() / want.norm() < (2.0 if few else 1.25), key
 
 
 def test_the_memory_takes_part() -> None:

@@ -131,8 +131,7 @@ class LossConfig:
 
     action, category, action_embedding weigh the parts of the action's loss; `change_weight` multiplies all three on
     frames whose action changes; `focal` is the exponent gamma of the first two. `value` names a loss of robust.py;
-    `scale` and `alpha` are its, in weighed units (loss.VALUE_WEIGHT). `horizon` is the share that each further frame of
-    a self-forced stretch weighs of the one before.
+    `scale` and `alpha` are its, in weighed units (loss.VALUE_WEIGHT).
     """
 
     action: float = 3.0
@@ -143,7 +142,6 @@ class LossConfig:
     value: str = "l1"
     scale: float = 0.1
     alpha: float = 1.0
-    horizon: float = 1.0
 
     def __post_init__(self) -> None:
         for key in ("action", "category", "action_embedding"):
@@ -153,7 +151,6 @@ class LossConfig:
         _check(self.value in VALUE_LOSSES, "train.losses.value", self.value, " or ".join(VALUE_LOSSES))
         _check(0 < self.scale < 1000, "train.losses.scale", self.scale, "between 0 and 1000")
         _check(-10 <= self.alpha <= 2, "train.losses.alpha", self.alpha, "-10 to 2")
-        _check(0 < self.horizon <= 1, "train.losses.horizon", self.horizon, "above 0, at most 1")
 
 
 @dataclass(frozen=True)

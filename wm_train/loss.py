@@ -153,10 +153,3 @@ def losses(
     actions = (player.now("action").long(), player.after("action").long())
     parts |= action_losses(named, *actions, embedding, config)
     return {name: PLAYERS * value for name, value in parts.items()}
-
-
-def horizon_weights(frames: int, decay: float) -> Tensor:
-    """(frames,) weights of the frames of a self-forced stretch, nearest first: each `decay` times the one before, their
-    mean 1."""
-    weights = decay ** torch.arange(frames, dtype=torch.float32)
-    return weights / weights.mean()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wm_cli import demo, project, stages
+from wm_cli import demo, measures, project, stages
 from wm_cli.errors import WmCliError
 from wm_train.files import atomic_write_json
 
@@ -48,10 +48,12 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Log:
 
         return ran
 
-    def evaluate(model: Path, dataset: Path, limit: int) -> None:
+    def evaluate(models: list[Path], dataset: Path, limit: int) -> list[None]:
+        (model,) = models
         noted.append(f"evaluate {model}")
         form = {"run": "float", "run-qat": "qat", "qnet": "qnet", "qnet-ptq": "ptq"}[str(model)]
         project.keep_figures(f"evaluate-{form}", EVALUATION | {"model": {"form": form}})
+        return [None]
 
     def ingest(source: Path) -> None:
         noted.append("ingest")
@@ -61,7 +63,7 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Log:
     monkeypatch.setattr(demo, "_ingest", ingest)
     monkeypatch.setattr(demo, "_report", stage("report", lambda: project.REPORT))
     monkeypatch.setattr(stages, "train", stage("train {1} {5}", lambda _, run, *more: run / "run.json"))
-    monkeypatch.setattr(stages, "evaluate", evaluate)
+    monkeypatch.setattr(measures, "evaluate", evaluate)
     monkeypatch.setattr(stages, "quantize", stage("quantize {0}", lambda run, out: out / "qnet.json"))
     to = {"solana": demo.EXPORT, "onnx": project.ONNX}
     monkeypatch.setattr(stages, "export", stage("export {1}", lambda net, target, out, cuts: to[target]))

@@ -28,8 +28,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (made / "deeper.yaml").write_text(DEEPER)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(made)
-        for command in ("train --config small.yaml", "train --config small.yaml --qat", "quantize",
-                        "quantize run --out qnet-ptq", "train --config deeper.yaml --out other"):  # fmt: skip
+        for command in (
+            "train --config small.yaml --out run",
+            "train --config small.yaml --qat --out run-qat",
+            "quantize",
+            "quantize run --out qnet-ptq",
+            "train --config deeper.yaml --out other",
+        ):
             assert run(*command.split()).exit_code == 0
     return made
 

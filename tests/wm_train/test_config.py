@@ -68,7 +68,6 @@ def test_json_round_trip() -> None:
         ({"train": {"losses": {"value": "l2"}}}, r"train\.losses\.value = 'l2', expected l1 or"),
         ({"train": {"losses": {"scale": 0}}}, r"train\.losses\.scale"),
         ({"train": {"losses": {"alpha": 3}}}, r"train\.losses\.alpha"),
-        ({"train": {"losses": {"horizon": 1.5}}}, r"train\.losses\.horizon"),
         ({"train": {"holdout": 1}}, r"train\.holdout"),
         ({"train": {"holdout": 0.0}}, r"train\.holdout"),
     ],

@@ -12,7 +12,7 @@ from wm_train.world import World, next_frames
 
 torch = pytest.importorskip("torch")
 
-from wm_train.loss import CHOICE_WEIGHT, VALUE_WEIGHT, horizon_weights, losses  # noqa: E402
+from wm_train.loss import CHOICE_WEIGHT, VALUE_WEIGHT, losses  # noqa: E402
 
 INTEGRATED, PUBLISHED, GATED = (World(Encoding("v2.2", 2), name) for name in ("integrated", "published", "gated"))
 UNITS = np.array([1 / ONE if f.kind is Kind.CONTINUOUS else 1.0 for f in STATE], np.float32)
@@ -189,8 +189,3 @@ def test_numbers_are_weighed_and_then_rounded_off() -> None:
     got = parts(INTEGRATED, now, after, heads, value="huber", scale=0.5)["shield"]
     weighed = 4 * VALUE_WEIGHT["shield"]
     assert got == pytest.approx(weighed**2 / (2 * 0.5), rel=1e-4)
-
-
-def test_horizon_weights() -> None:
-    assert horizon_weights(4, 1.0).tolist() == [1, 1, 1, 1]
-    assert horizon_weights(3, 0.5).tolist() == pytest.approx([12 / 7, 6 / 7, 3 / 7])
