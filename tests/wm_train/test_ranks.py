@@ -49,7 +49,7 @@ with joined() as ranks:
     assert ranks.size == 2
 """
 #: Losses of one process and of two, step by step: relative difference.
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 
 
 def reports(run: Path) -> list[dict[str, Any]]:
