@@ -180,11 +180,15 @@ def _trials(sweep: Sweep, dataset: Path, folder: Path, progress: Callable[[int],
             return {"value": None, "error": str(error)}
 
     class Count(tune.Callback):
-        done = 0
+        def __init__(self, told: Callable[[int], None]) -> None:
+            self.told, self.done = told, 0
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}  # Tune writes its callbacks down; a progress bar cannot be
 
         def on_trial_complete(self, *_: Any, **__: Any) -> None:
             self.done += 1
-            progress(self.done)
+            self.told(self.done)
 
     tuner = tune.Tuner(
         tune.with_resources(one, {"cpu": sweep.base.train.threads}),
@@ -192,7 +196,7 @@ def _trials(sweep: Sweep, dataset: Path, folder: Path, progress: Callable[[int],
         tune_config=tune.TuneConfig(
             num_samples=sweep.trials, search_alg=BasicVariantGenerator(random_state=sweep.seed)
         ),
-        run_config=tune.RunConfig(storage_path=str(folder), verbose=0, callbacks=[Count()]),
+        run_config=tune.RunConfig(storage_path=str(folder), verbose=0, callbacks=[Count(progress)]),
     )
     results = tuner.fit()
     return [

@@ -1,6 +1,7 @@
 """sweep.py: what a sweep file may say, and a sweep through Ray that finds the better config."""
 
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,14 @@ def test_ray_tries_every_config(dataset: Path, tmp_path: Path, capfd: pytest.Cap
     pytest.importorskip("torch")
     pytest.importorskip("ray.tune")
     done: list[int] = []
+    lock = threading.RLock()  # as a progress bar has one
+
+    def told(count: int) -> None:
+        with lock:
+            done.append(count)
+
     asked = load_sweep(written(tmp_path, space={"model.slots": {"grid": [3, 64]}}))
-    swept = run(asked, dataset, "local", done.append)
+    swept = run(asked, dataset, "local", told)
     assert done == [1, 2] and [trial.values for trial in swept.trials] == [{"model.slots": 3}, {"model.slots": 64}]
     assert swept.trials[0].value == measure(asked, dataset, {"model.slots": 3})
     assert "no game has 65 frames in a row" in swept.trials[1].error
