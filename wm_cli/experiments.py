@@ -52,26 +52,25 @@ def sweep_table(figures: dict[str, Any]) -> "Table":
 
 
 def compare(first: Path, second: Path, dataset: Path, tolerance: float, limit: int) -> dict[str, Any]:
-    """`wmq compare`: configs, games, and metrics on games that neither run was trained on."""
+    """`wmq compare`: configs, games, and, where those are the same, metrics on the held-out ones."""
     from wm_train.checkpoint import load_checkpoint
-    from wm_train.compare import config_differences, game_differences, metric_differences, together
+    from wm_train.compare import config_differences, game_differences, metric_differences
     from wm_train.evaluate import evaluate
     from wm_train.predict import checkpoint_model
     from wm_train.windows import held_out
 
     runs = [load_checkpoint(folder) for folder in (first, second)]
-    split = together(runs[0].split, runs[1].split)
 
     def measured(index: int) -> dict[str, Any]:
         config = runs[index].config
         encoding = config.model.world.encoding
-        corpus = held_out(dataset, encoding, split, config.train.holdout)
+        corpus = held_out(dataset, encoding, runs[index].split, config.train.holdout)
         return evaluate(checkpoint_model(runs[index]), corpus, encoding, limit=limit)
 
     config = config_differences(runs[0].config, runs[1].config)
     games = game_differences(runs[0].split, runs[1].split)
-    metrics = metric_differences(measured(0), measured(1), tolerance)
     same_games = not any(only for use in games.values() for only in use.values())
+    metrics = metric_differences(measured(0), measured(1), tolerance) if same_games else []
     return {
         "same_config": not config,
         "same_games": same_games,

@@ -38,11 +38,6 @@ def game_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dic
     }
 
 
-def together(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
-    """A split whose held-out games neither run was trained on."""
-    return {"train": sorted({*first.get("train", ()), *second.get("train", ())}), "valid": first.get("valid", ())}
-
-
 def metric_differences(
     first: Mapping[str, Any], second: Mapping[str, Any], tolerance: float
 ) -> list[dict[str, str | float | bool]]:

@@ -169,13 +169,16 @@ def test_an_experiment_names_its_run_and_runs_are_compared(
     figures(*small, "--out", "again")
     against = ("compare", "runs/small", "--dataset", str(folder / "dataset"), "--tolerance", "0")
     assert figures(*against, "again")["ok"] and "the runs agree" in run(*against, "again").stdout
-    figures(*small, "--out", "other", "--steps", "4")
-    other = run(*against, "other", "--json")
+    figures(*small, "--out", "longer", "--steps", "4")
+    other = run(*against, "longer", "--json")
     found = json.loads(other.stdout)
     assert other.exit_code == 1 and not found["ok"] and not found["same_config"] and found["same_form"]
-    assert found["config"] == [{"key": "train.steps", "first": 3, "second": 4}]
+    assert found["config"] == [{"key": "train.steps", "first": 3, "second": 4}] and found["same_games"]
     assert {row["ok"] for row in found["metrics"]} == {True, False}
-    assert "config train.steps" in run(*against, "other").stdout
+    assert "config train.steps" in run(*against, "longer").stdout
+    figures(*small, "--out", "other", "--seed", "1")
+    found = json.loads(run(*against, "other", "--json").stdout)
+    assert not found["same_games"] and found["games"]["train"]["first"] and found["metrics"] == []
     assert run(*against, "runs/small-qat").exit_code == 1
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wm_train.compare import config_differences, game_differences, metric_differences, together
+from wm_train.compare import config_differences, game_differences, metric_differences
 from wm_train.config import Mamba2Config, ModelConfig, RunConfig, TrainConfig
 
 FIRST = {"train": ("a", "b"), "valid": ("c",), "skipped": ()}
@@ -25,7 +25,6 @@ def test_configs() -> None:
 def test_games() -> None:
     found = game_differences(FIRST, SECOND)
     assert found == {"train": {"first": ["a"], "second": ["d"]}, "valid": {"first": [], "second": []}}
-    assert together(FIRST, SECOND) == {"train": ["a", "b", "d"], "valid": ("c",)}
 
 
 def test_metrics() -> None:

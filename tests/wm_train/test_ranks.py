@@ -35,19 +35,21 @@ SCRIPT = """
 import json
 from pathlib import Path
 import torch
+from wm_train import learners
 from wm_train import train as module
 from wm_train.config import RunConfig
 from wm_train.ranks import joined
 from wm_train.train import Job, train
 
 module.REPORT_EVERY, module.SAVE_SECONDS, module.use_fast_matmul = 5, -1.0, torch.set_num_threads
+learners.training_dtype = lambda: torch.float32
 with joined() as ranks:
     for name, config in json.loads(Path("configs.json").read_text()).items():
         train(Job(Path("dataset"), Path("two", name), RunConfig.from_json(config)))
     assert ranks.size == 2
 """
 #: Losses of one process and of two, step by step: relative difference.
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 
 
 def reports(run: Path) -> list[dict[str, Any]]:
@@ -56,6 +58,7 @@ def reports(run: Path) -> list[dict[str, Any]]:
 
 
 def test_two_processes_give_the_losses_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from wm_train import learners
     from wm_train import train as module
 
     (tmp_path / "dataset").mkdir()
@@ -68,6 +71,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path: Path, monkeypatch: pytes
     assert done.returncode == 0, done.stderr[-3000:]
     monkeypatch.setattr(module, "REPORT_EVERY", 5)
     monkeypatch.setattr(module, "use_fast_matmul", torch.set_num_threads)
+    monkeypatch.setattr(learners, "training_dtype", lambda: torch.float32)
     use_exact_matmul()
     for name, config in CONFIGS.items():
         train(Job(tmp_path / "dataset", tmp_path / "one" / name, config))
