@@ -104,16 +104,19 @@ def gradients(net: Mamba2, heads: torch.Tensor) -> dict[str, torch.Tensor]:
     return {name: p.grad.flatten().clone() for name, p in net.named_parameters() if p.grad is not None}
 
 
-@pytest.mark.parametrize("name", ["small", "odd sizes", "wide"])
-def test_gradients_through_the_grid_point_where_the_float_networks_do(name: str) -> None:
-    """Calibrated on the same frames: cosines above 0.98, and lengths alike. One number a head is what A_log and dt_bias
-    have; before any training these nearly cancel out over frames, and what the roundings leave of them shows."""
+@pytest.mark.parametrize("model_name", ["small", "odd sizes", "wide"])
+def test_gradients_through_the_grid_point_where_the_float_networks_do(model_name: str) -> None:
+    """Calibrated on the same frames: cosines above 0.98, and lengths alike. Heads step as far as after some training:
+    with the steps of the start hardly any gradient comes through the state."""
     use_exact_matmul()
     torch.manual_seed(0)
-    model, lanes, length = MODELS[name], 4, 40
+    model, lanes, length = MODELS[model_name], 4, 40
     net = Mamba2(model)
     with torch.no_grad():
         net.heads.weight.normal_(0, 0.1)
+        for name, parameter in net.named_parameters():
+            if name.endswith((".dt_bias", ".A_log")):
+                parameter.uniform_(-2, 1)
     tensors = WindowTensors(random_corpus(7, [length] * lanes), model.world.encoding, as_codes=True)
     batch = tensors.batch(torch.arange(lanes * length))
     codes, ids, session = (part.unflatten(0, (lanes, length)) for part in (batch.dense, batch.ids, batch.session))
@@ -127,9 +130,8 @@ def test_gradients_through_the_grid_point_where_the_float_networks_do(name: str)
     assert floating.keys() == through.keys() == dict(net.named_parameters()).keys()
     for key, want in floating.items():
         got = through[key]
-        few = key.endswith((".A_log", ".dt_bias"))
-        assert torch.nn.functional.cosine_similarity(got, want, dim=0) > (0.95 if few else 0.98), key
-        assert (0.5 if few else 0.8) < got.norm() / want.norm() < (2.0 if few else 1.25), key
+        assert torch.nn.functional.cosine_similarity(got, want, dim=0) > 0.98, key
+        assert 0.8 < got.norm() / want.norm() < 1.25, key
 
 
 def test_the_memory_takes_part() -> None:

@@ -11,6 +11,7 @@ from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_train import evaluate, recurrent
 from wm_train.recurrent import Recurrent, RecurrentWorlds, Stretch, begin, forced
+from wm_train.stages import session_bounds
 from wm_train.world import next_frames
 
 LENGTHS = (40, 7, 300, 2, 25)
@@ -58,8 +59,10 @@ def by_hand(net: Recurrent, game: int, frames: int) -> tuple[Any, list[Any]]:
     memory, after, before = net.start(1), [], []
     for t in range(STARTS[game], STARTS[game] + frames):
         before.append(memory)
-        heads, memory = net.run(memory, stretch(np.array([[t]])))
-        after.append(next_frames(net.world, CORPUS.frames[[t]], heads[:, 0])[0])
+        seen = stretch(np.array([[t]]))
+        heads, memory = net.run(memory, seen)
+        bounds = session_bounds(net.world.encoding, seen.session)
+        after.append(next_frames(net.world, CORPUS.frames[[t]], heads[:, 0], bounds)[0])
     return np.stack(after), before
 
 
@@ -134,7 +137,8 @@ def test_worlds_feed_on_their_own_frames_and_remember_them() -> None:
             following = CORPUS.inputs[t[[i]] + ahead]
             one = Stretch(now[:, None], inputs[:, None], following[:, None], worlds.session[[i]])
             heads, memory = NET.run(memory, one)
-            now, inputs = next_frames(NET.world, now, heads[:, 0]), following
+            bounds = session_bounds(NET.world.encoding, one.session)
+            now, inputs = next_frames(NET.world, now, heads[:, 0], bounds), following
             assert (frames[i, ahead - 1] == now[0]).all()
     assert (frames[:, 1:] != CORPUS.frames[t[:, None] + np.arange(2, horizon + 1)]).any()
 
