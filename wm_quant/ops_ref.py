@@ -58,7 +58,7 @@ def rmsnorm_ref(values: Ints, table: AnyInts, eps: int, shift: int) -> Ints:
     while mantissa < low:
         mantissa, more = mantissa << 2, more - 1
     root = np.full(len(values), table[mantissa - low], np.int64)
-    return clamp_ref(requantize_ref(values, root, more), -CODE_MAX, CODE_MAX)
+    return requantize_ref(values, root, more)
 
 
 def conv_ref(rows: NDArray[np.int8], bias: AnyInts, codes: Ints, before: Ints) -> tuple[Ints, Ints]:

@@ -8,7 +8,8 @@ Intervals are followed from the codes (-128..127) to the heads. What is proved o
     heads       inside int32, so that requantized heads need no saturation
     ssm         no sequence of inputs takes a state out of 17 bits: the fixed point of |h| over every entry of every
                 head's table; |y| < 2^31; |y * mult| < 2^53
-    rmsnorm     sum of squares and value * root < 2^53; its shift stays below 63 for the largest sum
+    rmsnorm     sum of squares and value * root < 2^53; its shift stays below 63 for the largest sum; |code| < 2^15,
+                and the codes lie in a ball, which bounds the lanes and accumulators behind it
     tables      what picks an entry (lut's codes, ssm's dt) is inside -127..127
 """
 
@@ -20,12 +21,14 @@ import numpy as np
 from wm_quant.errors import WmQuantError
 from wm_quant.qnet import CLAMPS, SESSION_BIAS, SHIFT_MAX, Op, QNet
 from wm_train.frames import Field
-from wm_train.grid import ACC_BOUND, CODE_MAX, CODE_MIN, WEIGHT_GRIDS, Floats, lane_reach, requantize
+from wm_train.grid import ACC_BOUND, CODE_MAX, CODE_MIN, WEIGHT_GRIDS, Codes, Floats, lane_reach, requantize
 from wm_train.integer import table_starts
-from wm_train.integer_mamba2 import DECAY_BITS, STATE_MAX
+from wm_train.integer_mamba2 import DECAY_BITS, STATE_MAX, norm_codes
 
 GATHER_ROWS_MAX = 256
 HEAD_BOUND = 1 << 31
+#: Codes behind a norm are kept in 16 bits.
+NORM_CODE_BOUND = 1 << 15
 #: Integers below this are exact in float64.
 EXACT_BOUND = 1 << 53
 
@@ -62,11 +65,23 @@ def _below(op: str, what: str, values: Floats, bound: int) -> Proof:
 def _matvec(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
     rows = net.tensor(op, "rows").astype(np.float64)
     blocks = [slice(start, start + op.block) for start in range(0, rows.shape[1], op.block)]
-    low, high = int(source[0].min()), int(source[1].max())
-    bound = WEIGHT_GRIDS[op.bits].lane_bound
-    proofs = [_below(op.name, "a lane", lane_reach(rows, blocks, low, high), bound)]
-    plus, minus = np.maximum(rows, 0), np.maximum(-rows, 0)
-    return (plus @ source[0] - minus @ source[1], plus @ source[1] - minus @ source[0]), proofs
+    codes = _codes(net, op, source)
+    proofs = [_below(op.name, "a lane", lane_reach(rows, blocks, codes), WEIGHT_GRIDS[op.bits].lane_bound)]
+    plus, minus, reach = np.maximum(rows, 0), np.maximum(-rows, 0), codes.reach(rows)
+    low, high = plus @ source[0] - minus @ source[1], plus @ source[1] - minus @ source[0]
+    return (np.maximum(low, -reach), np.minimum(high, reach)), proofs
+
+
+def _codes(net: QNet, op: Op, source: Interval) -> Codes:
+    """What a matvec reads; behind a norm, what that norm gives."""
+    for other in net.ops:
+        if (other.kind, other.out) == ("rmsnorm", op.source):
+            return _norm_codes(net, other)
+    return Codes(float(source[0].min()), float(source[1].max()))
+
+
+def _norm_codes(net: QNet, op: Op) -> Codes:
+    return norm_codes(net.tensor(op, "table").astype(np.float64), op.shift, op.size)
 
 
 def _gather(net: QNet, op: Op) -> tuple[Interval, list[Proof]]:
@@ -118,11 +133,9 @@ def _rmsnorm(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]
     proofs = [_below(op.name, "the sum of squares", total, EXACT_BOUND),
               _below(op.name, "a value times the root", widest, EXACT_BOUND),
               _below(op.name, "the shift", shift.astype(np.float64), SHIFT_MAX + 1)]  # fmt: skip
-    return _all(op.size, CODE_MAX), proofs
-
-
-def _all(size: int, most: float) -> Interval:
-    return np.full(size, -float(most)), np.full(size, float(most))
+    codes = _norm_codes(net, op)
+    proofs.append(_below(op.name, "a code", np.array([codes.high]), NORM_CODE_BOUND))
+    return (np.full(op.size, codes.low), np.full(op.size, codes.high)), proofs
 
 
 def _conv(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:

@@ -49,7 +49,7 @@ from wm_train.integer_mamba2 import NORM_MANTISSAS, WIDE_MAX
 from wm_train.shapes import D_CONV
 from wm_train.world import World
 
-FORMAT = "wmq-qnet-1"
+FORMAT = "wmq-qnet-2"
 #: What each kind keeps its result inside, if it does.
 CLAMPS: Mapping[str, tuple[int, int]] = {
     "requantize_relu": (0, CODE_MAX),

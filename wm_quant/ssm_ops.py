@@ -6,7 +6,7 @@ All arrays are int64, axis 0 is worlds.
 import numpy as np
 
 from wm_quant.qnet import Op, QNet
-from wm_train.grid import CODE_MAX, Ints, requantize
+from wm_train.grid import Ints, requantize
 from wm_train.integer_mamba2 import DECAY_BITS, NORM_MANTISSAS
 
 HALF = 1 << (DECAY_BITS - 1)
@@ -24,8 +24,8 @@ def rmsnorm(net: QNet, op: Op, values: Ints) -> Ints:
     mantissa = (total << np.maximum(-e, 0)) >> np.maximum(e, 0)
     root = _ints(net, op, "table")[mantissa - NORM_MANTISSAS[0]]
     shift = op.shift + e // 2
-    scaled = (values * root + (np.int64(1) << (shift - 1))) >> shift
-    return np.clip(scaled, -CODE_MAX, CODE_MAX)
+    codes: Ints = (values * root + (np.int64(1) << (shift - 1))) >> shift
+    return codes
 
 
 def conv(net: QNet, op: Op, codes: Ints, before: Ints) -> tuple[Ints, Ints]:

@@ -19,6 +19,7 @@ from wm_train.integer_mamba2 import (
     DECAY_BITS,
     GATE_SHIFT,
     NORM_MANTISSAS,
+    NORM_UNIT,
     STATE_MAX,
     WIDE_MAX,
     IntegerBlock,
@@ -27,6 +28,7 @@ from wm_train.integer_mamba2 import (
     integer_mamba2,
 )
 from wm_train.mamba2 import Block, Mamba2, Memory, causal_conv, scan
+from wm_train.matmul import exact_matmul
 from wm_train.network import to_arrays
 from wm_train.shapes import BLOCK_SCALES
 
@@ -81,16 +83,33 @@ def _requantize(acc: Tensor, mult: Ints, shift: int, most: float) -> Tensor:
     return out
 
 
-def _linear(codes: Tensor, layer: IntegerDense, weight: Tensor, unit: float, bias: Tensor | None = None) -> Tensor:
-    """Accumulators of a layer; `weight` is the float weight that codes worth `unit` meet, gain included."""
+class _Product(torch.autograd.Function):
+    """codes (B, L, K) times rows (N, K), exact: codes behind a norm are too wide for bfloat16, which does for their
+    gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, codes: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(codes, rows)
+        with exact_matmul():
+            return F.linear(codes, rows)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        codes, rows = ctx.saved_tensors
+        (gradient,) = gradients
+        return gradient @ rows, gradient.flatten(0, 1).T @ codes.flatten(0, 1)
+
+
+def _linear(codes: Tensor, layer: IntegerDense, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Accumulators of a layer behind a norm; `weight` is the float weight, gain included."""
     scale = _f32(layer.scale)
-    rows = _as(_f32(layer.rows), weight * (unit / scale)[:, None])
-    whole = None if bias is None else _as(_f32(layer.bias), bias / scale)
-    return F.linear(codes, rows, whole)
+    rows = _as(_f32(layer.rows), weight * (NORM_UNIT / scale)[:, None])
+    acc: Tensor = _Product.apply(codes, rows)
+    return acc if bias is None else acc + _as(_f32(layer.bias), bias / scale)
 
 
-def _rms_codes(values: Tensor, norm: IntegerNorm, unit: float) -> Tensor:
-    """Codes worth `unit` each of the RMS norm over the last dimension."""
+def _rms_codes(values: Tensor, norm: IntegerNorm) -> Tensor:
+    """Codes of the RMS norm over the last dimension."""
     with torch.no_grad():
         wide = values.double()
         total = wide.square().sum(-1, keepdim=True).add_(norm.eps)
@@ -100,10 +119,9 @@ def _rms_codes(values: Tensor, norm: IntegerNorm, unit: float) -> Tensor:
         mantissa = torch.ldexp(total, -e).floor_().long()
         shift = e // 2 + norm.shift
         scaled = wide * _f64(norm.table)[mantissa - NORM_MANTISSAS[0]]
-        exact = torch.ldexp(scaled + torch.ldexp(torch.ones_like(total), shift - 1), -shift).floor_()
-        exact = exact.clamp_(-CODE_MAX, CODE_MAX).float()
+        exact = torch.ldexp(scaled + torch.ldexp(torch.ones_like(total), shift - 1), -shift).floor_().float()
     eps = norm.eps / values.shape[-1]
-    return _as(exact, F.rms_norm(values, values.shape[-1:], eps=eps) / unit)
+    return _as(exact, F.rms_norm(values, values.shape[-1:], eps=eps) / NORM_UNIT)
 
 
 def _silu_codes(codes: Tensor, table: Tensor, unit_in: float, unit_out: float) -> Tensor:
@@ -177,9 +195,8 @@ class QuantizedMamba2(nn.Module):
             own = {name: self.scales[f"blocks.{i}.{name}"] for name in BLOCK_SCALES}
             u, now = _block(block, ints.blocks[i], own, u, memory[i], reset)
             after.append(now)
-        n = _rms_codes(u, ints.norm, self.scales["norm"])
-        weight = net.heads.weight * net.norm.weight
-        return _linear(n, ints.heads, weight, self.scales["norm"], net.heads.bias), after
+        n = _rms_codes(u, ints.norm)
+        return _linear(n, ints.heads, net.heads.weight * net.norm.weight, net.heads.bias), after
 
     def forward(
         self, codes: Tensor, ids: Tensor, session: Tensor, memory: list[Memory], reset: Tensor
@@ -206,8 +223,8 @@ def _block(
 ) -> tuple[Tensor, Memory]:
     """One block on the residual stream u (B, L, D) of wide integers."""
     c = block.config
-    n = _rms_codes(u, ints.norm, unit["norm"])
-    acc = _linear(n, ints.in_proj, block.in_proj.weight * block.norm.weight, unit["norm"])
+    n = _rms_codes(u, ints.norm)
+    acc = _linear(n, ints.in_proj, block.in_proj.weight * block.norm.weight)
     entered, dt = acc[..., : -c.n_heads], acc[..., -c.n_heads :]
     entered = _requantize(entered, ints.in_proj.mult, ints.in_proj.shift, CODE_MAX)
     dt = _requantize(dt, ints.dt_mult, ints.dt_shift, CODE_MAX)
@@ -222,11 +239,9 @@ def _block(
     wide = _requantize(y.flatten(2), ints.y_mult, ints.y_shift, WIDE_MAX)
     gated = wide * _silu_codes(z, _f32(ints.gate), unit["z"], unit["gate"])
     v = _requantize(gated, np.ones(1, np.int64), GATE_SHIFT, torch.inf)
-    out = _rms_codes(v, ints.gated_norm, unit["gated"])
-    weight = block.out_proj.weight * block.gated_norm.weight
-    added = _requantize(
-        _linear(out, ints.out_proj, weight, unit["gated"]), ints.out_proj.mult, ints.out_proj.shift, torch.inf
-    )
+    out = _rms_codes(v, ints.gated_norm)
+    acc = _linear(out, ints.out_proj, block.out_proj.weight * block.gated_norm.weight)
+    added = _requantize(acc, ints.out_proj.mult, ints.out_proj.shift, torch.inf)
     return (u + added).clamp(-WIDE_MAX, WIDE_MAX), Memory(conv, h)
 
 

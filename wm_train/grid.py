@@ -105,27 +105,37 @@ def snap(value: Any) -> Floats:
     return round_half_up(np.clip(np.asarray(value, np.float64), -SNAP_LIMIT, SNAP_LIMIT) * (1 << SNAP_BITS))
 
 
-def lane_reach(rows: Any, blocks: list[slice], code_min: int, code_max: int) -> Any:
+@dataclass(frozen=True)
+class Codes:
+    """What a layer reads: codes in low..high, whose squares add up to at most `energy`."""
+
+    low: float
+    high: float
+    energy: float = np.inf
+
+    def reach(self, rows: Any) -> Any:
+        """(N,) furthest that a sum of codes times rows (N, K) gets from zero, whichever of its terms are added: by the
+        codes' ends, or by Cauchy and Schwarz where that says less."""
+        plus, minus = np.maximum(rows, 0).sum(1), np.maximum(-rows, 0).sum(1)
+        ends = np.maximum(plus * self.high - minus * self.low, minus * self.high - plus * self.low)
+        if np.isinf(self.energy):
+            return ends
+        return np.minimum(ends, np.ceil(np.sqrt(np.square(rows, dtype=np.float64).sum(1) * self.energy)))
+
+
+def lane_reach(rows: Any, blocks: list[slice], codes: Codes) -> Any:
     """Furthest that any lane of a row gets from zero.
 
     rows    (N, K) integer weights; `blocks` split K into the column blocks between two flushes
-    returns (N,) max over blocks of |sum| when every code lies in [code_min, code_max]
+    returns (N,) max over blocks of |sum|
     """
-    reach = np.zeros(len(rows))
-    for block in blocks:
-        plus = np.maximum(rows[:, block], 0).sum(1)
-        minus = np.maximum(-rows[:, block], 0).sum(1)
-        high = plus * code_max - minus * code_min
-        low = minus * code_max - plus * code_min
-        reach = np.maximum(reach, np.maximum(high, low))
-    return reach
+    return np.max([codes.reach(rows[:, block]) for block in blocks], 0)
 
 
 def quantize_rows(
     weight: Floats,
     blocks: list[slice],
-    code_min: int,
-    code_max: int,
+    codes: Codes,
     floor: Floats | float = 0.0,
     grid: WeightGrid = INT8,
 ) -> tuple[Floats, Floats]:
@@ -139,8 +149,8 @@ def quantize_rows(
     scale = np.maximum(np.maximum(np.abs(weight).max(1), 1e-12) / grid.span, floor)
     rows = _rounded(weight, scale, grid)
     # The reach is an exact integer, so the coarser scale does not depend on the order of any sum.
-    while len(wide := np.flatnonzero(lane_reach(rows, blocks, code_min, code_max) >= grid.lane_bound)):
-        reach = lane_reach(rows[wide], blocks, code_min, code_max)
+    while len(wide := np.flatnonzero(lane_reach(rows, blocks, codes) >= grid.lane_bound)):
+        reach = lane_reach(rows[wide], blocks, codes)
         scale[wide] *= reach / grid.lane_bound * (1 + 1 / 256)
         rows[wide] = _rounded(weight[wide], scale[wide], grid)
     return rows, scale

@@ -27,6 +27,7 @@ from wm_train.grid import (
     FRAC_BITS,
     INT8,
     WEIGHT_GRIDS,
+    Codes,
     Floats,
     Ints,
     quantize_rows,
@@ -116,17 +117,18 @@ def first_layer(
     # A row whose tables or bias dwarf its dense weights gets a coarser scale, so that the accumulator stays proved.
     floor = np.maximum(reach.sum(0) / (ACC_BOUND / 4),
                        (np.abs(bias) + session.reach().sum(0)) / (ACC_BOUND / 16))  # fmt: skip
-    dense = _dense(dense_codes_weight(encoding, arrays), bias, 1.0, out_scale, "layer1", bits, CODE_MIN, floor)
+    weight, codes = dense_codes_weight(encoding, arrays), Codes(CODE_MIN, CODE_MAX)
+    dense = _dense(weight, bias, 1.0, out_scale, "layer1", bits, codes, floor)
     k = np.maximum(np.ceil(reach.max(0, initial=0) / dense.scale / INT8.weight_max), 1)
     return dense, ids, k, session.rows(dense.scale)
 
 
 def _dense(weight: Floats, bias: Floats, in_scale: float, out_scale: float, layer: str, bits: int,
-           code_min: int, floor: Floats | float = 0.0) -> IntegerDense:  # fmt: skip
+           codes: Codes, floor: Floats | float = 0.0) -> IntegerDense:  # fmt: skip
     """Quantize a layer: codes are worth `in_scale` each, results `out_scale` each; scales are at least `floor`."""
     blocks = column_blocks(weight.shape[1], layer, bits)
     floor = np.maximum(floor, np.abs(bias) / (ACC_BOUND / 16)) / in_scale
-    rows, scale = quantize_rows(weight, blocks, code_min, CODE_MAX, floor, WEIGHT_GRIDS[bits])
+    rows, scale = quantize_rows(weight, blocks, codes, floor, WEIGHT_GRIDS[bits])
     scale = scale * in_scale
     mult, shift = row_ratios(scale / out_scale)
     return IntegerDense(rows, round_half_up(bias / scale), mult, shift, scale)
@@ -137,7 +139,7 @@ def _hidden_fed(
 ) -> IntegerDense:
     """A layer whose input is the codes 0..127 of a hidden layer."""
     weight, bias = (arrays[f"{layer}.{part}"].astype(np.float64) for part in ("weight", "bias"))
-    return _dense(weight, bias, in_scale, out_scale, layer, bits, 0)
+    return _dense(weight, bias, in_scale, out_scale, layer, bits, Codes(0, CODE_MAX))
 
 
 def integer_mlp(

@@ -12,7 +12,8 @@ wm_train/mamba2.py; `unit` is what one step of an integer is worth. Of one block
     n       codes = rms_norm(v)                                      its gain lies in out_proj
     residual += out_proj @ n
 
-Codes are -127..127, wide values and the residual stream -32767..32767, states -65535..65535. A head's unit of h is such
+Codes are -127..127, wide values and the residual stream -32767..32767, states -65535..65535. Codes behind a norm are
+finer and not cut off: what bounds them is that their squares add up to a constant. A head's unit of h is such
 that no sequence of inputs can leave that range: the fixed point of |h| over every entry of its table.
 """
 
@@ -29,6 +30,7 @@ from wm_train.grid import (
     CODE_MAX,
     FRAC_BITS,
     WEIGHT_GRIDS,
+    Codes,
     Floats,
     Ints,
     quantize_rows,
@@ -44,10 +46,14 @@ DECAY_BITS = 15
 Y_MULT_BITS = 21
 GATE_SHIFT = 7
 NORM_EPS = 1e-5
+#: What one code behind a norm is worth. Rounded four times as coarsely, or cut off at 127 codes, a well-trained
+#: network loses more here than everywhere else together (docs/training.md).
+NORM_UNIT = 2.0**-6
 #: Mantissas of a sum of squares: 256..1023, for even exponents.
 NORM_MANTISSAS = (256, 1024)
-#: Columns between two flushes of a matvec's lanes.
-BLOCK = {8: 512, 4: 128}
+#: Columns between two flushes of a matvec's lanes: as many as let nearly all rows of a trained network keep the scale
+#: that suits them.
+BLOCK = {8: 512, 4: 64}
 CODES = np.arange(-128, 128, dtype=np.float64)
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -55,7 +61,8 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class IntegerNorm:
-    """RMS norm to codes: table (768,) of the reciprocal root for each mantissa, `eps` added to the sum of squares.
+    """RMS norm to codes worth NORM_UNIT each: table (768,) of the reciprocal root for each mantissa, `eps` added to the
+    sum of squares.
 
     code = requantize(value, table[m - 256], shift + e / 2), m = (sum of squares + eps) / 2^e in 256..1023, e even
     """
@@ -102,21 +109,31 @@ class IntegerMamba2(IntegerInput):
     heads: IntegerDense
 
 
-def _norm(width: int, value_unit: float, code_unit: float) -> IntegerNorm:
-    """Norm over `width` integers worth `value_unit` each, to codes worth `code_unit` each."""
+def norm_codes(table: Floats, shift: int, width: int) -> Codes:
+    """What a norm over `width` values can give. The values' squares add up to less than (m + 1) 2^e, so the codes
+    before rounding lie in a ball, and rounding moves each by half at most."""
     mantissas = np.arange(*NORM_MANTISSAS, dtype=np.float64)
-    real = np.sqrt(width) / code_unit / np.sqrt(mantissas + 0.5)
+    radius = float((np.abs(table) * np.sqrt(mantissas + 1)).max()) / 2.0**shift
+    most = np.floor(radius + 0.5)
+    return Codes(-most, most, np.ceil((radius + np.sqrt(width) / 2) ** 2))
+
+
+def _norm(width: int, value_unit: float) -> IntegerNorm:
+    """Norm over `width` integers worth `value_unit` each."""
+    mantissas = np.arange(*NORM_MANTISSAS, dtype=np.float64)
+    real = np.sqrt(width) / NORM_UNIT / np.sqrt(mantissas + 0.5)
     shift = 15 - int(np.floor(np.log2(real[0])))
     return IntegerNorm(round_half_up(real * 2.0**shift), max(1, int(NORM_EPS * width / value_unit**2)), shift)
 
 
-def _rows(weight: Floats, bias: Floats, unit_in: float, out: Floats | float, bits: int) -> IntegerDense:
-    """A layer whose input codes are worth `unit_in` each; results are worth `out` each."""
-    size = BLOCK[bits]
-    blocks = [slice(start, min(start + size, weight.shape[1])) for start in range(0, weight.shape[1], size)]
-    floor = np.abs(bias) / (ACC_BOUND / 16) / unit_in
-    rows, scale = quantize_rows(weight, blocks, -CODE_MAX, CODE_MAX, floor, WEIGHT_GRIDS[bits])
-    scale = scale * unit_in
+def _behind(norm: IntegerNorm, weight: Floats, bias: Floats, out: Floats | float, bits: int) -> IntegerDense:
+    """The layer behind a norm; results are worth `out` each."""
+    size, width = BLOCK[bits], weight.shape[1]
+    blocks = [slice(start, min(start + size, width)) for start in range(0, width, size)]
+    floor = np.abs(bias) / (ACC_BOUND / 16) / NORM_UNIT
+    codes = norm_codes(norm.table, norm.shift, width)
+    rows, scale = quantize_rows(weight, blocks, codes, floor, WEIGHT_GRIDS[bits])
+    scale = scale * NORM_UNIT
     mult, shift = row_ratios(scale / out)
     return IntegerDense(rows, round_half_up(bias / scale), mult, shift, scale)
 
@@ -149,11 +166,11 @@ class _Block:
         """(E + 2N,) units of x, B_, C."""
         return np.array([self.unit(f"{letter}{suffix}") for letter in "xBC"])[self.groups]
 
-    def in_proj(self) -> tuple[IntegerDense, Ints, int]:
+    def in_proj(self, norm: IntegerNorm) -> tuple[IntegerDense, Ints, int]:
         weight = self.array("in_proj.weight") * self.array("norm.weight")
         codes = np.concatenate([np.full(self.model.d_inner, self.unit("z")), self.units("_in")])
         out = np.concatenate([codes, np.full(self.model.n_heads, self.unit("dt"))])
-        dense = _rows(weight, np.zeros(len(weight)), self.unit("norm"), out, self._bits("in_proj"))
+        dense = _behind(norm, weight, np.zeros(len(weight)), out, self._bits("in_proj"))
         count = len(codes)
         mult, shift = row_ratios(dense.scale[:count] / codes)
         dt_mult, dt_shift = row_ratios(dense.scale[count:] / self.unit("dt"))
@@ -163,13 +180,13 @@ class _Block:
         unit, bias = self.units("_in"), self.array("conv.bias")
         weight = self.array("conv.weight") * unit[:, None]
         floor = np.abs(bias) / (ACC_BOUND / 16)
-        rows, scale = quantize_rows(weight, [slice(0, weight.shape[1])], -CODE_MAX, CODE_MAX, floor)
+        rows, scale = quantize_rows(weight, [slice(0, weight.shape[1])], Codes(-CODE_MAX, CODE_MAX), floor)
         mult, shift = row_ratios(scale / self.units("_pre"))
         return IntegerDense(rows, round_half_up(bias / scale), mult, shift, scale)
 
-    def out_proj(self, residual: float) -> IntegerDense:
+    def out_proj(self, norm: IntegerNorm, residual: float) -> IntegerDense:
         weight = self.array("out_proj.weight") * self.array("gated_norm.weight")
-        return _rows(weight, np.zeros(len(weight)), self.unit("gated"), residual, self._bits("out_proj"))
+        return _behind(norm, weight, np.zeros(len(weight)), residual, self._bits("out_proj"))
 
     def _bits(self, layer: str) -> int:
         return self.model.bits.get(f"{self.name}.{layer}", 8)
@@ -190,17 +207,18 @@ class _Block:
 
     def build(self, residual: float) -> IntegerBlock:
         model = self.model
-        in_proj, dt_mult, dt_shift = self.in_proj()
+        v_unit = self.unit("y") * self.unit("gate") * 2**GATE_SHIFT
+        norm, gated_norm = _norm(model.d_model, residual), _norm(model.d_inner, v_unit)
+        in_proj, dt_mult, dt_shift = self.in_proj(norm)
         tables = np.stack([_table(self.unit(f"{letter}_pre"), self.unit(letter)) for letter in "xBC"])
         decay, gain, h_unit = self.state(float(np.abs(tables[0]).max() * np.abs(tables[1]).max()))
         y_unit = h_unit * self.unit("C")
         skip = round_half_up(self.array("D") * self.unit("x") / y_unit)
         y_mult, y_shift = row_ratios(np.repeat(y_unit, model.headdim) / self.unit("y"), Y_MULT_BITS)
-        v_unit = self.unit("y") * self.unit("gate") * 2**GATE_SHIFT
         return IntegerBlock(
-            _norm(model.d_model, residual, self.unit("norm")), in_proj, dt_mult, dt_shift, self.conv(), tables,
+            norm, in_proj, dt_mult, dt_shift, self.conv(), tables,
             _table(self.unit("z"), self.unit("gate")), decay, gain, skip, y_mult, y_shift,
-            _norm(model.d_inner, v_unit, self.unit("gated")), self.out_proj(residual), h_unit, y_unit,
+            gated_norm, self.out_proj(gated_norm, residual), h_unit, y_unit,
         )  # fmt: skip
 
 
@@ -215,6 +233,6 @@ def integer_mamba2(model: Mamba2Config, arrays: Arrays, scales: Mapping[str, flo
     blocks = [_Block(model, arrays, scales, i).build(residual) for i in range(model.n_layers)]
     weight = arrays["heads.weight"].astype(np.float64) * arrays["norm.weight"].astype(np.float64)
     bias, bits = arrays["heads.bias"].astype(np.float64), model.bits.get("heads", 8)
-    heads = _rows(weight, bias, scales["norm"], 2.0**-FRAC_BITS, bits)
-    norm = _norm(model.d_model, residual, scales["norm"])
+    norm = _norm(model.d_model, residual)
+    heads = _behind(norm, weight, bias, 2.0**-FRAC_BITS, bits)
     return IntegerMamba2(*entered, tuple(blocks), norm, heads)

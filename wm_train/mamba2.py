@@ -179,10 +179,10 @@ class Block(nn.Module):
         y, h = scan(x, step_size, -torch.exp(self.A_log), B_, C, self.D, memory.h, reset)
         gated = y.flatten(2) * F.silu(z)
         if seen is not None:
-            seen |= {"norm": F.rms_norm(u, u.shape[-1:]), "z": z, "gate": F.silu(z), "dt": dt, "x": x, "B": B_, "C": C}
+            seen |= {"z": z, "gate": F.silu(z), "dt": dt, "x": x, "B": B_, "C": C}
             seen |= {f"{name}_in": part for name, part in zip("xBC", self.split_conv(xBC), strict=True)}
             seen |= {f"{name}_pre": part for name, part in zip("xBC", self.split_conv(pre), strict=True)}
-            seen |= {"y": y, "gated": F.rms_norm(gated, gated.shape[-1:])}
+            seen["y"] = y
         return u + self.out_proj(self.gated_norm(gated)), Memory(conv, h)
 
 
@@ -230,5 +230,5 @@ class Mamba2(FrameNet):
                 streams.append(u)
                 seen |= {f"blocks.{i}.{name}": part for name, part in inner.items()}
         if seen is not None:
-            seen |= {"residual": torch.stack(streams), "norm": F.rms_norm(u, u.shape[-1:])}
+            seen["residual"] = torch.stack(streams)
         return self.heads(self.norm(u)), after

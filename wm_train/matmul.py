@@ -1,5 +1,8 @@
 """Which arithmetic torch multiplies matrices in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 
@@ -12,6 +15,17 @@ def use_fast_matmul(threads: int) -> None:
 def use_exact_matmul() -> None:
     """Evaluation multiplies in plain float32, exact for integers below 2^24."""
     torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
+
+
+@contextmanager
+def exact_matmul() -> Iterator[None]:
+    """Plain float32 for a while, where integers are multiplied that bfloat16 does not hold."""
+    before = torch.backends.mkldnn.matmul.fp32_precision  # type: ignore[attr-defined]
+    use_exact_matmul()
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.matmul.fp32_precision = before  # type: ignore[attr-defined]
 
 
 def training_dtype() -> torch.dtype:

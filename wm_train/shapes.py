@@ -10,7 +10,7 @@ D_CONV = 4
 
 #: Scales of a block of Mamba-2: codes, but for the wide `y`.
 BLOCK_SCALES = (
-    "norm", "z", "gate", *(f"{name}{at}" for at in ("_in", "_pre", "") for name in "xBC"), "dt", "y", "gated"
+    "z", "gate", *(f"{name}{at}" for at in ("_in", "_pre", "") for name in "xBC"), "dt", "y"
 )  # fmt: skip
 
 Shapes = dict[str, tuple[int, ...]]
@@ -67,4 +67,4 @@ def scale_names(model: AnyModelConfig) -> tuple[str, ...]:
     """Activations whose integers have a scale of their own, in the order in which they are computed."""
     if not isinstance(model, Mamba2Config):
         return "hidden1", "hidden2"
-    return ("residual", *(f"blocks.{i}.{name}" for i in range(model.n_layers) for name in BLOCK_SCALES), "norm")
+    return ("residual", *(f"blocks.{i}.{name}" for i in range(model.n_layers) for name in BLOCK_SCALES))

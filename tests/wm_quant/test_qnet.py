@@ -158,7 +158,7 @@ def test_a_flipped_byte_is_refused(folder: Path, at: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "wmq-qnet-0"}, "expected format wmq-qnet-1"),
+        ({"format": "wmq-qnet-1"}, "expected format wmq-qnet-2"),
         ({"model": {"slots": 3, "depth": 2}}, "unknown key 'depth'"),
         ({"model": {"slots": 2, "hidden": [64, 32]}}, r"layer1\.rows|gather\.rows"),
         ({"ops": [{"name": "layer1"}]}, "quantize again"),

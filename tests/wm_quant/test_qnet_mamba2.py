@@ -142,13 +142,19 @@ def test_what_could_overflow_is_refused_by_op_and_number(net: QNet, message: str
         prove(net)
 
 
-def test_a_wide_norm_cannot_overflow_either() -> None:
-    """Entries below zero reach as far as those above."""
-    wild = with_tensor("blocks.0.gated_norm.table", put(0, -(2**31)))
-    gated = next(op for op in wild.ops if op.name == "blocks.0.gate")
-    ops = tuple(replace(op, shift=1) if op is gated else op for op in wild.ops)
-    values = [p for p in prove(replace(wild, ops=ops)) if p.op == "blocks.0.gated_norm" and "root" in p.what]
-    assert values[0].value > 2**31 * 32767 * 127 / 4
+@pytest.mark.parametrize("entry", [2**31 - 1, -(2**31)])
+def test_a_norms_entries_below_zero_reach_as_far_as_those_above(entry: int) -> None:
+    with pytest.raises(WmQuantError, match=r'"blocks\.0\.gated_norm": a code of row 0 reaches 168099\d\d, must stay'):
+        prove(with_tensor("blocks.0.gated_norm.table", put(0, entry)))
+
+
+def test_what_lies_behind_a_norm_is_bounded_by_its_ball() -> None:
+    """A row that meets every code at its largest would leave the lanes; no frame has such codes."""
+    wide = with_tensor("heads.rows", put(0, 127))
+    (lane,) = [p for p in prove(wide) if (p.op, p.what) == ("heads", "a lane")]
+    norm = next(p for p in prove(wide) if (p.op, p.what) == ("norm", "a code"))
+    columns = wide.tensors["heads.rows"].shape[1]
+    assert norm.value * columns * 127 > 3 * lane.value and lane.value > norm.value * np.sqrt(columns) * 127
 
 
 # ------------------------------------------------------------------------------------------------------------- kernels

@@ -16,6 +16,7 @@ from wm_train.grid import (
     SNAP_BITS,
     SNAP_LIMIT,
     WEIGHT_GRIDS,
+    Codes,
     lane_reach,
     quantize_rows,
     ratio,
@@ -25,6 +26,7 @@ from wm_train.grid import (
     snap,
 )
 
+INT8_CODES = Codes(CODE_MIN, CODE_MAX)
 ACCS = st.integers(-(2**30), 2**30)
 MULTS = st.integers(0, 2**31 - 1)
 
@@ -89,7 +91,7 @@ def test_lane_reach_is_the_furthest_that_codes_can_take_a_lane(row: list[int], c
     furthest = max(
         abs(int(np.dot(row[block], x))) for block in blocks for x in itertools.product(codes, repeat=len(row[block]))
     )
-    assert lane_reach(np.array([row]), blocks, *codes).tolist() == [furthest]
+    assert lane_reach(np.array([row]), blocks, Codes(*codes)).tolist() == [furthest]
 
 
 NASTY = {
@@ -110,23 +112,23 @@ NASTY = {
     st.integers(0, 2**32 - 1),
     st.integers(1, 5),
     st.integers(1, 700),
-    st.sampled_from([(320, CODE_MIN), (512, 0)]),
+    st.sampled_from([(320, INT8_CODES), (512, Codes(0, CODE_MAX)), (512, Codes(-999, 999, 1e6))]),
     st.sampled_from([0.0, 0.25]),
     st.sampled_from(sorted(WEIGHT_GRIDS)),
 )
-@example("all the same", 0, 2, 700, (320, CODE_MIN), 0.0, 8)
-@example("all the same", 0, 2, 700, (320, CODE_MIN), 0.0, 4)
+@example("all the same", 0, 2, 700, (320, INT8_CODES), 0.0, 8)
+@example("all the same", 0, 2, 700, (320, INT8_CODES), 0.0, 4)
 @settings(max_examples=150)
 def test_quantized_rows_stay_inside_the_lanes(
-    kind: str, seed: int, n: int, k: int, geometry: tuple[int, int], floor: float, bits: int
+    kind: str, seed: int, n: int, k: int, geometry: tuple[int, Codes], floor: float, bits: int
 ) -> None:
     grid = WEIGHT_GRIDS[bits]
     weight: Any = NASTY[kind](np.random.default_rng(seed), n, k)
-    size, code_min = geometry
+    size, codes = geometry
     blocks = [slice(start, start + size) for start in range(0, k, size)]
-    rows, scale = quantize_rows(weight.copy(), blocks, code_min, CODE_MAX, floor, grid)
+    rows, scale = quantize_rows(weight.copy(), blocks, codes, floor, grid)
     assert (rows == np.floor(rows)).all() and np.abs(rows).max() <= grid.weight_max
-    assert (lane_reach(rows, blocks, code_min, CODE_MAX) < grid.lane_bound).all()
+    assert (lane_reach(rows, blocks, codes) < grid.lane_bound).all()
     assert (scale > 0).all() and (scale >= floor).all()
     wanted = np.clip(weight / scale[:, None], -grid.weight_max, grid.weight_max)
     assert (np.abs(wanted - rows) <= 0.5 + 1e-9).all()
@@ -135,13 +137,13 @@ def test_quantized_rows_stay_inside_the_lanes(
 
 
 def test_a_row_that_fits_keeps_the_finest_scale() -> None:
-    rows, scale = quantize_rows(np.array([[1.27, -0.5], [2.54, 0.0]]), [slice(0, 2)], CODE_MIN, CODE_MAX)
+    rows, scale = quantize_rows(np.array([[1.27, -0.5], [2.54, 0.0]]), [slice(0, 2)], INT8_CODES)
     assert scale == pytest.approx([0.01, 0.02]) and rows.tolist() == [[127, -50], [127, 0]]
 
 
 def test_an_int4_row_clips_its_outlier_for_finer_steps() -> None:
     weight = np.array([[0.875, 0.5, -0.25, 0.05, -0.05, 0.0]])
-    rows, scale = quantize_rows(weight, [slice(0, 6)], CODE_MIN, CODE_MAX, grid=WEIGHT_GRIDS[4])
+    rows, scale = quantize_rows(weight, [slice(0, 6)], INT8_CODES, grid=WEIGHT_GRIDS[4])
     assert scale == pytest.approx([0.1]) and rows.tolist() == [[7, 5, -2, 1, 0, 0]]
 
 
@@ -154,5 +156,5 @@ def test_lanes_share_a_word(bits: int, lane_bits: int, bound: int) -> None:
 def test_one_wide_row_does_not_coarsen_the_others() -> None:
     weight = np.ones((2, 320))
     weight[1, 1:] = 0
-    rows, _ = quantize_rows(weight, [slice(0, 320)], CODE_MIN, CODE_MAX)
+    rows, _ = quantize_rows(weight, [slice(0, 320)], INT8_CODES)
     assert rows[0].tolist() == [25.0] * 320 and rows[1, 0] == 127

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.factories import random_arrays, random_checkpoint, small_mamba2
 from wm_quant.convert import from_checkpoint
@@ -13,11 +15,13 @@ from wm_train.integer_mamba2 import (
     CODES,
     DECAY_BITS,
     NORM_MANTISSAS,
+    NORM_UNIT,
     STATE_MAX,
     Y_MULT_BITS,
     IntegerBlock,
     IntegerMamba2,
     integer_mamba2,
+    norm_codes,
     silu,
 )
 
@@ -127,15 +131,34 @@ def normed(values: Any, made: Any, name: str) -> Any:
 
 @pytest.mark.parametrize("size", [1, 3, 60, 1_000, 32_767])
 def test_a_norm_is_the_real_one_at_every_size_of_its_input(size: int) -> None:
-    """Within 0.2 %: half a mantissa of 256, and half a code."""
+    """Within 0.2 %, half a mantissa of 256, and half a code."""
     made = checkpoint(3)
     rng = np.random.default_rng(size)
     values = rng.integers(-size, size + 1, (50, 32))
-    unit, code = made.scales["residual"], made.scales["norm"]
-    real = values * unit
-    want = real / np.sqrt((real**2).mean(1, keepdims=True) + 1e-5) / code
+    real = values * made.scales["residual"]
+    want = real / np.sqrt((real**2).mean(1, keepdims=True) + 1e-5) / NORM_UNIT
     got = normed(values, made, "norm")
-    assert np.abs(got - np.clip(want, -CODE_MAX, CODE_MAX)).max() <= 0.5 + 0.002 * CODE_MAX
+    assert (np.abs(got - want) <= 0.5 + 0.002 * np.abs(want)).all()
+
+
+@given(st.lists(st.integers(-32767, 32767), min_size=32, max_size=32), st.integers(0, 14))
+@example([32767] + [0] * 31, 0)
+@example([1] * 32, 0)
+def test_codes_of_a_norm_lie_in_a_ball(values: list[int], down: int) -> None:
+    made = checkpoint(3)
+    norm = integers(made).norm
+    codes = norm_codes(norm.table, norm.shift, 32)
+    got = normed(np.array([values]) >> down, made, "norm")
+    assert np.abs(got).max() <= codes.high and np.square(got).sum() <= codes.energy
+
+
+def test_one_value_alone_reaches_the_edge_of_the_ball() -> None:
+    made = checkpoint(3)
+    norm = integers(made).norm
+    codes = norm_codes(norm.table, norm.shift, 32)
+    alone = normed(np.eye(32, dtype=np.int64)[:1] * 20_000, made, "norm")
+    assert 0.995 * codes.high < alone.max() <= codes.high and codes.low == -codes.high
+    assert codes.high == pytest.approx(np.sqrt(32) / NORM_UNIT, rel=0.005)
 
 
 def test_nothing_in_nothing_out() -> None:
@@ -176,5 +199,5 @@ def test_rows_are_close_to_their_weights_in_8_and_in_4_bits() -> None:
     # INT8: half a step. INT4 rows clip what is beyond 7 of 8.75 steps.
     for layer, most, share in ((wide, 127, 0.51 / 127), (narrow, 7, 1.75 / 8.75)):
         assert np.abs(layer.rows).max() == most
-        error = np.abs(layer.rows * layer.scale[:, None] * 32 - weight).max(1)
+        error = np.abs(layer.rows * layer.scale[:, None] / NORM_UNIT - weight).max(1)
         assert (error <= 1.001 * share * np.abs(weight).max(1)).all()
