@@ -124,20 +124,23 @@ def test_tables_are_what_they_stand_for() -> None:
 # -------------------------------------------------------------------------------------------------------------- norms
 
 
-def normed(values: Any, made: Any, name: str) -> Any:
-    net = from_checkpoint(made, "")
-    return rmsnorm(net, next(op for op in net.ops if op.name == name), values)
+MADE = checkpoint(3)
+NET = from_checkpoint(MADE, "")
+NORM = integers(MADE).norm
+
+
+def normed(values: Any) -> Any:
+    return rmsnorm(NET, next(op for op in NET.ops if op.name == "norm"), values)
 
 
 @pytest.mark.parametrize("size", [1, 3, 60, 1_000, 32_767])
 def test_a_norm_is_the_real_one_at_every_size_of_its_input(size: int) -> None:
     """Within 0.2 %, half a mantissa of 256, and half a code."""
-    made = checkpoint(3)
     rng = np.random.default_rng(size)
     values = rng.integers(-size, size + 1, (50, 32))
-    real = values * made.scales["residual"]
+    real = values * MADE.scales["residual"]
     want = real / np.sqrt((real**2).mean(1, keepdims=True) + 1e-5) / NORM_UNIT
-    got = normed(values, made, "norm")
+    got = normed(values)
     assert (np.abs(got - want) <= 0.5 + 0.002 * np.abs(want)).all()
 
 
@@ -145,32 +148,26 @@ def test_a_norm_is_the_real_one_at_every_size_of_its_input(size: int) -> None:
 @example([32767] + [0] * 31, 0)
 @example([1] * 32, 0)
 def test_codes_of_a_norm_lie_in_a_ball(values: list[int], down: int) -> None:
-    made = checkpoint(3)
-    norm = integers(made).norm
-    codes = norm_codes(norm.table, norm.shift, 32)
-    got = normed(np.array([values]) >> down, made, "norm")
+    codes = norm_codes(NORM.table, NORM.shift, 32)
+    got = normed(np.array([values]) >> down)
     assert np.abs(got).max() <= codes.high and np.square(got).sum() <= codes.energy
 
 
 def test_one_value_alone_reaches_the_edge_of_the_ball() -> None:
-    made = checkpoint(3)
-    norm = integers(made).norm
-    codes = norm_codes(norm.table, norm.shift, 32)
-    alone = normed(np.eye(32, dtype=np.int64)[:1] * 20_000, made, "norm")
+    codes = norm_codes(NORM.table, NORM.shift, 32)
+    alone = normed(np.eye(32, dtype=np.int64)[:1] * 20_000)
     assert 0.995 * codes.high < alone.max() <= codes.high and codes.low == -codes.high
     assert codes.high == pytest.approx(np.sqrt(32) / NORM_UNIT, rel=0.005)
 
 
 def test_nothing_in_nothing_out() -> None:
-    made = checkpoint(3)
-    assert not normed(np.zeros((2, 32), np.int64), made, "norm").any()
+    assert not normed(np.zeros((2, 32), np.int64)).any()
 
 
 def test_a_norms_table_falls_and_spans_one_power_of_four() -> None:
-    norm = integers(checkpoint()).norm
-    assert len(norm.table) == NORM_MANTISSAS[1] - NORM_MANTISSAS[0] and (np.diff(norm.table) < 0).all()
-    assert norm.table[0] / norm.table[-1] == pytest.approx(2, rel=0.01) and norm.eps >= 1
-    assert 1 << 15 <= norm.table[0] < 1 << 16
+    assert len(NORM.table) == NORM_MANTISSAS[1] - NORM_MANTISSAS[0] and (np.diff(NORM.table) < 0).all()
+    assert NORM.table[0] / NORM.table[-1] == pytest.approx(2, rel=0.01) and NORM.eps >= 1
+    assert 1 << 15 <= NORM.table[0] < 1 << 16
 
 
 # ------------------------------------------------------------------------------------------------------------- layers
