@@ -36,7 +36,7 @@ from wm_train.grid import (
 )
 from wm_train.world import World
 
-__all__ = ["BLOCK_COLUMNS", "IntegerDense", "IntegerMLP", "column_blocks", "integer_mlp", "table_starts"]
+__all__ = ["BLOCK_COLUMNS", "IntegerDense", "IntegerMLP", "column_blocks", "dense_layer", "integer_mlp", "table_starts"]
 
 #: Columns between two flushes of a matvec's lanes, at most; a multiple of the kernel's tile. By bits of the weights: as
 #: many as let nearly all rows of a trained network keep the scale that suits them.
@@ -86,10 +86,9 @@ class IntegerMLP(IntegerInput):
     heads: IntegerDense
 
 
-def column_blocks(columns: int, layer: str, bits: int = 8) -> list[slice]:
-    """Column blocks between lane flushes."""
-    size = BLOCK_COLUMNS[bits][layer]
-    return [slice(start, min(start + size, columns)) for start in range(0, columns, size)]
+def column_blocks(columns: int, block: int) -> list[slice]:
+    """Column blocks between lane flushes, `block` wide at most."""
+    return [slice(start, min(start + block, columns)) for start in range(0, columns, block)]
 
 
 @cache
@@ -118,15 +117,17 @@ def first_layer(
     floor = np.maximum(reach.sum(0) / (ACC_BOUND / 4),
                        (np.abs(bias) + session.reach().sum(0)) / (ACC_BOUND / 16))  # fmt: skip
     weight, codes = dense_codes_weight(encoding, arrays), Codes(CODE_MIN, CODE_MAX)
-    dense = _dense(weight, bias, 1.0, out_scale, "layer1", bits, codes, floor)
+    dense = dense_layer(weight, bias, codes, 1.0, out_scale, BLOCK_COLUMNS[bits]["layer1"], bits, floor)
     k = np.maximum(np.ceil(reach.max(0, initial=0) / dense.scale / INT8.weight_max), 1)
     return dense, ids, k, session.rows(dense.scale)
 
 
-def _dense(weight: Floats, bias: Floats, in_scale: float, out_scale: float, layer: str, bits: int,
-           codes: Codes, floor: Floats | float = 0.0) -> IntegerDense:  # fmt: skip
+def dense_layer(
+    weight: Floats, bias: Floats, codes: Codes, in_scale: float, out_scale: Floats | float, block: int, bits: int,
+    floor: Floats | float = 0.0,
+) -> IntegerDense:  # fmt: skip
     """Quantize a layer: codes are worth `in_scale` each, results `out_scale` each; scales are at least `floor`."""
-    blocks = column_blocks(weight.shape[1], layer, bits)
+    blocks = column_blocks(weight.shape[1], block)
     floor = np.maximum(floor, np.abs(bias) / (ACC_BOUND / 16)) / in_scale
     rows, scale = quantize_rows(weight, blocks, codes, floor, WEIGHT_GRIDS[bits])
     scale = scale * in_scale
@@ -139,7 +140,7 @@ def _hidden_fed(
 ) -> IntegerDense:
     """A layer whose input is the codes 0..127 of a hidden layer."""
     weight, bias = (arrays[f"{layer}.{part}"].astype(np.float64) for part in ("weight", "bias"))
-    return _dense(weight, bias, in_scale, out_scale, layer, bits, Codes(0, CODE_MAX))
+    return dense_layer(weight, bias, Codes(0, CODE_MAX), in_scale, out_scale, BLOCK_COLUMNS[bits][layer], bits)
 
 
 def integer_mlp(

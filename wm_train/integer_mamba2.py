@@ -18,7 +18,7 @@ that no sequence of inputs can leave that range: the fixed point of |h| over eve
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,18 +26,16 @@ from numpy.typing import NDArray
 
 from wm_train.config import Mamba2Config
 from wm_train.grid import (
-    ACC_BOUND,
     CODE_MAX,
     FRAC_BITS,
-    WEIGHT_GRIDS,
     Codes,
     Floats,
     Ints,
-    quantize_rows,
     round_half_up,
     row_ratios,
 )
-from wm_train.integer import IntegerDense, IntegerInput, first_layer
+from wm_train.integer import IntegerDense, IntegerInput, dense_layer, first_layer
+from wm_train.shapes import D_CONV
 
 WIDE_MAX = 32767
 STATE_MAX = 65535
@@ -128,14 +126,8 @@ def _norm(width: int, value_unit: float) -> IntegerNorm:
 
 def _behind(norm: IntegerNorm, weight: Floats, bias: Floats, out: Floats | float, bits: int) -> IntegerDense:
     """The layer behind a norm; results are worth `out` each."""
-    size, width = BLOCK[bits], weight.shape[1]
-    blocks = [slice(start, min(start + size, width)) for start in range(0, width, size)]
-    floor = np.abs(bias) / (ACC_BOUND / 16) / NORM_UNIT
-    codes = norm_codes(norm.table, norm.shift, width)
-    rows, scale = quantize_rows(weight, blocks, codes, floor, WEIGHT_GRIDS[bits])
-    scale = scale * NORM_UNIT
-    mult, shift = row_ratios(scale / out)
-    return IntegerDense(rows, round_half_up(bias / scale), mult, shift, scale)
+    codes = norm_codes(norm.table, norm.shift, weight.shape[1])
+    return dense_layer(weight, bias, codes, NORM_UNIT, out, BLOCK[bits], bits)
 
 
 def silu(value: Floats) -> Floats:
@@ -174,15 +166,12 @@ class _Block:
         count = len(codes)
         mult, shift = row_ratios(dense.scale[:count] / codes)
         dt_mult, dt_shift = row_ratios(dense.scale[count:] / self.unit("dt"))
-        return IntegerDense(dense.rows, dense.bias, mult, shift, dense.scale), dt_mult, dt_shift
+        return replace(dense, mult=mult, shift=shift), dt_mult, dt_shift
 
     def conv(self) -> IntegerDense:
         unit, bias = self.units("_in"), self.array("conv.bias")
-        weight = self.array("conv.weight") * unit[:, None]
-        floor = np.abs(bias) / (ACC_BOUND / 16)
-        rows, scale = quantize_rows(weight, [slice(0, weight.shape[1])], Codes(-CODE_MAX, CODE_MAX), floor)
-        mult, shift = row_ratios(scale / self.units("_pre"))
-        return IntegerDense(rows, round_half_up(bias / scale), mult, shift, scale)
+        weight, codes = self.array("conv.weight") * unit[:, None], Codes(-CODE_MAX, CODE_MAX)
+        return dense_layer(weight, bias, codes, 1.0, self.units("_pre"), D_CONV, 8)
 
     def out_proj(self, norm: IntegerNorm, residual: float) -> IntegerDense:
         weight = self.array("out_proj.weight") * self.array("gated_norm.weight")

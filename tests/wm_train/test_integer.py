@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wm_train.config import ModelConfig
 from wm_train.grid import ACC_BOUND, INT8
-from wm_train.integer import IntegerMLP, column_blocks, integer_mlp, table_starts
+from wm_train.integer import BLOCK_COLUMNS, IntegerMLP, column_blocks, integer_mlp, table_starts
 from wm_train.mlp import FrameStackMLP
 from wm_train.network import to_arrays
 
@@ -149,7 +149,8 @@ def test_a_runaway_row_stays_provable(part: str) -> None:
     ints = integer_mlp(CONFIG.world, arrays, SCALES)
     assert furthest(ints)[7] < ACC_BOUND
     lanes = max(
-        np.abs(ints.layer1.rows[7, block]).sum() * 128 for block in column_blocks(ints.layer1.rows.shape[1], "layer1")
+        np.abs(ints.layer1.rows[7, block]).sum() * 128
+        for block in column_blocks(ints.layer1.rows.shape[1], BLOCK_COLUMNS[8]["layer1"])
     )
     assert lanes < INT8.lane_bound
     assert np.abs(ints.gather_rows).max() <= 127
