@@ -34,6 +34,9 @@ from wm_train.shapes import BLOCK_SCALES
 
 __all__ = ["QuantizedMamba2", "calibrate"]
 
+#: Lanes whose states are worked on at once.
+SCAN_LANES = 8
+
 
 def _f32(values: Floats) -> Tensor:
     return torch.from_numpy(values.astype(np.float32))
@@ -133,24 +136,27 @@ def _silu_codes(codes: Tensor, table: Tensor, unit_in: float, unit_out: float) -
 def exact_scan(
     x: Tensor, dt: Tensor, B_: Tensor, C: Tensor, ints: IntegerBlock, h: Tensor, reset: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The recurrence in integers, frame after frame, all in float64.
+    """The recurrence in integers, frame after frame, all in float64; a few lanes at a time, whose states stay in cache.
 
     x (B, L, H, P), B_, C (B, L, N), dt (B, L, H) codes; h (B, H, P, N)
     returns the accumulators of y (B, L, H, P), and h
     """
     index, heads = dt.long() + 128, torch.arange(dt.shape[-1])
-    decay = _f64(ints.decay)[heads, index][..., None, None]
-    written = (x.double() * _f64(ints.gain)[heads, index][..., None])[..., None]
-    B_, C, half = B_.double()[:, :, None, None], C.double()[:, :, None, :, None], torch.tensor(2.0 ** (DECAY_BITS - 1))
-    out, borders = [], reset.any(0).tolist()
-    h = h.clone()
-    for t in range(x.shape[1]):
-        if borders[t]:
-            h[reset[:, t]] = 0
-        h = torch.addcmul(half.double(), h, decay[:, t])
-        h.addcmul_(written[:, t], B_[:, t]).mul_(2.0**-DECAY_BITS).floor_()
-        out.append((h @ C[:, t]).squeeze(-1))
-    return torch.stack(out, 1) + x.double() * _f64(ints.skip)[:, None], h
+    # Powers of two are exact, and multiplying by them beforehand saves a pass over the states.
+    decay = _f64(ints.decay * 2.0**-DECAY_BITS)[heads, index][..., None].expand_as(x)
+    written = x.double() * _f64(ints.gain * 2.0**-DECAY_BITS)[heads, index][..., None]
+    decay, written = (part.flatten(2)[..., None] for part in (decay, written))
+    B_, C, h = B_.double()[:, :, None], C.double()[..., None], h.flatten(1, 2).clone()
+    y = torch.empty_like(written)
+    for first in range(0, len(x), SCAN_LANES):
+        lanes = slice(first, first + SCAN_LANES)
+        state, borders = h[lanes], reset[lanes].any(0).tolist()
+        for t in range(x.shape[1]):
+            if borders[t]:
+                state[reset[lanes, t]] = 0
+            state.mul_(decay[lanes, t]).addcmul_(written[lanes, t], B_[lanes, t]).add_(0.5).floor_()
+            y[lanes, t] = state @ C[lanes, t]
+    return y.view_as(x) + x.double() * _f64(ints.skip)[:, None], h.unflatten(1, x.shape[2:])
 
 
 class QuantizedMamba2(nn.Module):

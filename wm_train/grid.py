@@ -114,13 +114,12 @@ class Codes:
     energy: float = np.inf
 
     def reach(self, rows: Any) -> Any:
-        """(N,) furthest that a sum of codes times rows (N, K) gets from zero, whichever of its terms are added: by the
-        codes' ends, or by Cauchy and Schwarz where that says less."""
+        """(N,) furthest that a sum of codes times integer rows (N, K) gets from zero, whichever of its terms are added:
+        by Cauchy and Schwarz if there is an energy, else by the codes' ends."""
+        if self.energy < np.inf:
+            return np.ceil(np.sqrt(np.einsum("nk,nk->n", rows, rows, dtype=np.float64) * self.energy))
         plus, minus = np.maximum(rows, 0).sum(1), np.maximum(-rows, 0).sum(1)
-        ends = np.maximum(plus * self.high - minus * self.low, minus * self.high - plus * self.low)
-        if np.isinf(self.energy):
-            return ends
-        return np.minimum(ends, np.ceil(np.sqrt(np.square(rows, dtype=np.float64).sum(1) * self.energy)))
+        return np.maximum(plus * self.high - minus * self.low, minus * self.high - plus * self.low)
 
 
 def lane_reach(rows: Any, blocks: list[slice], codes: Codes) -> Any:
