@@ -66,7 +66,7 @@ from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_quant.sensitivity import Figures, Sensitivity
 from wm_train import grid
 from wm_train.actions import RANGES
-from wm_train.config import VALUE_LOSSES, LossConfig, Mamba2Config, ModelConfig, TrainConfig
+from wm_train.config import VALUE_LOSSES, LossConfig, Mamba2Config, MLPConfig, TrainConfig
 from wm_train.diagnose import Verdict
 from wm_train.drift import APART, TAIL, drift_figures
 from wm_train.encoded import EncodeReport
@@ -414,7 +414,7 @@ def _preset_cost() -> str:
 
 def _config() -> str:
     rows: dict[str, tuple[str, ...]] = {}
-    parts = (("model", ModelConfig), ("model", Mamba2Config), ("train", TrainConfig), ("train.losses", LossConfig))
+    parts = (("model", MLPConfig), ("model", Mamba2Config), ("train", TrainConfig), ("train.losses", LossConfig))
     for section, cls in parts:
         for item in fields(cls):
             default = getattr(cls(), item.name)
@@ -543,7 +543,7 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"{preset_cost('mlp').cu_per_mac:.4f} compute units a multiply-accumulate",
     ),
     "guide.md": (
-        f"{parameter_count(ModelConfig()):,} parameters",
+        f"{parameter_count(MLPConfig()):,} parameters",
         f"at least {MIN_FRAMES} frames",
         f"for {HORIZONS[0]}, {HORIZONS[1]} and {HORIZONS[2]} frames",
         f"{-measures.BARS['action_change_points']:g} points of `action_change_acc`, {measures.BARS['k10_percent']:g} %",

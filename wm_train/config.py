@@ -29,7 +29,7 @@ def _checked_bits(given: Mapping[str, int], layers: tuple[str, ...]) -> dict[str
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class MLPConfig:
     """Shape of a FrameStackMLP. `bits`: those of a layer's weights in its integer form, where they are not 8."""
 
     encoding: str = "v2.2"
@@ -121,8 +121,9 @@ class Mamba2Config:
 
 #: Losses of a number, as robust.py names them.
 VALUE_LOSSES = ("l1", "huber", "charbonnier", "barron")
-AnyModelConfig = ModelConfig | Mamba2Config
-MODELS: Mapping[str, type[ModelConfig] | type[Mamba2Config]] = {"mlp": ModelConfig, "mamba2": Mamba2Config}
+#: Shape of a network.
+ModelConfig = MLPConfig | Mamba2Config
+MODELS: Mapping[str, type[MLPConfig] | type[Mamba2Config]] = {"mlp": MLPConfig, "mamba2": Mamba2Config}
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ class TrainConfig:
 class RunConfig:
     """Everything a run is reproduced from, its data aside."""
 
-    model: AnyModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig = field(default_factory=MLPConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def to_json(self) -> dict[str, Any]:
@@ -226,7 +227,7 @@ class RunConfig:
         )
 
 
-def _model(data: object) -> AnyModelConfig:
+def _model(data: object) -> ModelConfig:
     arch = data.get("arch", "mlp") if isinstance(data, dict) else "mlp"
     _check(isinstance(arch, str) and arch in MODELS, "model.arch", arch, " or ".join(MODELS))
     return _build(MODELS[arch], data, "model")
