@@ -66,7 +66,7 @@ from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_quant.sensitivity import Figures, Sensitivity
 from wm_train import grid
 from wm_train.actions import RANGES
-from wm_train.config import VALUE_LOSSES, LossConfig, Mamba2Config, MLPConfig, TrainConfig
+from wm_train.config import CATEGORY_WEIGHT, VALUE_LOSSES, LossConfig, Mamba2Config, MLPConfig, TrainConfig
 from wm_train.diagnose import Verdict
 from wm_train.drift import APART, TAIL, drift_figures
 from wm_train.encoded import EncodeReport
@@ -118,7 +118,8 @@ CONFIG_TEXT: Mapping[str, str] = {
     "train.warmup": "share of the run in which the rate rises; then a cosine brings it to 0",
     "train.ema": "decay of the averaged weights, which are what is measured and saved, as 0.999; 0 means none",
     "train.losses.action": "weight of the action's cross-entropy; 0 leaves a part of the loss out",
-    "train.losses.category": "weight of the cross-entropy of the action's category, one of 20",
+    "train.losses.category": "weight of the cross-entropy of the action's category, one of 20; "
+    f"heads two_level need one: {CATEGORY_WEIGHT} is the published weight",
     "train.losses.action_embedding": "weight of the distance from the expected action's embedding to the true one's",
     "train.losses.change_weight": "what these three are multiplied by on frames whose action changes",
     "train.losses.focal": "exponent of the focal loss of the first two; 0 means plain cross-entropy",

@@ -121,6 +121,8 @@ class Mamba2Config:
 
 #: Losses of a number, as robust.py names them.
 VALUE_LOSSES = ("l1", "huber", "charbonnier", "barron")
+#: Published weight of the category's loss.
+CATEGORY_WEIGHT = 2.0
 #: Shape of a network.
 ModelConfig = MLPConfig | Mamba2Config
 MODELS: Mapping[str, type[MLPConfig] | type[Mamba2Config]] = {"mlp": MLPConfig, "mamba2": Mamba2Config}
@@ -225,6 +227,18 @@ class RunConfig:
             model=_model(sections.get("model", {})),
             train=_build(TrainConfig, sections.get("train", {}), "train"),
         )
+
+
+def need_category_loss(config: RunConfig) -> None:
+    """WmTrainError if the heads choose a category first and no loss teaches them to."""
+    heads, weight = config.model.world.heads, config.train.losses.category
+    _check(
+        weight > 0 or all(head.name != "category" for head in heads),
+        "train.losses.category",
+        weight,
+        f"above 0: heads {config.model.heads} choose a category first, and nothing else teaches them to; "
+        f"write losses: {{category: {CATEGORY_WEIGHT}}}, the published weight",
+    )
 
 
 def _model(data: object) -> ModelConfig:

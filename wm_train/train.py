@@ -17,7 +17,7 @@ from torch import nn
 
 from wm_train.average import Average
 from wm_train.checkpoint import Checkpoint, save_checkpoint
-from wm_train.config import RunConfig, TrainConfig
+from wm_train.config import RunConfig, TrainConfig, need_category_loss
 from wm_train.errors import WmTrainError
 from wm_train.games import Games, HeldGames, open_split
 from wm_train.held_out import HELD_OUT_GAMES, HeldOut
@@ -152,6 +152,7 @@ class _Run:
         start = parent_of(job.start, job.qat) if job.start else None
         self.job, self.ranks, self._report = job, ranks, report
         self.config = _adopted(job.config, start)
+        need_category_loss(self.config)
         self._parent = _parent(job)
         use_fast_matmul(self.config.train.threads)
         games = self._open(start)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wm_train.config import LossConfig, MLPConfig, RunConfig, TrainConfig, load_config
+from wm_train.config import LossConfig, MLPConfig, RunConfig, TrainConfig, load_config, need_category_loss
 from wm_train.errors import WmTrainError
 from wm_train.shapes import parameter_count
 
@@ -75,6 +75,19 @@ def test_json_round_trip() -> None:
 def test_an_error_names_its_key(data: Any, message: str) -> None:
     with pytest.raises(WmTrainError, match=message):
         RunConfig.from_json(data)
+
+
+@pytest.mark.parametrize("arch", ["mlp", "mamba2"])
+def test_heads_that_choose_a_category_need_its_loss(arch: str) -> None:
+    def config(heads: str, category: float) -> RunConfig:
+        return RunConfig.from_json(
+            {"model": {"arch": arch, "heads": heads}, "train": {"losses": {"category": category}}}
+        )
+
+    with pytest.raises(WmTrainError, match=r"category = 0\.0, expected above 0: .*write losses: {category: 2\.0}"):
+        need_category_loss(config("two_level", 0.0))
+    for heads, category in (("two_level", 0.5), ("integrated", 0.0), ("gated", 0.0), ("published", 0.0)):
+        need_category_loss(config(heads, category))
 
 
 def test_bits_are_named_where_they_are_not_8() -> None:
