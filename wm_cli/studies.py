@@ -178,15 +178,10 @@ def _through_grid(checkpoint: "Checkpoint") -> "Checkpoint":
 
 def _kept(path: Path, checkpoint: "Checkpoint", study: Study, limit: int) -> dict[str, Any]:
     """Held-out metrics of a model of the study; taken from its folder if they were measured before."""
-    from wm_train.evaluate import evaluate
-    from wm_train.predict import checkpoint_model
-    from wm_train.windows import held_out
+    from wm_train.predict import held_out_figures
 
     if not path.exists():
-        encoding = study.config.model.world.encoding
-        corpus = held_out(study.dataset, encoding, checkpoint.split, study.config.train.holdout)
-        figures = evaluate(checkpoint_model(checkpoint), corpus, encoding, limit=limit)
-        atomic_write_json(path, figures | dict(checkpoint.figures))
+        atomic_write_json(path, held_out_figures(checkpoint, study.dataset, limit) | dict(checkpoint.figures))
     kept: dict[str, Any] = json.loads(path.read_text())
     return kept
 
