@@ -649,7 +649,7 @@ def test_guide_shows_every_verb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 #: Functions whose dicts are not printed.
-INNER = ("_executors", "origin_of", "opened", "_frames", "_common", "_trained")
+INNER = ("_executors", "origin_of", "opened", "_frames", "_common", "_arm", "_kept", "_form_figures")
 
 
 def _dict_keys(module: ModuleType) -> set[str]:
