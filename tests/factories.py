@@ -27,8 +27,9 @@ from wm_train.dataset import (
     write_game,
     write_meta,
 )
+from wm_train.encoding import Encoding, Flags
 from wm_train.evaluate import Window
-from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Field, Flags, Kind, fixed
+from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Field, Kind, fixed
 from wm_train.grid import FRAC_BITS
 from wm_train.shapes import array_shapes, scale_names
 from wm_train.windows import Corpus

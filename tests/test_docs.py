@@ -66,13 +66,15 @@ from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_quant.sensitivity import Figures, Sensitivity
 from wm_train import grid
 from wm_train.actions import RANGES
+from wm_train.bounds import BLAST_ZONES, MARGIN, stage_bounds
 from wm_train.config import CATEGORY_WEIGHT, VALUE_LOSSES, LossConfig, Mamba2Config, MLPConfig, TrainConfig
 from wm_train.diagnose import Verdict
 from wm_train.drift import APART, TAIL, drift_figures
 from wm_train.encoded import EncodeReport
+from wm_train.encoding import NO_FLAGS, Encoding, Flags
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
-from wm_train.frames import CONTROLS, EXTRA, NO_FLAGS, PLAYERS, STAGE, STATE, Encoding, Field, Flags, Kind
+from wm_train.frames import CONTROLS, EXTRA, PLAYERS, STAGE, STATE, Field, Kind
 from wm_train.held_out import HELD_OUT_FRAMES
 from wm_train.ingest import IngestReport
 from wm_train.integer import BLOCK_COLUMNS
@@ -80,7 +82,6 @@ from wm_train.loss import TELEPORT_UNITS
 from wm_train.replays import MIN_FRAMES
 from wm_train.shapes import parameter_count
 from wm_train.speculation import DELAYS, inputs_figures, outcome_figures
-from wm_train.stages import BLAST_ZONES, MARGIN, stage_bounds
 from wm_train.trace import Difference
 from wm_train.train import HELD_OUT_EVERY, QAT_LEARNING_RATE, SAVE_SECONDS
 from wm_train.world import HEADS, codes

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wm_train.encoding import NO_FLAGS, Encoding, Flags
 from wm_train.errors import WmTrainError
-from wm_train.frames import NO_FLAGS, Encoding, Flags
 from wm_train.grid import WEIGHT_GRIDS
 from wm_train.world import World
 

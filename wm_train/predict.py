@@ -12,10 +12,10 @@ from torch import Tensor
 from wm_train.batches import dense_values
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config
+from wm_train.encoding import Encoding
 from wm_train.evaluate import Model, Predictor, Window, evaluate, stepper
 from wm_train.fake_quant import QuantizedMLP
 from wm_train.fake_quant_mamba2 import QuantizedMamba2
-from wm_train.frames import Encoding
 from wm_train.grid import FRAC_BITS, Ints, round_half_up
 from wm_train.mamba2 import Mamba2, Memory
 from wm_train.matmul import use_exact_matmul

@@ -141,7 +141,7 @@ def test_a_character_is_studied_by_one_command(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_characters_own_figures_are_of_its_players() -> None:
-    from wm_train.frames import Encoding
+    from wm_train.encoding import Encoding
     from wm_train.windows import load_corpus, usable_games
 
     encoding = Encoding("v2.2", 3)

@@ -14,8 +14,8 @@ from wm_export.toolchain import find_toolchain
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
 from wm_train.config import MLPConfig
+from wm_train.encoding import NO_FLAGS, Flags
 from wm_train.evaluate import window_at
-from wm_train.frames import NO_FLAGS, Flags
 
 
 @dataclass(frozen=True)

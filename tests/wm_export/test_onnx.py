@@ -22,8 +22,9 @@ from wm_quant.prove import prove
 from wm_quant.qnet import Op, QNet, validate
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import MLPConfig, ModelConfig, RunConfig
+from wm_train.encoding import Encoding, Flags
 from wm_train.evaluate import Window
-from wm_train.frames import CONTROLS, STATE, STATE_INDEX, Encoding, Flags, Kind, fixed
+from wm_train.frames import CONTROLS, STATE, STATE_INDEX, Kind, fixed
 from wm_train.grid import Ints, requantize
 
 torch = pytest.importorskip("torch")

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from wm_train.config import MLPConfig
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
 from wm_train.fake_quant import QuantizedMLP, calibrate
-from wm_train.frames import Encoding
 from wm_train.grid import FRAC_BITS
 from wm_train.matmul import use_exact_matmul, use_fast_matmul
 from wm_train.mlp import FrameStackMLP

@@ -8,9 +8,10 @@ import pytest
 
 from tests.factories import AHEAD_ONLY, EVERY_FLAG, ONE, random_corpus, small_model
 from wm_train.config import MLPConfig
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
 from wm_train.evaluate import window_at
-from wm_train.frames import SPEEDS, STATE_INDEX, Encoding
+from wm_train.frames import SPEEDS, STATE_INDEX
 from wm_train.world import next_frames
 
 torch = pytest.importorskip("torch")
