@@ -14,7 +14,7 @@ from wm_quant.convert import from_checkpoint
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, validate
 from wm_train.checkpoint import Checkpoint
-from wm_train.config import AnyModelConfig, Mamba2Config, ModelConfig, RunConfig
+from wm_train.config import Mamba2Config, MLPConfig, ModelConfig, RunConfig
 from wm_train.dataset import (
     FRAME,
     ITEM_COLUMNS,
@@ -27,8 +27,9 @@ from wm_train.dataset import (
     write_game,
     write_meta,
 )
+from wm_train.encoding import Encoding, Flags
 from wm_train.evaluate import Window
-from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Field, Flags, Kind, fixed
+from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Field, Kind, fixed
 from wm_train.grid import FRAC_BITS
 from wm_train.shapes import array_shapes, scale_names
 from wm_train.windows import Corpus
@@ -56,9 +57,9 @@ def small_mamba2(**more: Any) -> Mamba2Config:
     return Mamba2Config(**{"d_model": 24, "d_state": 5, "headdim": 12, "n_layers": 2} | more)
 
 
-def small_model(encoding: str = "v2.2", heads: str = "integrated", slots: int = 3, **more: Any) -> ModelConfig:
+def small_model(encoding: str = "v2.2", heads: str = "integrated", slots: int = 3, **more: Any) -> MLPConfig:
     """A network small enough for Python loops."""
-    return ModelConfig(encoding=encoding, heads=heads, slots=slots, hidden=(64, 32), **more)
+    return MLPConfig(encoding=encoding, heads=heads, slots=slots, hidden=(64, 32), **more)
 
 
 def random_frames(rng: np.random.Generator, *shape: int, fields: Sequence[Field] = STATE) -> Any:
@@ -173,7 +174,7 @@ def set_characters(folder: Path, characters: Sequence[tuple[int, int]]) -> None:
     write_meta(replace(meta, games=tuple(games)))
 
 
-def random_arrays(model: AnyModelConfig, seed: int = 0) -> dict[str, Any]:
+def random_arrays(model: ModelConfig, seed: int = 0) -> dict[str, Any]:
     """Parameters of a network, every one of them random, and gains as training data would give them."""
     rng = np.random.default_rng(seed)
     arrays: dict[str, Any] = {}
@@ -187,7 +188,7 @@ def random_arrays(model: AnyModelConfig, seed: int = 0) -> dict[str, Any]:
     return arrays
 
 
-def random_checkpoint(model: AnyModelConfig, seed: int = 0) -> Checkpoint:
+def random_checkpoint(model: ModelConfig, seed: int = 0) -> Checkpoint:
     """A QAT checkpoint that no training made."""
     scales = {name: SCALES.get(name.rpartition(".")[2], 1 / 32) for name in scale_names(model)}
     return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), {"train": ["a"]}, {"steps": 1}, scales)
@@ -198,7 +199,7 @@ def calls(net: QNet) -> list[Call]:
     return [call for op in net.ops for call in op_calls(net, op)]
 
 
-def small_qnet(model: AnyModelConfig | None = None, seed: int = 0) -> QNet:
+def small_qnet(model: ModelConfig | None = None, seed: int = 0) -> QNet:
     """A proved QNet of random weights."""
     net = from_checkpoint(random_checkpoint(model or small_model(), seed), parent="ab" * 32)
     validate(net)

@@ -66,13 +66,15 @@ from wm_quant.prove import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_quant.sensitivity import Figures, Sensitivity
 from wm_train import grid
 from wm_train.actions import RANGES
-from wm_train.config import VALUE_LOSSES, LossConfig, Mamba2Config, ModelConfig, TrainConfig
+from wm_train.bounds import BLAST_ZONES, MARGIN, stage_bounds
+from wm_train.config import CATEGORY_WEIGHT, VALUE_LOSSES, LossConfig, Mamba2Config, MLPConfig, TrainConfig
 from wm_train.diagnose import Verdict
 from wm_train.drift import APART, TAIL, drift_figures
 from wm_train.encoded import EncodeReport
+from wm_train.encoding import NO_FLAGS, Encoding, Flags
 from wm_train.evaluate import BASELINES, HORIZONS, evaluate
 from wm_train.fold import EXACT_BOUND
-from wm_train.frames import CONTROLS, EXTRA, NO_FLAGS, PLAYERS, STAGE, STATE, Encoding, Field, Flags, Kind
+from wm_train.frames import CONTROLS, EXTRA, PLAYERS, STAGE, STATE, Field, Kind
 from wm_train.held_out import HELD_OUT_FRAMES
 from wm_train.ingest import IngestReport
 from wm_train.integer import BLOCK_COLUMNS
@@ -80,7 +82,6 @@ from wm_train.loss import TELEPORT_UNITS
 from wm_train.replays import MIN_FRAMES
 from wm_train.shapes import parameter_count
 from wm_train.speculation import DELAYS, inputs_figures, outcome_figures
-from wm_train.stages import BLAST_ZONES, MARGIN, stage_bounds
 from wm_train.trace import Difference
 from wm_train.train import HELD_OUT_EVERY, QAT_LEARNING_RATE, SAVE_SECONDS
 from wm_train.world import HEADS, codes
@@ -118,7 +119,8 @@ CONFIG_TEXT: Mapping[str, str] = {
     "train.warmup": "share of the run in which the rate rises; then a cosine brings it to 0",
     "train.ema": "decay of the averaged weights, which are what is measured and saved, as 0.999; 0 means none",
     "train.losses.action": "weight of the action's cross-entropy; 0 leaves a part of the loss out",
-    "train.losses.category": "weight of the cross-entropy of the action's category, one of 20",
+    "train.losses.category": "weight of the cross-entropy of the action's category, one of 20; "
+    f"heads two_level need one: {CATEGORY_WEIGHT} is the published weight",
     "train.losses.action_embedding": "weight of the distance from the expected action's embedding to the true one's",
     "train.losses.change_weight": "what these three are multiplied by on frames whose action changes",
     "train.losses.focal": "exponent of the focal loss of the first two; 0 means plain cross-entropy",
@@ -414,7 +416,7 @@ def _preset_cost() -> str:
 
 def _config() -> str:
     rows: dict[str, tuple[str, ...]] = {}
-    parts = (("model", ModelConfig), ("model", Mamba2Config), ("train", TrainConfig), ("train.losses", LossConfig))
+    parts = (("model", MLPConfig), ("model", Mamba2Config), ("train", TrainConfig), ("train.losses", LossConfig))
     for section, cls in parts:
         for item in fields(cls):
             default = getattr(cls(), item.name)
@@ -543,7 +545,7 @@ FACTS: Mapping[str, Sequence[str]] = {
         f"{preset_cost('mlp').cu_per_mac:.4f} compute units a multiply-accumulate",
     ),
     "guide.md": (
-        f"{parameter_count(ModelConfig()):,} parameters",
+        f"{parameter_count(MLPConfig()):,} parameters",
         f"at least {MIN_FRAMES} frames",
         f"for {HORIZONS[0]}, {HORIZONS[1]} and {HORIZONS[2]} frames",
         f"{-measures.BARS['action_change_points']:g} points of `action_change_acc`, {measures.BARS['k10_percent']:g} %",
@@ -648,7 +650,7 @@ def test_guide_shows_every_verb(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 #: Functions whose dicts are not printed.
-INNER = ("_executors", "origin_of", "opened", "_frames", "_common", "_trained")
+INNER = ("_executors", "origin_of", "opened", "_frames", "_common", "_arm", "_kept", "_form_figures")
 
 
 def _dict_keys(module: ModuleType) -> set[str]:

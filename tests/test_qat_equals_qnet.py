@@ -9,7 +9,7 @@ from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_quant.prove import prove
 from wm_train.checkpoint import Checkpoint
-from wm_train.config import ModelConfig
+from wm_train.config import MLPConfig
 from wm_train.evaluate import Window
 from wm_train.fake_quant import QuantizedMLP
 from wm_train.grid import FRAC_BITS, Ints
@@ -21,19 +21,19 @@ from wm_train.world import window_codes, window_ids
 
 SCALES = {"hidden1": 0.25, "hidden2": 0.125}
 MODELS = {
-    "default": ModelConfig(),
-    "small": ModelConfig(slots=2, hidden=(64, 32)),
-    "published": ModelConfig(encoding="v1", heads="published", slots=4, hidden=(96, 40)),
-    "int4": ModelConfig(slots=2, hidden=(64, 32), bits={"layer1": 4, "layer2": 4, "heads": 4}),
-    "mixed": ModelConfig(slots=3, hidden=(96, 40), bits={"layer2": 4}),
-    "long": ModelConfig(encoding="v2.1", slots=12, hidden=(64, 64)),
-    "every flag": ModelConfig(hidden=(64, 32), flags=EVERY_FLAG),
-    "ahead only": ModelConfig(slots=2, hidden=(64, 32), flags=AHEAD_ONLY),
+    "default": MLPConfig(),
+    "small": MLPConfig(slots=2, hidden=(64, 32)),
+    "published": MLPConfig(encoding="v1", heads="published", slots=4, hidden=(96, 40)),
+    "int4": MLPConfig(slots=2, hidden=(64, 32), bits={"layer1": 4, "layer2": 4, "heads": 4}),
+    "mixed": MLPConfig(slots=3, hidden=(96, 40), bits={"layer2": 4}),
+    "long": MLPConfig(encoding="v2.1", slots=12, hidden=(64, 64)),
+    "every flag": MLPConfig(hidden=(64, 32), flags=EVERY_FLAG),
+    "ahead only": MLPConfig(slots=2, hidden=(64, 32), flags=AHEAD_ONLY),
 }
 
 
 def qat_module(checkpoint: Checkpoint) -> QuantizedMLP:
-    assert isinstance(checkpoint.config.model, ModelConfig)
+    assert isinstance(checkpoint.config.model, MLPConfig)
     net = from_arrays(FrameStackMLP(checkpoint.config.model), checkpoint.arrays)
     return QuantizedMLP(net, (SCALES["hidden1"], SCALES["hidden2"]))
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wm_cli.stages import held_out_games
+
 if TYPE_CHECKING:
     from wm_quant.qnet import QNet
     from wm_quant.sensitivity import Figures
@@ -17,10 +19,9 @@ def _measure(checkpoint: "Checkpoint", dataset: Path, limit: int) -> "Callable[[
     from wm_quant.interp import Interpreter
     from wm_quant.sensitivity import Figures
     from wm_train.evaluate import evaluate
-    from wm_train.windows import held_out
 
-    world, train = checkpoint.config.model.world, checkpoint.config.train
-    corpus = held_out(dataset, world.encoding, checkpoint.split, train.holdout)
+    world = checkpoint.config.model.world
+    corpus = held_out_games(world, checkpoint.origin, dataset)
 
     def measure(net: "QNet") -> Figures:
         return Figures.of(evaluate(Interpreter(net).model(), corpus, world.encoding, limit=limit))

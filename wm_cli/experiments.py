@@ -1,6 +1,7 @@
 """`wmq sweep` and `wmq compare`: many runs at once, and two of them side by side."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,22 +56,14 @@ def compare(first: Path, second: Path, dataset: Path, tolerance: float, limit: i
     """`wmq compare`: configs, games, and, where those are the same, metrics on the held-out ones."""
     from wm_train.checkpoint import load_checkpoint
     from wm_train.compare import config_differences, game_differences, metric_differences
-    from wm_train.evaluate import evaluate
-    from wm_train.predict import checkpoint_model
-    from wm_train.windows import held_out
+    from wm_train.predict import held_out_figures
 
     runs = [load_checkpoint(folder) for folder in (first, second)]
-
-    def measured(index: int) -> dict[str, Any]:
-        config = runs[index].config
-        encoding = config.model.world.encoding
-        corpus = held_out(dataset, encoding, runs[index].split, config.train.holdout)
-        return evaluate(checkpoint_model(runs[index]), corpus, encoding, limit=limit)
-
     config = config_differences(runs[0].config, runs[1].config)
     games = game_differences(runs[0].split, runs[1].split)
     same_games = not any(only for use in games.values() for only in use.values())
-    metrics = metric_differences(measured(0), measured(1), tolerance) if same_games else []
+    measured = partial(held_out_figures, dataset=dataset, limit=limit)
+    metrics = metric_differences(measured(runs[0]), measured(runs[1]), tolerance) if same_games else []
     return {
         "same_config": not config,
         "same_games": same_games,

@@ -22,7 +22,9 @@ BARS = {"action_change_points": -0.3, "k10_percent": 2.0, "k20_percent": 2.0}
 
 
 @dataclass(frozen=True)
-class _Opened:
+class Opened:
+    """A model that can be measured: what it steps, which games it was trained on, and what is said about it."""
+
     path: Path
     world: "World"
     model: "Model"
@@ -35,8 +37,8 @@ class _Opened:
         return "ptq" if self.about.get("trained_as") == "float" else str(self.about["form"])
 
 
-def _open(path: Path) -> _Opened:
-    return _Opened(path, *opened(path))
+def _open(path: Path) -> Opened:
+    return Opened(path, *opened(path))
 
 
 # --------------------------------------------------------------------------------------------------------- evaluate
@@ -122,7 +124,7 @@ def differences(paths: Sequence[Path], measured: Sequence[Mapping[str, Any]]) ->
 # --------------------------------------------------------------------------------------------------------- rollouts
 
 
-def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> "tuple[World, Model, Corpus, int]":
+def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> "tuple[Opened, Corpus, int]":
     """A model, and the end of held-out window number `start` with `frames` frames of the same game after it."""
     one = _open(model)
     corpus = held_out_games(one.world, one.origin, dataset)
@@ -133,17 +135,17 @@ def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> "tup
         raise WmTrainError(
             f"rollout: start {start}, but only {len(t)} held-out windows have {frames} frames after them"
         )
-    return one.world, one.model, corpus, int(t[start])
+    return one, corpus, int(t[start])
 
 
 def rollout(model: Path, dataset: Path, start: int, frames: int) -> dict[str, Any]:
     """`wmq rollout`: one world against its game, frame by frame."""
     from wm_train.evaluate import rollout as run
 
-    world, step, corpus, t = held_out_window(model, dataset, start, frames)
-    predicted = run(step, corpus, world.encoding, np.array([t]), frames)[0]
+    one, corpus, t = held_out_window(model, dataset, start, frames)
+    predicted = run(one.model, corpus, one.world.encoding, np.array([t]), frames)[0]
     true = corpus.frames[t + 1 : t + 1 + frames]
-    return {"model": opened(model)[3], "start": start, **_tracks(predicted, true)}
+    return {"model": one.about, "start": start, **_tracks(predicted, true)}
 
 
 def _tracks(predicted: Any, true: Any) -> dict[str, Any]:

@@ -234,5 +234,5 @@ def session_feed(address: str, url: str, folder: Path) -> LiveFeed:
 
 def rollout_feed(model: Path, dataset: Path, start: int, frames: int) -> RolloutFeed:
     """`wmq watch --rollout`: a model beside a held-out game."""
-    world, step, corpus, t = held_out_window(model, dataset, start, frames)
-    return RolloutFeed(f"{model} from held-out window {start}", step, corpus, world.encoding, t, frames)
+    one, corpus, t = held_out_window(model, dataset, start, frames)
+    return RolloutFeed(f"{model} from held-out window {start}", one.model, corpus, one.world.encoding, t, frames)

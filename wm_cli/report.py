@@ -16,6 +16,7 @@ from wm_cli import project
 from wm_cli.charts import Series, bars, line_chart
 from wm_cli.game_view import FPS, game_view, run_rollout
 from wm_cli.markup import Cell, details, missing, paragraph, section, table, tiles
+from wm_cli.stages import held_out_games, origin_of
 from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, load_qnet
@@ -23,7 +24,7 @@ from wm_train.dataset import open_dataset
 from wm_train.drift import APART
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes
-from wm_train.windows import Corpus, held_out
+from wm_train.windows import Corpus
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 Figures = Mapping[str, Any]
@@ -102,11 +103,8 @@ class Project:
         """Games that the QNet's run was not trained on, if they are there."""
         if self.net is None:
             return None
-        origin = self.net.provenance
         try:
-            return held_out(
-                self.dataset, self.net.world.encoding, origin.get("split", {}), origin.get("holdout", 0.125)
-            )
+            return held_out_games(self.net.world, origin_of(self.net.provenance), self.dataset)
         except WmTrainError:
             return None
 

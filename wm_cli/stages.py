@@ -89,11 +89,10 @@ def opened(model: Path) -> "tuple[World, Model, Mapping[str, Any], dict[str, Any
     from wm_train.shapes import parameter_count
 
     checkpoint = load_checkpoint(model)
-    shape, train_config = checkpoint.config.model, checkpoint.config.train
+    shape = checkpoint.config.model
     about = {"arch": shape.arch, "parameters": parameter_count(shape), "form": checkpoint.form}
     about["sha256"] = _of_file(model / "run.json")["sha256"]
-    origin = {"split": checkpoint.split, "holdout": train_config.holdout, "seed": train_config.seed}
-    return shape.world, checkpoint_model(checkpoint), origin, about
+    return shape.world, checkpoint_model(checkpoint), checkpoint.origin, about
 
 
 def origin_of(provenance: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """Studies: several runs that differ in one thing, trained and measured by one command.
 
-A study that was interrupted goes on: runs that are finished and of the same config are taken as they are.
+A study that was interrupted goes on: runs that are finished are taken as they are, and so are figures of such a run. A
+run of another config, or of other games, is an error: nothing that is finished is trained anew.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -38,11 +40,39 @@ Shown = Callable[[str, "Progress"], None]
 
 @dataclass(frozen=True)
 class Study:
-    """What every run of a study has in common: where games come from, where runs go, and what they are."""
+    """What a study, or one run of it, is made of: where games come from, the folder of the runs, and what they are."""
 
     dataset: Path
     out: Path
     config: "RunConfig"
+
+
+def _trained(study: Study, shown: Shown, qat: bool = False) -> "Checkpoint":
+    """A study of one run, in the folder itself: trained, or taken up where it stopped, unless it is finished."""
+    from wm_train.train import FLOAT, Job, phases, train
+
+    run, config = study.out, study.config
+    every = zip((run / FLOAT, run), phases(config), strict=True) if qat else ((run, config),)
+    kept = [_finished(folder, asked, study.dataset) for folder, asked in every]
+    if kept[-1]:
+        return kept[-1]
+    return train(Job(study.dataset, run, config, qat, resume=True), lambda progress: shown(run.name, progress))
+
+
+def _finished(run: Path, config: "RunConfig", dataset: Path) -> "Checkpoint | None":
+    """What a run ended in, None if it has not. WmCliError if it is of another config, or of other games."""
+    from wm_train.checkpoint import load_checkpoint
+    from wm_train.compare import config_differences
+
+    if not (run / "run.json").exists():
+        return None
+    kept = load_checkpoint(run)
+    advice = "give another --out, or delete that run"
+    for row in config_differences(kept.config, config):
+        raise WmCliError(f"{run}: was trained with {row['key']} = {row['first']}, expected {row['second']}; {advice}")
+    if kept.split.get("fingerprint") != open_dataset(dataset).fingerprint:
+        raise WmCliError(f"{run}: was trained on other games than those of {dataset}; {advice}")
+    return kept
 
 
 def characters(dataset: Path, asked: str) -> list[int]:
@@ -75,7 +105,7 @@ def _one_character(study: Study, character: int, shown: Shown) -> dict[str, Any]
     from wm_train.predict import checkpoint_model
     from wm_train.windows import load_corpus
 
-    runs = {arm: _trained(study, character, arm, shown) for arm in ARMS}
+    runs = {arm: _trained(_arm(study, character, arm), shown) for arm in ARMS}
     encoding = study.config.model.world.encoding
     corpus = load_corpus(study.dataset, runs["unseen"].split["valid"], encoding)
     players = _players(study.dataset, corpus, character)
@@ -90,18 +120,11 @@ def _one_character(study: Study, character: int, shown: Shown) -> dict[str, Any]
     }
 
 
-def _trained(study: Study, character: int, arm: str, shown: Shown) -> "Checkpoint":
-    """A finished run of the study, trained now if it is not there."""
-    from wm_train.checkpoint import load_checkpoint
-    from wm_train.train import RESUME_FILE, Job, train
-
+def _arm(study: Study, character: int, arm: str) -> Study:
+    """The study of one run."""
     held: dict[str, Any] = {"holdout": TEST_SHARE, "hold_character": character, "hold_seen": ARMS[arm]}
     config = replace(study.config, train=replace(study.config.train, **held))
-    run = study.out / f"character-{character}-{arm}"
-    if (run / "run.json").exists() and (kept := load_checkpoint(run)).config == config:
-        return kept
-    job = Job(study.dataset, run, config, resume=(run / RESUME_FILE).exists())
-    return train(job, lambda progress: shown(run.name, progress))
+    return replace(study, out=study.out / f"character-{character}-{arm}", config=config)
 
 
 def _players(dataset: Path, corpus: "Corpus", character: int) -> "NDArray[np.bool_]":
@@ -153,22 +176,29 @@ def _seeded(config: "RunConfig", seed: int) -> "RunConfig":
 
 
 def _one_seed(study: Study, name: str, limit: int, shown: Shown) -> dict[str, Any]:
-    from wm_train.checkpoint import load_checkpoint
     from wm_train.shapes import parameter_count
-    from wm_train.train import Job, train
 
-    run, label = study.out, study.out.name
-    if not (run / "run.json").exists():
-        job = Job(study.dataset, run, study.config, qat=True, resume=run.exists())
-        train(job, lambda progress: shown(label, progress))
-    forms = {}
-    for form, (folder, through_grid) in FORMS.items():
-        checkpoint = load_checkpoint(run / folder)
-        forms[form] = _kept(
-            run / f"{form}.json", _through_grid(checkpoint) if through_grid else checkpoint, study, limit
-        )
+    _trained(study, shown, qat=True)
+    forms = {form: _form_figures(study, form, limit) for form in FORMS}
     model = study.config.model
     return {"config": name, "seed": study.config.train.seed, "parameters": parameter_count(model), "forms": forms}
+
+
+def _form_figures(study: Study, form: str, limit: int) -> dict[str, Any]:
+    """Held-out metrics of one form of the study's model, kept beside it with what they are of."""
+    from wm_train.checkpoint import load_checkpoint
+    from wm_train.predict import held_out_figures
+
+    folder, through_grid = FORMS[form]
+    run = study.out / folder
+    checkpoint = load_checkpoint(run)
+    model = _through_grid(checkpoint) if through_grid else checkpoint
+
+    def measured() -> dict[str, Any]:
+        return held_out_figures(model, study.dataset, limit) | dict(checkpoint.figures)
+
+    of = {"run": hashlib.sha256((run / "run.json").read_bytes()).hexdigest(), "form": model.form, "limit": limit}
+    return _kept(study.out / f"{form}.json", of, measured)
 
 
 def _through_grid(checkpoint: "Checkpoint") -> "Checkpoint":
@@ -176,19 +206,17 @@ def _through_grid(checkpoint: "Checkpoint") -> "Checkpoint":
     return replace(checkpoint, form="qat")
 
 
-def _kept(path: Path, checkpoint: "Checkpoint", study: Study, limit: int) -> dict[str, Any]:
-    """Held-out metrics of a model of the study; taken from its folder if they were measured before."""
-    from wm_train.evaluate import evaluate
-    from wm_train.predict import checkpoint_model
-    from wm_train.windows import held_out
-
-    if not path.exists():
-        encoding = study.config.model.world.encoding
-        corpus = held_out(study.dataset, encoding, checkpoint.split, study.config.train.holdout)
-        figures = evaluate(checkpoint_model(checkpoint), corpus, encoding, limit=limit)
-        atomic_write_json(path, figures | dict(checkpoint.figures))
-    kept: dict[str, Any] = json.loads(path.read_text())
-    return kept
+def _kept(path: Path, of: Mapping[str, Any], measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `path` holds, if it is of the same; else it is measured, and held there from now on."""
+    try:
+        kept = json.loads(path.read_text())
+        if kept["of"] == of:
+            return dict(kept["figures"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or not what was written: measured like what was never measured
+    figures = measured()
+    atomic_write_json(path, {"of": of, "figures": figures})
+    return figures
 
 
 def _summary(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

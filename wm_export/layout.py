@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from wm_quant.calls import padded, vector_sizes
 from wm_quant.cost import TREE_LEVELS
 from wm_quant.qnet import SESSION_BIAS, QNet
+from wm_train.bounds import BOUNDS
 from wm_train.frames import CONTROLS, PLAYERS, STATE, Kind
-from wm_train.stages import BOUNDS
 
 ACCOUNT_VERSION = 2
 

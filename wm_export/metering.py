@@ -13,9 +13,9 @@ from wm_export.solana import Export
 from wm_export.svm import SvmRunner
 from wm_export.toolchain import BuildInfo, build_program
 from wm_quant.cost import Cost, Overheads, cost, kernel_cost, op_names
+from wm_train.bounds import BOUNDS
 from wm_train.files import atomic_write_json
 from wm_train.frames import CONTROLS, PLAYERS, STATE
-from wm_train.stages import BOUNDS
 
 if TYPE_CHECKING:
     from wm_quant.interp import State

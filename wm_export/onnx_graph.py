@@ -28,11 +28,12 @@ from wm_export.scope import check_flags
 from wm_export.trace_ops import Sym, SymOps
 from wm_quant.calls import need_kernels
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
+from wm_train.bounds import BOUNDS
+from wm_train.encoding import Encoding
 from wm_train.files import atomic_write_bytes
-from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding
+from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX
 from wm_train.grid import CODE_MAX, Ints
 from wm_train.integer import table_starts
-from wm_train.stages import BOUNDS
 from wm_train.world import LABELS, decode, encode, identify, ranges
 
 FORMAT = "wmq-onnx-2"

@@ -52,10 +52,11 @@ from wm_quant.calls import GATHER_BLOCK, op_calls, padded
 from wm_quant.cost import TREE_LEVELS, op_names
 from wm_quant.kernels import GATHER_UNROLL, GATHER_WORDS
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
+from wm_train.bounds import BOUNDED, BOUNDS, stage_bounds
+from wm_train.encoding import Encoding
 from wm_train.files import atomic_write_bytes
-from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
+from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Field, Kind, fixed
 from wm_train.integer import table_starts
-from wm_train.stages import BOUNDED, BOUNDS, stage_bounds
 from wm_train.world import LABELS, Head, World, decode, encode, identify, ranges
 
 TEMPLATES = Path(__file__).parent / "templates"

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from wm_live.errors import WmLiveError
 from wm_live.melee import action_names, character_name, stage
+from wm_train.encoding import Encoding
 from wm_train.evaluate import Model, begin
-from wm_train.frames import CONTROLS, PLAYERS, STATE, Encoding, Kind
+from wm_train.frames import CONTROLS, PLAYERS, STATE, Kind
 from wm_train.windows import Corpus
 from wm_train.world import ONE
 

@@ -6,8 +6,8 @@ Stage outlines are in game units, y upwards. Platforms and floors agree with whe
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from wm_train.bounds import BLAST_ZONES
 from wm_train.frames import STATE, STATE_INDEX
-from wm_train.stages import BLAST_ZONES
 
 #: Ids and names of actions, one range a line. Higher ids mean something else for every character.
 _ACTIONS = """

@@ -11,7 +11,7 @@ from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
 from wm_train.checkpoint import Checkpoint, load_checkpoint
-from wm_train.config import Mamba2Config, ModelConfig
+from wm_train.config import Mamba2Config, MLPConfig
 from wm_train.grid import Floats, Ints
 from wm_train.integer import BLOCK_COLUMNS, IntegerDense, IntegerInput, integer_mlp
 from wm_train.integer_mamba2 import BLOCK, GATE_SHIFT, IntegerBlock, IntegerNorm, integer_mamba2
@@ -19,7 +19,7 @@ from wm_train.integer_mamba2 import BLOCK, GATE_SHIFT, IntegerBlock, IntegerNorm
 Tensors = dict[str, NDArray[Any]]
 
 
-def mlp_ops(model: ModelConfig, shifts: tuple[int, int, int]) -> tuple[Op, ...]:
+def mlp_ops(model: MLPConfig, shifts: tuple[int, int, int]) -> tuple[Op, ...]:
     """The ops of a FrameStackMLP."""
     wide, narrow = model.hidden
     outputs = model.world.outputs
@@ -34,7 +34,7 @@ def mlp_ops(model: ModelConfig, shifts: tuple[int, int, int]) -> tuple[Op, ...]:
     )
 
 
-def _matvec(model: ModelConfig, name: str, source: str, out: str, size: int, init: str = "bias") -> Op:
+def _matvec(model: MLPConfig, name: str, source: str, out: str, size: int, init: str = "bias") -> Op:
     """A matvec with the weights that the config gives it."""
     bits = model.bits.get(name, 8)
     return Op(name, "matvec", source, out, size, init, block=BLOCK_COLUMNS[bits][name], bits=bits)
@@ -60,7 +60,7 @@ def _mult(name: str, mult: Ints) -> Tensors:
     return {f"{name}.mult": _narrow(mult.astype(np.float64), np.int32, f"{name}.mult")}
 
 
-def _mlp(checkpoint: Checkpoint, model: ModelConfig) -> tuple[tuple[Op, ...], Tensors]:
+def _mlp(checkpoint: Checkpoint, model: MLPConfig) -> tuple[tuple[Op, ...], Tensors]:
     scales = checkpoint.scales["hidden1"], checkpoint.scales["hidden2"]
     mlp = integer_mlp(model.world, checkpoint.arrays, scales, model.bits)
     layers = {"relu1": mlp.layer1, "relu2": mlp.layer2, "scale": mlp.heads}

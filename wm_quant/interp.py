@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from wm_quant import ssm_ops
 from wm_quant.qnet import CLAMPS, SESSION_BIAS, Op, QNet
+from wm_train.bounds import session_bounds
 from wm_train.evaluate import Model, Window
 from wm_train.grid import Ints, requantize
 from wm_train.integer import table_starts
 from wm_train.recurrent import Stretch
-from wm_train.stages import session_bounds
 from wm_train.world import World, newest_ids, next_codes, next_frames, slot_codes, slot_ids, window_codes, window_ids
 
 Trace = dict[str, NDArray[np.int64]]

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from wm_quant.convert import mlp_ops
 from wm_quant.errors import WmQuantError
 from wm_quant.qnet import QNet, expected_tensors
-from wm_train.config import ModelConfig
+from wm_train.config import MLPConfig
 
-PRESETS: Mapping[str, ModelConfig] = {
-    "mlp": ModelConfig(),
-    "mlp-published": ModelConfig(heads="published"),
-    "mlp-two-level": ModelConfig(heads="two_level"),
-    "mlp-int4": ModelConfig(bits=dict.fromkeys(ModelConfig().layers, 4)),
+PRESETS: Mapping[str, MLPConfig] = {
+    "mlp": MLPConfig(),
+    "mlp-published": MLPConfig(heads="published"),
+    "mlp-two-level": MLPConfig(heads="two_level"),
+    "mlp-int4": MLPConfig(bits=dict.fromkeys(MLPConfig().layers, 4)),
 }
 
 

@@ -41,7 +41,7 @@ from safetensors.numpy import load, save
 
 from wm_quant.errors import WmQuantError
 from wm_quant.kernels import MATVEC_TILE
-from wm_train.config import AnyModelConfig, RunConfig
+from wm_train.config import ModelConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes, atomic_write_json
 from wm_train.grid import CODE_MAX, WEIGHT_GRIDS
@@ -112,7 +112,7 @@ class QNet:
     provenance  form of the parent (float: quantized after training; qat: trained on the grid), split, and figures
     """
 
-    model: AnyModelConfig
+    model: ModelConfig
     ops: tuple[Op, ...]
     tensors: Mapping[str, NDArray[Any]]
     parent: str = ""

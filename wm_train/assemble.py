@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wm_train.frames import PLAYERS, Encoding
+from wm_train.encoding import Encoding
+from wm_train.frames import PLAYERS
 
 embedding_gradient = torch.ops.aten.embedding_dense_backward
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wm_train.frames import Encoding, Field, Kind
+from wm_train.encoding import Encoding
+from wm_train.frames import Field, Kind
 from wm_train.grid import FRAC_BITS
 from wm_train.windows import Corpus
 from wm_train.world import codes, inputs_ahead, newest_ids, slot_codes, slot_ids

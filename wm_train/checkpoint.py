@@ -47,6 +47,12 @@ class Checkpoint:
     scales: Mapping[str, float]
     parent: str | None = None
 
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Which games it was trained on."""
+        train = self.config.train
+        return {"split": dict(self.split), "holdout": train.holdout, "seed": train.seed}
+
 
 def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
     """Write a run folder; either file appears whole or not at all, run.json last."""

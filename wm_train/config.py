@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from wm_train.encoding import NO_FLAGS, Encoding, Flags
 from wm_train.errors import WmTrainError
-from wm_train.frames import NO_FLAGS, Encoding, Flags
 from wm_train.grid import WEIGHT_GRIDS
 from wm_train.world import World
 
@@ -29,7 +29,7 @@ def _checked_bits(given: Mapping[str, int], layers: tuple[str, ...]) -> dict[str
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class MLPConfig:
     """Shape of a FrameStackMLP. `bits`: those of a layer's weights in its integer form, where they are not 8."""
 
     encoding: str = "v2.2"
@@ -121,8 +121,11 @@ class Mamba2Config:
 
 #: Losses of a number, as robust.py names them.
 VALUE_LOSSES = ("l1", "huber", "charbonnier", "barron")
-AnyModelConfig = ModelConfig | Mamba2Config
-MODELS: Mapping[str, type[ModelConfig] | type[Mamba2Config]] = {"mlp": ModelConfig, "mamba2": Mamba2Config}
+#: Published weight of the category's loss.
+CATEGORY_WEIGHT = 2.0
+#: Shape of a network.
+ModelConfig = MLPConfig | Mamba2Config
+MODELS: Mapping[str, type[MLPConfig] | type[Mamba2Config]] = {"mlp": MLPConfig, "mamba2": Mamba2Config}
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ class TrainConfig:
 class RunConfig:
     """Everything a run is reproduced from, its data aside."""
 
-    model: AnyModelConfig = field(default_factory=ModelConfig)
+    model: ModelConfig = field(default_factory=MLPConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def to_json(self) -> dict[str, Any]:
@@ -226,7 +229,19 @@ class RunConfig:
         )
 
 
-def _model(data: object) -> AnyModelConfig:
+def need_category_loss(config: RunConfig) -> None:
+    """WmTrainError if the heads choose a category first and no loss teaches them to."""
+    heads, weight = config.model.world.heads, config.train.losses.category
+    _check(
+        weight > 0 or all(head.name != "category" for head in heads),
+        "train.losses.category",
+        weight,
+        f"above 0: heads {config.model.heads} choose a category first, and nothing else teaches them to; "
+        f"write losses: {{category: {CATEGORY_WEIGHT}}}, the published weight",
+    )
+
+
+def _model(data: object) -> ModelConfig:
     arch = data.get("arch", "mlp") if isinstance(data, dict) else "mlp"
     _check(isinstance(arch, str) and arch in MODELS, "model.arch", arch, " or ".join(MODELS))
     return _build(MODELS[arch], data, "model")

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_train.encoding import Encoding, Flags
 from wm_train.errors import WmTrainError
 from wm_train.evaluate import Model, forced
-from wm_train.frames import CONTROLS, STALE_MOVES, STATE, STATE_INDEX, Encoding, Field, Flags, Kind
+from wm_train.frames import CONTROLS, STALE_MOVES, STATE, STATE_INDEX, Field, Kind
 from wm_train.grid import CODE_MAX, FRAC_BITS, Ints
 from wm_train.windows import Corpus, held_out
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_train.encoding import Encoding
 from wm_train.evaluate import Model, begin, error, need_starts, run, true_frames, true_inputs
-from wm_train.frames import SPEEDS, STATE_INDEX, Encoding
+from wm_train.frames import SPEEDS, STATE_INDEX
 from wm_train.grid import FRAC_BITS, Ints
 from wm_train.windows import Corpus
 

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from wm_train.cluster import spread
 from wm_train.dataset import ITEM_COLUMNS, ITEM_OFFSETS, Game, game_path, open_dataset, read_game, stored_types
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes
-from wm_train.frames import PLAYERS, Encoding
+from wm_train.frames import PLAYERS
 from wm_train.windows import game_arrays, usable_games
 from wm_train.workers import in_processes, locked
 

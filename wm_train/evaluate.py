@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_train.bounds import session_bounds
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
-from wm_train.frames import SPEEDS, STATE_INDEX, Encoding
+from wm_train.frames import SPEEDS, STATE_INDEX
 from wm_train.grid import FRAC_BITS, Ints
 from wm_train.recurrent import Recurrent, RecurrentWorlds
 from wm_train.recurrent import begin as begin_recurrent
 from wm_train.recurrent import forced as forced_recurrent
-from wm_train.stages import session_bounds
 from wm_train.windows import Corpus
 from wm_train.world import ONE, World, next_frames
 

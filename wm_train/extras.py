@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_train.dataset import ITEM_OFFSETS
-from wm_train.frames import CONTROLS, EXTRA, ITEM_FAR, PLAYERS, STALE_MOVES, STATE_INDEX, Encoding, Field, Kind
+from wm_train.encoding import Encoding
+from wm_train.frames import CONTROLS, EXTRA, ITEM_FAR, PLAYERS, STALE_MOVES, STATE_INDEX, Field, Kind
 from wm_train.grid import FRAC_BITS, Ints, round_half_up
 
 Columns = Mapping[str, NDArray[np.generic]]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wm_train.batches import Batch, WindowTensors
-from wm_train.frames import Encoding
+from wm_train.encoding import Encoding
 from wm_train.games import Games
 from wm_train.sequences import Chunk, SequencePlan
 from wm_train.stream import WindowBatch, WindowPlan, chunks, window_batches

@@ -11,7 +11,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_train.frames import Encoding, Field
+from wm_train.encoding import Encoding
+from wm_train.frames import Field
 from wm_train.grid import SNAP_BITS, SNAP_LIMIT, Floats, Ints, snap
 
 #: Rows made at once: small enough for a core's cache.

@@ -12,8 +12,9 @@ import numpy as np
 
 from wm_train.dataset import Game, open_dataset
 from wm_train.encoded import Records, encode_game, map_game, record_type
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
-from wm_train.frames import STAGE, Encoding
+from wm_train.frames import STAGE
 from wm_train.grid import Ints
 from wm_train.windows import Corpus, Split, cut, load_corpus, split_games
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_train.encoding import Encoding
 from wm_train.fold import Folded, folded, table_starts
-from wm_train.frames import Encoding
 from wm_train.grid import (
     ACC_BOUND,
     CODE_MAX,

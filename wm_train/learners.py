@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from wm_train.batches import Batch, WindowTensors, column_gain
 from wm_train.checkpoint import Checkpoint, load_checkpoint
-from wm_train.config import Mamba2Config, ModelConfig, RunConfig
+from wm_train.config import Mamba2Config, MLPConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.fake_quant import QuantizedMLP, calibrate
 from wm_train.fake_quant_mamba2 import QuantizedMamba2
@@ -67,7 +67,7 @@ class WindowLearner:
     """A FrameStackMLP on windows drawn in shuffled order, an epoch each time."""
 
     def __init__(self, config: RunConfig, games: Games, start: Checkpoint | None, ranks: Ranks) -> None:
-        assert isinstance(config.model, ModelConfig)
+        assert isinstance(config.model, MLPConfig)
         self.net = FrameStackMLP(config.model)
         self.form = "qat" if start else "float"
         self._config, train = config, config.train

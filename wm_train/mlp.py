@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wm_train.config import ModelConfig
+from wm_train.config import MLPConfig
 from wm_train.network import FrameNet
 
 
 class FrameStackMLP(FrameNet):
     """The float network. Shapes: see `forward`; parameters: shapes.parameter_count."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: MLPConfig) -> None:
         wide, narrow = config.hidden
         super().__init__(config.world, wide, narrow)
         self.bits = config.bits

@@ -1,6 +1,6 @@
 """What every network shares: the input it reads from frames, and the heads at their end.
 
-Dense columns and embeddings are laid out as frames.Encoding says; `gain` (fixed, from the training data) brings each
+Dense columns and embeddings are laid out as encoding.Encoding says; `gain` (fixed, from the training data) brings each
 dense column to unit spread.
 """
 

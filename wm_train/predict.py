@@ -1,6 +1,7 @@
 """A torch network as something that steps a world: frames in, integer heads out."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ from torch import Tensor
 from wm_train.batches import dense_values
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config
-from wm_train.evaluate import Model, Predictor, Window, stepper
+from wm_train.encoding import Encoding
+from wm_train.evaluate import Model, Predictor, Window, evaluate, stepper
 from wm_train.fake_quant import QuantizedMLP
 from wm_train.fake_quant_mamba2 import QuantizedMamba2
-from wm_train.frames import Encoding
 from wm_train.grid import FRAC_BITS, Ints, round_half_up
 from wm_train.mamba2 import Mamba2, Memory
 from wm_train.matmul import use_exact_matmul
@@ -22,6 +23,7 @@ from wm_train.mlp import FrameStackMLP
 from wm_train.network import from_arrays
 from wm_train.recurrent import Memory as Arrays
 from wm_train.recurrent import Stretch
+from wm_train.windows import held_out
 from wm_train.world import World, window_codes, window_ids
 
 
@@ -122,6 +124,13 @@ def checkpoint_model(checkpoint: Checkpoint) -> Model:
         return stepper(model.world, float_predictor(net))
     scales = checkpoint.scales
     return stepper(model.world, quantized_predictor(QuantizedMLP(net, (scales["hidden1"], scales["hidden2"]))))
+
+
+def held_out_figures(checkpoint: Checkpoint, dataset: Path, limit: int = 0) -> dict[str, Any]:
+    """Metrics of a checkpoint, in its own form, on what of a dataset it was not trained on; `limit` as of evaluate."""
+    encoding = checkpoint.config.model.world.encoding
+    corpus = held_out(dataset, encoding, checkpoint.split, checkpoint.config.train.holdout)
+    return evaluate(checkpoint_model(checkpoint), corpus, encoding, limit=limit)
 
 
 def _ids(encoding: Encoding, window: Window) -> torch.Tensor:

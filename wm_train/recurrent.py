@@ -11,8 +11,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_train.bounds import session_bounds
 from wm_train.grid import Ints
-from wm_train.stages import session_bounds
 from wm_train.windows import Corpus
 from wm_train.world import World, next_frames
 

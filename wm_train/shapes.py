@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from math import prod
 
-from wm_train.config import AnyModelConfig, Mamba2Config, ModelConfig
+from wm_train.config import Mamba2Config, MLPConfig, ModelConfig
 
 #: Taps of Mamba-2's convolution.
 D_CONV = 4
@@ -23,7 +23,7 @@ def _linear(sizes: Mapping[str, tuple[int, int]]) -> Shapes:
     return shapes
 
 
-def _mlp(model: ModelConfig) -> Shapes:
+def _mlp(model: MLPConfig) -> Shapes:
     wide, narrow = model.hidden
     return _linear({"layer1": (wide, model.world.encoding.input_dims), "layer2": (narrow, wide),
                     "heads": (model.world.outputs, narrow)})  # fmt: skip
@@ -46,24 +46,24 @@ def _mamba2(model: Mamba2Config) -> Shapes:
     return shapes | {"norm.weight": (d,)}
 
 
-def parameter_shapes(model: AnyModelConfig) -> Shapes:
+def parameter_shapes(model: ModelConfig) -> Shapes:
     """Shape of every trained parameter by its dotted name."""
     encoding = model.world.encoding
     embeddings = {f"embeddings.{f.name}.weight": (f.vocab, f.width) for f in encoding.embeddings}
     return embeddings | (_mamba2(model) if isinstance(model, Mamba2Config) else _mlp(model))
 
 
-def array_shapes(model: AnyModelConfig) -> Shapes:
+def array_shapes(model: ModelConfig) -> Shapes:
     """Shape of every array of a checkpoint: parameters and `gain`."""
     return parameter_shapes(model) | {"gain": (model.world.encoding.dense_columns,)}
 
 
-def parameter_count(model: AnyModelConfig) -> int:
+def parameter_count(model: ModelConfig) -> int:
     """Trainable parameters."""
     return sum(prod(shape) for shape in parameter_shapes(model).values())
 
 
-def scale_names(model: AnyModelConfig) -> tuple[str, ...]:
+def scale_names(model: ModelConfig) -> tuple[str, ...]:
     """Activations whose integers have a scale of their own, in the order in which they are computed."""
     if not isinstance(model, Mamba2Config):
         return "hidden1", "hidden2"

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_train.encoding import Encoding
 from wm_train.evaluate import Model, Worlds, begin, error, need_starts, run
-from wm_train.frames import PLAYERS, Encoding
+from wm_train.frames import PLAYERS
 from wm_train.grid import Ints
 from wm_train.windows import Corpus
 

@@ -14,8 +14,8 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
-from wm_train.frames import Encoding
 from wm_train.games import Games
 from wm_train.grid import Ints
 from wm_train.order import shuffled

@@ -26,10 +26,8 @@ from wm_train.cluster import connected
 from wm_train.compare import flat
 from wm_train.config import RunConfig, load_config
 from wm_train.errors import WmTrainError
-from wm_train.evaluate import evaluate
-from wm_train.predict import checkpoint_model
+from wm_train.predict import held_out_figures
 from wm_train.train import Job, train
-from wm_train.windows import held_out
 
 #: Steps of a trial that is limited by time alone.
 ENDLESS = 10**9
@@ -134,10 +132,7 @@ def measure(sweep: Sweep, dataset: Path, values: Mapping[str, Any]) -> float:
     if sweep.metric == HELD_OUT:
         found = checkpoint.figures[HELD_OUT]
     else:
-        config = checkpoint.config
-        encoding = config.model.world.encoding
-        corpus = held_out(dataset, encoding, checkpoint.split, config.train.holdout)
-        found = dict(flat(evaluate(checkpoint_model(checkpoint), corpus, encoding))).get(sweep.metric)
+        found = dict(flat(held_out_figures(checkpoint, dataset))).get(sweep.metric)
     if not isinstance(found, float) or not isfinite(found):
         raise WmTrainError(f"sweep: metric {sweep.metric} is {found!r}, expected held_out or a number of wmq evaluate")
     return found

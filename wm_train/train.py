@@ -17,7 +17,7 @@ from torch import nn
 
 from wm_train.average import Average
 from wm_train.checkpoint import Checkpoint, save_checkpoint
-from wm_train.config import RunConfig, TrainConfig
+from wm_train.config import RunConfig, TrainConfig, need_category_loss
 from wm_train.errors import WmTrainError
 from wm_train.games import Games, HeldGames, open_split
 from wm_train.held_out import HELD_OUT_GAMES, HeldOut
@@ -35,6 +35,8 @@ HELD_OUT_EVERY = 500
 SAVE_SECONDS = 60.0
 #: Share of a QAT run's work that is done in float, if it has no float run to start from.
 FLOAT_SHARE = 0.6
+#: Folder inside the QAT run with that float run.
+FLOAT = "float"
 #: A QAT run that starts from a float checkpoint moves less.
 QAT_LEARNING_RATE = 0.3
 
@@ -93,23 +95,29 @@ def _train_one(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
         return run.finish()
 
 
-def _train_both(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
-    """QAT from nothing: the first FLOAT_SHARE of the work in float, in RUN/float, the rest through the grid."""
-    train_config, start = job.config.train, job.run / "float"
+def phases(config: RunConfig) -> tuple[RunConfig, RunConfig]:
+    """What QAT from nothing is made of: the first FLOAT_SHARE of the work in float, the rest through the grid."""
 
     def part(share: float) -> RunConfig:
-        steps, minutes = max(1, round(train_config.steps * share)), train_config.minutes * share
-        return replace(job.config, train=replace(train_config, steps=steps, minutes=minutes))
+        steps, minutes = max(1, round(config.train.steps * share)), config.train.minutes * share
+        return replace(config, train=replace(config.train, steps=steps, minutes=minutes))
 
-    def scaled(first: float, share: float) -> Report:
-        return lambda progress: report(replace(progress, share=first + share * progress.share))
+    return part(FLOAT_SHARE), part(1 - FLOAT_SHARE)
+
+
+def _train_both(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
+    """QAT from nothing: the float phase in RUN/FLOAT, then the one through the grid in RUN."""
+    start, (first, second) = job.run / FLOAT, phases(job.config)
+
+    def scaled(done: float, share: float) -> Report:
+        return lambda progress: report(replace(progress, share=done + share * progress.share))
 
     if ranks.first and not job.resume:
         forget(job.run)
     if not (job.resume and (start / "run.json").exists()):
-        floating = replace(job, run=start, config=part(FLOAT_SHARE), qat=False)
+        floating = replace(job, run=start, config=first, qat=False)
         _train_one(floating, ranks, scaled(0.0, FLOAT_SHARE))
-    through = replace(job, config=part(1 - FLOAT_SHARE), start=start)
+    through = replace(job, config=second, start=start)
     return _train_one(through, ranks, scaled(FLOAT_SHARE, 1 - FLOAT_SHARE))
 
 
@@ -152,6 +160,7 @@ class _Run:
         start = parent_of(job.start, job.qat) if job.start else None
         self.job, self.ranks, self._report = job, ranks, report
         self.config = _adopted(job.config, start)
+        need_category_loss(self.config)
         self._parent = _parent(job)
         use_fast_matmul(self.config.train.threads)
         games = self._open(start)

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_train.dataset import META_NAME, fingerprint, open_dataset, read_game
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
 from wm_train.extras import with_extras
-from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, STATE_INDEX, Encoding, Field, Kind
+from wm_train.frames import CONTROLS, PLAYERS, STAGE, STATE, STATE_INDEX, Field, Kind
 from wm_train.grid import FRAC_BITS, AnyInts, Ints, round_half_up
 
 Columns = dict[str, NDArray[np.generic]]

@@ -15,10 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from wm_train.actions import ACTION_CATEGORY, CATEGORIES
+from wm_train.bounds import BOUNDED
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
-from wm_train.frames import PLAYERS, SPEEDS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
+from wm_train.frames import PLAYERS, SPEEDS, STATE, STATE_INDEX, Field, Kind, fixed
 from wm_train.grid import CODE_MAX, CODE_MIN, FRAC_BITS, AnyInts, Frames, Ints, ratio, requantize
-from wm_train.stages import BOUNDED
 
 ONE = 1 << FRAC_BITS
 
@@ -164,7 +165,7 @@ Range = tuple[Any, Any]
 
 
 def ranges(bounds: Sequence[Any] | Ints) -> dict[str, Range]:
-    """Bounds of a session, one after the other as in stages.py, by the field that they are of."""
+    """Bounds of a session, one after the other as in bounds.py, by the field that they are of."""
     return {name: (bounds[2 * i], bounds[2 * i + 1]) for i, name in enumerate(BOUNDED)}
 
 
@@ -346,7 +347,7 @@ def next_frames(world: World, frames: Frames, heads: Ints, bounds: Ints | None =
 
     frames  (N, 2, len(frame_fields)) int32, the newest that the window shows
     heads   (N, outputs) integers with FRAC_BITS fractional bits
-    bounds  (N, 4) what each session's stage allows (stages.session_bounds); None: the fields' own ranges
+    bounds  (N, 4) what each session's stage allows (bounds.session_bounds); None: the fields' own ranges
     returns (N, 2, len(frame_fields)) int32
     """
     bounded = {} if bounds is None else ranges(bounds.T)

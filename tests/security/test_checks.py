@@ -22,7 +22,7 @@ from tests.security.stages import world_at
 from wm_export.idl import ERRORS, INSTRUCTIONS
 from wm_export.layout import DISPUTE, INPUT_BYTES, MODEL, SCRATCH, SCRATCH_WORK, SESSION, offsets
 from wm_quant.cost import TREE_LEVELS
-from wm_train.stages import stage_bounds
+from wm_train.bounds import stage_bounds
 
 HEADERS = {"session": SESSION, "scratch": SCRATCH, "model": MODEL}
 IDLE = bytes(INPUT_BYTES)

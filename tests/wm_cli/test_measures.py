@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 import cli
 from tests.factories import set_characters, write_dataset
 from wm_cli import measures, project, studies
-from wm_train.checkpoint import load_checkpoint
+from wm_train import predict
+from wm_train.checkpoint import Checkpoint, load_checkpoint
 from wm_train.matmul import use_exact_matmul
 
 CONFIG = "model: {hidden: [32, 16], slots: 3}\ntrain: {steps: 3, batch: 32, holdout: 0.4}\n"
@@ -140,7 +141,7 @@ def test_a_character_is_studied_by_one_command(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_characters_own_figures_are_of_its_players() -> None:
-    from wm_train.frames import Encoding
+    from wm_train.encoding import Encoding
     from wm_train.windows import load_corpus, usable_games
 
     encoding = Encoding("v2.2", 3)
@@ -187,3 +188,59 @@ def test_what_int8_costs_is_studied_by_one_command() -> None:
         assert config["lost"][1]["action_change_points"] == pytest.approx(lost)
     stamp = Path("int8/small-0/run.json").stat().st_mtime_ns
     assert figures(*asked, "--limit", "20") == got and Path("int8/small-0/run.json").stat().st_mtime_ns == stamp
+
+
+def test_figures_of_a_study_are_taken_only_for_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ("study", "qat", "--config", "small.yaml", "--seeds", "0", "--out", "kept", "--limit")
+    got, real, measured = figures(*asked, "20"), predict.held_out_figures, []
+
+    def spied(checkpoint: Checkpoint, *rest: Any) -> Any:
+        measured.append(checkpoint.form)
+        return real(checkpoint, *rest)
+
+    monkeypatch.setattr(predict, "held_out_figures", spied)
+
+    def again(limit: str = "20") -> Any:
+        measured.clear()
+        return figures(*asked, limit)
+
+    assert again() == got and measured == []
+    assert again("10")["runs"][0]["forms"]["qat"]["frames"] == 10 and measured == ["float", "qat", "qat"]
+    assert again() == got and len(measured) == 3
+    kept = Path("kept/small-0/qat.json")
+    for broken in ("", "{", "[]", "null", "{}", kept.read_text().replace('"figures"', '"numbers"')):
+        kept.write_text(broken)
+        assert again() == got and measured == ["qat"], broken
+    kept.write_bytes(b"\xff")
+    assert again() == got and measured == ["qat"]
+    run_json = Path("kept/small-0/float/run.json")
+    found = json.loads(run_json.read_text())
+    run_json.write_text(json.dumps(found | {"figures": {"steps": 1}}))
+    assert again()["runs"][0]["forms"]["ptq"]["steps"] == 1 and measured == ["float", "qat"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "finished", "steps", "key"),
+    [
+        (("character", "--character", "9"), "character-9-unseen", 5, "train.steps = 3, expected 5"),
+        (("qat", "--seeds", "0"), "small-0", 4, "train.steps = 1, expected 2"),
+        (("qat", "--seeds", "0"), "small-0/float", 5, "train.steps = 2, expected 3"),
+    ],
+)
+def test_a_study_takes_no_run_of_another_config_or_other_games(
+    tmp_path: Path, asked: tuple[str, ...], finished: str, steps: int, key: str
+) -> None:
+    study = ("study", *asked, "--out", str(tmp_path / "study"), "--config")
+    assert run(*study, "small.yaml").exit_code == 0
+    outcome = tmp_path / "study" / finished / "run.json"
+    if finished.endswith("float"):
+        (outcome.parent.parent / "run.json").unlink()
+    before = outcome.read_bytes()
+    (tmp_path / "small.yaml").write_text(CONFIG.replace("steps: 3", f"steps: {steps}"))
+    changed = run(*study, str(tmp_path / "small.yaml"))
+    assert changed.exit_code == 1 and f"{finished}: was trained with {key}; give another --out" in changed.output
+    write_dataset(tmp_path / "dataset", [150, 140, 130, 120])
+    set_characters(tmp_path / "dataset", [(9, 2), (9, 9), (2, 9), (2, 20)])
+    changed = run(*study, "small.yaml", "--dataset", str(tmp_path / "dataset"))
+    assert changed.exit_code == 1 and ": was trained on other games than those of" in changed.output
+    assert outcome.read_bytes() == before

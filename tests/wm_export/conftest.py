@@ -13,9 +13,9 @@ from wm_export.solana import Export, export_solana, open_export
 from wm_export.toolchain import find_toolchain
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
-from wm_train.config import ModelConfig
+from wm_train.config import MLPConfig
+from wm_train.encoding import NO_FLAGS, Flags
 from wm_train.evaluate import window_at
-from wm_train.frames import NO_FLAGS, Flags
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def four_bits(tmp_path_factory: pytest.TempPathFactory) -> Built:
 @pytest.fixture(scope="session")
 def default_size(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A world of the default size, of random weights."""
-    return _built(_export(small_qnet(ModelConfig()), tmp_path_factory.mktemp("default")))
+    return _built(_export(small_qnet(MLPConfig()), tmp_path_factory.mktemp("default")))
 
 
 def recording(net: QNet, worlds: int, frames: int, seed: int = 0) -> Recording:

@@ -15,7 +15,7 @@ from wm_export.idl import INSTRUCTIONS, encode
 from wm_export.rustgen import plan_of
 from wm_export.solana import Export, export_solana, open_export
 from wm_quant.calls import op_calls
-from wm_train.config import ModelConfig
+from wm_train.config import MLPConfig
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -139,6 +139,6 @@ def test_every_call_is_inside_its_section(small_export: Export) -> None:
 
 
 def test_sizes_that_do_not_fit_an_account() -> None:
-    net = small_qnet(ModelConfig(hidden=(1024, 64)))
+    net = small_qnet(MLPConfig(hidden=(1024, 64)))
     with pytest.raises(WmExportError, match="model account would be"):
         export_solana(net, Path("never-written"))

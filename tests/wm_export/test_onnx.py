@@ -21,33 +21,34 @@ from wm_quant.interp import Interpreter, State, Trace
 from wm_quant.prove import prove
 from wm_quant.qnet import Op, QNet, validate
 from wm_train.checkpoint import Checkpoint
-from wm_train.config import AnyModelConfig, ModelConfig, RunConfig
+from wm_train.config import MLPConfig, ModelConfig, RunConfig
+from wm_train.encoding import Encoding, Flags
 from wm_train.evaluate import Window
-from wm_train.frames import CONTROLS, STATE, STATE_INDEX, Encoding, Flags, Kind, fixed
+from wm_train.frames import CONTROLS, STATE, STATE_INDEX, Kind, fixed
 from wm_train.grid import Ints, requantize
 
 torch = pytest.importorskip("torch")
 
 SMALL = (64, 32)
 MODELS = {
-    "default": ModelConfig(hidden=SMALL),
-    "one slot": ModelConfig(slots=1, hidden=SMALL),
-    "v1 published": ModelConfig(encoding="v1", heads="published", slots=3, hidden=SMALL),
-    "state age as an id": ModelConfig(slots=3, hidden=SMALL, flags=Flags(state_age_as_embed=True)),
-    "v2.1 integrated": ModelConfig(encoding="v2.1", slots=2, hidden=SMALL),
-    "two level": ModelConfig(heads="two_level", slots=2, hidden=SMALL),
-    "v2 gated": ModelConfig(encoding="v2", heads="gated", slots=2, hidden=SMALL),
+    "default": MLPConfig(hidden=SMALL),
+    "one slot": MLPConfig(slots=1, hidden=SMALL),
+    "v1 published": MLPConfig(encoding="v1", heads="published", slots=3, hidden=SMALL),
+    "state age as an id": MLPConfig(slots=3, hidden=SMALL, flags=Flags(state_age_as_embed=True)),
+    "v2.1 integrated": MLPConfig(encoding="v2.1", slots=2, hidden=SMALL),
+    "two level": MLPConfig(heads="two_level", slots=2, hidden=SMALL),
+    "v2 gated": MLPConfig(encoding="v2", heads="gated", slots=2, hidden=SMALL),
 }
 INTEGERS = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT64}
 
 
-def random_net(model: AnyModelConfig) -> QNet:
+def random_net(model: ModelConfig) -> QNet:
     """A proved QNet of random weights, wild enough that every rule of the world happens."""
     from wm_train.mlp import FrameStackMLP
     from wm_train.network import to_arrays
 
     torch.manual_seed(1)
-    assert isinstance(model, ModelConfig)
+    assert isinstance(model, MLPConfig)
     network = FrameStackMLP(model)
     with torch.no_grad():
         network.heads.weight.normal_(0, 0.5)

@@ -20,8 +20,8 @@ from wm_export.toolchain import build_program, host_cargo
 from wm_quant.cost import TRANSACTION_BUDGET
 from wm_quant.interp import Interpreter, State, Trace
 from wm_quant.ops_ref import RefInterpreter
+from wm_train.bounds import BOUNDED, stage_bounds
 from wm_train.frames import STATE_INDEX, fixed
-from wm_train.stages import BOUNDED, stage_bounds
 
 POSITION = [STATE_INDEX[name] for name in BOUNDED]
 

@@ -11,7 +11,7 @@ from wm_export.onnx_graph import export_onnx
 from wm_export.scope import EXPORTED_FLAGS, check_flags
 from wm_export.solana import export_solana
 from wm_quant.errors import WmQuantError
-from wm_train.frames import Flags
+from wm_train.encoding import Flags
 
 REFUSED: list[dict[str, Any]] = [
     {"press_events": "next"},

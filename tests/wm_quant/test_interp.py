@@ -11,11 +11,11 @@ from wm_quant import interp as module
 from wm_quant.interp import Interpreter, State, Trace
 from wm_quant.ops_ref import RefInterpreter, gather_ref, matvec_ref, requantize_ref, requantize_relu_ref
 from wm_quant.qnet import SESSION_BIAS, QNet
+from wm_train.bounds import BLAST_ZONES, stage_bounds
 from wm_train.evaluate import Window
 from wm_train.frames import STATE_INDEX, fixed
 from wm_train.grid import CODE_MAX
 from wm_train.recurrent import Recurrent
-from wm_train.stages import BLAST_ZONES, stage_bounds
 from wm_train.world import next_frames, window_codes, window_ids
 
 MODELS = {

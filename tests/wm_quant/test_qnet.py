@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from tests.factories import small_model, small_qnet
 from wm_quant.errors import WmQuantError
 from wm_quant.qnet import Op, QNet, expected_tensors, load_qnet, save_qnet, validate
-from wm_train.config import ModelConfig
+from wm_train.config import MLPConfig
 
 NET = small_qnet()
 
@@ -35,7 +35,7 @@ def without(name: str) -> QNet:
     [*map(small_model, ("v1", "v2", "v2.1", "v2.2")), small_model(bits={"heads": 4})],
     ids=["v1", "v2", "v2.1", "v2.2", "int4"],
 )
-def test_round_trip(tmp_path: Path, model: ModelConfig) -> None:
+def test_round_trip(tmp_path: Path, model: MLPConfig) -> None:
     net = replace(small_qnet(model), provenance={"form": "qat"})
     save_qnet(tmp_path, net)
     loaded = load_qnet(tmp_path)

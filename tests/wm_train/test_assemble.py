@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wm_train.frames import Encoding, Flags
+from wm_train.encoding import Encoding, Flags
 
 torch = pytest.importorskip("torch")
 

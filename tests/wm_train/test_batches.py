@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from tests.factories import AHEAD_ONLY, EVERY_FLAG, random_corpus
+from wm_train.encoding import Encoding
 from wm_train.evaluate import window_at
-from wm_train.frames import CONTROLS, Encoding, Kind
+from wm_train.frames import CONTROLS, Kind
 from wm_train.world import window_codes, window_ids
 
 torch = pytest.importorskip("torch")

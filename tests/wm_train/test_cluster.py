@@ -13,8 +13,8 @@ from wm_train import cluster, encoded
 from wm_train import ingest as ingesting
 from wm_train.dataset import open_dataset
 from wm_train.encoded import FOLDER, encode, identity
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
-from wm_train.frames import Encoding
 from wm_train.ingest import ingest
 
 V22 = Encoding("v2.2")

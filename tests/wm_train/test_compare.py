@@ -3,7 +3,7 @@
 import pytest
 
 from wm_train.compare import config_differences, game_differences, metric_differences
-from wm_train.config import Mamba2Config, ModelConfig, RunConfig, TrainConfig
+from wm_train.config import Mamba2Config, MLPConfig, RunConfig, TrainConfig
 
 FIRST = {"train": ("a", "b"), "valid": ("c",), "skipped": ()}
 SECOND = {"train": ("b", "d"), "valid": ("c",), "skipped": ("e",)}
@@ -12,7 +12,7 @@ SECOND = {"train": ("b", "d"), "valid": ("c",), "skipped": ("e",)}
 def test_configs() -> None:
     plain = RunConfig(train=TrainConfig(seed=3))
     assert config_differences(plain, plain) == []
-    other = RunConfig(ModelConfig(slots=5), TrainConfig(seed=4))
+    other = RunConfig(MLPConfig(slots=5), TrainConfig(seed=4))
     assert config_differences(plain, other) == [
         {"key": "model.slots", "first": 10, "second": 5},
         {"key": "train.seed", "first": 3, "second": 4},

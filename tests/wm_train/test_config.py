@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from wm_train.config import LossConfig, ModelConfig, RunConfig, TrainConfig, load_config
+from wm_train.config import LossConfig, MLPConfig, RunConfig, TrainConfig, load_config, need_category_loss
 from wm_train.errors import WmTrainError
 from wm_train.shapes import parameter_count
 
@@ -15,7 +15,7 @@ EXPERIMENTS = sorted((Path(__file__).resolve().parents[2] / "experiments").glob(
 
 
 def test_json_round_trip() -> None:
-    config = RunConfig(ModelConfig("v2.1", 4, "published", (64, 32), 0.1), TrainConfig(steps=7, seed=3, holdout=0.25))
+    config = RunConfig(MLPConfig("v2.1", 4, "published", (64, 32), 0.1), TrainConfig(steps=7, seed=3, holdout=0.25))
     config = replace(config, train=replace(config.train, losses=LossConfig(category=2.0, value="huber")))
     assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     assert RunConfig.from_json({}) == RunConfig()
@@ -77,17 +77,30 @@ def test_an_error_names_its_key(data: Any, message: str) -> None:
         RunConfig.from_json(data)
 
 
+@pytest.mark.parametrize("arch", ["mlp", "mamba2"])
+def test_heads_that_choose_a_category_need_its_loss(arch: str) -> None:
+    def config(heads: str, category: float) -> RunConfig:
+        return RunConfig.from_json(
+            {"model": {"arch": arch, "heads": heads}, "train": {"losses": {"category": category}}}
+        )
+
+    with pytest.raises(WmTrainError, match=r"category = 0\.0, expected above 0: .*write losses: {category: 2\.0}"):
+        need_category_loss(config("two_level", 0.0))
+    for heads, category in (("two_level", 0.5), ("integrated", 0.0), ("gated", 0.0), ("published", 0.0)):
+        need_category_loss(config(heads, category))
+
+
 def test_bits_are_named_where_they_are_not_8() -> None:
     config = RunConfig.from_json({"model": {"bits": {"heads": 4, "layer1": 8, "layer2": 4}}})
     assert config.model.bits == {"layer2": 4, "heads": 4}
     assert config.to_json()["model"]["bits"] == {"layer2": 4, "heads": 4}
     assert RunConfig.from_json(config.to_json()) == config
-    assert ModelConfig(bits={"layer1": 8}) == ModelConfig()
+    assert MLPConfig(bits={"layer1": 8}) == MLPConfig()
 
 
 def test_an_int_may_stand_for_a_float_and_a_list_for_a_tuple() -> None:
     config = RunConfig.from_json({"model": {"hidden": [64, 32]}, "train": {"minutes": 5}})
-    assert isinstance(config.model, ModelConfig) and config.model.hidden == (64, 32)
+    assert isinstance(config.model, MLPConfig) and config.model.hidden == (64, 32)
     assert config.train.minutes == 5.0
     assert isinstance(config.train.minutes, float)
 
@@ -95,7 +108,7 @@ def test_an_int_may_stand_for_a_float_and_a_list_for_a_tuple() -> None:
 def test_yaml(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("model: {hidden: [64, 32]}\ntrain:\n  steps: 12\n")
-    assert load_config(path) == RunConfig(ModelConfig(hidden=(64, 32)), TrainConfig(steps=12))
+    assert load_config(path) == RunConfig(MLPConfig(hidden=(64, 32)), TrainConfig(steps=12))
     path.write_text("")
     assert load_config(path) == load_config(None) == RunConfig()
 

@@ -23,8 +23,9 @@ from tests.factories import (
 )
 from wm_train.checkpoint import save_checkpoint
 from wm_train.diagnose import ENOUGH, GATES, Seen, Verdict, aside_of, head_figures, predicted, verdicts
+from wm_train.encoding import Encoding, Flags
 from wm_train.errors import WmTrainError
-from wm_train.frames import CONTROLS, PLAYERS, STATE_INDEX, Encoding, Flags
+from wm_train.frames import CONTROLS, PLAYERS, STATE_INDEX
 from wm_train.windows import Corpus, load_corpus
 
 FIELDS = Encoding("v2.1", 1, Flags(projectiles=True, stale_moves=True))

@@ -7,9 +7,10 @@ import pytest
 
 from tests.factories import ONE, random_corpus, still_corpus
 from wm_train.drift import APART, POINTS, drift_figures, habits, usual
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
 from wm_train.evaluate import Window, persistence
-from wm_train.frames import STATE_INDEX, Encoding
+from wm_train.frames import STATE_INDEX
 from wm_train.windows import Corpus
 
 V22 = Encoding("v2.2", 3)

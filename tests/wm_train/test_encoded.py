@@ -14,8 +14,9 @@ from tests.factories import add_game, game_columns, game_path, write_dataset
 from wm_train import windows
 from wm_train.dataset import open_dataset
 from wm_train.encoded import FOLDER, encode, encoded_path, identity, map_game
+from wm_train.encoding import Encoding, Flags
 from wm_train.errors import WmTrainError
-from wm_train.frames import Encoding, Field, Flags
+from wm_train.frames import Field
 from wm_train.grid import Ints
 from wm_train.windows import load_corpus
 from wm_train.workers import locked
@@ -160,7 +161,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from wm_train import encoded
-from wm_train.frames import Encoding
+from wm_train.encoding import Encoding
 encode_game = encoded.encode_game
 def slow(*arguments):
     time.sleep(0.2)

@@ -8,6 +8,8 @@ import pytest
 
 from tests.factories import ONE, make_heads, random_corpus, random_window, still_corpus
 from wm_train import evaluate as module
+from wm_train.bounds import session_bounds
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
 from wm_train.evaluate import (
     BASELINES,
@@ -25,8 +27,7 @@ from wm_train.evaluate import (
     window_at,
     window_ends,
 )
-from wm_train.frames import PLAYERS, STATE, STATE_INDEX, Encoding
-from wm_train.stages import session_bounds
+from wm_train.frames import PLAYERS, STATE, STATE_INDEX
 from wm_train.windows import Corpus
 from wm_train.world import World, next_frames
 

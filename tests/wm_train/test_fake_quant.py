@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from wm_train.config import ModelConfig
+from wm_train.config import MLPConfig
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
 from wm_train.fake_quant import QuantizedMLP, calibrate
-from wm_train.frames import Encoding
 from wm_train.grid import FRAC_BITS
 from wm_train.matmul import use_exact_matmul, use_fast_matmul
 from wm_train.mlp import FrameStackMLP
 
-CONFIG = ModelConfig(slots=2, hidden=(64, 32))
+CONFIG = MLPConfig(slots=2, hidden=(64, 32))
 Inputs = tuple[Tensor, Tensor, Tensor]
 
 
@@ -40,7 +40,7 @@ def random_inputs(encoding: Encoding, batch: int = 48, low: int = -128, high: in
     return codes, ids, numbers([f.vocab for _, f in encoding.session_fields()])
 
 
-def random_net(config: ModelConfig = CONFIG, seed: int = 0) -> FrameStackMLP:
+def random_net(config: MLPConfig = CONFIG, seed: int = 0) -> FrameStackMLP:
     """A float network whose value heads have left their rest."""
     torch.manual_seed(seed)
     net = FrameStackMLP(config)
@@ -67,7 +67,7 @@ def gradients(net: FrameStackMLP, loss: Tensor) -> dict[str, Tensor]:
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_training_step_computes_the_exact_heads(encoding: str, fast: bool) -> None:
     heads = "published" if encoding == "v1" else "integrated"
-    net = random_net(ModelConfig(encoding=encoding, slots=2, heads=heads, hidden=(64, 32)))
+    net = random_net(MLPConfig(encoding=encoding, slots=2, heads=heads, hidden=(64, 32)))
     inputs = random_inputs(net.world.encoding)
     model = quantized(net, inputs)
     if fast:

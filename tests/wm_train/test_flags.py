@@ -19,12 +19,13 @@ from tests.factories import (
     small_qnet,
 )
 from wm_quant.interp import Interpreter
-from wm_train.config import Mamba2Config, ModelConfig, RunConfig
+from wm_train.bounds import session_bounds
+from wm_train.config import Mamba2Config, MLPConfig, RunConfig
+from wm_train.encoding import Encoding, Flags
 from wm_train.errors import WmTrainError
 from wm_train.evaluate import rollout, stepper, window_at
-from wm_train.frames import CONTROLS, PLAYERS, PRESSES, STATE, STATE_AGE_ID, Encoding, Flags
+from wm_train.frames import CONTROLS, PLAYERS, PRESSES, STATE, STATE_AGE_ID
 from wm_train.recurrent import forced
-from wm_train.stages import session_bounds
 from wm_train.windows import load_corpus, usable_games
 from wm_train.world import next_frames, slot_ids, window_codes, window_ids
 
@@ -300,4 +301,4 @@ def test_a_game_without_items_is_skipped_where_they_are_read(tmp_path: Path) -> 
 
 
 def test_every_flag_is_in_the_model_config() -> None:
-    assert ModelConfig(flags=EVERY_FLAG).world.encoding.flags == EVERY_FLAG
+    assert MLPConfig(flags=EVERY_FLAG).world.encoding.flags == EVERY_FLAG

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests.factories import add_game, game_columns, random_corpus, write_dataset
 from wm_train.encoded import encode
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
-from wm_train.frames import Encoding
 from wm_train.games import Games, HeldGames, StoredGames, open_split
 from wm_train.windows import Corpus, load_corpus, split_games
 

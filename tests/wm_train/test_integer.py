@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from wm_train.config import ModelConfig
+from wm_train.config import MLPConfig
 from wm_train.grid import ACC_BOUND, INT8
 from wm_train.integer import BLOCK_COLUMNS, IntegerMLP, column_blocks, integer_mlp, table_starts
 from wm_train.mlp import FrameStackMLP
 from wm_train.network import to_arrays
 
-CONFIG = ModelConfig(slots=2, hidden=(64, 32))
+CONFIG = MLPConfig(slots=2, hidden=(64, 32))
 SCALES = (0.05, 0.03)
 SNAP = 1 << 20
 

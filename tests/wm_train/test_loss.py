@@ -7,7 +7,8 @@ import pytest
 
 from tests.factories import ONE, make_heads, random_frames
 from wm_train.config import LossConfig
-from wm_train.frames import PLAYERS, STATE, STATE_INDEX, Encoding, Kind
+from wm_train.encoding import Encoding
+from wm_train.frames import PLAYERS, STATE, STATE_INDEX, Kind
 from wm_train.world import World, next_frames
 
 torch = pytest.importorskip("torch")

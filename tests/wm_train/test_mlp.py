@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from tests.factories import AHEAD_ONLY, EVERY_FLAG, ONE, random_corpus, small_model
-from wm_train.config import ModelConfig
+from wm_train.config import MLPConfig
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
 from wm_train.evaluate import window_at
-from wm_train.frames import SPEEDS, STATE_INDEX, Encoding
+from wm_train.frames import SPEEDS, STATE_INDEX
 from wm_train.world import next_frames
 
 torch = pytest.importorskip("torch")
@@ -24,7 +25,7 @@ from wm_train.shapes import array_shapes, parameter_count  # noqa: E402
 ENCODINGS = ("v1", "v2", "v2.1", "v2.2")
 
 
-def windows(config: ModelConfig) -> Any:
+def windows(config: MLPConfig) -> Any:
     corpus = random_corpus(encoding=config.world.encoding)
     tensors = WindowTensors(corpus, config.world.encoding, as_codes=False)
     return tensors.batch(tensors.starts[::9])
@@ -34,7 +35,7 @@ def windows(config: ModelConfig) -> Any:
     ("heads", "parameters", "outputs"), [("published", 1_304_182, 830), ("integrated", 1_364_320, 1064)]
 )
 def test_parameters_are_pinned(heads: str, parameters: int, outputs: int) -> None:
-    config = ModelConfig(heads=heads)
+    config = MLPConfig(heads=heads)
     assert parameter_count(config) == parameters and config.world.outputs == outputs
     assert sum(p.numel() for p in FrameStackMLP(config).parameters()) == parameters
 
@@ -43,7 +44,7 @@ CONFIGS = [*map(small_model, ENCODINGS), small_model(flags=EVERY_FLAG), small_mo
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_the_count_is_the_modules(config: ModelConfig) -> None:
+def test_the_count_is_the_modules(config: MLPConfig) -> None:
     network = FrameStackMLP(config)
     assert sum(p.numel() for p in network.parameters()) == parameter_count(config)
     shapes = {name: value.shape for name, value in to_arrays(network).items()}
@@ -51,7 +52,7 @@ def test_the_count_is_the_modules(config: ModelConfig) -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
-def test_every_input_lies_where_the_encoding_says(config: ModelConfig) -> None:
+def test_every_input_lies_where_the_encoding_says(config: MLPConfig) -> None:
     network, batch, e = FrameStackMLP(config), windows(config), config.world.encoding
     tables: Any = network.embeddings
     with torch.no_grad():

@@ -8,8 +8,8 @@ import pytest
 
 from tests.factories import add_game, game_columns, game_name, write_dataset
 from wm_train.dataset import fingerprint, open_dataset
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
-from wm_train.frames import Encoding
 from wm_train.overlap import Use, overlap, use_of_dataset, use_of_split
 from wm_train.windows import split_games
 

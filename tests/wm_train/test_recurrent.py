@@ -10,8 +10,8 @@ from tests.factories import random_checkpoint, random_corpus, small_mamba2
 from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_train import evaluate, recurrent
+from wm_train.bounds import session_bounds
 from wm_train.recurrent import Recurrent, RecurrentWorlds, Stretch, begin, forced
-from wm_train.stages import session_bounds
 from wm_train.world import next_frames
 
 LENGTHS = (40, 7, 300, 2, 25)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from tests.factories import ONE, make_heads, random_corpus, still_corpus
+from wm_train.encoding import Encoding
 from wm_train.evaluate import Model, Window, persistence, window_at
-from wm_train.frames import STATE_INDEX, Encoding
+from wm_train.frames import STATE_INDEX
 from wm_train.recurrent import Memory, Stretch
 from wm_train.speculation import DELAYS, LATE, inputs_figures, outcome_figures, repeats
 from wm_train.windows import Corpus

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.factories import random_corpus, still_corpus
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
-from wm_train.frames import Encoding
 from wm_train.games import HeldGames
 from wm_train.grid import Ints
 from wm_train.sequences import SequencePlan

@@ -14,7 +14,7 @@ import pytest
 from tests.factories import small_model, write_dataset
 from wm_quant.convert import quantize
 from wm_train.checkpoint import load_checkpoint
-from wm_train.config import RunConfig, TrainConfig
+from wm_train.config import LossConfig, RunConfig, TrainConfig
 from wm_train.curves import CURVES
 from wm_train.dataset import fingerprint
 from wm_train.errors import WmTrainError
@@ -292,6 +292,18 @@ def test_games_too_short_are_an_error(tmp_path: Path) -> None:
     write_dataset(tmp_path, [3, 3])
     with pytest.raises(WmTrainError, match="no game has 4 frames in a row"):
         train(Job(tmp_path, tmp_path / "run", CONFIG))
+
+
+@pytest.mark.parametrize("qat", [False, True])
+def test_a_head_that_nothing_teaches_is_an_error_before_anything_is_written(
+    dataset: Path, tmp_path: Path, qat: bool
+) -> None:
+    untaught = replace(CONFIG, model=small_model(heads="two_level"))
+    with pytest.raises(WmTrainError, match=r"train\.losses\.category = 0\.0"):
+        train(Job(dataset, tmp_path / "run", untaught, qat))
+    assert not (tmp_path / "run").exists()
+    taught = replace(untaught, train=replace(CONFIG.train, steps=2, losses=LossConfig(category=2.0)))
+    assert train(Job(dataset, tmp_path / "run", taught, qat)).config.model == untaught.model
 
 
 def test_divergence_is_an_error(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,9 @@ from tests.factories import (
     write_dataset,
 )
 from wm_train.dataset import open_dataset
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
-from wm_train.frames import CONTROLS, STATE_INDEX, Encoding
+from wm_train.frames import CONTROLS, STATE_INDEX
 from wm_train.games import open_split
 from wm_train.windows import Corpus, Split, held_out, load_corpus, split_games
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.factories import ONE, make_heads, random_frames, random_inputs, random_window
 from wm_train.actions import ACTION_CATEGORY, CATEGORIES
+from wm_train.encoding import Encoding
 from wm_train.errors import WmTrainError
-from wm_train.frames import CONTROLS, PLAYERS, SPEEDS, STATE, STATE_INDEX, Encoding, Field, Kind, fixed
+from wm_train.frames import CONTROLS, PLAYERS, SPEEDS, STATE, STATE_INDEX, Field, Kind, fixed
 from wm_train.grid import CODE_MAX, CODE_MIN
 from wm_train.world import (
     HEADS,

@@ -1,10 +1,11 @@
-"""stages.py: bounds a margin beyond each blast zone, never beyond the field; the field's own where nothing is known."""
+"""bounds.py: bounds a margin beyond each blast zone, never beyond the field; the field's own where nothing is known."""
 
 import numpy as np
 import pytest
 
-from wm_train.frames import STAGE, STATE, STATE_INDEX, Encoding, fixed
-from wm_train.stages import BLAST_ZONES, BOUNDED, BOUNDS, MARGIN, session_bounds, stage_bounds
+from wm_train.bounds import BLAST_ZONES, BOUNDED, BOUNDS, MARGIN, session_bounds, stage_bounds
+from wm_train.encoding import Encoding
+from wm_train.frames import STAGE, STATE, STATE_INDEX, fixed
 
 OWN = [fixed(end) for name in BOUNDED for end in (STATE[STATE_INDEX[name]].lo, STATE[STATE_INDEX[name]].hi)]
 KNOWING = Encoding("v2.2", 2)

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from wm_train.frames import STAGE, STATE, STATE_INDEX, Encoding, fixed
+from wm_train.encoding import Encoding
+from wm_train.frames import STAGE, STATE, STATE_INDEX, fixed
 from wm_train.grid import Ints
 
 #: Stage id -> its blast zone as (left, right, top, bottom), in game units; of the other stages it is not known.
