@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from wm_train.dataset import DatasetMeta, Game, game_path, open_dataset, write_game, write_meta
 from wm_train.encoded import encode
-from wm_train.frames import Encoding
+from wm_train.encoding import Encoding
 from wm_train.games import StoredGames
 from wm_train.sequences import SequencePlan
 from wm_train.stream import WindowPlan, chunks, window_batches

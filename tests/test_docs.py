@@ -127,6 +127,10 @@ CONFIG_TEXT: Mapping[str, str] = {
     "train.losses.value": "loss of a number: " + ", ".join(VALUE_LOSSES),
     "train.losses.scale": "weighed error below which it is rounded off (all but l1)",
     "train.losses.alpha": "shape of barron: 2 squared, 1 charbonnier, 0 Cauchy, -2 Geman-McClure",
+    "train.losses.sampling": "chance, reached at the end of a run, that a player's numbers in a frame are those "
+    "that the network predicts there: 0 (off) to 0.5; see [training.md](training.md#fed-its-own-frames)",
+    "train.losses.horizon": "weights of frames 2, 3 and so on ahead of a true one, reached by the network's own "
+    "frames, as `[0.5, 0.25]`; up to 32, for mamba2 fewer than `train.chunk`",
     "train.seed": "of initialisation, batch order and split",
     "train.threads": "torch threads, at least 1",
     "train.holdout": "share of games (of frames, if there is one game) kept for validation",

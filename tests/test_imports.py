@@ -19,6 +19,7 @@ TORCH_NAMES = (
     "fake_quant",
     "fake_quant_mamba2",
     "feed",
+    "forcing",
     "held_out",
     "learners",
     "loss",

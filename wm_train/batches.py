@@ -7,10 +7,11 @@ import torch
 from torch import Tensor
 
 from wm_train.encoding import Encoding
+from wm_train.evaluate import Window
 from wm_train.frames import Field, Kind
 from wm_train.grid import FRAC_BITS
 from wm_train.windows import Corpus
-from wm_train.world import codes, inputs_ahead, newest_ids, slot_codes, slot_ids
+from wm_train.world import codes, inputs_ahead, newest_ids, slot_codes, slot_ids, window_codes, window_ids
 
 
 def _to_units(fields: tuple[Field, ...]) -> np.ndarray:
@@ -44,7 +45,7 @@ class WindowTensors:
 
     def __init__(self, corpus: Corpus, encoding: Encoding, as_codes: bool) -> None:
         self.encoding = encoding
-        self.states = torch.from_numpy(corpus.frames.astype(np.float32) * _to_units(encoding.frame_fields))
+        self.states = in_units(encoding, corpus.frames)
         slots = slot_codes if as_codes else slot_values
         self.dense = torch.from_numpy(slots(encoding, corpus.frames, corpus.inputs).astype(np.float32))
         self.ids = torch.from_numpy(slot_ids(encoding, corpus.frames))
@@ -104,6 +105,19 @@ def dense_values(encoding: Encoding, frames: np.ndarray, inputs: np.ndarray, fol
     worth = _value_worth(encoding.next_controls)
     ahead = inputs_ahead(encoding, inputs, following)[..., : len(worth)].astype(np.float32) * worth
     return np.concatenate([flat.reshape(len(frames), -1), ahead.reshape(len(frames), -1)], 1)
+
+
+def in_units(encoding: Encoding, frames: np.ndarray) -> Tensor:
+    """Frames as float32 in the fields' units, same shape."""
+    return torch.from_numpy(frames.astype(np.float32) * _to_units(encoding.frame_fields))
+
+
+def seen(encoding: Encoding, window: Window, as_codes: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """What a network reads of windows: dense, ids and session of a Batch."""
+    dense = window_codes if as_codes else dense_values
+    columns = dense(encoding, window.frames, window.inputs, window.following).astype(np.float32, copy=False)
+    ids = window_ids(encoding, window.frames)
+    return torch.from_numpy(columns), torch.from_numpy(ids), torch.from_numpy(window.session)
 
 
 def column_gain(tensors: WindowTensors) -> Tensor:

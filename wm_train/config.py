@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from wm_train.encoding import NO_FLAGS, Encoding, Flags
 from wm_train.errors import WmTrainError
@@ -121,6 +121,8 @@ class Mamba2Config:
 
 #: Losses of a number, as robust.py names them.
 VALUE_LOSSES = ("l1", "huber", "charbonnier", "barron")
+#: Frames that a world in training runs ahead, at most.
+HORIZON_MAX = 32
 #: Published weight of the category's loss.
 CATEGORY_WEIGHT = 2.0
 #: Shape of a network.
@@ -135,6 +137,10 @@ class LossConfig:
     action, category, action_embedding weigh the parts of the action's loss; `change_weight` multiplies all three on
     frames whose action changes; `focal` is the exponent gamma of the first two. `value` names a loss of robust.py;
     `scale` and `alpha` are its, in weighed units (loss.VALUE_WEIGHT).
+
+    `sampling` and `horizon` feed the network its own Frames (forcing.py). `sampling` is the chance, reached at the end
+    of a run, that a player's numbers in a frame are predicted ones. `horizon` are the weights of frames 2, 3 and so on
+    ahead of a true one, beside the 1 that the next frame has.
     """
 
     action: float = 3.0
@@ -145,6 +151,8 @@ class LossConfig:
     value: str = "l1"
     scale: float = 0.1
     alpha: float = 1.0
+    sampling: float = 0.0
+    horizon: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         for key in ("action", "category", "action_embedding"):
@@ -154,6 +162,14 @@ class LossConfig:
         _check(self.value in VALUE_LOSSES, "train.losses.value", self.value, " or ".join(VALUE_LOSSES))
         _check(0 < self.scale < 1000, "train.losses.scale", self.scale, "between 0 and 1000")
         _check(-10 <= self.alpha <= 2, "train.losses.alpha", self.alpha, "-10 to 2")
+        _check(0 <= self.sampling <= 0.5, "train.losses.sampling", self.sampling, "0 (off) to 0.5")
+        object.__setattr__(self, "horizon", tuple(self.horizon))
+        _check(
+            len(self.horizon) <= HORIZON_MAX and all(0 <= weight < 1000 for weight in self.horizon),
+            "train.losses.horizon",
+            self.horizon,
+            f"at most {HORIZON_MAX} weights, 0 <= weight < 1000",
+        )
 
 
 @dataclass(frozen=True)
@@ -215,6 +231,11 @@ class RunConfig:
     model: ModelConfig = field(default_factory=MLPConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 
+    def __post_init__(self) -> None:
+        horizon, chunk = self.train.losses.horizon, self.train.chunk
+        fits = len(horizon) < chunk or not isinstance(self.model, Mamba2Config)
+        _check(fits, "train.losses.horizon", horizon, f"fewer weights than train.chunk, which is {chunk}")
+
     def to_json(self) -> dict[str, Any]:
         """Plain dicts and lists."""
         return dataclasses.asdict(self)
@@ -262,18 +283,26 @@ def _build(cls: type[T], data: object, where: str) -> T:
     for item in dataclasses.fields(cls):  # type: ignore[arg-type]
         if item.name in values:
             default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
-            values = values | {item.name: _typed(values[item.name], default, f"{where}.{item.name}")}
+            values = values | {item.name: _typed(values[item.name], default, item.type, f"{where}.{item.name}")}
     return cls(**values)
 
 
-def _typed(value: object, default: object, where: str) -> Any:
-    """`value` if it is of the default's kind; an int stands for a float, a list for a tuple, a mapping for a part."""
+def _is_number(value: object, of: type) -> bool:
+    """An int stands for a float."""
+    return isinstance(value, int | of) and not isinstance(value, bool)
+
+
+def _typed(value: object, default: object, annotation: Any, where: str) -> Any:
+    """`value` if it is of the default's kind; an int stands for a float, a list for a tuple, a mapping for a part.
+    `annotation` says what a tuple holds."""
     if dataclasses.is_dataclass(default):
         return _build(type(default), value, where)
-    if isinstance(default, float) and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(default, tuple) and isinstance(value, list) and all(type(v) is int for v in value):
-        return tuple(value)
+    if isinstance(default, float) and _is_number(value, float):
+        return float(value)  # type: ignore[arg-type]
+    if isinstance(default, tuple) and isinstance(value, list):
+        of = get_args(annotation)[0]
+        if all(_is_number(v, of) for v in value):
+            return tuple(map(of, value))
     if type(value) is type(default):
         return value
     raise WmTrainError(f"config: {where} = {value!r}, expected {type(default).__name__}")

@@ -71,14 +71,15 @@ def window_at(corpus: Corpus, encoding: Encoding, t: Ints) -> Window:
     return Window(corpus.frames[slots], corpus.inputs[slots], corpus.inputs[t + 1], corpus.session(encoding, t))
 
 
+def written(world: World, window: Window, heads: Ints) -> NDArray[np.int32]:
+    """The next Frames, (B, 2, len(frame_fields)), that a network's heads (B, outputs) make of windows."""
+    bounds = session_bounds(world.encoding, window.session)
+    return next_frames(world, window.frames[:, -world.encoding.lookahead], heads, bounds)
+
+
 def stepper(world: World, predict: Predictor) -> Stepper:
     """A network's heads turned into next Frames."""
-
-    def step(window: Window) -> NDArray[np.int32]:
-        bounds = session_bounds(world.encoding, window.session)
-        return next_frames(world, window.frames[:, -world.encoding.lookahead], predict(window), bounds)
-
-    return step
+    return lambda window: written(world, window, predict(window))
 
 
 def persistence(window: Window) -> NDArray[np.int32]:

@@ -5,6 +5,7 @@ order are cheapest: the games of the next ones are read while one is in use.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from wm_train.batches import Batch, WindowTensors
 from wm_train.encoding import Encoding
 from wm_train.games import Games
+from wm_train.grid import Ints
 from wm_train.sequences import Chunk, SequencePlan
 from wm_train.stream import WindowBatch, WindowPlan, chunks, window_batches
 from wm_train.windows import Corpus
@@ -26,6 +28,25 @@ def sample(games: Games, encoding: Encoding, as_codes: bool) -> WindowTensors:
     return WindowTensors(games.corpus(range(min(SAMPLE_GAMES, len(games.names)))), encoding, as_codes)
 
 
+class Fed(NamedTuple):
+    """A batch, and where it is from: its windows end at frames `t` (B,) of `corpus`."""
+
+    batch: Batch
+    corpus: Corpus
+    t: Ints
+
+
+class FedChunk(NamedTuple):
+    """The same of L frames of B lanes, one after another: B * L windows. reset (B, L) as in a Chunk; kept (B * L,)
+    which have a frame after them in their game."""
+
+    batch: Batch
+    corpus: Corpus
+    t: Ints
+    reset: Tensor
+    kept: Tensor
+
+
 class WindowFeed:
     """Batches of windows, shuffled within a buffer of games."""
 
@@ -35,7 +56,7 @@ class WindowFeed:
         self._batches: Iterator[WindowBatch] = iter(())
         self._held: tuple[Corpus, WindowTensors] | None = None
 
-    def at(self, step: int, share: slice) -> Batch:
+    def at(self, step: int, share: slice) -> Fed:
         """A share of the batch of a step."""
         if step != self._next:
             self._batches = window_batches(self._games, self._plan, step)
@@ -44,7 +65,8 @@ class WindowFeed:
         if self._held is None or self._held[0] is not batch.corpus:
             self._held = None  # before the next group's are made
             self._held = batch.corpus, WindowTensors(batch.corpus, self._plan.encoding, self._as_codes)
-        return self._held[1].batch(torch.from_numpy(batch.t[share]))
+        t = batch.t[share]
+        return Fed(self._held[1].batch(torch.from_numpy(t)), batch.corpus, t)
 
 
 class ChunkFeed:
@@ -55,15 +77,14 @@ class ChunkFeed:
         self._next = -1
         self._chunks: Iterator[tuple[Chunk, Corpus]] = iter(())
 
-    def at(self, step: int, share: slice) -> tuple[Batch, Tensor, Tensor]:
-        """A share of the lanes of a step: (batch of B * L frames, reset (B, L), which of the B * L have a frame after
-        them in their game)."""
+    def at(self, step: int, share: slice) -> FedChunk:
+        """A share of the lanes of a step."""
         if step != self._next:
             self._chunks = chunks(self._games, self._plan, step)
         self._next = step + 1
         chunk, corpus = next(self._chunks)
         lanes, length = chunk.frame.shape
-        row = np.arange(lanes * (length + 1)).reshape(lanes, -1)[share, :length]
+        row = np.arange(lanes * (length + 1)).reshape(lanes, -1)[share, :length].ravel()
         tensors = WindowTensors(corpus, self._encoding, self._as_codes)
         reset, valid = torch.from_numpy(chunk.reset[share]), torch.from_numpy(chunk.valid[share])
-        return tensors.batch(torch.from_numpy(row.ravel())), reset, valid.flatten()
+        return FedChunk(tensors.batch(torch.from_numpy(row)), corpus, row, reset, valid.flatten())

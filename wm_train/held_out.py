@@ -1,4 +1,5 @@
-"""The held-out loss: the training loss on games that are not trained on, always on the same few thousand frames."""
+"""The held-out loss: the training loss on games that are not trained on, always on the same few thousand frames, all of
+them true ones."""
 
 from dataclasses import replace
 
@@ -24,7 +25,8 @@ class HeldOut:
 
     def __init__(self, config: RunConfig, games: Games, start: Checkpoint | None) -> None:
         lanes = min(config.train.lanes, len(games.lengths))
-        alike = RunConfig(config.model, replace(config.train, lanes=lanes))
+        losses = replace(config.train.losses, sampling=0.0, horizon=())
+        alike = RunConfig(config.model, replace(config.train, lanes=lanes, losses=losses))
         streams = isinstance(config.model, Mamba2Config)
         frames = int(window_counts(games.lengths, config.model.world.encoding).sum())
         batch = lanes * config.train.chunk if streams else config.train.batch

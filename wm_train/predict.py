@@ -1,15 +1,13 @@
 """A torch network as something that steps a world: frames in, integer heads out."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from wm_train.batches import dense_values
+from wm_train.batches import seen
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config
 from wm_train.encoding import Encoding
@@ -24,10 +22,10 @@ from wm_train.network import from_arrays
 from wm_train.recurrent import Memory as Arrays
 from wm_train.recurrent import Stretch
 from wm_train.windows import held_out
-from wm_train.world import World, window_codes, window_ids
+from wm_train.world import World
 
 
-def _fixed(heads: Tensor) -> Ints:
+def fixed_heads(heads: Tensor) -> Ints:
     """Float heads in the heads' fixed point, by the tie rule."""
     out: Ints = round_half_up(heads.double().numpy() * (1 << FRAC_BITS)).astype(np.int64)
     return out
@@ -40,8 +38,7 @@ def float_predictor(net: FrameStackMLP) -> Predictor:
 
     @torch.no_grad()
     def predict(window: Window) -> Ints:
-        dense = torch.from_numpy(dense_values(encoding, window.frames, window.inputs, window.following))
-        return _fixed(net(dense, _ids(encoding, window), torch.from_numpy(window.session)))
+        return fixed_heads(net(*seen(encoding, window, as_codes=False)))
 
     return predict
 
@@ -53,11 +50,7 @@ def quantized_predictor(quantized: QuantizedMLP) -> Predictor:
 
     @torch.no_grad()
     def predict(window: Window) -> Ints:
-        codes = window_codes(encoding, window.frames, window.inputs, window.following)
-        out = quantized.heads(
-            torch.from_numpy(codes.astype(np.float32)), _ids(encoding, window), torch.from_numpy(window.session)
-        )
-        heads: Ints = out.numpy().astype(np.int64)
+        heads: Ints = quantized.heads(*seen(encoding, window, as_codes=True)).numpy().astype(np.int64)
         return heads
 
     return predict
@@ -82,12 +75,11 @@ class TorchMamba2:
     def run(self, memory: Arrays, stretch: Stretch) -> tuple[Ints, Arrays]:
         """See Recurrent."""
         reset = torch.zeros(stretch.frames.shape[:2], dtype=torch.bool)
+        read = _read(self.world.encoding, stretch, as_codes=self.quantized is not None)
         if self.quantized is None:
-            seen = _seen(self.world.encoding, stretch, dense_values)
-            heads, after = self.net(*seen, self._layers(memory), reset)
-            return _fixed(heads), _arrays(after)
-        seen = _seen(self.world.encoding, stretch, window_codes)
-        exact, after = self.quantized.heads(*seen, self._layers(memory), reset)
+            heads, after = self.net(*read, self._layers(memory), reset)
+            return fixed_heads(heads), _arrays(after)
+        exact, after = self.quantized.heads(*read, self._layers(memory), reset)
         return exact.numpy().astype(np.int64), _arrays(after)
 
     def _layers(self, memory: Arrays) -> list[Memory]:
@@ -99,16 +91,12 @@ def _arrays(layers: list[Memory]) -> Arrays:
     return {f"{i}.{name}": part.numpy() for i, layer in enumerate(layers) for name, part in layer._asdict().items()}
 
 
-def _seen(encoding: Encoding, stretch: Stretch, dense: Callable[..., NDArray[Any]]) -> tuple[Tensor, Tensor, Tensor]:
-    """(B, L, ·) dense columns as `dense` makes them, ids and session ids of a stretch."""
-    shape, windows = stretch.frames.shape[:2], stretch.windows()
-    columns = dense(encoding, *windows)
-    session = np.repeat(stretch.session[:, None], shape[1], 1)
-    return (
-        torch.from_numpy(columns.astype(np.float32)).unflatten(0, shape),
-        torch.from_numpy(window_ids(encoding, windows[0])).unflatten(0, shape),
-        torch.from_numpy(session),
-    )
+def _read(encoding: Encoding, stretch: Stretch, as_codes: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, L, ·) dense columns, ids and session ids of a stretch."""
+    shape = stretch.frames.shape[:2]
+    window = Window(*stretch.windows(), np.repeat(stretch.session, shape[1], 0))
+    dense, ids, session = (part.unflatten(0, shape) for part in seen(encoding, window, as_codes))
+    return dense, ids, session
 
 
 def checkpoint_model(checkpoint: Checkpoint) -> Model:
@@ -131,7 +119,3 @@ def held_out_figures(checkpoint: Checkpoint, dataset: Path, limit: int = 0) -> d
     encoding = checkpoint.config.model.world.encoding
     corpus = held_out(dataset, encoding, checkpoint.split, checkpoint.config.train.holdout)
     return evaluate(checkpoint_model(checkpoint), corpus, encoding, limit=limit)
-
-
-def _ids(encoding: Encoding, window: Window) -> torch.Tensor:
-    return torch.from_numpy(window_ids(encoding, window.frames))

@@ -223,7 +223,7 @@ class _Run:
         for group in state.optimizer.param_groups:
             group["lr"] = self._rate()
         torch.manual_seed(_chance(self.config.train.seed, state.step, self.ranks.rank))
-        parts, frames = state.learner.losses(state.step)
+        parts, frames = state.learner.losses(state.step, self._share())
         total = sum(parts.values(), torch.zeros(()))
         if frames and not torch.isfinite(total):
             got = float(total.detach())

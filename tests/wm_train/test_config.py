@@ -16,7 +16,9 @@ EXPERIMENTS = sorted((Path(__file__).resolve().parents[2] / "experiments").glob(
 
 def test_json_round_trip() -> None:
     config = RunConfig(MLPConfig("v2.1", 4, "published", (64, 32), 0.1), TrainConfig(steps=7, seed=3, holdout=0.25))
-    config = replace(config, train=replace(config.train, losses=LossConfig(category=2.0, value="huber")))
+    config = replace(
+        config, train=replace(config.train, losses=LossConfig(category=2.0, value="huber", horizon=(0.5, 2.0)))
+    )
     assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     assert RunConfig.from_json({}) == RunConfig()
 
@@ -68,6 +70,20 @@ def test_json_round_trip() -> None:
         ({"train": {"losses": {"value": "l2"}}}, r"train\.losses\.value = 'l2', expected l1 or"),
         ({"train": {"losses": {"scale": 0}}}, r"train\.losses\.scale"),
         ({"train": {"losses": {"alpha": 3}}}, r"train\.losses\.alpha"),
+        ({"train": {"losses": {"sampling": 0.6}}}, r"train\.losses\.sampling = 0\.6, expected 0 \(off\) to 0\.5"),
+        ({"train": {"losses": {"sampling": -0.1}}}, r"train\.losses\.sampling"),
+        ({"train": {"losses": {"sampling": float("nan")}}}, r"train\.losses\.sampling = nan"),
+        ({"train": {"losses": {"horizon": 0.5}}}, r"train\.losses\.horizon = 0\.5, expected tuple"),
+        ({"train": {"losses": {"horizon": [0.5, "1"]}}}, r"train\.losses\.horizon = \[0\.5, '1'\], expected tuple"),
+        ({"train": {"losses": {"horizon": [True]}}}, r"train\.losses\.horizon = \[True\]"),
+        ({"train": {"losses": {"horizon": [-1]}}}, r"train\.losses\.horizon = \(-1\.0,\), expected at most 32 weights"),
+        ({"train": {"losses": {"horizon": [0.5, float("inf")]}}}, r"train\.losses\.horizon"),
+        ({"train": {"losses": {"horizon": [float("nan")]}}}, r"train\.losses\.horizon"),
+        ({"train": {"losses": {"horizon": [1] * 33}}}, r"train\.losses\.horizon"),
+        (
+            {"model": {"arch": "mamba2"}, "train": {"chunk": 2, "losses": {"horizon": [1, 1]}}},
+            r"train\.losses\.horizon = \(1\.0, 1\.0\), expected fewer weights than train\.chunk, which is 2",
+        ),
         ({"train": {"holdout": 1}}, r"train\.holdout"),
         ({"train": {"holdout": 0.0}}, r"train\.holdout"),
     ],
@@ -103,6 +119,13 @@ def test_an_int_may_stand_for_a_float_and_a_list_for_a_tuple() -> None:
     assert isinstance(config.model, MLPConfig) and config.model.hidden == (64, 32)
     assert config.train.minutes == 5.0
     assert isinstance(config.train.minutes, float)
+
+
+def test_weights_of_a_horizon_are_floats_and_as_many_as_a_chunk_has_frames_behind_its_first() -> None:
+    losses = {"losses": {"horizon": [1, 0.5]}}
+    config = RunConfig.from_json({"model": {"arch": "mamba2"}, "train": {"chunk": 3, **losses}})
+    assert config.train.losses.horizon == (1.0, 0.5) and isinstance(config.train.losses.horizon[0], float)
+    assert RunConfig.from_json({"train": {"chunk": 1, **losses}}).train.losses == config.train.losses
 
 
 def test_yaml(tmp_path: Path) -> None:

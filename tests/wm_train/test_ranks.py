@@ -13,7 +13,7 @@ import pytest
 
 from tests.factories import small_model, write_dataset
 from wm_train.checkpoint import load_checkpoint
-from wm_train.config import Mamba2Config, RunConfig, TrainConfig
+from wm_train.config import LossConfig, Mamba2Config, ModelConfig, RunConfig, TrainConfig
 from wm_train.errors import WmTrainError
 
 torch = pytest.importorskip("torch")
@@ -25,9 +25,14 @@ from wm_train.train import Job, train  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 #: Batch and lanes are odd, so that the ranks' shares differ.
 TRAIN = TrainConfig(steps=20, batch=33, lanes=3, chunk=8, learning_rate=0.003, holdout=0.3, ema=0.5)
+MODELS: dict[str, ModelConfig] = {
+    "mlp": small_model(),
+    "mamba2": Mamba2Config(d_model=16, d_state=8, headdim=16, n_layers=2),
+}
+FORCED = replace(TRAIN, losses=LossConfig(sampling=0.5, horizon=(0.5, 0.25)))
 CONFIGS = {
-    "mlp": RunConfig(small_model(), TRAIN),
-    "mamba2": RunConfig(Mamba2Config(d_model=16, d_state=8, headdim=16, n_layers=2), TRAIN),
+    **{name: RunConfig(model, TRAIN) for name, model in MODELS.items()},
+    **{f"{name}, forced": RunConfig(model, FORCED) for name, model in MODELS.items()},
 }
 #: What a process that torchrun starts does: train each config. In bfloat16 the smallest difference in a weight soon
 #: becomes one of 2^-9 in a product, so here products are plain float32 on both sides.
