@@ -305,8 +305,9 @@ def evaluate(
     limit: int = 0,
     further: Sequence[int] = (),
     past: int = 0,
+    starts: int = ROLLOUT_STARTS,
 ) -> dict[str, Any]:
-    """One-step metrics over every window (`limit` of them, evenly spread, if not 0) and rollouts.
+    """One-step metrics over every window (`limit` of them, evenly spread, if not 0) and rollouts from `starts`.
 
     `further` horizons have rollouts of their own, so that no figure depends on what else is asked for. With `past`
     only frames count that have as many frames of their game up to them: models with shorter windows then see the same
@@ -320,5 +321,5 @@ def evaluate(
         t = t[np.linspace(0, len(t) - 1, limit).astype(np.int64)]
     figures: dict[str, Any] = one_step(model, corpus, encoding, t).figures() | {"rollout": {}}
     for horizons in groups:
-        figures["rollout"] |= rollout_figures(model, corpus, encoding, seed, horizons=horizons, past=past)
+        figures["rollout"] |= rollout_figures(model, corpus, encoding, seed, starts, horizons, past)
     return figures

@@ -11,7 +11,7 @@ from wm_train.batches import seen
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config
 from wm_train.encoding import Encoding
-from wm_train.evaluate import Model, Predictor, Window, evaluate, stepper
+from wm_train.evaluate import ROLLOUT_STARTS, Model, Predictor, Window, evaluate, stepper
 from wm_train.fake_quant import QuantizedMLP
 from wm_train.fake_quant_mamba2 import QuantizedMamba2
 from wm_train.grid import FRAC_BITS, Ints, round_half_up
@@ -114,8 +114,11 @@ def checkpoint_model(checkpoint: Checkpoint) -> Model:
     return stepper(model.world, quantized_predictor(QuantizedMLP(net, (scales["hidden1"], scales["hidden2"]))))
 
 
-def held_out_figures(checkpoint: Checkpoint, dataset: Path, limit: int = 0) -> dict[str, Any]:
-    """Metrics of a checkpoint, in its own form, on what of a dataset it was not trained on; `limit` as of evaluate."""
+def held_out_figures(
+    checkpoint: Checkpoint, dataset: Path, limit: int = 0, starts: int = ROLLOUT_STARTS
+) -> dict[str, Any]:
+    """Metrics of a checkpoint, in its own form, on what of a dataset it was not trained on; `limit` and `starts` as of
+    evaluate."""
     encoding = checkpoint.config.model.world.encoding
     corpus = held_out(dataset, encoding, checkpoint.split, checkpoint.config.train.holdout)
-    return evaluate(checkpoint_model(checkpoint), corpus, encoding, limit=limit)
+    return evaluate(checkpoint_model(checkpoint), corpus, encoding, limit=limit, starts=starts)
