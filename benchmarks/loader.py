@@ -28,7 +28,7 @@ ENCODING = Encoding("v2.2")
 TIMES, FRAMES, BATCH, BUFFER, LANES, CHUNK = 10, 6_000_000, 512, 16, 64, 128
 
 
-def _resident() -> int:
+def resident() -> int:
     """Highest resident set of this process so far, MiB (that of getrusage begins with its parent's). Linux only."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
@@ -40,7 +40,9 @@ def _copies(dataset: Path, out: Path, game: Game) -> list[Game]:
     return [write_game(out, replace(game, md5=name), table) for name in names]
 
 
-def _multiply(dataset: Path, out: Path) -> None:
+def multiply(dataset: Path, out: Path) -> None:
+    """Make a dataset of every game of another, TIMES times."""
+    out.mkdir()
     games = [copy for game in open_dataset(dataset).games for copy in _copies(dataset, out, game)]
     write_meta(DatasetMeta(out, "copies", tuple(sorted(games, key=lambda game: game.md5)), ()))
 
@@ -56,12 +58,12 @@ def _frames(kind: str, games: StoredGames) -> Iterator[int]:
 def _pass(kind: str, dataset: Path) -> None:
     """One pass over a dataset, and a line of what it took."""
     games = StoredGames(dataset, usable_games(dataset, ENCODING), ENCODING)
-    opened, began, frames, steps = _resident(), time.perf_counter(), 0, _frames(kind, games)
+    opened, began, frames, steps = resident(), time.perf_counter(), 0, _frames(kind, games)
     while frames < FRAMES:
         frames += next(steps)
     seconds = time.perf_counter() - began
     print(f"{kind:9} {len(games.names):6,} games {frames:10,} frames {frames / seconds:12,.0f} frames/s   "
-          f"opened {opened:4} MiB, highest {_resident():4} MiB", flush=True)  # fmt: skip
+          f"opened {opened:4} MiB, highest {resident():4} MiB", flush=True)  # fmt: skip
 
 
 def main() -> None:
@@ -71,8 +73,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         once, often = Path(folder, "once"), Path(folder, "often")
         once.symlink_to(Path(sys.argv[1]).resolve())
-        often.mkdir()
-        _multiply(once, often)
+        multiply(once, often)
         for dataset in (once, often):
             encode(dataset, ENCODING)
             for kind in ("windows", "sequences"):

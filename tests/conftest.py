@@ -1,8 +1,9 @@
-"""Fixtures that stand on the shared folder: real replays, unpacked once per session."""
+"""Fixtures of every package's tests: real replays from the shared folder, unpacked once per session; exact products."""
 
 import json
 import os
 import tarfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,3 +53,12 @@ def train_replays(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Rep
 def fixture_replays(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Replays:
     """21 edge cases and broken files."""
     return _unpack(shared, "fixtures", tmp_path_factory)
+
+
+@pytest.fixture
+def exact_again() -> Iterator[None]:
+    """Training switches fast products on, for the whole process; tests after this one want them exact."""
+    from wm_train.matmul import use_exact_matmul
+
+    yield
+    use_exact_matmul()

@@ -2,17 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 from solders.keypair import Keypair
 
 import cli
 from tests.factories import random_checkpoint, small_model, small_qnet, write_dataset
+from tests.verbs import figures, run
 from wm_cli.demo import differences
 from wm_cli.stages import _cost_figures
 from wm_export.toolchain import find_toolchain
@@ -21,8 +19,9 @@ from wm_quant.qnet import save_qnet
 from wm_train import sweep as sweeping
 from wm_train.checkpoint import save_checkpoint
 from wm_train.config import load_config
-from wm_train.matmul import use_exact_matmul
 from wm_train.sweep import Trial, ranked
+
+pytestmark = pytest.mark.usefixtures("exact_again")
 
 VERBS = sorted(cli.main.commands)
 CONFIG = "model: {hidden: [64, 32], slots: 3}\ntrain: {steps: 40, batch: 32, holdout: 0.4}\n"
@@ -36,23 +35,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_dataset(made / "dataset", [90, 80, 70, 60])
     (made / "small.yaml").write_text(CONFIG)
     return made
-
-
-@pytest.fixture(autouse=True)
-def exact() -> Iterator[None]:
-    """Training switches matmuls; tests after this one want them exact."""
-    yield
-    use_exact_matmul()
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.main, list(arguments))
-
-
-def figures(*arguments: str) -> Any:
-    result = run(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_the_pipeline_chains_without_arguments(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,19 +1,16 @@
 """evaluate with several models, rollout, speculate and study: the verbs on made-up games."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-import cli
 from tests.factories import set_characters, write_dataset
+from tests.verbs import figures, run
 from wm_cli import measures, project, studies
 from wm_train import predict
 from wm_train.checkpoint import Checkpoint, load_checkpoint
-from wm_train.matmul import use_exact_matmul
 
 CONFIG = "model: {hidden: [32, 16], slots: 3}\ntrain: {steps: 3, batch: 32, holdout: 0.4}\n"
 DEEPER = "model: {hidden: [32, 16], slots: 5}\ntrain: {steps: 3, batch: 32, holdout: 0.4, seed: 1}\n"
@@ -41,21 +38,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in the project folder. Training switches matmuls; tests after this one want them exact."""
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch, exact_again: None) -> None:
+    """Work in the project folder."""
     monkeypatch.chdir(folder)
-    yield
-    use_exact_matmul()
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli.main, list(arguments))
-
-
-def figures(*arguments: str) -> Any:
-    result = run(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_models_stand_side_by_side() -> None:

@@ -1,14 +1,13 @@
 """The verbs of a deployed world as a user types them, on a real rollup: what they print, and their exit codes."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-import cli
+from tests import verbs
 from tests.factories import small_qnet, write_dataset
 from wm_cli.places import GAME_FRAMES
 from wm_export.layout import RECORD_BYTES
@@ -31,13 +30,13 @@ class Project:
         """Any verb."""
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.folder)
-            return CliRunner().invoke(cli.main, list(arguments))
+            return verbs.run(*arguments)
 
     def figures(self, *arguments: str, code: int = 0) -> Any:
         """What a verb prints with --json."""
-        result = self.run(*arguments, "--json")
-        assert result.exit_code == code, result.output
-        return json.loads(result.stdout)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.folder)
+            return verbs.figures(*arguments, code=code)
 
     @property
     def base(self) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """diagnose.py: each gate opens on the error that it is for, and on no other."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from cli import main
 from tests.factories import (
     ONE,
     V22,
@@ -21,6 +18,7 @@ from tests.factories import (
     small_model,
     write_dataset,
 )
+from tests.verbs import figures, run
 from wm_train.checkpoint import save_checkpoint
 from wm_train.diagnose import ENOUGH, GATES, Seen, Verdict, aside_of, head_figures, predicted, verdicts
 from wm_train.encoding import Encoding, Flags
@@ -196,10 +194,8 @@ def test_the_verb_says_which_gate_is_open(tmp_path: Path, monkeypatch: pytest.Mo
     checkpoint = random_checkpoint(small_model(flags=Flags(press_events="all")))
     Path("run").mkdir()
     save_checkpoint(Path("run"), replace(checkpoint, split={"train": names[:1], "valid": names[1:]}))
-    done = CliRunner().invoke(main, ["diagnose", "run", "--dataset", "ds", "--json"])
-    assert done.exit_code == 0, done.output
-    figures = json.loads(done.stdout)
-    assert [v["name"] for v in figures["gates"]] == list(PLANTED) and figures["flags"] == {"press_events": "all"}
-    assert (figures["frames"], figures["games"], len(figures["heads"])) == (77, 1, 6)
-    shown = CliRunner().invoke(main, ["diagnose", "run", "--dataset", "ds", "--limit", "20"])
+    found = figures("diagnose", "run", "--dataset", "ds")
+    assert [v["name"] for v in found["gates"]] == list(PLANTED) and found["flags"] == {"press_events": "all"}
+    assert (found["frames"], found["games"], len(found["heads"])) == (77, 1, 6)
+    shown = run("diagnose", "run", "--dataset", "ds", "--limit", "20")
     assert shown.exit_code == 0 and "press_events" in shown.stdout and "last_attack" in shown.stdout

@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,11 @@ torch = pytest.importorskip("torch")
 
 from wm_train import learners  # noqa: E402
 from wm_train import train as module  # noqa: E402
-from wm_train.matmul import use_exact_matmul  # noqa: E402
 from wm_train.train import BEST, QAT_LEARNING_RATE, RESUME_FILE, Job, Progress, learning_rate, train  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("exact_again")
+
 CONFIG = RunConfig(small_model(dropout=0.1), TrainConfig(steps=30, batch=32, learning_rate=0.01, seed=5, holdout=0.3))
-
-
-@pytest.fixture(autouse=True)
-def exact_again() -> Iterator[None]:
-    """Training switches fast products on, for the whole process."""
-    yield
-    use_exact_matmul()
 
 
 @pytest.fixture(scope="module")
