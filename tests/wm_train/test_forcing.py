@@ -257,6 +257,7 @@ def test_what_is_fed_back_is_what_a_rollout_writes(name: str, form: str, monkeyp
     made, encoding, alive = begun(model, form), model.world.encoding, np.ones(0, bool)
     for step in range(3):
         before = arrays(made.carried())
+        made.net.heads.bias.data += 0.01  # as an optimizer would
         made.losses(step, 1.0)
         corpus, t, _, first, batch = asked[-1]
         net, window = evaluated(made, model), window_at(corpus, encoding, t)
