@@ -84,14 +84,14 @@ def opened(model: Path) -> "tuple[World, Model, Mapping[str, Any], dict[str, Any
             "sha256": _of_file(model / "qnet.json")["sha256"],
         }
         return net.world, Interpreter(net).model(), origin_of(net.provenance), about
-    from wm_train.checkpoint import load_checkpoint
+    from wm_train.checkpoint import digest, load_checkpoint
     from wm_train.predict import checkpoint_model
     from wm_train.shapes import parameter_count
 
     checkpoint = load_checkpoint(model)
     shape = checkpoint.config.model
     about = {"arch": shape.arch, "parameters": parameter_count(shape), "form": checkpoint.form}
-    about["sha256"] = _of_file(model / "run.json")["sha256"]
+    about["sha256"] = digest(model)
     return shape.world, checkpoint_model(checkpoint), checkpoint.origin, about
 
 

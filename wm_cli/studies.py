@@ -4,7 +4,6 @@ A study that was interrupted goes on: runs that are finished are taken as they a
 run of another config, or of other games, is an error: nothing that is finished is trained anew.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -189,7 +188,7 @@ def _one_seed(study: Study, name: str, limit: int, shown: Shown) -> dict[str, An
 
 def _form_figures(study: Study, form: str, limit: int) -> dict[str, Any]:
     """Held-out metrics of one form of the study's model, kept beside it with what they are of."""
-    from wm_train.checkpoint import load_checkpoint
+    from wm_train.checkpoint import digest, load_checkpoint
     from wm_train.predict import held_out_figures
 
     folder, through_grid = FORMS[form]
@@ -200,8 +199,7 @@ def _form_figures(study: Study, form: str, limit: int) -> dict[str, Any]:
     def measured() -> dict[str, Any]:
         return held_out_figures(model, study.dataset, limit, STARTS) | dict(checkpoint.figures)
 
-    digest = hashlib.sha256((run / "run.json").read_bytes()).hexdigest()
-    of = {"run": digest, "form": model.form, "limit": limit, "starts": STARTS}
+    of = {"run": digest(run), "form": model.form, "limit": limit, "starts": STARTS}
     return _kept(study.out / f"{form}.json", of, measured)
 
 

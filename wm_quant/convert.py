@@ -1,6 +1,5 @@
 """Checkpoint -> QNet. For a QAT checkpoint nothing happens here: its integers are the ones it was trained with."""
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import SESSION_BIAS, Op, QNet
-from wm_train.checkpoint import Checkpoint, load_checkpoint
+from wm_train.checkpoint import Checkpoint, digest, load_checkpoint
 from wm_train.config import Mamba2Config, MLPConfig
 from wm_train.grid import Floats, Ints
 from wm_train.integer import BLOCK_COLUMNS, IntegerDense, IntegerInput, integer_mlp
@@ -182,7 +181,7 @@ def quantize(run: Path) -> QNet:
     A QAT run's integers are those it was trained with; a float run is rounded to the grid with its calibrated
     activation scales. WmQuantError where a row cannot be proved, with its name and the number.
     """
-    net = from_checkpoint(load_checkpoint(run), hashlib.sha256((run / "run.json").read_bytes()).hexdigest())
+    net = from_checkpoint(load_checkpoint(run), digest(run))
     prove(net)
     return net
 

@@ -54,6 +54,11 @@ class Checkpoint:
         return {"split": dict(self.split), "holdout": train.holdout, "seed": train.seed}
 
 
+def digest(run: Path) -> str:
+    """sha256 of a run folder's run.json, which has that of its arrays: what names the run to those made from it."""
+    return hashlib.sha256((run / "run.json").read_bytes()).hexdigest()
+
+
 def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
     """Write a run folder; either file appears whole or not at all, run.json last."""
     blob = save({name: np.ascontiguousarray(value) for name, value in checkpoint.arrays.items()})

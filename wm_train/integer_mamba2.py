@@ -44,8 +44,8 @@ DECAY_BITS = 15
 Y_MULT_BITS = 21
 GATE_SHIFT = 7
 NORM_EPS = 1e-5
-#: What one code behind a norm is worth. Rounded four times as coarsely, or cut off at 127 codes, a well-trained
-#: network loses more here than everywhere else together (docs/training.md).
+#: What one code behind a norm is worth. Cut off at 127 codes, a well-trained network loses more here than everywhere
+#: else together (docs/training.md).
 NORM_UNIT = 2.0**-6
 #: Mantissas of a sum of squares: 256..1023, for even exponents.
 NORM_MANTISSAS = (256, 1024)

@@ -1,6 +1,5 @@
 """The training loop: float, then (or at once) through the grid. Callable; nothing runs at import."""
 
-import hashlib
 import signal
 import threading
 import time
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 
 from wm_train.average import Average
-from wm_train.checkpoint import Checkpoint, save_checkpoint
+from wm_train.checkpoint import Checkpoint, digest, save_checkpoint
 from wm_train.config import RunConfig, TrainConfig, need_category_loss
 from wm_train.errors import WmTrainError
 from wm_train.games import Games, HeldGames, open_split
@@ -318,7 +317,7 @@ def _parent(job: Job) -> str | None:
         return None
     if job.start.resolve() == job.run.resolve():
         raise WmTrainError(f"{job.run}: a run cannot start from itself; give another --out")
-    return hashlib.sha256((job.start / "run.json").read_bytes()).hexdigest()
+    return digest(job.start)
 
 
 def _chance(seed: int, step: int, rank: int) -> int:
