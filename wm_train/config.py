@@ -305,7 +305,8 @@ def _typed(value: object, default: object, annotation: Any, where: str) -> Any:
             return tuple(map(of, value))
     if type(value) is type(default):
         return value
-    raise WmTrainError(f"config: {where} = {value!r}, expected {type(default).__name__}")
+    kind = f"list of {get_args(annotation)[0].__name__}" if isinstance(default, tuple) else type(default).__name__
+    raise WmTrainError(f"config: {where} = {value!r}, expected {kind}")
 
 
 def load_config(path: Path | None) -> RunConfig:
