@@ -46,8 +46,8 @@ EVERY_FLAG = Flags(True, "all", True, True, True, True, 3)
 AHEAD_ONLY = Flags(press_events="next", stale_moves=True, lookahead=2)
 
 
-#: What one integer of an activation is worth in a random network, where it is not 1/32.
-SCALES = {"hidden1": 0.25, "hidden2": 0.125, "residual": 1 / 1024, "y": 1 / 4096}
+#: What one integer of an activation is worth in a random network, where it is not 1/512.
+SCALES = {"hidden1": 0.25, "hidden2": 0.125, "residual": 2.0**-15, "y": 2.0**-17, "dt": 1 / 32, "C": 1 / 32}
 #: Where random parameters of a Mamba2 lie: heads that forget within a few frames, and heads that remember long.
 RANGES = {"norm.weight": (0.5, 1.5), "A_log": (0, 2.8), "dt_bias": (-5, 1), ".D": (-1, 1)}
 
@@ -190,7 +190,7 @@ def random_arrays(model: ModelConfig, seed: int = 0) -> dict[str, Any]:
 
 def random_checkpoint(model: ModelConfig, seed: int = 0) -> Checkpoint:
     """A QAT checkpoint that no training made."""
-    scales = {name: SCALES.get(name.rpartition(".")[2], 1 / 32) for name in scale_names(model)}
+    scales = {name: SCALES.get(name.rpartition(".")[2], 1 / 512) for name in scale_names(model)}
     return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), {"train": ["a"]}, {"steps": 1}, scales)
 
 

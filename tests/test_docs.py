@@ -100,7 +100,7 @@ CONFIG_TEXT: Mapping[str, str] = {
     "model.hidden": "widths of the two hidden layers, 8 to 4096 each",
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
     "model.flags": "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)",
-    "model.bits": "bits of a layer's weights in its integer form, 8 or 4, as `{layer2: 4}`; 8 where nothing is said",
+    "model.bits": "bits of a layer's weights in its integer form, 8, 4 or 16, as `{layer2: 4}`; 8 where nothing is said",
     "model.arch": "mlp; or mamba2, which has the next five keys, and no slots, hidden and dropout",
     "model.d_model": "width of the residual stream",
     "model.d_state": "cells that each channel remembers",
@@ -263,15 +263,16 @@ def _bounds() -> str:
     )
     grids = {name: ", ".join(f"{bits} bits: {value(g)}" for bits, g in grid.WEIGHT_GRIDS.items()) for name, value in {
         "max": lambda g: g.weight_max, "span": lambda g: f"{g.span:g}", "bound": lambda g: _power(g.lane_bound),
+        "acc": lambda g: _power(g.acc_bound), "mult": lambda g: g.mult_bits,
     }.items()}  # fmt: skip
     return _table(("name", "value", "meaning"), [
         ("`FRAC_BITS`", grid.FRAC_BITS, "fractional bits of continuous fields and of heads"),
         ("`CODE_MIN`, `CODE_MAX`", f"{grid.CODE_MIN}, {grid.CODE_MAX}", "range of a code"),
         ("`weight_max`", grids["max"], "largest weight; the smallest is its negative"),
         ("`span`", grids["span"], "a row's largest weight, in units of its scale"),
-        ("`MULT_BITS`", grid.MULT_BITS, "bits of a multiplier: 0 <= mult < 2^31"),
+        ("`mult_bits`", grids["mult"], "bits of a multiplier, which is 0 or more"),
         ("`lane_bound`", grids["bound"], "a lane's partial sum stays below it in magnitude"),
-        ("`ACC_BOUND`", _power(grid.ACC_BOUND), "an accumulator stays below it in magnitude"),
+        ("`acc_bound`", grids["acc"], "an accumulator stays below it in magnitude"),
         ("`HEAD_BOUND`", _power(HEAD_BOUND), "a head stays below it in magnitude"),
         ("`GATHER_ROWS_MAX`", GATHER_ROWS_MAX, "most rows in one gather"),
         ("`BLOCK_COLUMNS`", blocks, "columns between two lane flushes, at most"),
@@ -521,7 +522,7 @@ FACTS: Mapping[str, Sequence[str]] = {
         *(f"[-{g.weight_max}, {g.weight_max}]" for g in grid.WEIGHT_GRIDS.values()),
         *(f"a lane's partial sum, INT{g.bits} weights | {_power(g.lane_bound)} |" for g in grid.WEIGHT_GRIDS.values()),
         f"rows in a gather | {GATHER_ROWS_MAX} |",
-        f"an accumulator | {_power(grid.ACC_BOUND)} |",
+        *(f"an accumulator, INT{g.bits} weights | {_power(g.acc_bound)} |" for g in grid.WEIGHT_GRIDS.values()),
         f"a head | {_power(HEAD_BOUND)} |",
         f"multiples of 2^-{grid.SNAP_BITS} and clipped to +-{grid.SNAP_LIMIT:g}",
         f"width (at most {max(f.width for f in STATE)})",

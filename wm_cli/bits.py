@@ -33,11 +33,11 @@ def bits(run: Path, dataset: Path, limit: int, budget: int | None, out: Path | N
     """The table; with a budget also the choice, measured, and written to `out` as a config."""
     from wm_cli import console
     from wm_quant.bits import around_cu
-    from wm_quant.sensitivity import kernel_cu, quantized, sensitivities
+    from wm_quant.sensitivity import kernel_cu, quantized, sensitivities, wide_bits
     from wm_train.checkpoint import load_checkpoint
 
     checkpoint = load_checkpoint(run)
-    measure, wide = _measure(checkpoint, dataset, limit), quantized(checkpoint, {})
+    measure, wide = _measure(checkpoint, dataset, limit), quantized(checkpoint, wide_bits(checkpoint))
     layers = sum(op.kind == "matvec" for op in wide.ops)
     with console.progress_bar("bits", layers + 1 + (budget is not None)) as (bar, task):
 
@@ -68,10 +68,11 @@ def _choice(
     checkpoint: "Checkpoint", table: list[Any], budget: int, measure: "Callable[[QNet], Figures]", out: Path | None
 ) -> dict[str, Any]:
     from wm_quant.bits import around_cu, choose
-    from wm_quant.sensitivity import kernel_cu, quantized
+    from wm_quant.sensitivity import kernel_cu, quantized, wide_bits
 
-    wide = quantized(checkpoint, {})
-    chosen = choose(table, kernel_cu(wide) + around_cu(wide), budget)
+    bits = wide_bits(checkpoint)
+    wide = quantized(checkpoint, bits)
+    chosen = bits | choose(table, kernel_cu(wide) + around_cu(wide), budget)
     net = quantized(checkpoint, chosen)
     frame_cu = kernel_cu(net) + around_cu(net)
     if out is not None:

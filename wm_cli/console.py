@@ -172,8 +172,8 @@ def _figures_table(title: str, columns: Sequence[str]) -> Table:
 
 
 def bits_table(figures: Mapping[str, Any]) -> Table:
-    """`wmq bits`: INT8 throughout, each layer with INT4, and the choice if there is one."""
-    table = _compact(f"INT4 weights, post training; {figures['kernel_cu'] + figures['around_cu']:,} units with INT8")
+    """`wmq bits`: without INT4, each layer with it, and the choice if there is one."""
+    table = _compact(f"INT4 weights, post training; {figures['kernel_cu'] + figures['around_cu']:,} units without")
     table.add_column("INT4 in", no_wrap=True)
     for name in ("units saved", "loss", "position_mae", "action_change_acc", "k10"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -187,7 +187,8 @@ def bits_table(figures: Mapping[str, Any]) -> Table:
     if choice := figures.get("choice"):
         saved = figures["kernel_cu"] + figures["around_cu"] - choice["frame_cu"]
         table.add_section()
-        row(", ".join(choice["bits"]) or "nothing", f"{saved:,}", "", choice)
+        narrow = [layer for layer, bits in choice["bits"].items() if bits < 8]
+        row(", ".join(narrow) or "nothing", f"{saved:,}", "", choice)
         fits = "" if figures["ok"] else ": too many"
         table.caption = f"{choice['frame_cu']:,} of {figures['budget']:,} units{fits}"
     return table

@@ -1,8 +1,8 @@
 """QNet -> weight bytes, in the order the kernels read them.
 
-<matvec>.words        u64: three INT8 rows a word, 21-bit lanes, or four INT4 rows, 16-bit lanes; column block by
-                      column block, in each the full groups of six words a column and then the smaller last group;
-                      see onchain/kernels/src/matvec.rs
+<matvec>.words        u64: three INT8 rows a word, 21-bit lanes, or four INT4 rows, 16-bit lanes, or two INT16 rows,
+                      32-bit lanes; column block by column block, in each the full groups of six words a column and
+                      then the smaller last group; see onchain/kernels/src/matvec.rs
 <matvec>.bias         i64, padded with zeros (not for the first op: its bias is folded into the session's)
 gather.rows           u64: seven bytes a word, entry + 128; one neutral row more than the tables have
 gather.k              u32
@@ -38,7 +38,7 @@ class Blob:
         return hashlib.sha256(self.data[section.offset : section.offset + section.width * section.count]).hexdigest()
 
 
-def pack_lanes(rows: NDArray[np.int8], call: Call) -> NDArray[np.uint64]:
+def pack_lanes(rows: NDArray[np.integer[Any]], call: Call) -> NDArray[np.uint64]:
     """Words of one matvec call: (groups, columns, accumulators) u64, flat."""
     grid = call.grid
     part = np.zeros((call.rows, call.columns), np.int64)

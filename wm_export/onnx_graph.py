@@ -97,14 +97,14 @@ class Graph:
         shifted = self.add("BitShift", lifted, by, direction="RIGHT")
         return self.add("Sub", self.cast(shifted, TensorProto.INT64), LIFT >> shift)
 
-    def product(self, a: str, b: str) -> str:
-        """a @ b in int64, of uint8 with zero point 128: exact on every processor.
+    def product(self, a: str, b: str, zero: int = MIDDLE) -> str:
+        """a @ b in int64, of uint8 with zero points 128 and `zero`: exact on every processor.
 
         ONNX Runtime's kernels for uint8 by int8 saturate pairs of products at 16 bits on x86 without VNNI, and those
         for int8 by int8 are not vectorized there.
         """
-        middle = self.constant("middle", np.array(MIDDLE, np.uint8))
-        return self.cast(self.add("MatMulInteger", a, b, middle, middle), TensorProto.INT64)
+        middle, other = (self.constant(f"uint8.{point}", np.array(point, np.uint8)) for point in (MIDDLE, zero))
+        return self.cast(self.add("MatMulInteger", a, b, middle, other), TensorProto.INT64)
 
     def binary(self, op: str, a: str | int, b: str | int) -> str:
         """See Target."""
@@ -135,9 +135,15 @@ def _unsigned(rows: NDArray[np.int8]) -> NDArray[np.uint8]:
 
 
 def _matvec(graph: Graph, net: QNet, op: Op, source: str) -> str:
-    rows = graph.constant(f"{op.name}.rows", _unsigned(net.tensor(op, "rows").T))
+    rows = net.tensor(op, "rows").T
     codes = graph.cast(graph.add("Add", source, MIDDLE), TensorProto.UINT8)
-    return graph.product(codes, rows)
+    if rows.dtype == np.int8:
+        return graph.product(codes, graph.constant(f"{op.name}.rows", _unsigned(rows)))
+    # In two bytes: 256 * high + low, high with a zero point of its own.
+    high, low = (rows >> 8).astype(np.int8), (rows & 255).astype(np.uint8)
+    upper = graph.product(codes, graph.constant(f"{op.name}.rows.high", _unsigned(high)))
+    lower = graph.product(codes, graph.constant(f"{op.name}.rows.low", low), zero=0)
+    return graph.add("Add", graph.add("Mul", upper, 256), lower)
 
 
 def _gather(graph: Graph, net: QNet, op: Op, source: str) -> str:

@@ -10,7 +10,7 @@ from wm_quant.sensitivity import NARROW_BITS, Sensitivity
 def choose(table: Sequence[Sensitivity], frame_cu: int, budget: int) -> dict[str, int]:
     """Bits of the layers that get fewer: the least loss for each unit saved goes first, until the frame fits.
 
-    frame_cu  compute units of a frame with INT8 throughout
+    frame_cu  compute units of a frame without any INT4
     returns   layer -> bits; every layer that saves anything if not even that is enough
     """
     useful = [layer for layer in table if layer.saved_cu > 0]

@@ -43,14 +43,14 @@ def _input_tensors(ints: IntegerInput) -> Tensors:
     return {
         "gather.rows": _narrow(ints.gather_rows, np.int8, "gather.rows"),
         "gather.k": _narrow(ints.gather_k, np.int32, "gather.k"),
-        "layer1.session": _narrow(ints.session_rows, np.int32, "layer1.session"),
+        "layer1.session": _narrow(ints.session_rows.astype(np.float64), np.int32, "layer1.session"),
         **_dense("layer1", ints.layer1),
     }
 
 
 def _dense(name: str, layer: IntegerDense) -> Tensors:
     return {
-        f"{name}.rows": _narrow(layer.rows, np.int8, f"{name}.rows"),
+        f"{name}.rows": _narrow(layer.rows, layer.grid.dtype, f"{name}.rows"),
         f"{name}.bias": _narrow(layer.bias, np.int32, f"{name}.bias"),
     }
 
@@ -115,7 +115,7 @@ class _Block:
         codes = model.d_inner + model.d_conv_in
         self._normed("norm", "residual", "u", model.d_model, ints.norm)
         self._layer("in_proj", "u", "acc_in", codes + model.n_heads, ints.in_proj)
-        self._scaled("in_scale", "requantize_code", "acc_in", "in", codes, ints.in_proj.mult, ints.in_proj.shift)
+        self._scaled("in_scale", "requantize_fine", "acc_in", "in", codes, ints.in_proj.mult, ints.in_proj.shift)
         self._scaled("dt_scale", "requantize_code", "acc_in", "dt", model.n_heads, ints.dt_mult, ints.dt_shift, codes)
 
     def _mix(self) -> None:
@@ -125,9 +125,9 @@ class _Block:
         group = np.repeat(np.arange(3, dtype=np.int8), [inner, model.d_state, model.d_state])
         self._op("conv", "conv", "in", "acc_conv", passed, init="bias", first=inner)
         self.tensors |= _dense(f"{self.name}.conv", ints.conv)
-        self._scaled("conv_scale", "requantize_code", "acc_conv", "pre", passed, ints.conv.mult, ints.conv.shift)
+        self._scaled("conv_scale", "requantize_fine", "acc_conv", "pre", passed, ints.conv.mult, ints.conv.shift)
         self._op("silu", "lut", "pre", "xBC", passed)
-        self._keep("silu", {"table": ints.silu.astype(np.int8), "group": group})
+        self._keep("silu", {"table": ints.silu.astype(np.int16), "group": group})
         self._op("ssm", "ssm", "xBC", "acc_y", inner, by="dt")
         ssm = {"decay": ints.decay, "gain": ints.gain, "skip": ints.skip}
         self._keep("ssm", {part: _narrow(values, np.int32, f"{self.name}.ssm.{part}") for part, values in ssm.items()})
@@ -137,7 +137,7 @@ class _Block:
         """Gate, norm, and back to the residual stream."""
         model, ints, inner = self.model, self.ints, self.model.d_inner
         self._op("gate_silu", "lut", "in", "gate", inner)
-        self._keep("gate_silu", {"table": ints.gate.astype(np.int8)[None], "group": np.zeros(inner, np.int8)})
+        self._keep("gate_silu", {"table": ints.gate.astype(np.int16)[None], "group": np.zeros(inner, np.int8)})
         self._op("gate", "gate", "y", "gated", inner, by="gate", shift=GATE_SHIFT)
         self._normed("gated_norm", f"{self.name}.gated", "n", inner, ints.gated_norm)
         self._layer("out_proj", "n", "acc_out", model.d_model, ints.out_proj)

@@ -1,6 +1,7 @@
 """The reference interpreter: what a QNet means. Whole world steps in integers, over many frames at once.
 
-Matrix products run in float32 BLAS on integers: exact, because every partial sum is proved below 2^24 (prove.py).
+Matrix products run in BLAS on integers held in floats: exact, because every partial sum is proved below 2^24, where
+they run in float32, or below 2^53, in float64 (prove.py).
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from wm_quant import ssm_ops
 from wm_quant.qnet import CLAMPS, SESSION_BIAS, Op, QNet
 from wm_train.bounds import session_bounds
 from wm_train.evaluate import Model, Window
-from wm_train.grid import Ints, requantize
+from wm_train.grid import WEIGHT_GRIDS, Ints, requantize
 from wm_train.integer import table_starts
 from wm_train.recurrent import Stretch
 from wm_train.world import World, newest_ids, next_codes, next_frames, slot_codes, slot_ids, window_codes, window_ids
@@ -63,7 +64,7 @@ class Interpreter:
         self._id_starts = table_starts([f for _, _, f in encoding.id_fields()])[:-1]
         self._session_starts = table_starts([f for _, f in encoding.session_fields()])[:-1]
         self._rows = {
-            op.name: np.ascontiguousarray(net.tensor(op, "rows").astype(np.float32).T)
+            op.name: np.ascontiguousarray(net.tensor(op, "rows").astype(WEIGHT_GRIDS[op.bits].exact).T)
             for op in net.ops
             if op.kind == "matvec"
         }
@@ -140,7 +141,8 @@ class Interpreter:
     def _run(self, op: Op, source: Ints, out: Ints | None, by: Ints | None) -> Ints:
         """`out` is what an op adds to, `by` its second vector; None where it has none."""
         if out is not None and op.kind == "matvec":
-            return out + (source.astype(np.float32) @ self._rows[op.name]).astype(np.int64)
+            rows = self._rows[op.name]
+            return out + (source.astype(rows.dtype) @ rows).astype(np.int64)
         if out is not None and op.kind == "gather":
             picked = self.net.tensor(op, "rows")[source + self._id_starts]
             return out + picked.sum(1, dtype=np.int64) * self.net.tensor(op, "k")

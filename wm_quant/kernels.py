@@ -90,9 +90,9 @@ def _matvec_tile(r: int) -> Segment:
 def _take_lane(acc: int, lane: int, grid: WeightGrid) -> tuple[list[str], int]:
     """(instructions, register): one lane of r<acc>. Where memory can cut lanes apart it does; else the accumulator is
     used up lane by lane."""
-    if grid.lane_bits == 16:
+    if grid.lane_bits in (16, 32):
         spill = [] if lane else [store(10, ACC_SLOT, acc)]
-        return [*spill, load(6, 10, ACC_SLOT + 2 * lane, "u16")], 6
+        return [*spill, load(6, 10, ACC_SLOT + grid.lane_bits // 8 * lane, f"u{grid.lane_bits}")], 6
     shift = [f"r{acc} >>= {grid.lane_bits}"] if lane else []
     if lane == grid.lanes - 1:
         return shift, acc

@@ -9,7 +9,7 @@ from wm_quant.errors import WmQuantError
 from wm_quant.interp import Interpreter, Trace
 from wm_quant.qnet import CLAMPS, Op
 from wm_train.grid import CODE_MAX, AnyInts, Ints
-from wm_train.integer_mamba2 import DECAY_BITS, NORM_MANTISSAS
+from wm_train.integer_mamba2 import DECAY_BITS, FINE_MAX, GAIN_BITS, NORM_MANTISSAS
 
 INT64_MAX = 2**63 - 1
 
@@ -20,7 +20,7 @@ def _fits(value: int, what: str) -> int:
     return value
 
 
-def matvec_ref(rows: NDArray[np.int8], source: Ints, out: Ints) -> Ints:
+def matvec_ref(rows: AnyInts, source: Ints, out: Ints) -> Ints:
     """out + rows @ source. rows (N, K), source (K,), out (N,)."""
     sums = [_fits(sum(int(w) * int(x) for w, x in zip(row, source, strict=True)), "matvec") for row in rows]
     return out + np.array(sums, np.int64)
@@ -69,11 +69,11 @@ def conv_ref(rows: NDArray[np.int8], bias: AnyInts, codes: Ints, before: Ints) -
     return np.array(acc, np.int64), np.array(seen[1:], np.int64)
 
 
-def lut_ref(table: NDArray[np.int8], group: NDArray[np.int8], codes: Ints) -> Ints:
+def lut_ref(table: NDArray[np.int16], group: NDArray[np.int8], codes: Ints) -> Ints:
     """The entry for each code (N,), of the table of its group."""
-    if not all(-128 <= code <= CODE_MAX for code in codes):
-        raise WmQuantError(f"lut: codes {codes.min()}..{codes.max()}, expected -128..127")
-    return np.array([table[g, code + 128] for g, code in zip(group, codes, strict=True)], np.int64)
+    if not all(abs(code) <= FINE_MAX for code in codes):
+        raise WmQuantError(f"lut: codes {codes.min()}..{codes.max()}, expected {-FINE_MAX}..{FINE_MAX}")
+    return np.array([table[g, code + FINE_MAX + 1] for g, code in zip(group, codes, strict=True)], np.int64)
 
 
 def ssm_ref(decay: AnyInts, gain: AnyInts, skip: AnyInts, x: Ints, dt: Ints, B_: Ints, C: Ints, h: Ints
@@ -87,11 +87,11 @@ def ssm_ref(decay: AnyInts, gain: AnyInts, skip: AnyInts, x: Ints, dt: Ints, B_:
     width, half = len(x) // len(dt), 1 << (DECAY_BITS - 1)
     for channel in range(len(x)):
         head = channel // width
-        at, now = int(dt[head]) + 128, int(x[channel])
+        at, now = int(dt[head]) + CODE_MAX + 1, int(x[channel])
+        w = now * int(gain[head, at]) + (1 << (GAIN_BITS - 1)) >> GAIN_BITS
         for cell in range(len(B_)):
             kept = int(h[channel, cell]) * int(decay[head, at])
-            written = now * int(gain[head, at]) * int(B_[cell])
-            after[channel, cell] = _fits(kept + written + half, "ssm") >> DECAY_BITS
+            after[channel, cell] = _fits(kept + w * int(B_[cell]) + half, "ssm") >> DECAY_BITS
         read = sum(int(a) * int(c) for a, c in zip(after[channel], C, strict=True))
         y[channel] = _fits(read + now * int(skip[head]), "ssm")
     return y, after

@@ -2,15 +2,17 @@
 
 Intervals are followed from the codes (-128..127) to the heads. What is proved of every row:
 
-    lanes       |partial sum| < 2^20 between two flushes (21-bit lanes that start at 2^20); of 4-bit weights 2^15
+    lanes       |partial sum| < 2^20 between two flushes (21-bit lanes that start at 2^20); of 4-bit weights 2^15, of
+                16-bit weights 2^31
     gather      at most 256 rows, so that 16-bit sums of bytes cannot spill
-    acc         |accumulator| < 2^22, so that |acc * mult| < 2^53: float64 rounds it as the integers do
+    acc         |accumulator| < 2^22, of 16-bit weights 2^31, and |acc * mult| < 2^53: float64 rounds it as the integers
+                do
     heads       inside int32, so that requantized heads need no saturation
     ssm         no sequence of inputs takes a state out of 17 bits: the fixed point of |h| over every entry of every
                 head's table; |y| < 2^31; |y * mult| < 2^53
     rmsnorm     sum of squares and value * root < 2^53; its shift stays below 63 for the largest sum; |code| < 2^15,
                 and the codes lie in a ball, which bounds the lanes and accumulators behind it
-    tables      what picks an entry (lut's codes, ssm's dt) is inside -127..127
+    tables      what picks an entry is inside -2047..2047 (lut's codes) or -127..127 (ssm's dt)
 """
 
 from dataclasses import asdict, dataclass
@@ -21,16 +23,26 @@ import numpy as np
 from wm_quant.errors import WmQuantError
 from wm_quant.qnet import CLAMPS, SESSION_BIAS, SHIFT_MAX, Op, QNet
 from wm_train.frames import Field
-from wm_train.grid import ACC_BOUND, CODE_MAX, CODE_MIN, WEIGHT_GRIDS, Codes, Floats, lane_reach, requantize
+from wm_train.grid import (
+    CODE_MAX,
+    CODE_MIN,
+    EXACT_BITS,
+    INT8,
+    WEIGHT_GRIDS,
+    Codes,
+    Floats,
+    lane_reach,
+    requantize,
+)
 from wm_train.integer import table_starts
-from wm_train.integer_mamba2 import DECAY_BITS, STATE_MAX, norm_codes
+from wm_train.integer_mamba2 import DECAY_BITS, FINE_MAX, GAIN_BITS, STATE_MAX, norm_codes
 
 GATHER_ROWS_MAX = 256
 HEAD_BOUND = 1 << 31
 #: Codes behind a norm are kept in 16 bits.
 NORM_CODE_BOUND = 1 << 15
 #: Integers below this are exact in float64.
-EXACT_BOUND = 1 << 53
+EXACT_BOUND = 1 << EXACT_BITS
 
 Interval = tuple[Floats, Floats]
 
@@ -109,16 +121,24 @@ def _start(net: QNet, op: Op) -> Interval:
 
 def _requantize(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
     reach, mult = _reach(source), net.tensor(op, "mult").astype(np.int64)
-    if any(other.kind == "ssm" and other.out == op.source for other in net.ops):
-        # accumulators of y are larger, their multipliers smaller
-        proofs = [_below(op.name, f"the product of {op.source} and its multiplier", reach * mult, EXACT_BOUND)]
-    else:
-        proofs = [_below(op.name, f"the accumulator {op.source}", reach, ACC_BOUND)]
+    proofs = []
+    if (bound := _acc_bound(net, op.source)) is not None:
+        proofs.append(_below(op.name, f"the accumulator {op.source}", reach, bound))
+    proofs.append(_below(op.name, f"the product of {op.source} and its multiplier", reach * mult, EXACT_BOUND))
     low, high = (requantize(end.astype(np.int64), mult, op.shift).astype(np.float64) for end in source)
     if op.kind in CLAMPS:
         return (np.clip(low, *CLAMPS[op.kind]), np.clip(high, *CLAMPS[op.kind])), proofs
     proofs.append(_below(op.name, "the result", np.maximum(np.abs(low), np.abs(high)), HEAD_BOUND))
     return (low, high), proofs
+
+
+def _acc_bound(net: QNet, name: str) -> int | None:
+    """What the accumulator `name` stays below, so that the products which make it are exact; None of those of an ssm,
+    which are held in float64 throughout."""
+    adding = [op for op in net.ops if op.out == name]
+    if any(op.kind == "ssm" for op in adding):
+        return None
+    return max((WEIGHT_GRIDS[op.bits].acc_bound for op in adding if op.kind == "matvec"), default=INT8.acc_bound)
 
 
 def _reach(source: Interval) -> Floats:
@@ -145,13 +165,13 @@ def _conv(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
     return (bias - reach, bias + reach), []
 
 
-def _index(op: Op, name: str, codes: Interval) -> Proof:
-    """Codes that pick an entry of a table of 256."""
-    return _below(op.name, f"an index of {name}", _reach(codes), CODE_MAX + 1)
+def _index(op: Op, name: str, codes: Interval, most: int) -> Proof:
+    """Codes that pick an entry of a table, which has one for each of -most..most."""
+    return _below(op.name, f"an index of {name}", _reach(codes), most + 1)
 
 
 def _lut(net: QNet, op: Op, source: Interval) -> tuple[Interval, list[Proof]]:
-    proofs = [_index(op, op.source, source)]
+    proofs = [_index(op, op.source, source, FINE_MAX)]
     tables = net.tensor(op, "table")[net.tensor(op, "group")].astype(np.float64)
     return (tables.min(1), tables.max(1)), proofs
 
@@ -161,9 +181,10 @@ def _ssm(net: QNet, op: Op, source: Interval, dt: Interval) -> tuple[Interval, l
     x, B_, C = reach[: op.size], reach[op.size : op.size + cells].max(), reach[op.size + cells :]
     decay, gain, skip = (net.tensor(op, part).astype(np.float64) for part in ("decay", "gain", "skip"))
     x = x.reshape(len(skip), -1).max(1)
-    # h goes to at most (|h| * decay + |x| gain |B| + half) / one: below the bound if it was.
-    widest = STATE_MAX * np.abs(decay) + np.abs(gain) * (x * B_)[:, None] + (1 << (DECAY_BITS - 1))
-    proofs = [_index(op, op.by, dt),
+    w = requantize((np.abs(gain) * x[:, None]).astype(np.int64), 1, GAIN_BITS)
+    # h goes to at most (|h| * decay + |w| |B| + half) / one: below the bound if it was.
+    widest = STATE_MAX * np.abs(decay) + w * B_ + (1 << (DECAY_BITS - 1))
+    proofs = [_index(op, op.by, dt, CODE_MAX),
               _below(op.name, "a state times its decay", widest.max(1), (STATE_MAX + 1) << DECAY_BITS)]  # fmt: skip
     y = np.repeat(STATE_MAX * C.sum() + np.abs(skip) * x, op.size // len(skip))
     proofs.append(_below(op.name, "the accumulator of y", y, HEAD_BOUND))

@@ -9,16 +9,17 @@ ends with `heads`, from which world.decode makes the next Frame.
 
     kind               parts                        meaning (batch left out)
     matvec             rows int8 (N, K)             out += rows @ in, in column blocks of `block` between lane flushes;
-                                                    weights of 4 `bits` are -7..7
+                                                    weights of 4 `bits` are -7..7, those of 16 are int16
     gather             rows int8 (R, N), k (N,)     out += k * sum over i of rows[starts[i] + ids[i]]
     requantize_relu    mult (N,), attr shift        out = clamp(requantize(in, mult, shift), 0, 127)
     requantize         mult (N,), attr shift        out = requantize(in, mult, shift)
     requantize_code    the same                     ... kept inside -127..127
-    requantize_wide    the same                     ... kept inside -32767..32767
-    add                the same                     out = out + requantize(in, mult, shift), kept inside -32767..32767
+    requantize_fine    the same                     ... kept inside -2047..2047
+    requantize_wide    the same                     ... kept inside +-(2^20 - 1)
+    add                the same                     out = out + requantize(in, mult, shift), kept inside +-(2^20 - 1)
     rmsnorm            table (768,), eps (1,), shift   codes of in / rms(in); see wm_train.integer_mamba2.IntegerNorm
     conv               rows int8 (N, taps)          out = bias + sum over taps of rows[:, k] * in, newest frame last
-    lut                table int8 (G, 256), group (N,)   out = table[group, in + 128]
+    lut                table int16 (G, 4096), group (N,)   out = table[group, in + 2048]
     ssm                decay, gain (H, 256), skip (H,)   the recurrence of wm_train.integer_mamba2 on x, B and C, by dt
     gate               attr shift                   out = requantize(in * by, 1, shift)
 
@@ -45,15 +46,16 @@ from wm_train.config import ModelConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes, atomic_write_json
 from wm_train.grid import CODE_MAX, WEIGHT_GRIDS
-from wm_train.integer_mamba2 import NORM_MANTISSAS, WIDE_MAX
+from wm_train.integer_mamba2 import DT_CODES, FINE_CODES, FINE_MAX, NORM_MANTISSAS, WIDE_MAX
 from wm_train.shapes import D_CONV
 from wm_train.world import World
 
-FORMAT = "wmq-qnet-2"
+FORMAT = "wmq-qnet-3"
 #: What each kind keeps its result inside, if it does.
 CLAMPS: Mapping[str, tuple[int, int]] = {
     "requantize_relu": (0, CODE_MAX),
     "requantize_code": (-CODE_MAX, CODE_MAX),
+    "requantize_fine": (-FINE_MAX, FINE_MAX),
     "requantize_wide": (-WIDE_MAX, WIDE_MAX),
     "add": (-WIDE_MAX, WIDE_MAX),
 }
@@ -68,10 +70,7 @@ SESSION_BIAS = "session_bias"
 SHIFT_MAX = 62
 NORM_ENTRIES = NORM_MANTISSAS[1] - NORM_MANTISSAS[0]
 #: By kind. The kernel's clamp to 0..127 reads the top bits of a value below 2^57; a norm's shift is lowered by up to 4.
-SHIFT_MIN = dict.fromkeys(("requantize", "requantize_code", "requantize_wide", "add", "gate"), 1) | {
-    "requantize_relu": 7,
-    "rmsnorm": 5,
-}
+SHIFT_MIN = dict.fromkeys((*SCALING, "gate"), 1) | {"requantize_relu": 7, "rmsnorm": 5}
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class QNet:
 
     model       the shape it was made from
     ops         in order
-    tensors     integers: rows int8, bias, mult and session tables int32, k int32
+    tensors     integers: rows int8 or int16, bias, mult and session tables int32, k int32
     parent      sha256 of the run.json it was made from
     provenance  form of the parent (float: quantized after training; qat: trained on the grid), split, and figures
     """
@@ -156,12 +155,12 @@ def expected_tensors(net: QNet) -> dict[str, tuple[tuple[int, ...], type]]:
     shapes: dict[str, tuple[tuple[int, ...], type]] = {}
     for op in net.ops:
         known: dict[str, dict[str, tuple[tuple[int, ...], type]]] = {
-            "matvec": {"rows": ((op.size, net.sizes.get(op.source, 0)), np.int8)},
+            "matvec": {"rows": ((op.size, net.sizes.get(op.source, 0)), WEIGHT_GRIDS[op.bits].dtype)},
             "gather": {"rows": ((rows, op.size), np.int8), "k": ((op.size,), np.int32)},
             "rmsnorm": {"table": ((NORM_ENTRIES,), np.int32), "eps": ((1,), np.int64)},
             "conv": {"rows": ((op.size, D_CONV), np.int8)},
-            "lut": {"table": ((_groups(net, op), 256), np.int8), "group": ((op.size,), np.int8)},
-            "ssm": dict.fromkeys(("decay", "gain"), ((net.sizes.get(op.by, 0), 256), np.int32))
+            "lut": {"table": ((_groups(net, op), len(FINE_CODES)), np.int16), "group": ((op.size,), np.int8)},
+            "ssm": dict.fromkeys(("decay", "gain"), ((net.sizes.get(op.by, 0), len(DT_CODES)), np.int32))
             | {"skip": ((net.sizes.get(op.by, 0),), np.int32)},
             "gate": {},
         }
@@ -183,6 +182,8 @@ def _groups(net: QNet, op: Op) -> int:
 def validate(net: QNet) -> None:
     """WmQuantError naming the first op or tensor that is not as the format says."""
     _check_ops(net)
+    for op in net.ops:
+        _check_bits(net, op)
     expected = expected_tensors(net)
     if set(expected) != set(net.tensors):
         odd = sorted(set(expected) ^ set(net.tensors))
@@ -199,16 +200,20 @@ def validate(net: QNet) -> None:
                 f"qnet: {name}[{row}] = {got.flat[row]}, expected {least}..{most}; was this written by an older wmq?"
             )
     for op in net.ops:
-        _check_bits(net, op)
+        _check_weights(net, op)
 
 
 def _check_bits(net: QNet, op: Op) -> None:
-    """The weights of an op are of as many bits as it says, and it says what the config says."""
+    """An op's weights have as many bits as the model's config says."""
     bits = net.model.bits.get(op.name, 8)
     if op.bits != bits:
         raise WmQuantError(f'qnet: op "{op.name}": bits {op.bits}, expected {bits} as in the model\'s config')
-    if bits != 8:
-        rows, most = net.tensor(op, "rows").astype(np.int16), WEIGHT_GRIDS[bits].weight_max
+
+
+def _check_weights(net: QNet, op: Op) -> None:
+    """The weights of an op fit the bits that it says they have."""
+    if (bits := op.bits) != 8:
+        rows, most = net.tensor(op, "rows").astype(np.int32), WEIGHT_GRIDS[bits].weight_max
         if (worst := int(np.abs(rows).max())) > most:
             raise WmQuantError(f"qnet: {op.name}.rows reaches {worst}, expected {most} at most in {bits} bits")
 

@@ -1,4 +1,5 @@
-"""What INT4 weights cost a network and save it, layer by layer: one layer has them, all others keep INT8.
+"""What INT4 weights cost a network and save it, layer by layer: one layer has them, all others keep INT8, or the
+INT16 that the run's config gives them.
 
 Weights are rounded as a run's conversion rounds them, without training; QAT wins most of the loss back, so what this
 table is for is the order of the layers. It knows ops by name only.
@@ -45,7 +46,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """One layer. `cu`: compute units inside its kernels with INT8; `saved_cu`: how many fewer with INT4, both exact."""
+    """One layer. `cu`: compute units inside its kernels; `saved_cu`: how many fewer with INT4, both exact."""
 
     layer: str
     macs: int
@@ -56,6 +57,11 @@ class Sensitivity:
 
 
 Measure = Callable[[QNet], Figures]
+
+
+def wide_bits(checkpoint: Checkpoint) -> dict[str, int]:
+    """Bits of the layers that have more than INT8."""
+    return {layer: bits for layer, bits in checkpoint.config.model.bits.items() if bits > 8}
 
 
 def quantized(checkpoint: Checkpoint, bits: Mapping[str, int]) -> QNet:
@@ -72,11 +78,12 @@ def kernel_cu(net: QNet) -> int:
 
 
 def sensitivities(checkpoint: Checkpoint, base: Figures, measure: Measure) -> Iterator[Sensitivity]:
-    """A Sensitivity for each layer in the order of the ops; `base`: the figures of INT8 throughout."""
-    wide = quantized(checkpoint, {})
+    """A Sensitivity for each layer in the order of the ops; `base`: the figures without any INT4."""
+    bits = wide_bits(checkpoint)
+    wide = quantized(checkpoint, bits)
     before = kernel_cost(wide)
     for op in wide.ops:
         if op.kind == "matvec":
-            net = quantized(checkpoint, {op.name: NARROW_BITS})
+            net = quantized(checkpoint, bits | {op.name: NARROW_BITS})
             figures, saved = measure(net), kernel_cu(wide) - kernel_cu(net)
             yield Sensitivity(op.name, macs(wide, op), before[op.name][2], saved, figures, figures.loss(base))

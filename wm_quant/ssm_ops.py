@@ -6,8 +6,8 @@ All arrays are int64, axis 0 is worlds.
 import numpy as np
 
 from wm_quant.qnet import Op, QNet
-from wm_train.grid import Ints, requantize
-from wm_train.integer_mamba2 import DECAY_BITS, NORM_MANTISSAS
+from wm_train.grid import CODE_MAX, Ints, requantize
+from wm_train.integer_mamba2 import DECAY_BITS, FINE_MAX, GAIN_BITS, NORM_MANTISSAS
 
 HALF = 1 << (DECAY_BITS - 1)
 
@@ -38,8 +38,8 @@ def conv(net: QNet, op: Op, codes: Ints, before: Ints) -> tuple[Ints, Ints]:
 
 
 def lut(net: QNet, op: Op, codes: Ints) -> Ints:
-    """table[group, code + 128] of codes (B, N)."""
-    return _ints(net, op, "table")[_ints(net, op, "group"), codes + 128]
+    """table[group, code + 2048] of codes (B, N)."""
+    return _ints(net, op, "table")[_ints(net, op, "group"), codes + FINE_MAX + 1]
 
 
 def ssm(net: QNet, op: Op, xBC: Ints, dt: Ints, h: Ints) -> tuple[Ints, Ints]:
@@ -47,11 +47,11 @@ def ssm(net: QNet, op: Op, xBC: Ints, dt: Ints, h: Ints) -> tuple[Ints, Ints]:
     heads, cells, worlds = dt.shape[1], net.cells(op), len(dt)
     x = xBC[:, : op.size].reshape(worlds, heads, -1)
     B_, C = xBC[:, op.size : op.size + cells], xBC[:, op.size + cells :]
-    at = (np.arange(heads), dt + 128)
+    at = (np.arange(heads), dt + CODE_MAX + 1)
     decay, gain = _ints(net, op, "decay")[at], _ints(net, op, "gain")[at]
     # In place: the state is the largest thing that there is.
     state = h.reshape(worlds, heads, -1, cells) * decay[..., None, None]
-    state += (x * gain[..., None])[..., None] * B_[:, None, None]
+    state += requantize(x * gain[..., None], 1, GAIN_BITS)[..., None] * B_[:, None, None]
     state += HALF
     state >>= DECAY_BITS
     # |sum| < 2^53 (prove.py): exact in float64, and quick there.

@@ -24,7 +24,8 @@ def _checked_bits(given: Mapping[str, int], layers: tuple[str, ...]) -> dict[str
     for layer, bits in given.items():
         _check(layer in layers, "model.bits", layer, f"a layer: {', '.join(layers)}")
         known = type(bits) is int and bits in WEIGHT_GRIDS
-        _check(known, f"model.bits.{layer}", bits, " or ".join(map(str, WEIGHT_GRIDS)))
+        *others, last = map(str, WEIGHT_GRIDS)
+        _check(known, f"model.bits.{layer}", bits, f"{', '.join(others)} or {last}")
     return {layer: given[layer] for layer in layers if given.get(layer, 8) != 8}
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from wm_train.errors import WmTrainError
-from wm_train.grid import CODE_MAX, FRAC_BITS
+from wm_train.grid import CODE_MAX, FRAC_BITS, WeightGrid
 from wm_train.integer import IntegerDense, IntegerInput, IntegerMLP, integer_mlp, table_starts
 from wm_train.mlp import FrameStackMLP
 
@@ -28,9 +28,14 @@ def starts(fields: list[Any]) -> Tensor:
     return torch.from_numpy(table_starts(fields)[:-1])
 
 
+def exact_dtype(grid: WeightGrid) -> torch.dtype:
+    """The float that holds a layer's accumulators exactly."""
+    return torch.float32 if grid.exact is np.float32 else torch.float64
+
+
 @dataclass(frozen=True)
 class Layer:
-    """An IntegerDense as tensors: rows (N, K) and bias (N,) float32, mult (N,) float64."""
+    """An IntegerDense as tensors: rows (N, K) and bias (N,) as exact_dtype says, mult (N,) float64."""
 
     rows: Tensor
     bias: Tensor
@@ -39,11 +44,12 @@ class Layer:
 
     @staticmethod
     def of(layer: IntegerDense) -> "Layer":
-        return Layer(_f32(layer.rows), _f32(layer.bias), torch.from_numpy(layer.mult.astype(np.float64)), layer.shift)
+        rows, bias = (torch.from_numpy(part.astype(layer.grid.exact)) for part in (layer.rows, layer.bias))
+        return Layer(rows, bias, torch.from_numpy(layer.mult.astype(np.float64)), layer.shift)
 
     def accumulate(self, codes: Tensor) -> Tensor:
-        """(B, K) codes -> (B, N) accumulators, float32."""
-        return (codes @ self.rows.T).add_(self.bias)
+        """(B, K) codes -> (B, N) accumulators."""
+        return (codes.to(self.rows.dtype) @ self.rows.T).add_(self.bias)
 
     def requantize(self, acc: Tensor) -> Tensor:
         """The tie rule on integers held in float64: exact, since |acc * mult| < 2^53."""
@@ -53,8 +59,8 @@ class Layer:
 
 @dataclass(frozen=True)
 class Input:
-    """IntegerInput as tensors: rows (R, N) of the id tables; `place` (all rows,) where each row lies among them, None
-    when all are there."""
+    """IntegerInput as tensors: rows (R, N) of the id tables, float32; `place` (all rows,) where each row lies among
+    them, None when all are there; k and session_rows as layer1."""
 
     layer1: Layer
     rows: Tensor
@@ -70,13 +76,15 @@ class Input:
             used = torch.zeros(int(ints.ids.starts[-1]), dtype=torch.bool)
             used[looked_up.flatten()] = True
             numbers, place = used.nonzero().flatten().numpy(), used.cumsum(0) - 1
-        rows, k, session = (_f32(part) for part in (ints.pick_rows(numbers), ints.gather_k, ints.session_rows))
-        return Input(Layer.of(ints.layer1), rows, place, k, session)
+        exact = ints.layer1.grid.exact
+        k, session = (torch.from_numpy(part.astype(exact)) for part in (ints.gather_k, ints.session_rows))
+        return Input(Layer.of(ints.layer1), _f32(ints.pick_rows(numbers)), place, k, session)
 
     def accumulate(self, codes: Tensor, id_rows: Tensor, session_rows: Tensor) -> Tensor:
         """First accumulators (B, N), from codes and row numbers of the id and session tables."""
         picked = id_rows if self.place is None else self.place[id_rows]
-        acc = self.layer1.accumulate(codes).addcmul_(self.k, functional.embedding_bag(picked, self.rows, mode="sum"))
+        gathered = functional.embedding_bag(picked, self.rows, mode="sum")
+        acc = self.layer1.accumulate(codes).addcmul_(self.k, gathered.to(self.k.dtype))
         if session_rows.shape[1]:
             acc += functional.embedding_bag(session_rows, self.session_rows, mode="sum")
         return acc
@@ -186,13 +194,13 @@ def calibrate(net: FrameStackMLP, dense: Tensor, ids: Tensor, session: Tensor) -
     return best_unit("hidden1", first), best_unit("hidden2", second)
 
 
-def best_unit(name: str, values: Tensor) -> float:
-    """What one INT8 code of `values` is best worth: the quantum with the least squared error. WmTrainError if all are
-    zero."""
+def best_unit(name: str, values: Tensor, most: int = CODE_MAX) -> float:
+    """What one code of `values`, -most..most, is best worth: the quantum with the least squared error. WmTrainError if
+    all are zero."""
     peak = float(values.abs().max())
     if not peak > 0:
         raise WmTrainError(f"calibration: {name} is zero everywhere; train the float model first")
     sample = values.flatten()[:: max(1, values.numel() // 1_000_000)]
-    units = [peak / CODE_MAX * shrink for shrink in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.25, 0.2, 0.15)]
-    errors = [float(((sample / u).round().clamp(-CODE_MAX, CODE_MAX) * u - sample).square().mean()) for u in units]
+    units = [peak / most * shrink for shrink in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.25, 0.2, 0.15)]
+    errors = [float(((sample / u).round().clamp(-most, most) * u - sample).square().mean()) for u in units]
     return units[errors.index(min(errors))]

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wm_train.fake_quant import Input, best_unit, starts
+from wm_train.fake_quant import Input, best_unit, exact_dtype, starts
 from wm_train.grid import CODE_MAX, FRAC_BITS, Floats, Ints
 from wm_train.integer import IntegerDense
 from wm_train.integer_mamba2 import (
+    CODE_ENDS,
     DECAY_BITS,
+    FINE_MAX,
+    GAIN_BITS,
     GATE_SHIFT,
     NORM_MANTISSAS,
     NORM_UNIT,
@@ -87,28 +90,28 @@ def _requantize(acc: Tensor, mult: Ints, shift: int, most: float) -> Tensor:
 
 
 class _Product(torch.autograd.Function):
-    """codes (B, L, K) times rows (N, K), exact: codes behind a norm are too wide for bfloat16, which does for their
-    gradients."""
+    """codes (B, L, K) times rows (N, K), exact in `dtype`: codes behind a norm are too wide for bfloat16, which does
+    for their gradients."""
 
     @staticmethod
-    def forward(ctx: Any, codes: Tensor, rows: Tensor) -> Tensor:
+    def forward(ctx: Any, codes: Tensor, rows: Tensor, dtype: torch.dtype) -> Tensor:
         ctx.save_for_backward(codes, rows)
         with exact_matmul():
-            return F.linear(codes, rows)
+            return F.linear(codes.to(dtype), rows.to(dtype))
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         codes, rows = ctx.saved_tensors
-        (gradient,) = gradients
-        return gradient @ rows, gradient.flatten(0, 1).T @ codes.flatten(0, 1)
+        gradient = gradients[0].to(codes.dtype)
+        return gradient @ rows, gradient.flatten(0, 1).T @ codes.flatten(0, 1), None
 
 
 def _linear(codes: Tensor, layer: IntegerDense, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Accumulators of a layer behind a norm; `weight` is the float weight, gain included."""
     scale = _f32(layer.scale)
     rows = _as(_f32(layer.rows), weight * (NORM_UNIT / scale)[:, None])
-    acc: Tensor = _Product.apply(codes, rows)
-    return acc if bias is None else acc + _as(_f32(layer.bias), bias / scale)
+    acc: Tensor = _Product.apply(codes, rows, exact_dtype(layer.grid))
+    return acc if bias is None else acc + _as(torch.from_numpy(layer.bias).to(acc.dtype), bias / scale)
 
 
 def _rms_codes(values: Tensor, norm: IntegerNorm) -> Tensor:
@@ -128,7 +131,7 @@ def _rms_codes(values: Tensor, norm: IntegerNorm) -> Tensor:
 
 
 def _silu_codes(codes: Tensor, table: Tensor, unit_in: float, unit_out: float) -> Tensor:
-    exact = table[codes.detach().long() + 128]
+    exact = table[codes.detach().long() + FINE_MAX + 1]
     return _as(exact, F.silu(codes * unit_in) / unit_out)
 
 
@@ -141,10 +144,11 @@ def exact_scan(
     x (B, L, H, P), B_, C (B, L, N), dt (B, L, H) codes; h (B, H, P, N)
     returns the accumulators of y (B, L, H, P), and h
     """
-    index, heads = dt.long() + 128, torch.arange(dt.shape[-1])
+    index, heads = dt.long() + CODE_MAX + 1, torch.arange(dt.shape[-1])
     # Powers of two are exact, and multiplying by them beforehand saves a pass over the states.
     decay = _f64(ints.decay * 2.0**-DECAY_BITS)[heads, index][..., None].expand_as(x)
-    written = x.double() * _f64(ints.gain * 2.0**-DECAY_BITS)[heads, index][..., None]
+    written = x.double().mul_(_f64(ints.gain * 2.0**-GAIN_BITS)[heads, index][..., None])
+    written.add_(0.5).floor_().mul_(2.0**-DECAY_BITS)
     decay, written = (part.flatten(2)[..., None] for part in (decay, written))
     B_, C, h = B_.double()[:, :, None], C.double()[..., None], h.flatten(1, 2).clone()
     y = torch.empty_like(written)
@@ -232,7 +236,7 @@ def _block(
     n = _rms_codes(u, ints.norm)
     acc = _linear(n, ints.in_proj, block.in_proj.weight * block.norm.weight)
     entered, dt = acc[..., : -c.n_heads], acc[..., -c.n_heads :]
-    entered = _requantize(entered, ints.in_proj.mult, ints.in_proj.shift, CODE_MAX)
+    entered = _requantize(entered, ints.in_proj.mult, ints.in_proj.shift, FINE_MAX)
     dt = _requantize(dt, ints.dt_mult, ints.dt_shift, CODE_MAX)
     z, xBC = entered[..., : c.d_inner], entered[..., c.d_inner :]
     pre, conv = _conv(block, ints.conv, unit, xBC, memory.conv, reset)
@@ -263,7 +267,7 @@ def _conv(
     rows = _as(_f32(layer.rows), block.conv["weight"] * (units / scale)[:, None])
     bias = _as(_f32(layer.bias), block.conv["bias"] / scale)
     acc, conv = causal_conv(xBC, rows, bias, before, reset)
-    return _requantize(acc, layer.mult, layer.shift, CODE_MAX), conv.detach()
+    return _requantize(acc, layer.mult, layer.shift, FINE_MAX), conv.detach()
 
 
 def _ssm(
@@ -289,6 +293,8 @@ def calibrate(net: Mamba2, dense: Tensor, ids: Tensor, session: Tensor, reset: T
     net(dense, ids, session, net.start(len(dense)), reset, seen)
     wide = {name for name in seen if name == "residual" or name.endswith(".y")}
     return {
-        name: 2 * float(values.abs().max()) / WIDE_MAX if name in wide else best_unit(name, values)
+        name: 2 * float(values.abs().max()) / WIDE_MAX
+        if name in wide
+        else best_unit(name, values, CODE_ENDS[name.rpartition(".")[2]])
         for name, values in seen.items()
     }

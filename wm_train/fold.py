@@ -55,7 +55,7 @@ class Folded:
     def rows(self, unit: Floats, numbers: Ints | None = None) -> NDArray[np.float32]:
         """Rows by their `numbers` (ascending; all of them when None) in units of `unit` (N,), rounded by the tie rule.
 
-        returns (len(numbers), N) integers, below 2^24 by the choice of `unit`
+        returns (len(numbers), N) integers of 24 significant bits
         """
         if numbers is None:
             numbers = np.arange(self.starts[-1])

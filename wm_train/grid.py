@@ -24,8 +24,9 @@ Floats = NDArray[np.float64]
 FRAC_BITS = 12
 CODE_MIN, CODE_MAX = -128, 127
 MULT_BITS = 31
-#: Accumulators below this are exact in float32, and times any `mult` exact in float64.
-ACC_BOUND = 1 << 22
+#: Integers below 2^EXACT_BITS are exact in float64, below 2^FLOAT32_BITS in float32.
+EXACT_BITS = 53
+FLOAT32_BITS = 24
 #: Embeddings and first-layer weights are snapped to multiples of 2^-SNAP_BITS before they are folded, so that the
 #: product of the two is exact in float64 whatever the order of its sums.
 SNAP_BITS = 20
@@ -36,13 +37,16 @@ SNAP_LIMIT = 16.0
 class WeightGrid:
     """Weights of `bits` bits, and how a matvec kernel adds them up: `lanes` rows in a 64-bit word.
 
-    span    the largest weight of a row, in units of the row's scale. More than weight_max clips it, for finer steps
-            of all the others
+    span      the largest weight of a row, in units of the row's scale. More than weight_max clips it, for finer steps
+              of all the others
+    acc_bits  accumulators stay below 2^acc_bits in magnitude, and so that a product with a `mult` is exact in float64,
+              such a layer's are below 2^mult_bits
     """
 
     bits: int
     lanes: int
     span: float
+    acc_bits: int = 22
 
     @property
     def weight_max(self) -> int:
@@ -59,10 +63,35 @@ class WeightGrid:
         """A lane's sum must stay inside [-lane_bound, lane_bound)."""
         return 1 << (self.lane_bits - 1)
 
+    @property
+    def acc_bound(self) -> int:
+        """An accumulator must stay below it in magnitude."""
+        return 1 << self.acc_bits
+
+    @property
+    def mult_bits(self) -> int:
+        """Bits of a multiplier."""
+        return EXACT_BITS - self.acc_bits
+
+    @property
+    def dtype(self) -> type[np.integer[Any]]:
+        """What holds one weight."""
+        return np.int8 if self.bits <= 8 else np.int16
+
+    @property
+    def exact(self) -> type[np.floating[Any]]:
+        """The narrowest float that holds an accumulator exactly."""
+        return np.float32 if self.acc_bits < FLOAT32_BITS else np.float64
+
 
 #: What weights can be, by their bits. 8.75 has nearly the least squared error over rows of trained networks.
 WEIGHT_GRIDS: Mapping[int, WeightGrid] = {
-    grid.bits: grid for grid in (WeightGrid(8, lanes=3, span=127.0), WeightGrid(4, lanes=4, span=8.75))
+    grid.bits: grid
+    for grid in (
+        WeightGrid(8, lanes=3, span=127.0),
+        WeightGrid(4, lanes=4, span=8.75),
+        WeightGrid(16, lanes=2, span=32767.0, acc_bits=31),
+    )
 }
 INT8 = WEIGHT_GRIDS[8]
 

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from wm_train.encoding import Encoding
 from wm_train.fold import Folded, folded, table_starts
 from wm_train.grid import (
-    ACC_BOUND,
     CODE_MAX,
     CODE_MIN,
     FRAC_BITS,
@@ -30,6 +29,7 @@ from wm_train.grid import (
     Codes,
     Floats,
     Ints,
+    WeightGrid,
     quantize_rows,
     round_half_up,
     row_ratios,
@@ -43,14 +43,16 @@ __all__ = ["BLOCK_COLUMNS", "IntegerDense", "IntegerMLP", "column_blocks", "dens
 BLOCK_COLUMNS: Mapping[int, Mapping[str, int]] = {
     8: {"layer1": 320, "layer2": 512, "heads": 512},
     4: {"layer1": 320, "layer2": 128, "heads": 256},
+    16: {"layer1": 2048, "layer2": 2048, "heads": 2048},
 }
 
 
 @dataclass(frozen=True)
 class IntegerDense:
-    """One dense layer: rows (N, K) INT8 or INT4, bias (N,), mult (N,) and one shift; scale (N,) is what one unit of the
+    """One dense layer: rows (N, K) on `grid`, bias (N,), mult (N,) and one shift; scale (N,) is what one unit of the
     accumulator is worth, kept for reports and for the float view in training. Integers are held in float64."""
 
+    grid: WeightGrid
     rows: Floats
     bias: Floats
     mult: Ints
@@ -114,8 +116,8 @@ def first_layer(
     bias = arrays["layer1.bias"].astype(np.float64)
     reach = ids.reach()
     # A row whose tables or bias dwarf its dense weights gets a coarser scale, so that the accumulator stays proved.
-    floor = np.maximum(reach.sum(0) / (ACC_BOUND / 4),
-                       (np.abs(bias) + session.reach().sum(0)) / (ACC_BOUND / 16))  # fmt: skip
+    bound = WEIGHT_GRIDS[bits].acc_bound
+    floor = np.maximum(reach.sum(0) / (bound / 4), (np.abs(bias) + session.reach().sum(0)) / (bound / 16))
     weight, codes = dense_codes_weight(encoding, arrays), Codes(CODE_MIN, CODE_MAX)
     dense = dense_layer(weight, bias, codes, 1.0, out_scale, BLOCK_COLUMNS[bits]["layer1"], bits, floor)
     k = np.maximum(np.ceil(reach.max(0, initial=0) / dense.scale / INT8.weight_max), 1)
@@ -127,12 +129,12 @@ def dense_layer(
     floor: Floats | float = 0.0,
 ) -> IntegerDense:  # fmt: skip
     """Quantize a layer: codes are worth `in_scale` each, results `out_scale` each; scales are at least `floor`."""
-    blocks = column_blocks(weight.shape[1], block)
-    floor = np.maximum(floor, np.abs(bias) / (ACC_BOUND / 16)) / in_scale
-    rows, scale = quantize_rows(weight, blocks, codes, floor, WEIGHT_GRIDS[bits])
+    blocks, grid = column_blocks(weight.shape[1], block), WEIGHT_GRIDS[bits]
+    floor = np.maximum(floor, np.abs(bias) / (grid.acc_bound / 16)) / in_scale
+    rows, scale = quantize_rows(weight, blocks, codes, floor, grid)
     scale = scale * in_scale
-    mult, shift = row_ratios(scale / out_scale)
-    return IntegerDense(rows, round_half_up(bias / scale), mult, shift, scale)
+    mult, shift = row_ratios(scale / out_scale, grid.mult_bits)
+    return IntegerDense(grid, rows, round_half_up(bias / scale), mult, shift, scale)
 
 
 def _hidden_fed(

@@ -5,16 +5,17 @@ wm_train/mamba2.py; `unit` is what one step of an integer is worth. Of one block
 
     u       codes = rms_norm(residual)                               norm's gain lies in in_proj
     acc     in_proj @ u                 codes: z, x, B_, C before the convolution; dt
-    pre     codes = conv(x, B_, C)      xBC = silu[pre], gate = silu[z]: tables of 256
-    h       (h * decay[dt] + x * gain[dt] * B_ + 2^14) >> 15         decay, gain: tables of 256 for each head
+    pre     codes = conv(x, B_, C)      xBC = silu[pre], gate = silu[z]: tables of 4096
+    w       (x * gain[dt] + 2^15) >> 16                 gain, decay: tables of 256 for each head
+    h       (h * decay[dt] + w * B_ + 2^14) >> 15
     y       wide = C h + skip * x
-    v       (y * gate) >> 7
+    v       (y * gate) >> 11
     n       codes = rms_norm(v)                                      its gain lies in out_proj
     residual += out_proj @ n
 
-Codes are -127..127, wide values and the residual stream -32767..32767, states -65535..65535. Codes behind a norm are
-finer and not cut off: what bounds them is that their squares add up to a constant. A head's unit of h is such
-that no sequence of inputs can leave that range: the fixed point of |h| over every entry of its table.
+Codes are -2047..2047, those of C and dt -127..127; wide values and the residual stream have 21 bits, states 17. Codes
+behind a norm are not cut off: what bounds them is that their squares add up to a constant. A head's unit of h is such
+that no sequence of inputs can take it out of -65535..65535: the fixed point of |h| over every entry of its table.
 """
 
 from collections.abc import Mapping
@@ -37,12 +38,21 @@ from wm_train.grid import (
 from wm_train.integer import IntegerDense, IntegerInput, dense_layer, first_layer
 from wm_train.shapes import D_CONV
 
-WIDE_MAX = 32767
+#: Codes of twelve bits, for which a table has an entry each.
+FINE_BITS = 12
+FINE_MAX = (1 << (FINE_BITS - 1)) - 1
+#: The largest code of each activation of a block, by the name of its scale. C is multiplied with every cell: 2^7 of it
+#: leave room for 64 cells of 17 bits in 32.
+CODE_ENDS = {"dt": CODE_MAX, "C": CODE_MAX} | dict.fromkeys(
+    ("z", "gate", "x", "B", *(f"{letter}{at}" for at in ("_in", "_pre") for letter in "xBC")), FINE_MAX
+)
+WIDE_MAX = (1 << 20) - 1
 STATE_MAX = 65535
 DECAY_BITS = 15
+GAIN_BITS = 16
 #: y * mult must be exact in float64.
 Y_MULT_BITS = 21
-GATE_SHIFT = 7
+GATE_SHIFT = FINE_BITS - 1
 NORM_EPS = 1e-5
 #: What one code behind a norm is worth. Cut off at 127 codes, a well-trained network loses more here than everywhere
 #: else together (docs/training.md).
@@ -51,8 +61,10 @@ NORM_UNIT = 2.0**-6
 NORM_MANTISSAS = (256, 1024)
 #: Columns between two flushes of a matvec's lanes: as many as let nearly all rows of a trained network keep the scale
 #: that suits them.
-BLOCK = {8: 512, 4: 64}
-CODES = np.arange(-128, 128, dtype=np.float64)
+BLOCK = {8: 512, 4: 64, 16: 2048}
+#: What picks an entry of a table, by its place: codes of dt, and all others.
+DT_CODES = np.arange(-CODE_MAX - 1, CODE_MAX + 1, dtype=np.float64)
+FINE_CODES = np.arange(-FINE_MAX - 1, FINE_MAX + 1, dtype=np.float64)
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -75,7 +87,7 @@ class IntegerBlock:
     """One block; E channels of z and x, H heads, N cells. Integers are held in float64.
 
     in_proj   mult and shift make codes of z, x, B_, C (2E + 2N rows); dt_mult, dt_shift those of dt (H rows)
-    conv      rows (E + 2N, D_CONV); silu (3, 256) its tables for x, B_ and C; gate (256,) that of z
+    conv      rows (E + 2N, D_CONV); silu (3, 4096) its tables for x, B_ and C; gate (4096,) that of z
     decay, gain (H, 256); skip (H,); y_mult (E,), y_shift
     h_unit, y_unit (H,) what one step of h and of y's accumulator is worth
     """
@@ -135,9 +147,9 @@ def silu(value: Floats) -> Floats:
     return value / (1 + np.exp(-value))
 
 
-def _table(unit_in: float, unit_out: float) -> Floats:
-    """SiLU from codes to codes."""
-    return np.clip(round_half_up(silu(CODES * unit_in) / unit_out), -CODE_MAX, CODE_MAX)
+def _table(unit_in: float, unit_out: float, most: int) -> Floats:
+    """SiLU from codes to codes, -most..most."""
+    return np.clip(round_half_up(silu(FINE_CODES * unit_in) / unit_out), -most, most)
 
 
 class _Block:
@@ -158,19 +170,24 @@ class _Block:
         """(E + 2N,) units of x, B_, C."""
         return np.array([self.unit(f"{letter}{suffix}") for letter in "xBC"])[self.groups]
 
+    def table(self, into: str, out: str) -> Floats:
+        """SiLU from the codes of one activation to those of another."""
+        return _table(self.unit(into), self.unit(out), CODE_ENDS[out])
+
     def in_proj(self, norm: IntegerNorm) -> tuple[IntegerDense, Ints, int]:
         weight = self.array("in_proj.weight") * self.array("norm.weight")
         codes = np.concatenate([np.full(self.model.d_inner, self.unit("z")), self.units("_in")])
         out = np.concatenate([codes, np.full(self.model.n_heads, self.unit("dt"))])
         dense = _behind(norm, weight, np.zeros(len(weight)), out, self._bits("in_proj"))
         count = len(codes)
-        mult, shift = row_ratios(dense.scale[:count] / codes)
-        dt_mult, dt_shift = row_ratios(dense.scale[count:] / self.unit("dt"))
+        bits = dense.grid.mult_bits
+        mult, shift = row_ratios(dense.scale[:count] / codes, bits)
+        dt_mult, dt_shift = row_ratios(dense.scale[count:] / self.unit("dt"), bits)
         return replace(dense, mult=mult, shift=shift), dt_mult, dt_shift
 
     def conv(self) -> IntegerDense:
         unit, bias = self.units("_in"), self.array("conv.bias")
-        weight, codes = self.array("conv.weight") * unit[:, None], Codes(-CODE_MAX, CODE_MAX)
+        weight, codes = self.array("conv.weight") * unit[:, None], Codes(-FINE_MAX, FINE_MAX)
         return dense_layer(weight, bias, codes, 1.0, self.units("_pre"), D_CONV, 8)
 
     def out_proj(self, norm: IntegerNorm, residual: float) -> IntegerDense:
@@ -182,31 +199,32 @@ class _Block:
 
     def dt(self) -> Floats:
         """(H, 256) step size of every code."""
-        return np.logaddexp(0, CODES * self.unit("dt") + self.array("dt_bias")[:, None])
+        return np.logaddexp(0, DT_CODES * self.unit("dt") + self.array("dt_bias")[:, None])
 
-    def state(self, most: float) -> tuple[Floats, Floats, Floats]:
-        """(decay, gain, unit of h) when |x * B_| is at most `most` codes squared."""
+    def state(self, x: float, B_: float) -> tuple[Floats, Floats, Floats]:
+        """(decay, gain, unit of h) when |x| and |B_| are at most so many codes."""
         dt, one = self.dt(), 1 << DECAY_BITS
         decay = np.minimum(round_half_up(one * np.exp(-dt * np.exp(self.array("A_log"))[:, None])), one - 1)
-        # STATE_MAX * decay + most * gain + half must stay below (STATE_MAX + 1) * one; `most` more for gain's rounding.
-        room = (STATE_MAX + 1) * one - 1 - one // 2 - STATE_MAX * decay - most
+        # STATE_MAX * decay + |w| * B_ + half must stay below (STATE_MAX + 1) * one; B_ more for the rounding of w and
+        # gain, together less than a w.
+        room = (STATE_MAX + 1) * one - 1 - one // 2 - STATE_MAX * decay - B_
         worth = dt * self.unit("x") * self.unit("B")
-        unit = (one * worth * most / room).max(1)
-        return decay, round_half_up(one * worth / unit[:, None]), unit
+        unit = (one * worth * x * B_ / room).max(1)
+        return decay, round_half_up(2.0**GAIN_BITS * one * worth / unit[:, None]), unit
 
     def build(self, residual: float) -> IntegerBlock:
         model = self.model
         v_unit = self.unit("y") * self.unit("gate") * 2**GATE_SHIFT
         norm, gated_norm = _norm(model.d_model, residual), _norm(model.d_inner, v_unit)
         in_proj, dt_mult, dt_shift = self.in_proj(norm)
-        tables = np.stack([_table(self.unit(f"{letter}_pre"), self.unit(letter)) for letter in "xBC"])
-        decay, gain, h_unit = self.state(float(np.abs(tables[0]).max() * np.abs(tables[1]).max()))
+        tables = np.stack([self.table(f"{letter}_pre", letter) for letter in "xBC"])
+        decay, gain, h_unit = self.state(*(float(np.abs(table).max()) for table in tables[:2]))
         y_unit = h_unit * self.unit("C")
         skip = round_half_up(self.array("D") * self.unit("x") / y_unit)
         y_mult, y_shift = row_ratios(np.repeat(y_unit, model.headdim) / self.unit("y"), Y_MULT_BITS)
         return IntegerBlock(
             norm, in_proj, dt_mult, dt_shift, self.conv(), tables,
-            _table(self.unit("z"), self.unit("gate")), decay, gain, skip, y_mult, y_shift,
+            self.table("z", "gate"), decay, gain, skip, y_mult, y_shift,
             gated_norm, self.out_proj(gated_norm, residual), h_unit, y_unit,
         )  # fmt: skip
 

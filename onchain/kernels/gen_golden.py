@@ -20,6 +20,8 @@ CASES = [
     ("matvec", 6, 2, 64, 17),
     *(("matvec4", r, 1, 32, 50 + r) for r in range(1, 7)),
     ("matvec4", 5, 2, 32, 57),
+    *(("matvec16", r, 1, 32, 60 + r) for r in range(1, 7)),
+    ("matvec16", 4, 2, 64, 67),
     ("gather_add", 8, 1, 20),
     ("gather_add", 120, 2, 21),
     ("requantize", 16, 31, 30),
@@ -63,6 +65,11 @@ def matvec4(lcg: Lcg, r: int, groups: int, columns: int) -> list[int]:
     return matvec(lcg, r, groups, columns, lanes=4, most=7)
 
 
+def matvec16(lcg: Lcg, r: int, groups: int, columns: int) -> list[int]:
+    """As matvec, with INT16 weights, two rows a word."""
+    return matvec(lcg, r, groups, columns, lanes=2, most=32767)
+
+
 def gather_add(lcg: Lcg, n: int, blocks: int) -> list[int]:
     """Ten rows, then the n picks, then k, then the bias."""
     size = 259 * blocks
@@ -99,7 +106,7 @@ def argmax_within(lcg: Lcg, n: int, kinds: int) -> list[int]:
 
 def text() -> str:
     """The whole file."""
-    every = (matvec, matvec4, gather_add, requantize, requantize_relu, argmax, argmax_within)
+    every = (matvec, matvec4, matvec16, gather_add, requantize, requantize_relu, argmax, argmax_within)
     functions = {f.__name__: f for f in every}
     lines = [BANNER]
     for name, *sizes, seed in CASES:

@@ -29,6 +29,7 @@ from wm_quant import kernels
 
 KERNELS = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
 NAMES = ["nothing", *(f"matvec_r{r}" for r in range(1, 7)), *(f"matvec4_r{r}" for r in range(1, 7))]
+NAMES += [f"matvec16_r{r}" for r in range(1, 7)]
 NAMES += ["gather_add", "requantize", "requantize_relu", "argmax", "argmax_within", "choices", "copy"]
 
 INPUT = 0x4_0000_0000
@@ -123,14 +124,14 @@ def rng(*key: int) -> np.random.Generator:
 
 
 def pack_weights(weights: I64, r: int, bits: int) -> bytes:
-    """(groups * lanes * r, columns) int64 to the words of a matvec kernel: 3 lanes of 21 bits, or 4 of 16."""
-    count, width = {8: (3, 21), 4: (4, 16)}[bits]
+    """(groups * lanes * r, columns) int64 to the words of a matvec kernel: 3 lanes of 21 bits, 4 of 16, or 2 of 32."""
+    count, width = {8: (3, 21), 4: (4, 16), 16: (2, 32)}[bits]
     lanes = weights.reshape(-1, r, count, weights.shape[1])
     words = sum(lanes[:, :, lane] << (width * lane) for lane in range(count))
     return np.ascontiguousarray(np.asarray(words).transpose(0, 2, 1)).astype("<i8").tobytes()
 
 
-LANES = {8: 3, 4: 4}
+LANES = {8: 3, 4: 4, 16: 2}
 
 
 def check_matvec(harness: Harness, weights: I64, x: I64, bias: I64, r: int, bits: int) -> None:
@@ -142,12 +143,12 @@ def check_matvec(harness: Harness, weights: I64, x: I64, bias: I64, r: int, bits
     assert run.cost_cu == GEN.matvec_cu(r, groups, columns, bits)
 
 
-@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("bits", [8, 4, 16])
 @pytest.mark.parametrize("r", range(1, 7))
 @pytest.mark.parametrize(("groups", "columns"), [(1, 32), (2, 64), (3, 608)])
 def test_matvec(harness: Harness, r: int, groups: int, columns: int, bits: int) -> None:
     g = rng(r, groups, columns)
-    most, spread = {8: (127, 20), 4: (7, 0.5)}[bits]
+    most, spread = {8: (127, 20), 4: (7, 0.5), 16: (32767, 9000)}[bits]
     rows = groups * LANES[bits] * r
     weights = np.clip(np.round(g.normal(0, spread, (rows, columns))), -most, most).astype(np.int64)
     x = np.clip(np.round(g.normal(0, 40, columns)), -128, 127).astype(np.int64)
@@ -173,6 +174,18 @@ def test_matvec4_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, .
     x[37], weights[:, 37] = 127, np.where(weights.sum(1) < 0, 1, 0)
     check_matvec(harness, weights, x, np.zeros(4 * r, np.int64), r, 4)
     assert {int(v) for v in weights @ x} <= {32767, -32768}
+
+
+@pytest.mark.parametrize("r", range(1, 7))
+@pytest.mark.parametrize("signs", [(1, 1), (-1, -1), (1, -1), (-1, 1)])
+def test_matvec16_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, int]) -> None:
+    """Sums of 2^31 - 1 and of -2^31, the last that fit: codes behind a norm are far wider than INT8."""
+    x, columns = np.zeros(32, np.int64), np.zeros(32, np.int64)
+    x[:2], columns[:2] = [65538, 1], [32767, 1]  # 32767 * 65538 + 1 = 2^31 - 1
+    weights = np.tile(np.array(signs), r)[:, None] * columns
+    weights[weights[:, 0] < 0, 1] = -2
+    check_matvec(harness, weights, x, np.zeros(2 * r, np.int64), r, 16)
+    assert {int(v) for v in weights @ x} <= {2**31 - 1, -(2**31)}
 
 
 # ------------------------------------------------------------------------------------------------ gather

@@ -67,10 +67,11 @@ def other_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     return _built(_export(small_qnet(small_model(encoding, heads, flags=flags)), tmp_path_factory.mktemp("other")))
 
 
-@pytest.fixture(scope="session")
-def four_bits(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """A small world with INT4 weights in two layers and INT8 in the one between."""
-    return _built(_export(small_qnet(small_model(bits={"layer1": 4, "heads": 4})), tmp_path_factory.mktemp("int4")))
+@pytest.fixture(scope="session", params=[4, 16])
+def other_bits(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Small worlds with INT4 weights, or INT16, in two layers and INT8 in the one between."""
+    net = small_qnet(small_model(bits=dict.fromkeys(("layer1", "heads"), request.param)))
+    return _built(_export(net, tmp_path_factory.mktemp("bits")))
 
 
 @pytest.fixture(scope="session")

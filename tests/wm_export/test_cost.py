@@ -38,8 +38,8 @@ def test_every_op_costs_what_was_predicted(default_size: Built) -> None:
     assert metered_ops(meter, default_size.export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
 
 
-def test_int4_weights_cost_what_was_predicted(four_bits: Built) -> None:
-    export = four_bits.export
+def test_other_weights_cost_what_was_predicted(other_bits: Built) -> None:
+    export = other_bits.export
     cost, meter = predicted(export), meter_runner(export)
     run = recording(export.net, 1, 1)
     meter.step(run.state, run.inputs[0])

@@ -44,20 +44,21 @@ def test_lanes_hold_the_weights(small_export: Export) -> None:
             assert (found[: expected.shape[0], : expected.shape[1]] == expected).all()
 
 
-def test_four_lanes_hold_the_weights_of_a_word() -> None:
-    net = small_qnet(small_model(bits={"layer2": 4}))
-    wide, op = pack(small_qnet()).sections, next(op for op in net.ops if op.bits == 4)
+@pytest.mark.parametrize(("bits", "lanes"), [(4, 4), (16, 2)])
+def test_other_lanes_hold_the_weights_of_a_word(bits: int, lanes: int) -> None:
+    net, width = small_qnet(small_model(bits={"layer2": bits})), 64 // lanes
+    wide, op = pack(small_qnet()).sections, next(op for op in net.ops if op.bits == bits)
     rows = net.tensor(op, "rows")
     for call in op_calls(net, op):
         words = pack_lanes(rows, call).view(np.int64).reshape(call.groups, call.columns, call.accumulators)
-        found = np.zeros((call.rows, call.columns), np.int64)
-        for lane in range(4):
-            low = ((words + (1 << 15)) & 0xFFFF) - (1 << 15)
-            found[lane::4] = low.transpose(0, 2, 1).reshape(-1, call.columns)
-            words = (words - low) >> 16
+        found, half = np.zeros((call.rows, call.columns), np.int64), 1 << (width - 1)
+        for lane in range(lanes):
+            low = ((words + half) & (2 * half - 1)) - half
+            found[lane::lanes] = low.transpose(0, 2, 1).reshape(-1, call.columns)
+            words = (words - low) >> width
         expected = rows[call.row : call.row + call.rows, call.column : call.column + call.columns]
         assert (found[: expected.shape[0], : expected.shape[1]] == expected).all() and not words.any()
-    assert pack(net).sections["layer2.words"].count == 32 // 4 * 64
+    assert pack(net).sections["layer2.words"].count == 32 // lanes * 64
     assert wide["layer2.words"].count == 33 // 3 * 64
 
 

@@ -36,6 +36,7 @@ MODELS = {
     "v1 published": MLPConfig(encoding="v1", heads="published", slots=3, hidden=SMALL),
     "state age as an id": MLPConfig(slots=3, hidden=SMALL, flags=Flags(state_age_as_embed=True)),
     "v2.1 integrated": MLPConfig(encoding="v2.1", slots=2, hidden=SMALL),
+    "16 bits": MLPConfig(slots=4, hidden=SMALL, bits={"layer1": 16, "heads": 16}),
     "two level": MLPConfig(heads="two_level", slots=2, hidden=SMALL),
     "v2 gated": MLPConfig(encoding="v2", heads="gated", slots=2, hidden=SMALL),
 }
@@ -197,7 +198,7 @@ def test_matrix_products_are_unsigned(net: QNet) -> None:
     model = onnx_model(net)
     types = dict(_types(model))
     products = [node for node in model.graph.node if node.op_type == "MatMulInteger"]
-    assert len(products) == 4
+    assert len(products) == 4 + sum(bits == 16 for bits in net.model.bits.values())
     assert {types[name] for node in products for name in node.input} == {TensorProto.UINT8}
 
 

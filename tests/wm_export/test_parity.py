@@ -81,8 +81,8 @@ def test_worlds_of_other_encodings_are_the_same_everywhere(name: str, other_kind
 
 
 @pytest.mark.parametrize("name", ["ref", "ort", "native", "svm"])
-def test_worlds_of_int4_weights_are_the_same_everywhere(name: str, four_bits: Built) -> None:
-    compare(name, four_bits, worlds=20, running=2, frames=20)
+def test_worlds_of_other_weights_are_the_same_everywhere(name: str, other_bits: Built) -> None:
+    compare(name, other_bits, worlds=20, running=2, frames=20)
 
 
 def test_portable_kernels_compute_the_same_within_one_transaction(default_size: Built, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ NETS = {
     "v1": small_qnet(small_model("v1", "published", slots=2)),
     "mixed": small_qnet(small_model(bits={"layer2": 4})),
     "int4": small_qnet(small_model(bits=INT4)),
+    "int16": small_qnet(small_model(bits={"layer1": 16, "heads": 16})),
     "mlp": preset("mlp"),
 }
 
@@ -41,10 +42,10 @@ def test_padded_rounds_up() -> None:
     assert [padded(n, 8) for n in (0, 1, 7, 8, 9)] == [0, 8, 8, 8, 16]
 
 
-LANES = {8: 3, 4: 4}
+LANES = {8: 3, 4: 4, 16: 2}
 
 
-@given(st.integers(1, 5000), st.sampled_from([8, 4]))
+@given(st.integers(1, 5000), st.sampled_from([8, 4, 16]))
 def test_row_parts_cover_the_rows_in_order(rows: int, bits: int) -> None:
     at = 0
     for first, groups, r in row_parts(Op("layer", "matvec", "codes", "acc", rows, bits=bits)):
@@ -70,7 +71,7 @@ def lay(values: Any, *shape: int) -> Any:
     return out
 
 
-@pytest.mark.parametrize("name", ["small", "v1", "mixed", "int4"])
+@pytest.mark.parametrize("name", ["small", "v1", "mixed", "int4", "int16"])
 def test_the_calls_of_a_matvec_add_up_to_it(name: str) -> None:
     net, rng = NETS[name], np.random.default_rng(0)
     sizes = vector_sizes(net)

@@ -25,6 +25,7 @@ MODELS = {
     "v2.1 one slot": small_model("v2.1", slots=1),
     "v1 published": small_model("v1", "published"),
     "v2.2 two level": small_model(heads="two_level"),
+    "16 bits": small_model(bits={"layer1": 16, "heads": 16}),
 }
 
 

@@ -71,23 +71,24 @@ def test_conv_by_hand() -> None:
 
 
 def test_lut_by_hand() -> None:
-    table = np.stack([np.arange(-128, 128), -np.arange(-127, 129)]).astype(np.int8)
-    picked = lut_ref(table, np.array([0, 1, 0, 1], np.int8), np.array([-128, -128, 127, 5]))
-    assert picked.tolist() == [-128, 127, 127, -6]
-    with pytest.raises(WmQuantError, match=r"lut: codes -3\.\.128, expected -128\.\.127"):
-        lut_ref(table, np.zeros(2, np.int8), np.array([-3, 128]))
+    table = np.stack([np.arange(-2048, 2048), -np.arange(-2047, 2049)]).astype(np.int16)
+    picked = lut_ref(table, np.array([0, 1, 0, 1], np.int8), np.array([-2047, -2047, 2047, 5]))
+    assert picked.tolist() == [-2047, 2046, 2047, -6]
+    with pytest.raises(WmQuantError, match=r"lut: codes -3\.\.2048, expected -2047\.\.2047"):
+        lut_ref(table, np.zeros(2, np.int8), np.array([-3, 2048]))
 
 
 def test_ssm_by_hand() -> None:
-    """Two heads of one channel, two cells: h decays, is written, rounded by the tie rule, and then read."""
+    """Two heads of one channel, two cells: h decays, is written, rounded by the tie rule, and then read. What is
+    written was rounded before, once for all cells: 3 * 2^14 - 1/2 goes up."""
     decay, gain = np.zeros((2, 256), np.int32), np.zeros((2, 256), np.int32)
-    decay[0, 128 + 3], gain[0, 128 + 3], decay[1, 128 - 4], gain[1, 128 - 4] = 1 << 14, 1 << 15, 0, 3
+    decay[0, 128 + 3], gain[0, 128 + 3], decay[1, 128 - 4], gain[1, 128 - 4] = 1 << 14, 1 << 30, 0, (3 << 16) - 2
     h = np.array([[101, -101], [9, 9]])
-    y, after = ssm_ref(decay, gain, np.array([7, -1]), np.array([2, 1 << 14]), np.array([3, -4]),
+    y, after = ssm_ref(decay, gain, np.array([7, -1]), np.array([4, 1 << 14]), np.array([3, -4]),
                        np.array([5, -5]), np.array([10, 1]), h)  # fmt: skip
     # 101 / 2 + 10 = 60.5 goes up to 61, and -60.5 up to -60; 3 * 2^14 * 5 / 2^15 = 7.5 the same way.
     assert after.tolist() == [[61, -60], [8, -7]]
-    assert y.tolist() == [610 - 60 + 14, 80 - 7 - (1 << 14)]
+    assert y.tolist() == [610 - 60 + 28, 80 - 7 - (1 << 14)]
 
 
 def test_gate_and_clamp_by_hand() -> None:

@@ -10,7 +10,7 @@ from tests.factories import small_model, small_qnet
 from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet
-from wm_train.grid import ACC_BOUND, INT8
+from wm_train.grid import INT8
 
 
 def tampered(name: str, change: Any) -> QNet:
@@ -53,6 +53,20 @@ def test_rows_multiplied_until_a_lane_overflows_are_refused_by_name() -> None:
         prove(tampered("layer1.rows", multiply))
 
 
+def test_accumulators_of_int16_weights_have_their_own_bound() -> None:
+    """Beyond 2^22, where INT8 ends: a product with a multiplier of 22 bits is still exact."""
+    net = small_qnet(small_model(bits={"layer2": 16}))
+    (acc,) = [p for p in prove(net) if p.what == "the accumulator acc2"]
+    assert INT8.acc_bound < acc.value < acc.bound == 1 << 31
+    for name, message in (
+        ("layer2.bias", r'"relu2": the accumulator acc2 of row \d+ reaches \d+, must stay below 2147483648'),
+        ("relu2.mult", r'"relu2": the product of acc2 and its multiplier of row \d+ reaches'),
+    ):
+        most = np.full_like(net.tensors[name], 2**31 - 1)
+        with pytest.raises(WmQuantError, match=message):
+            prove(replace(net, tensors={**net.tensors, name: most}))
+
+
 def test_lanes_of_int4_weights_have_their_own_bound() -> None:
     net = small_qnet(small_model(bits={"layer1": 4}))
     rows = net.tensors["layer1.rows"].copy()
@@ -66,11 +80,11 @@ def test_lanes_of_int4_weights_have_their_own_bound() -> None:
 @pytest.mark.parametrize(
     ("tensor", "change", "op", "row"),
     [
-        ("layer1.bias", set_row(9, ACC_BOUND), "relu1", 9),
-        ("layer1.session", set_column(5, ACC_BOUND), "relu1", 5),
+        ("layer1.bias", set_row(9, INT8.acc_bound), "relu1", 9),
+        ("layer1.session", set_column(5, INT8.acc_bound), "relu1", 5),
         ("gather.k", set_row(3, 1 << 20), "relu1", 3),
-        ("layer2.bias", set_row(2, -ACC_BOUND), "relu2", 2),
-        ("heads.bias", set_row(11, ACC_BOUND), "scale", 11),
+        ("layer2.bias", set_row(2, -INT8.acc_bound), "relu2", 2),
+        ("heads.bias", set_row(11, INT8.acc_bound), "scale", 11),
     ],
 )
 def test_an_accumulator_that_overflows_is_refused_by_name(tensor: str, change: Any, op: str, row: int) -> None:

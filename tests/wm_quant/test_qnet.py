@@ -32,8 +32,8 @@ def without(name: str) -> QNet:
 
 @pytest.mark.parametrize(
     "model",
-    [*map(small_model, ("v1", "v2", "v2.1", "v2.2")), small_model(bits={"heads": 4})],
-    ids=["v1", "v2", "v2.1", "v2.2", "int4"],
+    [*map(small_model, ("v1", "v2", "v2.1", "v2.2")), small_model(bits={"heads": 4}), small_model(bits={"layer1": 16})],
+    ids=["v1", "v2", "v2.1", "v2.2", "int4", "int16"],
 )
 def test_round_trip(tmp_path: Path, model: MLPConfig) -> None:
     net = replace(small_qnet(model), provenance={"form": "qat"})
@@ -96,6 +96,7 @@ def int4_weight(value: int) -> QNet:
         (with_op("layer2", init="zero"), r"op \"layer2\""),
         (with_op("layer2", size=0), r"op \"layer2\""),
         (with_op("layer2", bits=4), r'op "layer2": bits 4, expected 8'),
+        (with_op("layer2", bits=5), r'op "layer2": bits 5, expected'),
         (with_op("relu1", bits=4), r'op "relu1": bits 4, expected 8'),
         (with_op("layer2", bits="4"), r"op \"layer2\": bits is '4'"),
         (int4_weight(8), r"layer2\.rows reaches 8, expected 7 at most in 4 bits"),
@@ -158,7 +159,7 @@ def test_a_flipped_byte_is_refused(folder: Path, at: int) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "wmq-qnet-1"}, "expected format wmq-qnet-2"),
+        ({"format": "wmq-qnet-2"}, "expected format wmq-qnet-3"),
         ({"model": {"slots": 3, "depth": 2}}, "unknown key 'depth'"),
         ({"model": {"slots": 2, "hidden": [64, 32]}}, r"layer1\.rows|gather\.rows"),
         ({"ops": [{"name": "layer1"}]}, "quantize again"),

@@ -54,6 +54,20 @@ def test_bits_of_the_run_are_not_those_that_are_tried() -> None:
     assert seen == [["layer1"], ["layer2"], ["heads"]]
 
 
+def test_sixteen_bits_stay_where_the_run_has_them() -> None:
+    model = replace(CHECKPOINT.config.model, bits={"layer1": 16, "heads": 4})
+    run = replace(CHECKPOINT, config=replace(CHECKPOINT.config, model=model))
+    seen: list[list[int]] = []
+
+    def measure(net: QNet) -> Figures:
+        seen.append([op.bits for op in net.ops if op.block])
+        return BASE
+
+    rows = list(sensitivities(run, BASE, measure))
+    assert seen == [[4, 8, 8], [16, 4, 8], [16, 8, 4]]
+    assert rows[0].saved_cu > rows[0].cu / 3 and rows[0].cu > table()[0].cu * 1.3
+
+
 @pytest.mark.parametrize(
     ("figures", "loss"),
     [

@@ -12,13 +12,14 @@ from wm_quant.ops_ref import RefInterpreter, conv_ref, gate_ref, lut_ref, rmsnor
 from wm_quant.qnet import CLAMPS, KINDS, Op, QNet
 from wm_train.config import Mamba2Config
 from wm_train.grid import CODE_MAX
-from wm_train.integer_mamba2 import STATE_MAX, WIDE_MAX
+from wm_train.integer_mamba2 import FINE_MAX, STATE_MAX, WIDE_MAX
 
 WORLDS = 4
 MODELS = {
     "small": small_mamba2(),
     "odd sizes": small_mamba2(d_model=15, d_state=3, headdim=9, expand=3, n_layers=1),
     "4 bits, v2": small_mamba2(encoding="v2", bits={"blocks.1.in_proj": 4, "heads": 4}),
+    "16 bits": small_mamba2(bits={"layer1": 16, "blocks.0.in_proj": 16, "blocks.1.out_proj": 16, "heads": 16}),
 }
 
 
@@ -57,7 +58,7 @@ def test_rmsnorm_at_the_borders_of_its_mantissa(eps: int) -> None:
 def test_conv() -> None:
     net, rng = small_qnet(MODELS["small"]), np.random.default_rng(1)
     op = op_of(net, "conv")
-    codes, before = integers(rng, CODE_MAX, WORLDS, op.size), integers(rng, CODE_MAX, WORLDS, 3 * op.size)
+    codes, before = integers(rng, FINE_MAX, WORLDS, op.size), integers(rng, FINE_MAX, WORLDS, 3 * op.size)
     acc, after = ssm_ops.conv(net, op, codes, before)
     for i in range(WORLDS):
         rows, bias = net.tensor(op, "rows"), net.tensor(op, "bias")
@@ -68,7 +69,7 @@ def test_conv() -> None:
 def test_lut() -> None:
     net = small_qnet(MODELS["small"])
     op = op_of(net, "lut")
-    codes = integers(np.random.default_rng(2), CODE_MAX, WORLDS, op.size)
+    codes = integers(np.random.default_rng(2), FINE_MAX, WORLDS, op.size)
     want = [lut_ref(net.tensor(op, "table"), net.tensor(op, "group"), row) for row in codes]
     assert (ssm_ops.lut(net, op, codes) == want).all()
     assert set(net.tensor(op, "group").tolist()) == {0, 1, 2}
@@ -81,7 +82,7 @@ def test_ssm(name: str, most: int) -> None:
     net, rng = small_qnet(MODELS[name]), np.random.default_rng(most)
     op = op_of(net, "ssm")
     cells, heads = net.cells(op), net.sizes[op.by]
-    xBC, dt = integers(rng, CODE_MAX, WORLDS, op.size + 2 * cells), integers(rng, CODE_MAX, WORLDS, heads)
+    xBC, dt = integers(rng, FINE_MAX, WORLDS, op.size + 2 * cells), integers(rng, CODE_MAX, WORLDS, heads)
     h = integers(rng, most, WORLDS, op.size * cells)
     given = h.copy()
     y, after = ssm_ops.ssm(net, op, xBC, dt, h)
@@ -96,7 +97,7 @@ def test_ssm(name: str, most: int) -> None:
 def test_gate() -> None:
     net, rng = small_qnet(MODELS["small"]), np.random.default_rng(3)
     op = op_of(net, "gate")
-    values, by = integers(rng, WIDE_MAX, WORLDS, op.size), integers(rng, CODE_MAX, WORLDS, op.size)
+    values, by = integers(rng, WIDE_MAX, WORLDS, op.size), integers(rng, FINE_MAX, WORLDS, op.size)
     assert (ssm_ops.gate(op, values, by) == [gate_ref(v, b, op.shift) for v, b in zip(values, by, strict=True)]).all()
 
 

@@ -63,11 +63,12 @@ def gradients(net: FrameStackMLP, loss: Tensor) -> dict[str, Tensor]:
     return {name: value.grad.clone() for name, value in net.named_parameters() if value.grad is not None}
 
 
+@pytest.mark.parametrize("bits", [{}, {"layer1": 16, "layer2": 4, "heads": 16}, {"layer2": 16}], ids=str)
 @pytest.mark.parametrize("encoding", ["v1", "v2.1", "v2.2"])
 @pytest.mark.parametrize("fast", [False, True])
-def test_a_training_step_computes_the_exact_heads(encoding: str, fast: bool) -> None:
+def test_a_training_step_computes_the_exact_heads(encoding: str, fast: bool, bits: dict[str, int]) -> None:
     heads = "published" if encoding == "v1" else "integrated"
-    net = random_net(MLPConfig(encoding=encoding, slots=2, heads=heads, hidden=(64, 32)))
+    net = random_net(MLPConfig(encoding=encoding, slots=2, heads=heads, hidden=(64, 32), bits=bits))
     inputs = random_inputs(net.world.encoding)
     model = quantized(net, inputs)
     if fast:

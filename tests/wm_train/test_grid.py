@@ -118,6 +118,7 @@ NASTY = {
 )
 @example("all the same", 0, 2, 700, (320, INT8_CODES), 0.0, 8)
 @example("all the same", 0, 2, 700, (320, INT8_CODES), 0.0, 4)
+@example("all the same", 0, 2, 700, (700, INT8_CODES), 0.0, 16)
 @settings(max_examples=150)
 def test_quantized_rows_stay_inside_the_lanes(
     kind: str, seed: int, n: int, k: int, geometry: tuple[int, Codes], floor: float, bits: int
@@ -132,7 +133,7 @@ def test_quantized_rows_stay_inside_the_lanes(
     assert (scale > 0).all() and (scale >= floor).all()
     wanted = np.clip(weight / scale[:, None], -grid.weight_max, grid.weight_max)
     assert (np.abs(wanted - rows) <= 0.5 + 1e-9).all()
-    if bits == 8:
+    if bits != 4:
         assert (wanted == weight / scale[:, None]).all() or np.abs(wanted - weight / scale[:, None]).max() < 1e-9
 
 
@@ -147,10 +148,15 @@ def test_an_int4_row_clips_its_outlier_for_finer_steps() -> None:
     assert scale == pytest.approx([0.1]) and rows.tolist() == [[7, 5, -2, 1, 0, 0]]
 
 
-@pytest.mark.parametrize(("bits", "lane_bits", "bound"), [(8, 21, 2**20), (4, 16, 2**15)])
+@pytest.mark.parametrize(("bits", "lane_bits", "bound"), [(8, 21, 2**20), (4, 16, 2**15), (16, 32, 2**31)])
 def test_lanes_share_a_word(bits: int, lane_bits: int, bound: int) -> None:
     grid = WEIGHT_GRIDS[bits]
     assert (grid.lane_bits, grid.lane_bound) == (lane_bits, bound) and grid.weight_max == 2 ** (bits - 1) - 1
+    assert np.iinfo(grid.dtype).max >= grid.weight_max and grid.lane_bits * grid.lanes <= 64
+    # A product with a multiplier is exact in float64, an accumulator in the float that is said to hold it.
+    assert grid.acc_bound << grid.mult_bits == 2**53
+    for most in (grid.acc_bound - 1, 1 - grid.acc_bound):
+        assert int(grid.exact(most)) == most
 
 
 def test_one_wide_row_does_not_coarsen_the_others() -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from wm_train.config import MLPConfig
-from wm_train.grid import ACC_BOUND, INT8
+from wm_train.grid import WEIGHT_GRIDS
 from wm_train.integer import BLOCK_COLUMNS, IntegerMLP, column_blocks, integer_mlp, table_starts
 from wm_train.mlp import FrameStackMLP
 from wm_train.network import to_arrays
@@ -116,14 +116,38 @@ def furthest(ints: IntegerMLP) -> NDArray[np.float64]:
     return dense + ints.gather_k * np.sum(tables, 0) + np.sum(session, 0)
 
 
-@pytest.mark.parametrize("layer", ["layer1", "layer2", "heads"])
-def test_bits_are_those_of_one_layer(layer: str) -> None:
+LAYERS = ("layer1", "layer2", "heads")
+
+
+def with_bits(layer: str, bits: int) -> tuple[IntegerMLP, IntegerMLP]:
+    """The same network with INT8 throughout, and with other bits in one layer."""
     arrays = random_arrays(6)
-    wide, narrow = integer_mlp(CONFIG.world, arrays, SCALES), integer_mlp(CONFIG.world, arrays, SCALES, {layer: 4})
-    for name in ("layer1", "layer2", "heads"):
-        before, after = getattr(wide, name), getattr(narrow, name)
-        assert np.abs(after.rows).max() == (7 if name == layer else 127)
+    wide, other = (integer_mlp(CONFIG.world, arrays, SCALES, asked) for asked in ({}, {layer: bits}))
+    most = {4: 7, 16: 32767}[bits]
+    for name in LAYERS:
+        before, after = getattr(wide, name), getattr(other, name)
+        assert np.abs(after.rows).max() == (most if name == layer else 127)
         assert name == layer or (after.rows == before.rows).all()
+    return wide, other
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_sixteen_bits_are_256_times_finer(layer: str) -> None:
+    wide, fine = (getattr(made, layer) for made in with_bits(layer, 16))
+    # A row that fits no lane in INT8 was made coarser; here all fit.
+    assert (fine.scale * 250 < wide.scale).all()
+    apart = np.abs(fine.rows * fine.scale[:, None] - wide.rows * wide.scale[:, None])
+    assert (apart <= 0.51 * wide.scale[:, None]).all()
+    assert (fine.mult < 1 << 22).all() and fine.mult.max() >= 1 << 21
+    np.testing.assert_allclose(fine.bias * fine.scale, wide.bias * wide.scale, atol=0.51 * wide.scale.max())
+    np.testing.assert_allclose(
+        fine.mult / 2.0**fine.shift / fine.scale, (wide.mult / 2.0**wide.shift / wide.scale).mean(), rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_bits_are_those_of_one_layer(layer: str) -> None:
+    wide, narrow = with_bits(layer, 4)
     weights = before_scale = getattr(wide, layer).rows * getattr(wide, layer).scale[:, None]
     got = getattr(narrow, layer)
     inside = np.abs(before_scale) <= 7.5 * got.scale[:, None]
@@ -131,8 +155,9 @@ def test_bits_are_those_of_one_layer(layer: str) -> None:
     assert np.abs(narrow.gather_rows).max() > 7  # the id tables keep their 8 bits
 
 
+@pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("part", ["bias", "tables", "session", "dense"])
-def test_a_runaway_row_stays_provable(part: str) -> None:
+def test_a_runaway_row_stays_provable(part: str, bits: int) -> None:
     arrays, encoding = random_arrays(5), CONFIG.world.encoding
     weight = arrays["layer1.weight"]
     if part == "bias":
@@ -146,12 +171,12 @@ def test_a_runaway_row_stays_provable(part: str) -> None:
         for slot in range(encoding.slots):
             for field in fields:
                 weight[7, (at := encoding.offset(slot, 0, field)) : at + field.width] = 1e4
-    ints = integer_mlp(CONFIG.world, arrays, SCALES)
-    assert furthest(ints)[7] < ACC_BOUND
+    ints, grid = integer_mlp(CONFIG.world, arrays, SCALES, {"layer1": bits}), WEIGHT_GRIDS[bits]
+    assert furthest(ints)[7] < grid.acc_bound
     lanes = max(
         np.abs(ints.layer1.rows[7, block]).sum() * 128
-        for block in column_blocks(ints.layer1.rows.shape[1], BLOCK_COLUMNS[8]["layer1"])
+        for block in column_blocks(ints.layer1.rows.shape[1], BLOCK_COLUMNS[bits]["layer1"])
     )
-    assert lanes < INT8.lane_bound
+    assert lanes < grid.lane_bound
     assert np.abs(ints.gather_rows).max() <= 127
     assert furthest(ints)[7] > 0

@@ -12,8 +12,12 @@ from wm_quant.convert import from_checkpoint
 from wm_quant.ssm_ops import rmsnorm, ssm
 from wm_train.grid import CODE_MAX
 from wm_train.integer_mamba2 import (
-    CODES,
+    CODE_ENDS,
     DECAY_BITS,
+    DT_CODES,
+    FINE_CODES,
+    FINE_MAX,
+    GAIN_BITS,
     NORM_MANTISSAS,
     NORM_UNIT,
     STATE_MAX,
@@ -56,6 +60,11 @@ def worst(block: IntegerBlock) -> tuple[float, float]:
     return float(np.abs(block.silu[0]).max()), float(np.abs(block.silu[1]).max())
 
 
+def written(block: IntegerBlock, x: float) -> Any:
+    """(H, 256) what one x adds to the cells, per code of B_, for each entry of each head's table."""
+    return np.floor(x * block.gain / 2**GAIN_BITS + 0.5)
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("seed", range(4))
 def test_no_constant_input_drives_the_state_out_of_its_range(seed: int, sign: int) -> None:
@@ -65,13 +74,13 @@ def test_no_constant_input_drives_the_state_out_of_its_range(seed: int, sign: in
         x, B_ = worst(block)
         h = np.zeros_like(block.decay)
         for _ in range(5000):
-            h = np.floor((h * block.decay + sign * x * block.gain * B_ + ONE / 2) / ONE)
+            h = np.floor((h * block.decay + written(block, sign * x) * B_ + ONE / 2) / ONE)
             assert np.abs(h).max() <= STATE_MAX
         # From the end of the range as well, where rounding could carry it over.
         for start in (STATE_MAX, -STATE_MAX):
-            after = np.floor((start * block.decay + np.sign(start) * x * block.gain * B_ + ONE / 2) / ONE)
+            after = np.floor((start * block.decay + written(block, np.sign(start) * x) * B_ + ONE / 2) / ONE)
             assert np.abs(after).max() <= STATE_MAX
-        assert (np.abs(np.floor(STATE_MAX * block.decay + x * block.gain * B_)).max(1) > 0.99 * STATE_MAX * ONE).all()
+        assert ((STATE_MAX * block.decay + written(block, x) * B_).max(1) > 0.99 * STATE_MAX * ONE).all()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -86,8 +95,8 @@ def test_no_sequence_of_inputs_does_either(seed: int) -> None:
     xBC = np.concatenate([np.full(op.size, x), np.full(2 * net.cells(op), B_)]).astype(np.int64)
     for _ in range(2000):
         before = h.reshape(2, heads, -1)[0, :, 0]
-        ahead = before[:, None] * ints.blocks[0].decay + x * B_ * ints.blocks[0].gain
-        dt = np.stack([ahead.argmax(1) - 128, rng.integers(-CODE_MAX, CODE_MAX + 1, heads)])
+        ahead = before[:, None] * ints.blocks[0].decay + written(ints.blocks[0], x) * B_
+        dt = np.stack([ahead.argmax(1) - CODE_MAX - 1, rng.integers(-CODE_MAX, CODE_MAX + 1, heads)])
         signs = np.stack([np.ones(len(xBC)), rng.choice([1, 1, 1, -1], len(xBC))]).astype(np.int64)
         y, h = ssm(net, op, xBC * signs, dt, h)
         assert np.abs(h).max() <= STATE_MAX and np.abs(y).max() < 2**31
@@ -107,18 +116,20 @@ def test_tables_are_what_they_stand_for() -> None:
     for i, block in enumerate(integers(made).blocks):
         name = f"blocks.{i}"
         unit = {key.rpartition(".")[2]: value for key, value in made.scales.items() if key.startswith(name)}
-        dt = np.logaddexp(0, CODES * unit["dt"] + made.arrays[f"{name}.dt_bias"].astype(np.float64)[:, None])
+        dt = np.logaddexp(0, DT_CODES * unit["dt"] + made.arrays[f"{name}.dt_bias"].astype(np.float64)[:, None])
         A = -np.exp(made.arrays[f"{name}.A_log"].astype(np.float64))
         assert np.abs(block.decay / ONE - np.exp(dt * A[:, None])).max() < 1 / ONE
         real = dt * unit["x"] * unit["B"] / block.h_unit[:, None]
-        assert np.abs(block.gain / ONE - real).max() <= 0.5 / ONE
+        assert np.abs(block.gain / ONE / 2**GAIN_BITS - real).max() <= 0.5 / ONE / 2**GAIN_BITS * (1 + 1e-6)
         assert np.abs(block.skip * block.y_unit - made.arrays[f"{name}.D"] * unit["x"]).max() <= block.y_unit.max()
         assert np.abs(block.y_mult / 2.0**block.y_shift * unit["y"] / np.repeat(block.y_unit, 8) - 1).max() < 1e-5
         assert block.y_mult.max() < 1 << Y_MULT_BITS
         for table, letter in zip(block.silu, "xBC", strict=True):
-            wanted = np.clip(silu(CODES * unit[f"{letter}_pre"]) / unit[letter], -CODE_MAX, CODE_MAX)
+            most = CODE_ENDS[letter]
+            assert most == (CODE_MAX if letter == "C" else FINE_MAX)
+            wanted = np.clip(silu(FINE_CODES * unit[f"{letter}_pre"]) / unit[letter], -most, most)
             assert np.abs(table - wanted).max() <= 0.5
-        assert (np.diff(block.gate[140:]) >= 0).all()
+        assert (np.diff(block.gate[FINE_MAX + 13 :]) >= 0).all()
 
 
 # -------------------------------------------------------------------------------------------------------------- norms

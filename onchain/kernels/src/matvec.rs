@@ -1,4 +1,4 @@
-//! Dense layer: three INT8 rows to a word, or four INT4 rows.
+//! Dense layer: three INT8 rows to a word, or four INT4 rows, or two INT16 rows.
 //!
 //! Compute units, for `groups >= 1` and `columns` a positive multiple of 32:
 //!
@@ -16,6 +16,12 @@
 //! | `matvec4_r4` | 16 | `8 + groups * (96 + columns / 32 * 420)` |
 //! | `matvec4_r5` | 20 | `8 + groups * (118 + columns / 32 * 516)` |
 //! | `matvec4_r6` | 24 | `8 + groups * (140 + columns / 32 * 612)` |
+//! | `matvec16_r1` | 2 | `8 + groups * (20 + columns / 32 * 132)` |
+//! | `matvec16_r2` | 4 | `8 + groups * (32 + columns / 32 * 228)` |
+//! | `matvec16_r3` | 6 | `8 + groups * (44 + columns / 32 * 324)` |
+//! | `matvec16_r4` | 8 | `8 + groups * (56 + columns / 32 * 420)` |
+//! | `matvec16_r5` | 10 | `8 + groups * (68 + columns / 32 * 516)` |
+//! | `matvec16_r6` | 12 | `8 + groups * (80 + columns / 32 * 612)` |
 //!
 //! Layout of `w`, for group `g`, column `k`, accumulator `r` of `R`; `wl` is the signed weight of row
 //! `(g * R + r) * LANES + l`:
@@ -23,6 +29,7 @@
 //! ```text
 //! matvec_r<R>   w[(g * columns + k) * R + r] = w0 + (w1 << 21) + (w2 << 42)
 //! matvec4_r<R>  w[(g * columns + k) * R + r] = w0 + (w1 << 16) + (w2 << 32) + (w3 << 48)
+//! matvec16_r<R> w[(g * columns + k) * R + r] = w0 + (w1 << 32)
 //!
 //!  bit 63           42 41            21 20             0
 //!     +---------------+----------------+----------------+
@@ -32,10 +39,14 @@
 //!     +-----------+-----------+-----------+-----------+
 //!     | row 4r+3  | row 4r+2  | row 4r+1  | row 4r    |
 //!     +-----------+-----------+-----------+-----------+
+//!  bit 63                   32 31                    0
+//!     +-----------------------+-----------------------+
+//!     | row 2r+1              | row 2r                |
+//!     +-----------------------+-----------------------+
 //! ```
 //!
 //! One multiplication by `x[k]` serves all rows of a word. An accumulator starts at [`lane_bias`], half of each lane's
-//! range (2^20, or 2^15), so that lanes stay non-negative and no borrow crosses them: for every row, the sum over the
+//! range (2^20, 2^15 or 2^31), so that lanes stay non-negative and no borrow crosses them: for every row, the sum over the
 //! columns of `|w| * max|x|` must stay below that. At the end of a group each lane, less its start, is added to its
 //! output.
 
@@ -43,6 +54,8 @@
 pub const LANES_INT8: usize = 3;
 /// Rows in a word of INT4 weights.
 pub const LANES_INT4: usize = 4;
+/// Rows in a word of INT16 weights.
+pub const LANES_INT16: usize = 2;
 /// Columns come in multiples of this.
 pub const COLUMN_TILE: usize = 32;
 
@@ -64,7 +77,8 @@ pub const fn lane_bias(lanes: usize) -> u64 {
     bias
 }
 
-/// Portable twin of `matvec_r<R>` (three `LANES`) and `matvec4_r<R>` (four); also right for zero groups or columns.
+/// Portable twin of `matvec_r<R>` (three `LANES`), `matvec4_r<R>` (four) and `matvec16_r<R>` (two); also right for zero
+/// groups or columns.
 ///
 /// # Safety
 /// As [`matvec_r6`], with `R` in place of 6 and `LANES` in place of 3.
@@ -140,3 +154,9 @@ matvec!(matvec4_r3, LANES_INT4, 3, 12);
 matvec!(matvec4_r4, LANES_INT4, 4, 16);
 matvec!(matvec4_r5, LANES_INT4, 5, 20);
 matvec!(matvec4_r6, LANES_INT4, 6, 24);
+matvec!(matvec16_r1, LANES_INT16, 1, 2);
+matvec!(matvec16_r2, LANES_INT16, 2, 4);
+matvec!(matvec16_r3, LANES_INT16, 3, 6);
+matvec!(matvec16_r4, LANES_INT16, 4, 8);
+matvec!(matvec16_r5, LANES_INT16, 5, 10);
+matvec!(matvec16_r6, LANES_INT16, 6, 12);

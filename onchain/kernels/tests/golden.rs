@@ -7,7 +7,7 @@ const GOLDEN: &str = include_str!("../golden/kernels.txt");
 const VOCABULARY: usize = 10;
 
 fn matvec(lcg: &mut Lcg, lanes: usize, r: usize, groups: usize, columns: usize) -> Vec<i64> {
-    let most = if lanes == 4 { 7 } else { 127 };
+    let most = [32767, 127, 7][lanes - 2];
     let rows: Vec<_> = (0..groups * lanes * r).map(|_| lcg.draws(columns, -most, most)).collect();
     let x = lcg.draws(columns, -128, 127);
     let bias = lcg.draws(rows.len(), -(1 << 30), (1 << 30) - 1);
@@ -41,6 +41,7 @@ fn run(name: &str, sizes: &[usize], lcg: &mut Lcg) -> Vec<i64> {
     match (name, sizes) {
         ("matvec", &[r, groups, columns]) => matvec(lcg, 3, r, groups, columns),
         ("matvec4", &[r, groups, columns]) => matvec(lcg, 4, r, groups, columns),
+        ("matvec16", &[r, groups, columns]) => matvec(lcg, 2, r, groups, columns),
         ("gather_add", &[n, blocks]) => gather_add(lcg, n, blocks),
         ("requantize", &[n, shift]) => requantize(lcg, n, shift as u64, false),
         ("requantize_relu", &[n, shift]) => requantize(lcg, n, shift as u64, true),

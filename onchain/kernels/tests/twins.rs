@@ -33,7 +33,7 @@ fn requantize_slow(acc: &[i64], mult: &[u32], shift: u64, relu: bool) -> Vec<i64
 #[test]
 fn matvec_random() {
     let mut lcg = Lcg(1);
-    for (lanes, most) in [(3, 63), (4, 3)] {
+    for (lanes, most) in [(2, 32767), (3, 63), (4, 3)] {
         for r in 1..=6 {
             for (groups, columns) in [(1, 32), (3, 64), (2, 128)] {
                 let rows: Vec<_> = (0..groups * lanes * r).map(|_| lcg.draws(columns, -most, most)).collect();
@@ -47,8 +47,9 @@ fn matvec_random() {
 
 #[test]
 fn matvec_lanes_at_their_bound_do_not_touch_each_other() {
-    // 64 * 127 * 128 = 2^20 - 8192 and 32 * 7 * 128 = 2^15 - 4096, in every mixture of lanes.
-    for (lanes, most, columns) in [(3, 127, 64), (4, 7, 32)] {
+    // 64 * 127 * 128 = 2^20 - 8192, 32 * 7 * 128 = 2^15 - 4096 and 512 * 32767 * 128 = 2^31 - 65536, in every mixture
+    // of lanes.
+    for (lanes, most, columns) in [(2, 32767, 512), (3, 127, 64), (4, 7, 32)] {
         for mix in 0..3usize.pow(lanes as u32) {
             let sign = |row: usize| (mix / 3usize.pow((row % lanes) as u32) % 3) as i64 - 1;
             let rows: Vec<_> = (0..6 * lanes).map(|row| vec![most * sign(row); columns]).collect();

@@ -40,7 +40,7 @@ extern "C" {
 /// Kernels by number; the test has the same list.
 // SAFETY: on this target every argument is one 64-bit register, r1 to r5, and the result is r0, so a function
 // of fewer arguments, of pointers or without a result can be called as one of five numbers.
-static KERNELS: [Kernel; 20] = unsafe {
+static KERNELS: [Kernel; 26] = unsafe {
     [
         wmq_nothing,
         transmute::<Matvec, Kernel>(matvec::matvec_r1),
@@ -55,6 +55,12 @@ static KERNELS: [Kernel; 20] = unsafe {
         transmute::<Matvec, Kernel>(matvec::matvec4_r4),
         transmute::<Matvec, Kernel>(matvec::matvec4_r5),
         transmute::<Matvec, Kernel>(matvec::matvec4_r6),
+        transmute::<Matvec, Kernel>(matvec::matvec16_r1),
+        transmute::<Matvec, Kernel>(matvec::matvec16_r2),
+        transmute::<Matvec, Kernel>(matvec::matvec16_r3),
+        transmute::<Matvec, Kernel>(matvec::matvec16_r4),
+        transmute::<Matvec, Kernel>(matvec::matvec16_r5),
+        transmute::<Matvec, Kernel>(matvec::matvec16_r6),
         transmute::<Gather, Kernel>(gather::gather_add),
         transmute::<Requantize, Kernel>(requantize::requantize),
         transmute::<Requantize, Kernel>(requantize::requantize_relu),

@@ -18,10 +18,11 @@ impl Lcg {
 
 type Matvec = unsafe extern "C" fn(*const u64, *const i64, *mut i64, u64, u64);
 
-/// Kernels of three rows a word and of four, with 1 to 6 words a column.
+/// Kernels of two, three or four rows a word, with 1 to 6 words a column.
 pub fn matvec_kernel(lanes: usize, r: usize) -> Matvec {
     use wmq_kernels::matvec::*;
     match lanes {
+        2 => [matvec16_r1, matvec16_r2, matvec16_r3, matvec16_r4, matvec16_r5, matvec16_r6][r - 1],
         3 => [matvec_r1, matvec_r2, matvec_r3, matvec_r4, matvec_r5, matvec_r6][r - 1],
         4 => [matvec4_r1, matvec4_r2, matvec4_r3, matvec4_r4, matvec4_r5, matvec4_r6][r - 1],
         _ => panic!("no kernel of {lanes} lanes"),
