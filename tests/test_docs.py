@@ -100,7 +100,7 @@ CONFIG_TEXT: Mapping[str, str] = {
     "model.hidden": "widths of the two hidden layers, 8 to 4096 each",
     "model.dropout": "share of hidden units dropped while training, 0 or more, below 1",
     "model.flags": "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)",
-    "model.bits": "bits of a layer's weights in its integer form, 8, 4 or 16, as `{layer2: 4}`; 8 where nothing is said",
+    "model.bits": "bits of a layer's weights in its integer form, 8, 4 or 16, as `{layer2: 4}`; 8 if nothing is said",
     "model.arch": "mlp; or mamba2, which has the next five keys, and no slots, hidden and dropout",
     "model.d_model": "width of the residual stream",
     "model.d_state": "cells that each channel remembers",

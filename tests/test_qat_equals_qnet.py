@@ -4,19 +4,29 @@ import numpy as np
 import pytest
 import torch
 
-from tests.factories import AHEAD_ONLY, EVERY_FLAG, random_arrays, random_checkpoint, random_window
+from tests.factories import (
+    AHEAD_ONLY,
+    EVERY_FLAG,
+    random_arrays,
+    random_checkpoint,
+    random_corpus,
+    random_window,
+    small_mamba2,
+)
 from wm_quant.convert import from_checkpoint
-from wm_quant.interp import Interpreter
+from wm_quant.interp import Interpreter, RecurrentQNet
 from wm_quant.prove import prove
+from wm_train.batches import seen
 from wm_train.checkpoint import Checkpoint
-from wm_train.config import MLPConfig
+from wm_train.config import Mamba2Config, MLPConfig
 from wm_train.evaluate import Window
 from wm_train.fake_quant import QuantizedMLP
 from wm_train.grid import FRAC_BITS, Ints
 from wm_train.matmul import use_exact_matmul
 from wm_train.mlp import FrameStackMLP
 from wm_train.network import from_arrays
-from wm_train.predict import quantized_predictor
+from wm_train.predict import TorchMamba2, checkpoint_model, quantized_predictor
+from wm_train.recurrent import Stretch
 from wm_train.world import window_codes, window_ids
 
 SCALES = {"hidden1": 0.25, "hidden2": 0.125}
@@ -26,6 +36,8 @@ MODELS = {
     "published": MLPConfig(encoding="v1", heads="published", slots=4, hidden=(96, 40)),
     "int4": MLPConfig(slots=2, hidden=(64, 32), bits={"layer1": 4, "layer2": 4, "heads": 4}),
     "mixed": MLPConfig(slots=3, hidden=(96, 40), bits={"layer2": 4}),
+    "int16": MLPConfig(slots=2, hidden=(64, 32), bits={"layer1": 16, "layer2": 16, "heads": 16}),
+    "int16 ends": MLPConfig(bits={"layer1": 16, "heads": 16}),
     "long": MLPConfig(encoding="v2.1", slots=12, hidden=(64, 64)),
     "every flag": MLPConfig(hidden=(64, 32), flags=EVERY_FLAG),
     "ahead only": MLPConfig(slots=2, hidden=(64, 32), flags=AHEAD_ONLY),
@@ -61,6 +73,57 @@ def test_the_qat_module_computes_the_qnet(name: str, seed: int) -> None:
     assert np.array_equal(trained, want)
     assert np.array_equal(quantized_predictor(module)(window), want)
     assert len(np.unique(want)) > 1000
+
+
+@pytest.mark.parametrize("tables", ["ids", "session_ids"])
+def test_large_tables_before_int16_weights_are_exact(tables: str) -> None:
+    """Sums of picked rows beyond 2^24, where float32 ends."""
+    use_exact_matmul()
+    model = MLPConfig(slots=2, hidden=(64, 32), bits={"layer1": 16})
+    checkpoint, window = random_checkpoint(model), random_window(model.world.encoding, 64)
+    checkpoint.arrays["gain"][:] /= 1000
+    for field in getattr(model.world.encoding, tables):
+        checkpoint.arrays[f"embeddings.{field.name}.weight"][:] *= 10
+    net = Interpreter(from_checkpoint(checkpoint, ""))
+    acc = net.step(net.begin(window), window.following)[0]["acc1"]
+    assert np.abs(acc).max() > 1 << 26 and (acc % 2).any()
+    module = qat_module(checkpoint).freeze()
+    assert module._frozen
+    codes, ids, session = seen(model.world.encoding, window, as_codes=True)
+    got = module._frozen.entry.accumulate(codes, ids + module.id_starts, session + module.session_starts)
+    assert np.array_equal(got.numpy(), acc)
+
+
+ENDS = {"layer1": 16, "heads": 16}
+MEMORIES = {
+    "int8": small_mamba2(),
+    "int4": small_mamba2(bits={"blocks.0.in_proj": 4, "heads": 4}),
+    "int16 ends": Mamba2Config(d_model=128, n_layers=1, bits=ENDS),
+    "int16": small_mamba2(n_layers=1, bits=ENDS | {"blocks.0.in_proj": 16, "blocks.0.out_proj": 16}),
+}
+
+
+@pytest.mark.parametrize("name", MEMORIES)
+def test_a_network_with_a_memory_computes_its_qnet(name: str) -> None:
+    """Heads, in evaluation and in a pass of training, over frames that follow from each other."""
+    use_exact_matmul()
+    checkpoint = random_checkpoint(MEMORIES[name])
+    world, worlds, frames = checkpoint.config.model.world, 3, 12
+    net = from_checkpoint(checkpoint, "")
+    prove(net)
+    corpus, at = random_corpus(4, (80,)), np.arange(worlds)[:, None] * 20 + np.arange(frames)
+    stretch = Stretch(
+        corpus.frames[at], corpus.inputs[at], corpus.inputs[at + 1], corpus.session(world.encoding, at[:, 0])
+    )
+    whole, quantized = Interpreter(net).model(), checkpoint_model(checkpoint)
+    assert isinstance(whole, RecurrentQNet) and isinstance(quantized, TorchMamba2) and quantized.quantized
+    want, _ = whole.run(whole.start(worlds), stretch)
+    assert np.array_equal(quantized.run(quantized.start(worlds), stretch)[0], want)
+    assert len(np.unique(want)) > 1000
+    window = Window(*stretch.windows(), np.repeat(stretch.session, frames, 0))
+    read = (part.unflatten(0, at.shape) for part in seen(world.encoding, window, as_codes=True))
+    trained, _ = quantized.quantized(*read, quantized.quantized.start(worlds), torch.zeros(at.shape, dtype=torch.bool))
+    assert np.array_equal(trained.detach().double().numpy() * (1 << FRAC_BITS), want)
 
 
 def test_the_gather_takes_part() -> None:
