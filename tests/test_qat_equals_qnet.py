@@ -9,24 +9,21 @@ from tests.factories import (
     EVERY_FLAG,
     random_arrays,
     random_checkpoint,
-    random_corpus,
     random_window,
-    small_mamba2,
 )
 from wm_quant.convert import from_checkpoint
-from wm_quant.interp import Interpreter, RecurrentQNet
+from wm_quant.interp import Interpreter
 from wm_quant.prove import prove
 from wm_train.batches import seen
 from wm_train.checkpoint import Checkpoint
-from wm_train.config import Mamba2Config, MLPConfig
+from wm_train.config import MLPConfig
 from wm_train.evaluate import Window
 from wm_train.fake_quant import QuantizedMLP
 from wm_train.grid import FRAC_BITS, Ints
 from wm_train.matmul import use_exact_matmul
 from wm_train.mlp import FrameStackMLP
 from wm_train.network import from_arrays
-from wm_train.predict import TorchMamba2, checkpoint_model, quantized_predictor
-from wm_train.recurrent import Stretch
+from wm_train.predict import quantized_predictor
 from wm_train.world import window_codes, window_ids
 
 SCALES = {"hidden1": 0.25, "hidden2": 0.125}
@@ -92,38 +89,6 @@ def test_large_tables_before_int16_weights_are_exact(tables: str) -> None:
     codes, ids, session = seen(model.world.encoding, window, as_codes=True)
     got = module._frozen.entry.accumulate(codes, ids + module.id_starts, session + module.session_starts)
     assert np.array_equal(got.numpy(), acc)
-
-
-ENDS = {"layer1": 16, "heads": 16}
-MEMORIES = {
-    "int8": small_mamba2(),
-    "int4": small_mamba2(bits={"blocks.0.in_proj": 4, "heads": 4}),
-    "int16 ends": Mamba2Config(d_model=128, n_layers=1, bits=ENDS),
-    "int16": small_mamba2(n_layers=1, bits=ENDS | {"blocks.0.in_proj": 16, "blocks.0.out_proj": 16}),
-}
-
-
-@pytest.mark.parametrize("name", MEMORIES)
-def test_a_network_with_a_memory_computes_its_qnet(name: str) -> None:
-    """Heads, in evaluation and in a pass of training, over frames that follow from each other."""
-    use_exact_matmul()
-    checkpoint = random_checkpoint(MEMORIES[name])
-    world, worlds, frames = checkpoint.config.model.world, 3, 12
-    net = from_checkpoint(checkpoint, "")
-    prove(net)
-    corpus, at = random_corpus(4, (80,)), np.arange(worlds)[:, None] * 20 + np.arange(frames)
-    stretch = Stretch(
-        corpus.frames[at], corpus.inputs[at], corpus.inputs[at + 1], corpus.session(world.encoding, at[:, 0])
-    )
-    whole, quantized = Interpreter(net).model(), checkpoint_model(checkpoint)
-    assert isinstance(whole, RecurrentQNet) and isinstance(quantized, TorchMamba2) and quantized.quantized
-    want, _ = whole.run(whole.start(worlds), stretch)
-    assert np.array_equal(quantized.run(quantized.start(worlds), stretch)[0], want)
-    assert len(np.unique(want)) > 1000
-    window = Window(*stretch.windows(), np.repeat(stretch.session, frames, 0))
-    read = (part.unflatten(0, at.shape) for part in seen(world.encoding, window, as_codes=True))
-    trained, _ = quantized.quantized(*read, quantized.quantized.start(worlds), torch.zeros(at.shape, dtype=torch.bool))
-    assert np.array_equal(trained.detach().double().numpy() * (1 << FRAC_BITS), want)
 
 
 def test_the_gather_takes_part() -> None:

@@ -17,11 +17,12 @@ from wm_train.config import Mamba2Config
 from wm_train.evaluate import begin, forced, rollout
 from wm_train.fake_quant_mamba2 import QuantizedMamba2, calibrate
 from wm_train.grid import FRAC_BITS
+from wm_train.integer_mamba2 import CODE_ENDS, WIDE_MAX
 from wm_train.mamba2 import Mamba2
 from wm_train.matmul import use_exact_matmul
 from wm_train.network import from_arrays
 from wm_train.predict import TorchMamba2
-from wm_train.recurrent import Recurrent
+from wm_train.recurrent import Recurrent, Stretch
 
 MODELS = {
     "small": small_mamba2(),
@@ -29,6 +30,7 @@ MODELS = {
     "one head, one cell": small_mamba2(d_model=16, d_state=1, headdim=32, n_layers=1),
     "a head for each channel": small_mamba2(d_model=12, headdim=1, n_layers=1),
     "4 bits": small_mamba2(bits={"layer1": 4, "blocks.0.in_proj": 4, "blocks.1.out_proj": 4}),
+    "16 bits": small_mamba2(d_model=132, n_layers=1, bits=dict.fromkeys(("layer1", "blocks.0.in_proj", "heads"), 16)),
     "v1 published": small_mamba2(encoding="v1", heads="published", n_layers=1),
     "wide": Mamba2Config(d_model=96, d_state=16, headdim=32, n_layers=2),
 }
@@ -59,7 +61,18 @@ def test_forced_frames_are_equal(name: str) -> None:
         assert (t1 == t2).all() and len(t1) == len(t) and np.array_equal(one, two)
 
 
-@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits"])
+@pytest.mark.parametrize("name", MODELS)
+def test_heads_are_equal(name: str) -> None:
+    """To the last bit, of which a Frame does not show all."""
+    nets, encoding = pair(random_checkpoint(MODELS[name], seed=2)), MODELS[name].world.encoding
+    at = np.array([[0], [20], [75]]) + np.arange(12)
+    session = CORPUS.session(encoding, at[:, 0])
+    stretch = Stretch(CORPUS.frames[at], CORPUS.inputs[at], CORPUS.inputs[at + 1], session)
+    one, two = (net.run(net.start(len(at)), stretch)[0] for net in nets)
+    assert np.array_equal(one, two) and len(np.unique(one)) > 1000
+
+
+@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "16 bits"])
 def test_rollouts_are_equal_and_so_is_what_is_remembered(name: str) -> None:
     nets = pair(random_checkpoint(MODELS[name], seed=3))
     encoding, t = MODELS[name].world.encoding, np.array([3, 17, 75])
@@ -74,7 +87,7 @@ def test_rollouts_are_equal_and_so_is_what_is_remembered(name: str) -> None:
         assert kept[1][f"blocks.{i}.ssm"].any()
 
 
-@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits"])
+@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "16 bits"])
 def test_the_training_pass_is_the_evaluation_pass(name: str) -> None:
     """In one call or frame by frame, with resets; and before the integers are frozen."""
     use_exact_matmul()
@@ -96,6 +109,19 @@ def test_the_training_pass_is_the_evaluation_pass(name: str) -> None:
     for mine, theirs, frame_by_frame in zip(after, exact, memory, strict=True):
         assert torch.equal(mine.h, theirs.h) and torch.equal(mine.h, frame_by_frame.h) and mine.h.any()
         assert torch.equal(mine.conv, frame_by_frame.conv)
+
+
+def test_every_activation_uses_the_codes_that_it_has() -> None:
+    """A unit is that of the largest value seen, or up to seven times finer, where that squares less."""
+    net, tensors = Mamba2(MODELS["small"]), WindowTensors(CORPUS, MODELS["small"].world.encoding, as_codes=False)
+    batch, shape = tensors.batch(torch.arange(40)), (1, 40)
+    dense, ids, session = (part.unflatten(0, shape) for part in (batch.dense, batch.ids, batch.session))
+    reset = torch.zeros(shape, dtype=torch.bool)
+    found: dict[str, torch.Tensor] = {}
+    net(dense, ids, session, net.start(1), reset, found)
+    for name, unit in calibrate(net, dense, ids, session, reset).items():
+        most = CODE_ENDS.get(name.rpartition(".")[2], WIDE_MAX / 2)
+        assert 0.14 < unit * most / float(found[name].detach().abs().max()) < 1.001, name
 
 
 def gradients(net: Mamba2, heads: torch.Tensor) -> dict[str, torch.Tensor]:
