@@ -147,11 +147,6 @@ def silu(value: Floats) -> Floats:
     return value / (1 + np.exp(-value))
 
 
-def _table(unit_in: float, unit_out: float, most: int) -> Floats:
-    """SiLU from codes to codes, -most..most."""
-    return np.clip(round_half_up(silu(FINE_CODES * unit_in) / unit_out), -most, most)
-
-
 class _Block:
     """Builds one IntegerBlock from arrays and scales by name."""
 
@@ -172,7 +167,8 @@ class _Block:
 
     def table(self, into: str, out: str) -> Floats:
         """SiLU from the codes of one activation to those of another."""
-        return _table(self.unit(into), self.unit(out), CODE_ENDS[out])
+        most = CODE_ENDS[out]
+        return np.clip(round_half_up(silu(FINE_CODES * self.unit(into)) / self.unit(out)), -most, most)
 
     def in_proj(self, norm: IntegerNorm) -> tuple[IntegerDense, Ints, int]:
         weight = self.array("in_proj.weight") * self.array("norm.weight")
