@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.factories import random_checkpoint, random_corpus, small_mamba2
+from wm_quant import ssm_ops
 from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_quant.prove import prove
@@ -15,9 +16,9 @@ from wm_train.batches import WindowTensors
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config
 from wm_train.evaluate import begin, forced, rollout
-from wm_train.fake_quant_mamba2 import QuantizedMamba2, calibrate
+from wm_train.fake_quant_mamba2 import QuantizedMamba2, calibrate, gated
 from wm_train.grid import FRAC_BITS
-from wm_train.integer_mamba2 import CODE_ENDS, WIDE_MAX
+from wm_train.integer_mamba2 import CODE_ENDS, FINE_MAX, WIDE_MAX
 from wm_train.mamba2 import Mamba2
 from wm_train.matmul import use_exact_matmul
 from wm_train.network import from_arrays
@@ -70,6 +71,15 @@ def test_heads_are_equal(name: str) -> None:
     stretch = Stretch(CORPUS.frames[at], CORPUS.inputs[at], CORPUS.inputs[at + 1], session)
     one, two = (net.run(net.start(len(at)), stretch)[0] for net in nets)
     assert np.array_equal(one, two) and len(np.unique(one)) > 1000
+
+
+def test_gated_values_are_equal_to_the_last_bit() -> None:
+    """Over the whole ranges: of a bit of v, norms and heads show next to nothing."""
+    op = next(op for op in from_checkpoint(random_checkpoint(MODELS["small"]), "").ops if op.kind == "gate")
+    rng = np.random.default_rng(0)
+    y, gate = rng.integers(-WIDE_MAX, WIDE_MAX + 1, (64, 500)), rng.integers(-FINE_MAX, FINE_MAX + 1, (64, 500))
+    got = gated(*(torch.from_numpy(part).float() for part in (y, gate)))
+    assert np.array_equal(got.numpy(), ssm_ops.gate(op, y, gate))
 
 
 @pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "16 bits"])

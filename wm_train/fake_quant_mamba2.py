@@ -35,7 +35,7 @@ from wm_train.matmul import exact_matmul
 from wm_train.network import to_arrays
 from wm_train.shapes import BLOCK_SCALES
 
-__all__ = ["QuantizedMamba2", "calibrate"]
+__all__ = ["QuantizedMamba2", "calibrate", "exact_scan", "gated"]
 
 #: Lanes whose states are worked on at once.
 SCAN_LANES = 8
@@ -128,6 +128,11 @@ def _rms_codes(values: Tensor, norm: IntegerNorm) -> Tensor:
         exact = torch.ldexp(scaled + torch.ldexp(torch.ones_like(total), shift - 1), -shift).floor_().float()
     eps = norm.eps / values.shape[-1]
     return _as(exact, F.rms_norm(values, values.shape[-1:], eps=eps) / NORM_UNIT)
+
+
+def gated(y: Tensor, gate: Tensor) -> Tensor:
+    """v of wide integers y and codes of the gate: their products have 32 bits, more than float32 holds."""
+    return _requantize(y.double() * gate, np.ones(1, np.int64), GATE_SHIFT, torch.inf)
 
 
 def _silu_codes(codes: Tensor, table: Tensor, unit_in: float, unit_out: float) -> Tensor:
@@ -247,9 +252,8 @@ def _block(
     )
     y, h = _ssm(block, ints, unit, x.unflatten(-1, (c.n_heads, c.headdim)), dt, B_, C, memory.h, reset)
     wide = _requantize(y.flatten(2), ints.y_mult, ints.y_shift, WIDE_MAX)
-    gated = wide * _silu_codes(z, _f32(ints.gate), unit["z"], unit["gate"])
-    v = _requantize(gated, np.ones(1, np.int64), GATE_SHIFT, torch.inf)
-    out = _rms_codes(v, ints.gated_norm)
+    gate = _silu_codes(z, _f32(ints.gate), unit["z"], unit["gate"])
+    out = _rms_codes(gated(wide, gate), ints.gated_norm)
     acc = _linear(out, ints.out_proj, block.out_proj.weight * block.gated_norm.weight)
     added = _requantize(acc, ints.out_proj.mult, ints.out_proj.shift, torch.inf)
     return (u + added).clamp(-WIDE_MAX, WIDE_MAX), Memory(conv, h)
