@@ -439,7 +439,7 @@ def character(
 
 
 @_verb(
-    "wmq study qat --config experiments/mlp-v22.yaml --config experiments/mamba2-1.2m.yaml --minutes 6\n"
+    "wmq study qat --config experiments/mlp-v22.yaml --config experiments/mamba2-1.2m.yaml\n"
     "wmq study qat --config mine.yaml --seeds 0,1,2,3,4 --json",
     group=study,
 )
@@ -450,7 +450,11 @@ def character(
 @_dataset
 @_path_option("--out", project.STUDY, "Folder for the runs.")
 @click.option("--seeds", default="0,1,2", show_default=True, help="Seeds, with commas between.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Processor minutes of each, QAT included.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="Processor minutes of each, QAT included, not the config's.",
+)
 @click.option("--limit", type=click.IntRange(1), help="At most this many one-step frames, evenly spread.")
 @_json
 def qat(

@@ -13,6 +13,9 @@ from wm_train.world import World
 
 T = TypeVar("T")
 
+#: Steps of a run that its minutes limit.
+STEPS_WITHOUT_END = 10**9
+
 
 def _check(condition: bool, key: str, got: object, expected: str) -> None:
     if not condition:
@@ -311,12 +314,17 @@ def _typed(value: object, default: object, annotation: Any, where: str) -> Any:
 
 
 def load_config(path: Path | None) -> RunConfig:
-    """A RunConfig from a YAML file, or the defaults when `path` is None."""
+    """A RunConfig from a YAML file, or the defaults when `path` is None. A time without a number of steps decides
+    alone."""
     if path is None:
         return RunConfig()
     import yaml
 
     try:
-        return RunConfig.from_json(yaml.safe_load(path.read_text()) or {})
+        given = yaml.safe_load(path.read_text()) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise WmTrainError(f"{path}: cannot be read as YAML: {error}") from None
+    config = RunConfig.from_json(given)
+    if config.train.minutes and "steps" not in given["train"]:
+        return dataclasses.replace(config, train=dataclasses.replace(config.train, steps=STEPS_WITHOUT_END))
+    return config

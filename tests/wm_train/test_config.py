@@ -139,6 +139,15 @@ def test_yaml(tmp_path: Path) -> None:
     assert load_config(path) == load_config(None) == RunConfig()
 
 
+@pytest.mark.parametrize(
+    ("text", "steps"), [("{minutes: 5}", 10**9), ("{minutes: 5, steps: 12}", 12), ("{minutes: 0}", TrainConfig().steps)]
+)
+def test_a_time_without_steps_decides_alone(text: str, steps: int, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"train: {text}")
+    assert load_config(path).train.steps == steps
+
+
 @pytest.mark.parametrize("text", [b"model: [", b"\xff\xfe\x00", b"!!python/object:os.system {}"])
 def test_what_is_not_plain_yaml_is_an_error(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "config.yaml"
