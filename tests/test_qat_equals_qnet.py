@@ -4,13 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.factories import (
-    AHEAD_ONLY,
-    EVERY_FLAG,
-    random_arrays,
-    random_checkpoint,
-    random_window,
-)
+from tests.factories import AHEAD_ONLY, EVERY_FLAG, random_arrays, random_checkpoint, random_window
 from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_quant.prove import prove

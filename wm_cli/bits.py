@@ -70,9 +70,9 @@ def _choice(
     from wm_quant.bits import around_cu, choose
     from wm_quant.sensitivity import kernel_cu, quantized, wide_bits
 
-    bits = wide_bits(checkpoint)
-    wide = quantized(checkpoint, bits)
-    chosen = bits | choose(table, kernel_cu(wide) + around_cu(wide), budget)
+    kept = wide_bits(checkpoint)
+    wide = quantized(checkpoint, kept)
+    chosen = kept | choose(table, kernel_cu(wide) + around_cu(wide), budget)
     net = quantized(checkpoint, chosen)
     frame_cu = kernel_cu(net) + around_cu(net)
     if out is not None:

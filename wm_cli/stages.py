@@ -32,12 +32,12 @@ FRAMES_SEED = 1
 
 def run_config(config: Path | None, **overrides: Any) -> "RunConfig":
     """A config file's, or the default's, with the overrides that are not None. A time without steps decides alone."""
-    from wm_train.config import STEPS_WITHOUT_END, load_config
+    from wm_train.config import ENDLESS, load_config
 
     loaded = load_config(config)
     given = {key: value for key, value in overrides.items() if value is not None}
     if "minutes" in given and "steps" not in given:
-        given["steps"] = STEPS_WITHOUT_END
+        given["steps"] = ENDLESS
     return replace(loaded, train=replace(loaded.train, **given))
 
 

@@ -24,7 +24,7 @@ from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes, atomic_write_json
 from wm_train.shapes import array_shapes, scale_names
 
-FORMAT = "wmq-run-2"
+FORMAT = "wmq-run-3"
 FORMS = ("float", "qat")
 
 

@@ -14,7 +14,7 @@ from wm_train.world import World
 T = TypeVar("T")
 
 #: Steps of a run that its minutes limit.
-STEPS_WITHOUT_END = 10**9
+ENDLESS = 10**9
 
 
 def _check(condition: bool, key: str, got: object, expected: str) -> None:
@@ -326,5 +326,5 @@ def load_config(path: Path | None) -> RunConfig:
         raise WmTrainError(f"{path}: cannot be read as YAML: {error}") from None
     config = RunConfig.from_json(given)
     if config.train.minutes and "steps" not in given["train"]:
-        return dataclasses.replace(config, train=dataclasses.replace(config.train, steps=STEPS_WITHOUT_END))
+        return dataclasses.replace(config, train=dataclasses.replace(config.train, steps=ENDLESS))
     return config

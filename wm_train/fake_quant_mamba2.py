@@ -35,7 +35,7 @@ from wm_train.matmul import exact_matmul
 from wm_train.network import to_arrays
 from wm_train.shapes import BLOCK_SCALES
 
-__all__ = ["QuantizedMamba2", "calibrate", "exact_scan", "gated"]
+__all__ = ["QuantizedMamba2", "calibrate", "gated"]
 
 #: Lanes whose states are worked on at once.
 SCAN_LANES = 8

@@ -121,7 +121,7 @@ def ratio(factor: float) -> tuple[int, int]:
     return mult, shift
 
 
-def row_ratios(factors: Floats, bits: int = MULT_BITS) -> tuple[Ints, int]:
+def row_ratios(factors: Floats, bits: int) -> tuple[Ints, int]:
     """Integer multipliers (N,) of at most `bits` bits and the one shift of a layer whose rows have the real `factors`
     (N,)."""
     _, shift = ratio(float(factors.max()))

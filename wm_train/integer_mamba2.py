@@ -36,16 +36,14 @@ from wm_train.grid import (
     row_ratios,
 )
 from wm_train.integer import IntegerDense, IntegerInput, dense_layer, first_layer
-from wm_train.shapes import D_CONV
+from wm_train.shapes import BLOCK_SCALES, D_CONV
 
 #: Codes of twelve bits, for which a table has an entry each.
 FINE_BITS = 12
 FINE_MAX = (1 << (FINE_BITS - 1)) - 1
 #: The largest code of each activation of a block, by the name of its scale. C is multiplied with every cell: 2^7 of it
 #: leave room for 64 cells of 17 bits in 32.
-CODE_ENDS = {"dt": CODE_MAX, "C": CODE_MAX} | dict.fromkeys(
-    ("z", "gate", "x", "B", *(f"{letter}{at}" for at in ("_in", "_pre") for letter in "xBC")), FINE_MAX
-)
+CODE_ENDS = {name: FINE_MAX for name in BLOCK_SCALES if name != "y"} | {"C": CODE_MAX, "dt": CODE_MAX}
 WIDE_MAX = (1 << 20) - 1
 STATE_MAX = 65535
 DECAY_BITS = 15

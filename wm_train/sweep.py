@@ -24,13 +24,11 @@ from typing import Any
 
 from wm_train.cluster import connected
 from wm_train.compare import flat
-from wm_train.config import RunConfig, load_config
+from wm_train.config import ENDLESS, RunConfig, load_config
 from wm_train.errors import WmTrainError
 from wm_train.predict import held_out_figures
 from wm_train.train import Job, train
 
-#: Steps of a trial that is limited by time alone.
-ENDLESS = 10**9
 HELD_OUT = "held_out"
 #: Ray Tune writes no logs of its own, and nothing on standard output.
 _ENVIRONMENT = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AIR_NEW_OUTPUT": "0"}

@@ -100,7 +100,7 @@ def test_bytes_that_are_no_safetensors_are_refused(run: Path, blob: bytes) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "wmq-run-0"}, "expected format wmq-run-2"),
+        ({"format": "wmq-run-2"}, "expected format wmq-run-3"),
         ({"form": "int8"}, "form float or qat"),
         ({"split": None}, "split is NoneType"),
         ({"figures": []}, "figures is list"),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from wm_train.grid import (
     CODE_MAX,
     CODE_MIN,
+    MULT_BITS,
     SNAP_BITS,
     SNAP_LIMIT,
     WEIGHT_GRIDS,
@@ -69,14 +70,14 @@ def test_ratio_is_within_half_a_step(factor: float) -> None:
 @given(st.lists(st.floats(2.0**-30, 2.0**19), min_size=1, max_size=20))
 @example([1 - 2.0**-53, 0.5])
 def test_row_ratios_share_one_shift(factors: list[float]) -> None:
-    mult, shift = row_ratios(np.array(factors))
+    mult, shift = row_ratios(np.array(factors), MULT_BITS)
     assert mult.dtype == np.int64 and mult.min() >= 0 and 2**30 <= mult.max() < 2**31
     for got, factor in zip(mult.tolist(), factors, strict=True):
         assert abs(Fraction(got, 2**shift) - Fraction(factor)) <= Fraction(1, 2 ** (shift + 1))
 
 
 def test_row_ratios_far_below_the_largest_become_zero() -> None:
-    assert row_ratios(np.array([1.0, 2.0**-32, 2.0**-31, 2.0**-30]))[0].tolist() == [2**30, 0, 1, 1]
+    assert row_ratios(np.array([1.0, 2.0**-32, 2.0**-31, 2.0**-30]), MULT_BITS)[0].tolist() == [2**30, 0, 1, 1]
 
 
 def test_snap_saturates_and_counts_steps() -> None:

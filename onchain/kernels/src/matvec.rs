@@ -46,8 +46,8 @@
 //! ```
 //!
 //! One multiplication by `x[k]` serves all rows of a word. An accumulator starts at [`lane_bias`], half of each lane's
-//! range (2^20, 2^15 or 2^31), so that lanes stay non-negative and no borrow crosses them: for every row, the sum over the
-//! columns of `|w| * max|x|` must stay below that. At the end of a group each lane, less its start, is added to its
+//! range (2^20, 2^15 or 2^31), so that lanes stay non-negative and no borrow crosses them: for every row, the sum over
+//! the columns of `|w| * max|x|` must stay below that. At the end of a group each lane, less its start, is added to its
 //! output.
 
 /// Rows in a word of INT8 weights.
