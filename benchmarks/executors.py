@@ -10,15 +10,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from wm_export.metering import runner
-from wm_export.native import NativeRunner
-from wm_export.onnx_graph import onnx_model
-from wm_export.ort import OrtRunner
+from wm_export.onnx.graph import onnx_model
+from wm_export.onnx.runtime import OrtRunner
 from wm_export.parity import Executor, Recording
-from wm_export.solana import open_export
+from wm_export.solana.export import open_export
+from wm_export.solana.metering import runner
+from wm_export.solana.native import NativeRunner
 from wm_quant.interp import Interpreter
-from wm_train.evaluate import window_at
-from wm_train.windows import made_up_corpus
+from wm_train.games.corpus import made_up_corpus
+from wm_train.measure.evaluate import window_at
 
 BAR = 1200
 RUNS = 3

@@ -20,10 +20,10 @@ from pathlib import Path
 import click
 import torch
 
-from wm_train import train as module
 from wm_train.config import load_config
-from wm_train.resume import RESUME_FILE
-from wm_train.train import Job, train
+from wm_train.fit import train as module
+from wm_train.fit.resume import RESUME_FILE
+from wm_train.fit.train import Job, train
 
 FILES = ("model.safetensors", "run.json", "best/model.safetensors", "best/run.json")
 
@@ -51,7 +51,7 @@ def wait(child: int) -> None:
 def wait_for_steps(run: Path) -> None:
     """Until the data is read and the first state kept."""
     while not list(run.rglob(RESUME_FILE)):
-        time.sleep(0.001)
+        time.sleep(0.005)
 
 
 def killed(job: Job, seconds: float) -> bool:

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from wm_train.dataset import DatasetMeta, Game, game_path, open_dataset, write_game, write_meta
-from wm_train.encoded import encode
-from wm_train.encoding import Encoding
-from wm_train.games import StoredGames
-from wm_train.sequences import SequencePlan
-from wm_train.stream import WindowPlan, chunks, window_batches
-from wm_train.windows import usable_games
+from wm_train.games.corpus import usable_games
+from wm_train.games.dataset import DatasetMeta, StoredGame, game_path, open_dataset, write_game, write_meta
+from wm_train.games.encoded import encode
+from wm_train.games.sequences import SequencePlan
+from wm_train.games.store import StoredGames
+from wm_train.games.stream import WindowPlan, chunks, window_batches
+from wm_train.melee.melee import GAME
+from wm_train.world.encoding import Encoding
 
 ENCODING = Encoding("v2.2")
 TIMES, FRAMES, BATCH, BUFFER, LANES, CHUNK = 10, 6_000_000, 512, 16, 64, 128
@@ -34,10 +35,10 @@ def resident() -> int:
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
-def _copies(dataset: Path, out: Path, game: Game) -> list[Game]:
+def _copies(dataset: Path, out: Path, game: StoredGame) -> list[StoredGame]:
     table = pq.read_table(game_path(dataset, game.md5), use_threads=False)
     names = [hashlib.md5(f"{game.md5} {i}".encode(), usedforsecurity=False).hexdigest() for i in range(TIMES)]
-    return [write_game(out, replace(game, md5=name), table) for name in names]
+    return [write_game(out, replace(game, md5=name), table, GAME) for name in names]
 
 
 def multiply(dataset: Path, out: Path) -> None:

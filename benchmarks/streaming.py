@@ -14,14 +14,14 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from wm_train.batches import WindowTensors
 from wm_train.config import Mamba2Config, RunConfig, TrainConfig
-from wm_train.games import HeldGames
-from wm_train.learners import StreamLearner, learner
-from wm_train.loss import losses
-from wm_train.mamba2 import Mamba2
-from wm_train.matmul import use_exact_matmul
-from wm_train.windows import made_up_corpus
+from wm_train.fit.batches import WindowTensors
+from wm_train.fit.learners import StreamLearner, learner
+from wm_train.fit.loss import losses
+from wm_train.games.corpus import made_up_corpus
+from wm_train.games.store import HeldGames
+from wm_train.nets.mamba2 import Mamba2
+from wm_train.nets.matmul import use_exact_matmul
 
 WINDOW = 10
 BAR = 8.0

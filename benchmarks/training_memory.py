@@ -18,8 +18,8 @@ import click
 from loader import TIMES, multiply, resident
 
 from wm_train.config import RunConfig, load_config
-from wm_train.dataset import open_dataset
-from wm_train.encoded import encode
+from wm_train.games.dataset import open_dataset
+from wm_train.games.encoded import encode
 
 HOLDOUT, BUFFER = 0.6, 12
 
@@ -33,7 +33,7 @@ def limited(config: Path, steps: int) -> RunConfig:
 
 def run(dataset: Path, config: RunConfig) -> None:
     """Train once; prints the peak in MiB."""
-    from wm_train.train import Job, train
+    from wm_train.fit.train import Job, train
 
     with tempfile.TemporaryDirectory() as folder:
         train(Job(dataset, Path(folder, "run"), config))

@@ -1,14 +1,77 @@
-"""Fixtures of every package's tests: real replays from the shared folder, unpacked once per session; exact products."""
+"""What every test may need of the machine, a fixture for each; a test is skipped, with the reason, where it is missing.
+
+The needs of a test decide its tier (tests/tiers.py).
+"""
 
 import json
 import os
+import shutil
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+from tests import builds
+from tests.tiers import COLLECTED, GUARD, NEEDS, Guard, tier_of
+from wm_export.solana.toolchain import Toolchain, find_toolchain, host_cargo
+from wm_live.localnet.servers import Installed, find_installed
+
+#: Version of Anchor's client that reads the interface.
+ANCHOR = "0.32.1"
+
+# A busy machine is no error.
+hypothesis.settings.register_profile("wmq", deadline=None)
+hypothesis.settings.load_profile("wmq")
+
+
+def shared_folder() -> Path:
+    """WMQ_SHARED, or `shared` beside the repository."""
+    return Path(os.environ.get("WMQ_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[GUARD] = Guard(shared_folder())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    places: dict[pytest.Item, int] = {}
+    for item in items:
+        assert isinstance(item, pytest.Function)
+        tier = tier_of(item.fixturenames)
+        places[item] = list(NEEDS).index(tier)
+        item.add_marker(tier)
+        # A file's tests share its fixtures and so run in one process; all tests of a rollup share one.
+        item.add_marker(pytest.mark.xdist_group("rollup" if "localnet" in item.fixturenames else str(item.path)))
+    config.stash[COLLECTED] = list(items)
+    if hasattr(config, "workerinput"):  # of several processes: what takes longest begins first
+        items.sort(key=places.__getitem__)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    yield from _guarded(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    yield from _guarded(item)
+
+
+def _guarded(item: pytest.Item) -> Iterator[None]:
+    """Fail a test of the tier `fast` that does what such a test must not."""
+    if item.get_closest_marker("fast") is None:
+        yield
+        return
+    with item.config.stash[GUARD].watching() as seen:
+        yield
+    if seen:
+        pytest.fail(f"a test of the tier `fast` {'; '.join(seen)}; a fixture that needs it must say so: tests/tiers.py")
 
 
 @dataclass(frozen=True)
@@ -23,9 +86,78 @@ class Replays:
 
 
 @pytest.fixture(scope="session")
+def compiled_once() -> Iterator[None]:
+    """`wmq build` and `wmq parity` take what was compiled before from the cache of tests/builds.py."""
+    builds.forget_old()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("wm_export.solana.metering.build_program", builds.build_program)
+        patch.setattr("wm_export.solana.native.build_host", builds.build_host)
+        yield
+
+
+@pytest.fixture(scope="session")
+def sbpf(compiled_once: None) -> Toolchain:
+    """The Rust to sBPF toolchain."""
+    found = find_toolchain()
+    if found is None:
+        pytest.skip("no sBPF toolchain: make toolchain")
+    return found
+
+
+@pytest.fixture(scope="session")
+def cargo(compiled_once: None) -> Path:
+    """Rust for this machine."""
+    found = host_cargo()
+    if found is None:
+        pytest.skip("no cargo: make toolchain")
+    return found
+
+
+@pytest.fixture(scope="session")
+def rustfmt() -> None:
+    """The formatter of Rust sources."""
+    if shutil.which("rustfmt") is None:
+        pytest.skip("no rustfmt: make toolchain")
+
+
+@pytest.fixture(scope="session")
+def anchor() -> Path:
+    """A folder that holds `@coral-xyz/anchor`, Anchor's client in JavaScript; kept in the cache."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        pytest.skip("no node or npm")
+    cache = Path(os.environ.get("WMQ_CACHE") or Path.home() / ".cache" / "wmq")
+    folder = cache / f"anchor-{ANCHOR}"
+    if not (folder / "installed").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", f"@coral-xyz/anchor@{ANCHOR}"]
+        if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
+            pytest.skip(f"npm could not install @coral-xyz/anchor {ANCHOR}: no network?")
+        (folder / "installed").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def validator() -> Installed:
+    """The real MagicBlock validator."""
+    found = find_installed()
+    if found is None:
+        pytest.skip("no rollup validator: make rollup")
+    return found
+
+
+@pytest.fixture(scope="session")
+def chromium() -> tuple[str, str]:
+    """Paths of a browser and of its driver."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("no Chromium with its driver; on Debian: apt install chromium chromium-driver")
+    return browser, driver
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
-    """The shared folder: WMQ_SHARED, or `shared` beside the repository."""
-    path = Path(os.environ.get("WMQ_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+    """The folder of real replays."""
+    path = shared_folder()
     if not path.is_dir():
         pytest.skip(f"no shared folder at {path}; set WMQ_SHARED")
     return path
@@ -58,7 +190,7 @@ def fixture_replays(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> R
 @pytest.fixture
 def exact_again() -> Iterator[None]:
     """Training switches fast products on, for the whole process; tests after this one want them exact."""
-    from wm_train.matmul import use_exact_matmul
+    from wm_train.nets.matmul import use_exact_matmul
 
     yield
     use_exact_matmul()

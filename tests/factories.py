@@ -9,31 +9,32 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from wm_quant.calls import Call, op_calls
 from wm_quant.convert import from_checkpoint
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, validate
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config, MLPConfig, ModelConfig, RunConfig
-from wm_train.dataset import (
+from wm_train.games.corpus import Corpus
+from wm_train.games.dataset import (
     FRAME,
-    ITEM_COLUMNS,
-    PLAYER_COLUMNS,
     DatasetMeta,
-    Game,
+    StoredGame,
     game_path,
     open_dataset,
     read_header,
     write_game,
     write_meta,
 )
-from wm_train.encoding import Encoding, Flags
-from wm_train.evaluate import Window
-from wm_train.frames import CONTROLS, PLAYERS, STATE, STATE_INDEX, Field, Kind, fixed
-from wm_train.grid import FRAC_BITS
+from wm_train.grid.arithmetic import FRAC_BITS
+from wm_train.measure.evaluate import Window
+from wm_train.melee.columns import ITEM_COLUMNS, PLAYER_COLUMNS
+from wm_train.melee.field_table import CONTROLS, STATE, STATE_INDEX
+from wm_train.melee.melee import GAME
+from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.shapes import array_shapes, scale_names
-from wm_train.windows import Corpus
-from wm_train.world import World
+from wm_train.world.encoding import Encoding
+from wm_train.world.fields import PLAYERS, Field, Kind, fixed
+from wm_train.world.step import World
 
 ONE = 1 << FRAC_BITS
 #: How far an id or a flag of the dataset goes; continuous columns stay inside their field.
@@ -42,8 +43,16 @@ COLUMN_HIGH = {"direction": 1, "stocks": 4, "airborne": 1, "action": 399, "jumps
 
 V22 = Encoding("v2.2")
 #: Every flag at once, and those that a run of v2.2 without presses in its slots can have.
-EVERY_FLAG = Flags(True, "all", True, True, True, True, 3)
-AHEAD_ONLY = Flags(press_events="next", stale_moves=True, lookahead=2)
+EVERY_FLAG = MeleeFlags(
+    state_age_as_embed=True,
+    press_events="all",
+    projectiles=True,
+    state_flags=True,
+    animation_index=True,
+    stale_moves=True,
+    lookahead=3,
+)
+AHEAD_ONLY = MeleeFlags(press_events="next", stale_moves=True, lookahead=2)
 
 
 #: What one integer of an activation is worth in a random network, where it is not 1/512.
@@ -131,9 +140,9 @@ def game_columns(rng: np.random.Generator, length: int) -> dict[str, Any]:
     bounds = {f.column: (f.lo, f.hi) for f in STATE if f.kind is Kind.CONTINUOUS}
     columns: dict[str, Any] = {}
     for player in range(PLAYERS):
-        for name, dtype in PLAYER_COLUMNS.items():
+        for name, stored in ((column.name, column.stored) for column in PLAYER_COLUMNS):
             column: Any
-            kind = np.dtype({"float": "float32"}.get(str(dtype), str(dtype)))
+            kind = np.dtype({"float": "float32"}.get(stored, stored))
             if kind.kind == "f":
                 column = rng.uniform(*bounds.get(name, (0, 1)), length)
             elif name.endswith(("stick_x", "stick_y")):
@@ -148,13 +157,19 @@ def game_columns(rng: np.random.Generator, length: int) -> dict[str, Any]:
 def add_game(folder: Path, index: int, columns: dict[str, Any], missing: Iterable[str] = ()) -> str:
     """Store one game in a dataset folder and list it; gives its MD5."""
     folder.mkdir(exist_ok=True)
-    lacks = (*missing, *(name for name in ITEM_COLUMNS if name not in columns))
+    lacks = (*missing, *(item.name for item in ITEM_COLUMNS if item.name not in columns))
     kept = {name: column for name, column in columns.items() if name[3:] not in lacks}
     length = len(next(iter(kept.values())))
     table = pa.table({FRAME: pa.array(np.arange(-123, length - 123), pa.int32())} | kept)
     name = game_name(index)
-    write_game(folder, Game(md5=name, frames=length, stage=index % 33, characters=(1, 2), ports=(0, 1),
-                            slippi_version="3.18.0", end_method="GAME", missing=lacks, bytes=1), table)  # fmt: skip
+    about = {
+        "stage": index % 33,
+        "characters": [1, 2],
+        "ports": [0, 1],
+        "slippi_version": "3.18.0",
+        "end_method": "GAME",
+    }
+    write_game(folder, StoredGame(md5=name, frames=length, about=about, missing=lacks, bytes=1), table, GAME)
     names = sorted(path.stem for path in folder.glob("*.parquet"))
     write_meta(DatasetMeta(folder, "made up", tuple(read_header(folder, n) for n in names), ()))
     assert game_path(folder, name).is_file()
@@ -170,7 +185,10 @@ def write_dataset(folder: Path, lengths: Sequence[int], seed: int = 0) -> list[s
 def set_characters(folder: Path, characters: Sequence[tuple[int, int]]) -> None:
     """Say in a dataset's list which characters its games, in the list's order, are of."""
     meta = open_dataset(folder)
-    games = (replace(game, characters=both) for game, both in zip(meta.games, characters, strict=True))
+    games = (
+        replace(game, about={**game.about, "characters": list(both)})
+        for game, both in zip(meta.games, characters, strict=True)
+    )
     write_meta(replace(meta, games=tuple(games)))
 
 
@@ -192,11 +210,6 @@ def random_checkpoint(model: ModelConfig, seed: int = 0) -> Checkpoint:
     """A QAT checkpoint that no training made."""
     scales = {name: SCALES.get(name.rpartition(".")[2], 1 / 512) for name in scale_names(model)}
     return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), {"train": ["a"]}, {"steps": 1}, scales)
-
-
-def calls(net: QNet) -> list[Call]:
-    """Every kernel call of a frame, in order."""
-    return [call for op in net.ops for call in op_calls(net, op)]
 
 
 def small_qnet(model: ModelConfig | None = None, seed: int = 0) -> QNet:

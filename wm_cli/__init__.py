@@ -1,1 +1,1 @@
-"""What the command line adds to the stages: default places, tables, the report, the demo. Imported by cli.py alone."""
+"""The command line: verbs, tables, the report, the demo, and the generated documents. Imported by cli.py alone."""

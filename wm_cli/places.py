@@ -1,4 +1,4 @@
-"""Where a session is: its nodes, its world, the wallet's own number for it, and the window it starts from."""
+"""What a session is opened with: RPC nodes, the deployed world, its number, and the window that it starts from."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,26 +10,25 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from solders.pubkey import Pubkey
 
-from wm_cli.stages import FRAMES_SEED, need_dataset, origin_of
-from wm_export.layout import layout
-from wm_live.addresses import DELEGATION_PROGRAM, delegation_record
-from wm_live.committed import Committed, read_session, read_world
-from wm_live.dlp import read_delegation
+from wm_cli.opening import executor_games
+from wm_live.chain.addresses import DELEGATION_PROGRAM, delegation_record
+from wm_live.chain.rpc import Rpc
+from wm_live.chain.wallet import ROLLUPS, cluster_url, load_keypair
+from wm_live.deploy.target import target_of
 from wm_live.errors import WmLiveError
-from wm_live.game import Game, game_of, rollup_identity
-from wm_live.lifecycle import Places
-from wm_live.rpc import Rpc
-from wm_live.session import DeployedWorld
-from wm_live.state import session_state
-from wm_live.target import target_of
-from wm_live.wallet import ROLLUPS, cluster_url, load_keypair
-from wm_train.evaluate import Window, rollout_starts, window_at
-from wm_train.windows import Corpus, any_games
+from wm_live.session.account import session_state
+from wm_live.session.committed import Committed, read_session, read_world
+from wm_live.session.delegation import read_delegation
+from wm_live.session.game import OwnSession, game_of, rollup_identity
+from wm_live.session.instructions import DeployedWorld
+from wm_live.session.lifecycle import SessionNodes
+from wm_train.games.corpus import Corpus
+from wm_train.measure.evaluate import Window, window_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from wm_export.solana import Export
+    from wm_export.solana.export import Export
 
 
 T = TypeVar("T")
@@ -40,7 +39,7 @@ GAME_FRAMES = 600
 
 @dataclass(frozen=True)
 class Where:
-    """What every verb of a session is told: export, cluster, rollup, wallet, and the session's number."""
+    """The options that every verb of a session has: export, cluster, rollup, wallet, and the session's number."""
 
     export: Path
     cluster: str
@@ -65,14 +64,14 @@ class Where:
 
 
 @asynccontextmanager
-async def places(where: Where) -> AsyncIterator[Places]:
+async def places(where: Where) -> AsyncIterator[SessionNodes]:
     """Both nodes, connected."""
     async with Rpc(cluster_url(where.cluster)) as base, Rpc(where.rollup_url) as rollup:
-        yield Places(base, rollup, await rollup_identity(rollup))
+        yield SessionNodes(base, rollup, await rollup_identity(rollup))
 
 
-def with_game(where: Where, do: Callable[["Game"], Awaitable[T]]) -> T:
-    """Do something with the wallet's session."""
+def with_game(where: Where, do: Callable[["OwnSession"], Awaitable[T]]) -> T:
+    """Connect to both nodes and run `do` with the wallet's session."""
     export, wallet = built(where.export), load_keypair(where.keypair)
     world = DeployedWorld(export, target_of(export, wallet).program.pubkey(), wallet.pubkey())
 
@@ -84,9 +83,9 @@ def with_game(where: Where, do: Callable[["Game"], Awaitable[T]]) -> T:
 
 
 def built(folder: Path) -> "Export":
-    """An export that has been built; WmLiveError if it has not: what is live is never built in passing."""
-    from wm_export import metering
-    from wm_export.solana import open_export
+    """An export that has been built; WmLiveError if it has not: the live verbs build nothing."""
+    from wm_export.solana import metering
+    from wm_export.solana.export import open_export
 
     if not metering.built(folder):
         raise WmLiveError(f"{folder}: not built yet; next: wmq build {folder}")
@@ -95,13 +94,8 @@ def built(folder: Path) -> "Export":
 
 def start_window(export: "Export", dataset: Path, start: int) -> tuple[Window, Corpus, int]:
     """A window of a real game to start from, and where in its corpus it ends."""
-    need_dataset(dataset)
     net = export.net
-    origin = origin_of(net.provenance)
-    corpus = any_games(
-        dataset, net.world.encoding, origin["split"], origin["holdout"], GAME_FRAMES + net.world.encoding.slots
-    )
-    t = rollout_starts(corpus, net.world.encoding, GAME_FRAMES, start + 1, FRAMES_SEED)
+    corpus, t = executor_games(net, dataset, start + 1, GAME_FRAMES, made_up=GAME_FRAMES)
     if len(t) <= start:
         raise WmLiveError(f"{dataset}: start {start}, but only {len(t)} windows have {GAME_FRAMES} frames after them")
     return window_at(corpus, net.world.encoding, t[start : start + 1]), corpus, int(t[start])
@@ -118,7 +112,7 @@ async def found_session(base: Rpc, export: "Export", at: Pubkey) -> Committed:
     account = await base.account(at)
     if account is None:
         raise WmLiveError(f"{base.url}: no session {at} there")
-    state = session_state(layout(export.net), account.data)
+    state = session_state(export.layout, account.data)
     program = account.owner
     if program == DELEGATION_PROGRAM:
         program = read_delegation(await base.account(delegation_record(at)), at).owner

@@ -21,14 +21,14 @@ STUDY = Path("study")
 
 
 def run_of(config: Path | None, qat: bool) -> Path:
-    """Where a run is kept if its place is not named: a config file's name is its run's."""
+    """Default folder of a run: named after its config file where there is one."""
     if config is None:
         return RUN_QAT if qat else RUN
     return RUNS / (f"{config.stem}-qat" if qat else config.stem)
 
 
 def newest_model() -> Path:
-    """What to evaluate when nothing is named: the furthest stage that is there."""
+    """The default model: the QNet, the QAT run or the float run, the first of them that exists."""
     return next((path for path in (QNET, RUN_QAT, RUN) if path.exists()), RUN)
 
 

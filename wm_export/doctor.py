@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wm_export.toolchain import SBPF_SCRIPT, Toolchain, find_toolchain, host_cargo, version_lines
+from wm_export.solana.sources import INSTALL_ROLLUP, INSTALL_TOOLCHAIN, SCRIPTS
+from wm_export.solana.toolchain import Toolchain, find_toolchain, host_cargo, version_lines
 
 NEED_DISK_GIB = 5  # a dataset of some hundred replays, runs, and cargo's build folders
 SETUP = "make setup"
-TOOLCHAIN = "make toolchain"
 # LiteSVM is constructed, not only imported: a wheel for another processor loads and then fails here.
 LITESVM = "from solders.litesvm import LiteSVM; LiteSVM()"
 
@@ -79,12 +79,14 @@ def _tool(name: str, command: Sequence[str], need: str, fix: str, optional: bool
 
 def _cargo() -> Check:
     cargo = host_cargo()
-    return _tool("cargo", [str(cargo or "cargo"), "--version"], "to run the kernels on this machine", TOOLCHAIN)
+    return _tool("cargo", [str(cargo or "cargo"), "--version"], "to run the kernels on this machine", INSTALL_TOOLCHAIN)
 
 
 def _sbpf_toolchain(toolchain: Toolchain | None) -> Check:
     found = f"{toolchain.name}: {'; '.join(toolchain.versions)}" if toolchain else "missing"
-    return Check("sbpf-toolchain", toolchain is not None, found, "cargo build-sbf, or make toolchain's", TOOLCHAIN)
+    return Check(
+        "sbpf-toolchain", toolchain is not None, found, "cargo build-sbf, or scripts/sbpf.sh", INSTALL_TOOLCHAIN
+    )
 
 
 def _sbpf_linker(toolchain: Toolchain | None) -> Check:
@@ -92,13 +94,15 @@ def _sbpf_linker(toolchain: Toolchain | None) -> Check:
     versions = toolchain.versions if toolchain else ()
     found = next((line for line in versions if line.startswith("sbpf-linker ")), "missing")
     optional = toolchain is not None and toolchain.name == "solana"
-    return Check("sbpf-linker", found != "missing", found, "sbpf-linker, unless Solana's tools", TOOLCHAIN, optional)
+    return Check(
+        "sbpf-linker", found != "missing", found, "sbpf-linker, unless Solana's tools", INSTALL_TOOLCHAIN, optional
+    )
 
 
 def _rollup() -> Check:
-    versions = version_lines(["bash", str(SBPF_SCRIPT.with_name("rollup.sh")), "versions"])
+    versions = version_lines(["bash", str(SCRIPTS / "rollup.sh"), "versions"])
     found = "; ".join(versions) if versions else "missing"
-    return Check("rollup", bool(versions), found, "the MagicBlock validator, for wmq localnet", "make rollup", True)
+    return Check("rollup", bool(versions), found, "the MagicBlock validator, for wmq localnet", INSTALL_ROLLUP, True)
 
 
 def _git() -> Check:

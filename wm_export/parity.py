@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_train.trace import Difference, first_difference
+from wm_export.traces import Difference, first_difference
 
 if TYPE_CHECKING:
     from wm_quant.interp import State, Trace

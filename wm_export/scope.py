@@ -3,15 +3,14 @@
 from wm_export.errors import WmExportError
 from wm_quant.qnet import QNet
 
-#: Flags whose fields follow from a Frame. Those of the others come from a replay, or from frames that are not kept.
-EXPORTED_FLAGS = ("state_age_as_embed",)
-
 
 def check_flags(net: QNet) -> None:
     """WmExportError naming the flags of the encoding that nothing on chain could feed."""
+    # An id in place of a number follows from a Frame; other fields come from a recording, or from frames not kept.
+    exported = tuple(net.world.game.as_ids)
     given = net.world.encoding.flags.given
-    if wrong := [f"{name}: {value}" for name, value in given.items() if name not in EXPORTED_FLAGS]:
+    if wrong := [f"{name}: {value}" for name, value in given.items() if name not in exported]:
         raise WmExportError(
             f"export: this world reads fields that an exported one cannot compute (model.flags: {', '.join(wrong)}); "
-            f"train one without, of the flags only {', '.join(EXPORTED_FLAGS)} can be exported"
+            f"train one without, of the flags only {', '.join(exported) or 'none'} can be exported"
         )

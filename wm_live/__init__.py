@@ -1,1 +1,1 @@
-"""Clients of a deployed world: what a session shows, and who looks at it."""
+"""Clients of a deployed world: deployment, sessions on a rollup, audits and disputes, and a viewer."""

@@ -1,5 +1,7 @@
 """Checkpoint -> QNet. For a QAT checkpoint nothing happens here: its integers are the ones it was trained with."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,15 +9,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_quant.errors import WmQuantError
+from wm_quant.ops.base import BIAS, CODES, IDS, SESSION_BIAS, Op
+from wm_quant.ops.conv import Conv
+from wm_quant.ops.dense import Matvec
+from wm_quant.ops.gate import Gate
+from wm_quant.ops.gather import Gather
+from wm_quant.ops.norm import RMSNorm
+from wm_quant.ops.requantize import Add, Requantize, RequantizeCode, RequantizeFine, RequantizeRelu, RequantizeWide
+from wm_quant.ops.ssm import SSM
+from wm_quant.ops.table import Lut
 from wm_quant.prove import prove
-from wm_quant.qnet import SESSION_BIAS, Op, QNet
+from wm_quant.qnet import HEADS, QNet, expected_tensors
 from wm_train.checkpoint import Checkpoint, digest, load_checkpoint
-from wm_train.config import Mamba2Config, MLPConfig
-from wm_train.grid import Floats, Ints
-from wm_train.integer import BLOCK_COLUMNS, IntegerDense, IntegerInput, integer_mlp
-from wm_train.integer_mamba2 import BLOCK, GATE_SHIFT, IntegerBlock, IntegerNorm, integer_mamba2
+from wm_train.config import Mamba2Config, MLPConfig, ModelConfig
+from wm_train.grid.integer_mamba2 import BLOCK, GATE_SHIFT, IntegerBlock, IntegerNorm, integer_mamba2
+from wm_train.grid.integer_mlp import BLOCK_COLUMNS, IntegerDense, IntegerInput, integer_mlp
 
-Tensors = dict[str, NDArray[Any]]
+#: Integers of any numpy type, by part or by name.
+Parts = Mapping[str, NDArray[Any]]
+#: An op and its tensors by part.
+Made = tuple[Op, Parts]
 
 
 def mlp_ops(model: MLPConfig, shifts: tuple[int, int, int]) -> tuple[Op, ...]:
@@ -23,150 +36,131 @@ def mlp_ops(model: MLPConfig, shifts: tuple[int, int, int]) -> tuple[Op, ...]:
     wide, narrow = model.hidden
     outputs = model.world.outputs
     return (
-        _matvec(model, "layer1", "codes", "acc1", wide, init=SESSION_BIAS),
-        Op("gather", "gather", "ids", "acc1", wide),
-        Op("relu1", "requantize_relu", "acc1", "hidden1", wide, shift=shifts[0]),
-        _matvec(model, "layer2", "hidden1", "acc2", narrow),
-        Op("relu2", "requantize_relu", "acc2", "hidden2", narrow, shift=shifts[1]),
-        _matvec(model, "heads", "hidden2", "acc3", outputs),
-        Op("scale", "requantize", "acc3", "heads", outputs, shift=shifts[2]),
+        _matvec(model, "layer1", CODES, "acc1", wide, _blocks("layer1"), SESSION_BIAS),
+        Gather("gather", IDS, "acc1", wide),
+        RequantizeRelu("relu1", "acc1", "hidden1", wide, shift=shifts[0]),
+        _matvec(model, "layer2", "hidden1", "acc2", narrow, _blocks("layer2")),
+        RequantizeRelu("relu2", "acc2", "hidden2", narrow, shift=shifts[1]),
+        _matvec(model, "heads", "hidden2", "acc3", outputs, _blocks("heads")),
+        Requantize("scale", "acc3", HEADS, outputs, shift=shifts[2]),
     )
 
 
-def _matvec(model: MLPConfig, name: str, source: str, out: str, size: int, init: str = "bias") -> Op:
+def _blocks(layer: str) -> dict[int, int]:
+    """Columns between two lane flushes of a FrameStackMLP's layer, by the bits of its weights."""
+    return {bits: columns[layer] for bits, columns in BLOCK_COLUMNS.items()}
+
+
+def _matvec(
+    model: ModelConfig, name: str, source: str, out: str, size: int, blocks: Mapping[int, int], init: str = BIAS
+) -> Matvec:
     """A matvec with the weights that the config gives it."""
     bits = model.bits.get(name, 8)
-    return Op(name, "matvec", source, out, size, init, block=BLOCK_COLUMNS[bits][name], bits=bits)
+    return Matvec(name, source, out, size, init, block=blocks[bits], bits=bits)
 
 
-def _input_tensors(ints: IntegerInput) -> Tensors:
-    return {
-        "gather.rows": _narrow(ints.gather_rows, np.int8, "gather.rows"),
-        "gather.k": _narrow(ints.gather_k, np.int32, "gather.k"),
-        "layer1.session": _narrow(ints.session_rows.astype(np.float64), np.int32, "layer1.session"),
-        **_dense("layer1", ints.layer1),
-    }
-
-
-def _dense(name: str, layer: IntegerDense) -> Tensors:
-    return {
-        f"{name}.rows": _narrow(layer.rows, layer.grid.dtype, f"{name}.rows"),
-        f"{name}.bias": _narrow(layer.bias, np.int32, f"{name}.bias"),
-    }
-
-
-def _mult(name: str, mult: Ints) -> Tensors:
-    return {f"{name}.mult": _narrow(mult.astype(np.float64), np.int32, f"{name}.mult")}
-
-
-def _mlp(checkpoint: Checkpoint, model: MLPConfig) -> tuple[tuple[Op, ...], Tensors]:
+def _mlp(checkpoint: Checkpoint, model: MLPConfig) -> Iterator[Made]:
     scales = checkpoint.scales["hidden1"], checkpoint.scales["hidden2"]
     mlp = integer_mlp(model.world, checkpoint.arrays, scales, model.bits)
-    layers = {"relu1": mlp.layer1, "relu2": mlp.layer2, "scale": mlp.heads}
-    tensors = _input_tensors(mlp) | _dense("layer2", mlp.layer2) | _dense("heads", mlp.heads)
-    for name, layer in layers.items():
-        tensors |= _mult(name, layer.mult)
-    return mlp_ops(model, (mlp.layer1.shift, mlp.layer2.shift, mlp.heads.shift)), tensors
+    ops = mlp_ops(model, (mlp.layer1.shift, mlp.layer2.shift, mlp.heads.shift))
+    parts = (
+        _first(mlp),
+        _gather(mlp),
+        _mult(mlp.layer1),
+        _dense(mlp.layer2),
+        _mult(mlp.layer2),
+        _dense(mlp.heads),
+        _mult(mlp.heads),
+    )
+    return zip(ops, parts, strict=True)
 
 
-def _norm(name: str, source: str, out: str, size: int, norm: IntegerNorm) -> tuple[Op, Tensors]:
-    tensors: Tensors = {f"{name}.table": norm.table.astype(np.int32), f"{name}.eps": np.array([norm.eps], np.int64)}
-    return Op(name, "rmsnorm", source, out, size, shift=norm.shift), tensors
+def _dense(layer: IntegerDense) -> Parts:
+    return {"rows": layer.rows, "bias": layer.bias}
+
+
+def _mult(layer: IntegerDense) -> Parts:
+    return {"mult": layer.mult}
+
+
+def _first(ints: IntegerInput) -> Parts:
+    return {**_dense(ints.layer1), "session": ints.session_rows}
+
+
+def _gather(ints: IntegerInput) -> Parts:
+    return {"rows": ints.gather_rows, "k": ints.gather_k}
+
+
+def _norm(norm: IntegerNorm) -> Parts:
+    return {"table": norm.table, "eps": np.array([norm.eps])}
 
 
 class _Block:
-    """The ops and tensors of one block of a Mamba2; vectors and ops carry its name."""
+    """The ops of one block of a Mamba2 and their tensors. Its vectors and ops carry its name."""
 
     def __init__(self, model: Mamba2Config, name: str, ints: IntegerBlock) -> None:
         self.model, self.name, self.ints = model, name, ints
-        self.ops: list[Op] = []
-        self.tensors: Tensors = {}
-        self._enter()
-        self._mix()
-        self._leave()
 
-    def _op(self, name: str, kind: str, source: str, out: str, size: int, by: str = "", **more: Any) -> None:
-        target = out if out == "residual" else f"{self.name}.{out}"
-        second = f"{self.name}.{by}" if by else ""
-        self.ops.append(Op(f"{self.name}.{name}", kind, f"{self.name}.{source}", target, size, by=second, **more))
+    def _at(self, name: str) -> str:
+        return f"{self.name}.{name}"
 
-    def _keep(self, name: str, tensors: Tensors) -> None:
-        self.tensors |= {f"{self.name}.{name}.{part}": values for part, values in tensors.items()}
+    def ops(self) -> Iterator[Made]:
+        """In order."""
+        yield from self._enter()
+        yield from self._mix()
+        yield from self._leave()
 
-    def _scaled(
-        self, name: str, kind: str, source: str, out: str, size: int, mult: Ints, shift: int, first: int = 0
-    ) -> None:
-        self._op(name, kind, source, out, size, shift=shift, first=first)
-        self.tensors |= _mult(f"{self.name}.{name}", mult)
-
-    def _layer(self, name: str, source: str, out: str, size: int, layer: IntegerDense) -> None:
-        bits = self.model.bits.get(f"{self.name}.{name}", 8)
-        self._op(name, "matvec", source, out, size, init="bias", block=BLOCK[bits], bits=bits)
-        self.tensors |= _dense(f"{self.name}.{name}", layer)
-
-    def _normed(self, name: str, source: str, out: str, size: int, norm: IntegerNorm) -> None:
-        op, tensors = _norm(f"{self.name}.{name}", source, f"{self.name}.{out}", size, norm)
-        self.ops.append(op)
-        self.tensors |= tensors
-
-    def _enter(self) -> None:
+    def _enter(self) -> Iterator[Made]:
         """From the residual stream to codes of z, x, B_, C and dt."""
-        model, ints = self.model, self.ints
-        codes = model.d_inner + model.d_conv_in
-        self._normed("norm", "residual", "u", model.d_model, ints.norm)
-        self._layer("in_proj", "u", "acc_in", codes + model.n_heads, ints.in_proj)
-        self._scaled("in_scale", "requantize_fine", "acc_in", "in", codes, ints.in_proj.mult, ints.in_proj.shift)
-        self._scaled("dt_scale", "requantize_code", "acc_in", "dt", model.n_heads, ints.dt_mult, ints.dt_shift, codes)
+        at, model, ints = self._at, self.model, self.ints
+        codes, acc = model.d_inner + model.d_conv_in, at("acc_in")
+        yield RMSNorm(at("norm"), "residual", at("u"), model.d_model, shift=ints.norm.shift), _norm(ints.norm)
+        yield _matvec(model, at("in_proj"), at("u"), acc, codes + model.n_heads, BLOCK), _dense(ints.in_proj)
+        yield RequantizeFine(at("in_scale"), acc, at("in"), codes, shift=ints.in_proj.shift), _mult(ints.in_proj)
+        dt = RequantizeCode(at("dt_scale"), acc, at("dt"), model.n_heads, shift=ints.dt_shift, first=codes)
+        yield dt, {"mult": ints.dt_mult}
 
-    def _mix(self) -> None:
+    def _mix(self) -> Iterator[Made]:
         """The convolution and the recurrence."""
-        model, ints = self.model, self.ints
-        inner, passed = model.d_inner, model.d_conv_in
-        group = np.repeat(np.arange(3, dtype=np.int8), [inner, model.d_state, model.d_state])
-        self._op("conv", "conv", "in", "acc_conv", passed, init="bias", first=inner)
-        self.tensors |= _dense(f"{self.name}.conv", ints.conv)
-        self._scaled("conv_scale", "requantize_fine", "acc_conv", "pre", passed, ints.conv.mult, ints.conv.shift)
-        self._op("silu", "lut", "pre", "xBC", passed)
-        self._keep("silu", {"table": ints.silu.astype(np.int16), "group": group})
-        self._op("ssm", "ssm", "xBC", "acc_y", inner, by="dt")
+        at, model, ints = self._at, self.model, self.ints
+        inner, passed, cells, acc = model.d_inner, model.d_conv_in, model.d_state, at("acc_conv")
+        yield Conv(at("conv"), at("in"), acc, passed, first=inner), _dense(ints.conv)
+        yield (
+            RequantizeFine(at("conv_scale"), acc, at("pre"), passed, shift=ints.conv.shift),
+            _mult(ints.conv),
+        )
+        group = np.repeat(np.arange(3), [inner, cells, cells])
+        yield Lut(at("silu"), at("pre"), at("xBC"), passed), {"table": ints.silu, "group": group}
         ssm = {"decay": ints.decay, "gain": ints.gain, "skip": ints.skip}
-        self._keep("ssm", {part: _narrow(values, np.int32, f"{self.name}.ssm.{part}") for part, values in ssm.items()})
-        self._scaled("y_scale", "requantize_wide", "acc_y", "y", inner, ints.y_mult, ints.y_shift)
+        yield SSM(at("ssm"), at("xBC"), at("acc_y"), inner, by=at("dt")), ssm
+        yield RequantizeWide(at("y_scale"), at("acc_y"), at("y"), inner, shift=ints.y_shift), {"mult": ints.y_mult}
 
-    def _leave(self) -> None:
+    def _leave(self) -> Iterator[Made]:
         """Gate, norm, and back to the residual stream."""
-        model, ints, inner = self.model, self.ints, self.model.d_inner
-        self._op("gate_silu", "lut", "in", "gate", inner)
-        self._keep("gate_silu", {"table": ints.gate.astype(np.int16)[None], "group": np.zeros(inner, np.int8)})
-        self._op("gate", "gate", "y", "gated", inner, by="gate", shift=GATE_SHIFT)
-        self._normed("gated_norm", f"{self.name}.gated", "n", inner, ints.gated_norm)
-        self._layer("out_proj", "n", "acc_out", model.d_model, ints.out_proj)
-        self._scaled("add", "add", "acc_out", "residual", model.d_model, ints.out_proj.mult, ints.out_proj.shift)
+        at, model, ints, inner = self._at, self.model, self.ints, self.model.d_inner
+        table = {"table": ints.gate[None], "group": np.zeros(inner, np.int64)}
+        yield Lut(at("gate_silu"), at("in"), at("gate"), inner), table
+        yield Gate(at("gate"), at("y"), at("gated"), inner, by=at("gate"), shift=GATE_SHIFT), {}
+        norm, out = ints.gated_norm, ints.out_proj
+        yield RMSNorm(at("gated_norm"), at("gated"), at("n"), inner, shift=norm.shift), _norm(norm)
+        yield _matvec(model, at("out_proj"), at("n"), at("acc_out"), model.d_model, BLOCK), _dense(out)
+        yield Add(at("add"), at("acc_out"), "residual", model.d_model, shift=out.shift), _mult(out)
 
 
-def _mamba2(checkpoint: Checkpoint, model: Mamba2Config) -> tuple[tuple[Op, ...], Tensors]:
+def _mamba2(checkpoint: Checkpoint, model: Mamba2Config) -> Iterator[Made]:
     ints = integer_mamba2(model, checkpoint.arrays, checkpoint.scales)
     width, outputs = model.d_model, model.world.outputs
-    bits, head_bits = model.bits.get("layer1", 8), model.bits.get("heads", 8)
-    blocks = [_Block(model, f"blocks.{i}", block) for i, block in enumerate(ints.blocks)]
-    norm, tensors = _norm("norm", "residual", "n", width, ints.norm)
-    ops = (
-        Op("layer1", "matvec", "codes", "acc1", width, SESSION_BIAS, block=BLOCK_COLUMNS[bits]["layer1"], bits=bits),
-        Op("gather", "gather", "ids", "acc1", width),
-        Op("enter", "requantize_wide", "acc1", "residual", width, shift=ints.layer1.shift),
-        *(op for block in blocks for op in block.ops),
-        norm,
-        Op("heads", "matvec", "n", "acc_heads", outputs, "bias", block=BLOCK[head_bits], bits=head_bits),
-        Op("scale", "requantize", "acc_heads", "heads", outputs, shift=ints.heads.shift),
-    )
-    tensors |= _input_tensors(ints) | _mult("enter", ints.layer1.mult)
-    tensors |= _dense("heads", ints.heads) | _mult("scale", ints.heads.mult)
-    for block in blocks:
-        tensors |= block.tensors
-    return ops, tensors
+    yield _matvec(model, "layer1", CODES, "acc1", width, _blocks("layer1"), SESSION_BIAS), _first(ints)
+    yield Gather("gather", IDS, "acc1", width), _gather(ints)
+    yield RequantizeWide("enter", "acc1", "residual", width, shift=ints.layer1.shift), _mult(ints.layer1)
+    for i, block in enumerate(ints.blocks):
+        yield from _Block(model, f"blocks.{i}", block).ops()
+    yield RMSNorm("norm", "residual", "n", width, shift=ints.norm.shift), _norm(ints.norm)
+    yield _matvec(model, "heads", "n", "acc_heads", outputs, BLOCK), _dense(ints.heads)
+    yield Requantize("scale", "acc_heads", HEADS, outputs, shift=ints.heads.shift), _mult(ints.heads)
 
 
-def _narrow(values: Floats, dtype: type[np.integer[Any]], name: str) -> NDArray[Any]:
+def _narrow(values: NDArray[Any], dtype: type[np.integer[Any]], name: str) -> NDArray[Any]:
     info = np.iinfo(dtype)
     outside = (values < info.min) | (values > info.max)
     if outside.any():
@@ -189,7 +183,8 @@ def quantize(run: Path) -> QNet:
 def from_checkpoint(checkpoint: Checkpoint, parent: str) -> QNet:
     """Fold and quantize; not proved yet."""
     model = checkpoint.config.model
-    ops, tensors = _mamba2(checkpoint, model) if isinstance(model, Mamba2Config) else _mlp(checkpoint, model)
+    made = list(_mamba2(checkpoint, model) if isinstance(model, Mamba2Config) else _mlp(checkpoint, model))
+    wide = {f"{op.name}.{part}": values for op, parts in made for part, values in parts.items()}
     provenance = {
         "form": checkpoint.form,
         "split": dict(checkpoint.split),
@@ -197,4 +192,6 @@ def from_checkpoint(checkpoint: Checkpoint, parent: str) -> QNet:
         "seed": checkpoint.config.train.seed,
         "holdout": checkpoint.config.train.holdout,
     }
-    return QNet(model, ops, tensors, parent, provenance)
+    net = QNet(model, tuple(op for op, _ in made), wide, parent, provenance)
+    narrow = {name: _narrow(wide[name], tensor.dtype, name) for name, tensor in expected_tensors(net).items()}
+    return replace(net, tensors=narrow)

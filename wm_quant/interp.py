@@ -1,7 +1,6 @@
-"""The reference interpreter: what a QNet means. Whole world steps in integers, over many frames at once.
+"""The interpreter: what a QNet means. Whole world steps in integers, over many frames at once; and its slow twin.
 
-Matrix products run in BLAS on integers held in floats: exact, because every partial sum is proved below 2^24, where
-they run in float32, or below 2^53, in float64 (prove.py).
+What an op computes is said by its class in wm_quant/ops/; here is the loop over them, and the world around it.
 """
 
 from collections.abc import Mapping
@@ -11,14 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_quant import ssm_ops
-from wm_quant.qnet import CLAMPS, SESSION_BIAS, Op, QNet
-from wm_train.bounds import session_bounds
-from wm_train.evaluate import Model, Window
-from wm_train.grid import WEIGHT_GRIDS, Ints, requantize
-from wm_train.integer import table_starts
-from wm_train.recurrent import Stretch
-from wm_train.world import World, newest_ids, next_codes, next_frames, slot_codes, slot_ids, window_codes, window_ids
+from wm_quant.ops.base import CODES, IDS, SESSION_BIAS, Op, Values, integers
+from wm_quant.qnet import HEADS, QNet
+from wm_train.grid.arithmetic import Ints
+from wm_train.measure.evaluate import Model, Window
+from wm_train.measure.recurrent import Stretch
+from wm_train.world.bounds import session_bounds
+from wm_train.world.step import (
+    World,
+    newest_ids,
+    next_codes,
+    next_frames,
+    slot_codes,
+    slot_ids,
+    window_codes,
+    window_ids,
+)
 
 Trace = dict[str, NDArray[np.int64]]
 
@@ -60,20 +67,11 @@ class Interpreter:
 
     def __init__(self, net: QNet) -> None:
         self.net = net
-        encoding = net.world.encoding
-        self._id_starts = table_starts([f for _, _, f in encoding.id_fields()])[:-1]
-        self._session_starts = table_starts([f for _, f in encoding.session_fields()])[:-1]
-        self._rows = {
-            op.name: np.ascontiguousarray(net.tensor(op, "rows").astype(WEIGHT_GRIDS[op.bits].exact).T)
-            for op in net.ops
-            if op.kind == "matvec"
-        }
 
     def session_bias(self, session: Ints) -> Ints:
         """(B, N) what the first accumulator starts from in sessions with these ids (B, S)."""
-        op = next(op for op in self.net.ops if op.init == SESSION_BIAS)
-        table = self.net.tensor(op, "session").astype(np.int64)
-        return self.net.tensor(op, "bias").astype(np.int64) + table[session + self._session_starts].sum(1)
+        (op,) = self.net.session_ops
+        return op.session_start(self.net, session)
 
     def begin(self, window: Window) -> State:
         """The State of worlds that have just seen these windows; the following inputs are not part of it."""
@@ -99,9 +97,9 @@ class Interpreter:
         encoding = self.net.world.encoding
         ahead = _joined(state.inputs, following)
         tail = next_codes(encoding, ahead)
-        trace: Trace = {"codes": np.concatenate([state.codes, tail], 1), "ids": state.ids}
+        trace: Trace = {CODES: np.concatenate([state.codes, tail], 1), IDS: state.ids}
         trace |= self.network(state.bias, state.memory, trace)
-        frame = next_frames(self.net.world, state.frame, trace["heads"], state.bounds)
+        frame = next_frames(self.net.world, state.frame, trace[HEADS], state.bounds)
         trace["frame"] = frame.reshape(len(frame), -1).astype(np.int64)
         memory = {name: trace[f"{name}.memory"] for name in state.memory}
         after = self._pushed(state, _joined(state.frames, frame), ahead)
@@ -109,53 +107,19 @@ class Interpreter:
 
     def network(self, bias: Ints, memory: Mapping[str, Ints], values: Trace) -> Trace:
         """Every vector that an op writes and what each op keeps, given `codes` and `ids` of every world."""
-        chunks = [self._network(bias[part], _rows(memory, part), _rows(values, part)) for part in _parts(len(bias))]
+        given = values | {SESSION_BIAS: bias} | {f"{name}.memory": kept for name, kept in memory.items()}
+        chunks = [self._network(_rows(given, part)) for part in _parts(len(bias))]
         return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 
-    def _network(self, bias: Ints, memory: Mapping[str, Ints], values: Trace) -> Trace:
+    def _network(self, given: Values) -> Trace:
         written: Trace = {}
         for op in self.net.ops:
-            if op.init:
-                written[op.out] = bias if op.init == SESSION_BIAS else self._bias(op, len(bias))
-            read = values | written
-            if op.name in memory:
-                written[op.out], kept = self._remember(op, read, memory[op.name])
-                written[f"{op.name}.memory"] = kept
-            else:
-                written[op.out] = self._run(op, self._source(op, read), written.get(op.out), read.get(op.by))
+            written |= self._run(op, {**given, **written})
         return written
 
-    def _source(self, op: Op, values: Trace) -> Ints:
-        source = values[op.source]
-        return source if op.kind in ("matvec", "gather") else source[:, op.first : op.first + op.size]
-
-    def _remember(self, op: Op, values: Trace, memory: Ints) -> tuple[Ints, Ints]:
-        """The result of an op that keeps something, and what it keeps."""
-        if op.kind == "conv":
-            return ssm_ops.conv(self.net, op, self._source(op, values), memory)
-        return ssm_ops.ssm(self.net, op, values[op.source], values[op.by], memory)
-
-    def _bias(self, op: Op, batch: int) -> Ints:
-        return np.broadcast_to(self.net.tensor(op, "bias").astype(np.int64), (batch, op.size))
-
-    def _run(self, op: Op, source: Ints, out: Ints | None, by: Ints | None) -> Ints:
-        """`out` is what an op adds to, `by` its second vector; None where it has none."""
-        if out is not None and op.kind == "matvec":
-            rows = self._rows[op.name]
-            return out + (source.astype(rows.dtype) @ rows).astype(np.int64)
-        if out is not None and op.kind == "gather":
-            picked = self.net.tensor(op, "rows")[source + self._id_starts]
-            return out + picked.sum(1, dtype=np.int64) * self.net.tensor(op, "k")
-        if op.kind == "rmsnorm":
-            return ssm_ops.rmsnorm(self.net, op, source)
-        if op.kind == "lut":
-            return ssm_ops.lut(self.net, op, source)
-        if by is not None:
-            return ssm_ops.gate(op, source, by)
-        scaled: Ints = requantize(source, self.net.tensor(op, "mult").astype(np.int64), op.shift)
-        if out is not None and op.kind == "add":
-            scaled = scaled + out
-        return np.clip(scaled, *CLAMPS[op.kind]) if op.kind in CLAMPS else scaled
+    def _run(self, op: Op, values: Values) -> Values:
+        """The vectors that one op writes."""
+        return op.run(self.net, values)
 
     def _pushed(self, state: State, frames: NDArray[np.int32], inputs: NDArray[np.int8]) -> State:
         """The window moved on by one slot: the first of the known frames after it, (B, lookahead, 2, fields) each."""
@@ -181,6 +145,19 @@ class Interpreter:
             return trace["frame"].reshape(window.now.shape).astype(np.int32)
 
         return step
+
+
+class RefInterpreter(Interpreter):
+    """The interpreter with every op done by its `ref`, one world at a time: slow, for `--target ref`."""
+
+    def _run(self, op: Op, values: Values) -> Values:
+        worlds = [op.ref(self.net, one_world(values, i)) for i in range(len(values[SESSION_BIAS]))]
+        return {name: np.array([world[name] for world in worlds], np.int64) for name in worlds[0]}
+
+
+def one_world(values: Values, world: int) -> dict[str, list[int]]:
+    """Every vector of one of the worlds, in Python integers."""
+    return {name: integers(value[world]) for name, value in values.items()}
 
 
 def _joined(known: NDArray[Any], newest: NDArray[Any]) -> NDArray[Any]:
@@ -210,8 +187,8 @@ class RecurrentQNet:
         codes, ids = window_codes(encoding, *windows), window_ids(encoding, windows[0])
         codes, ids = codes.reshape(*shape, -1), ids.reshape(*shape, -1)
         for t in range(shape[1]):
-            trace = self.interpreter.network(bias, memory, {"codes": codes[:, t], "ids": ids[:, t]})
-            heads.append(trace["heads"])
+            trace = self.interpreter.network(bias, memory, {CODES: codes[:, t], IDS: ids[:, t]})
+            heads.append(trace[HEADS])
             memory = {name: trace[f"{name}.memory"] for name in memory}
         return np.stack(heads, 1), memory
 

@@ -26,6 +26,6 @@ def preset(name: str) -> QNet:
     model = PRESETS[name]
     bare = QNet(model, mlp_ops(model, (31, 31, 31)), {})
     tensors: dict[str, NDArray[Any]] = {
-        key: np.zeros(shape, dtype) for key, (shape, dtype) in expected_tensors(bare).items()
+        name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in expected_tensors(bare).items()
     }
     return QNet(model, bare.ops, tensors)

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from wm_train.encoding import NO_FLAGS, Encoding, Flags
 from wm_train.errors import WmTrainError
-from wm_train.grid import WEIGHT_GRIDS
-from wm_train.world import World
+from wm_train.grid.arithmetic import WEIGHT_GRIDS
+from wm_train.world.encoding import Encoding
+from wm_train.world.flags import NO_FLAGS, Flags
+from wm_train.world.registry import DEFAULT_GAME, find_game
+from wm_train.world.step import World
 
 T = TypeVar("T")
 
@@ -32,18 +34,32 @@ def _checked_bits(given: Mapping[str, int], layers: tuple[str, ...]) -> dict[str
     return {layer: given[layer] for layer in layers if given.get(layer, 8) != 8}
 
 
+def _key(default: T, text: str) -> T:
+    """A key of a config: its default, and what it does, which docs/guide.md lists."""
+    return field(default=default, metadata={"text": text})
+
+
+_EDITIONS = ", ".join(edition.name for edition in find_game().editions)
+ENCODING_TEXT = f"what the network reads: {_EDITIONS}; see [numeric.md](numeric.md#encodings)"
+HEADS_TEXT = f"what it predicts: {', '.join(find_game().head_sets)}; see [numeric.md](numeric.md#heads)"
+FLAGS_TEXT = "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)"
+BITS_TEXT = "bits of a layer's weights in its integer form, 8, 4 or 16, as `{layer2: 4}`; 8 if nothing is said"
+ARCH_TEXT = "mlp; or mamba2, which has the next five keys, and no slots, hidden and dropout"
+
+
 @dataclass(frozen=True)
 class MLPConfig:
-    """Shape of a FrameStackMLP. `bits`: those of a layer's weights in its integer form, where they are not 8."""
+    """Shape of a FrameStackMLP."""
 
-    encoding: str = "v2.2"
-    slots: int = 10
-    heads: str = "integrated"
-    hidden: tuple[int, int] = (512, 256)
-    dropout: float = 0.0
-    bits: Mapping[str, int] = field(default_factory=dict)
-    arch: str = "mlp"
-    flags: Flags = NO_FLAGS
+    encoding: str = _key("v2.2", ENCODING_TEXT)
+    slots: int = _key(10, "frames in the window, 1 to 64")
+    heads: str = _key("integrated", HEADS_TEXT)
+    hidden: tuple[int, int] = _key((512, 256), "widths of the two hidden layers, 8 to 4096 each")
+    dropout: float = _key(0.0, "share of hidden units dropped while training, 0 or more, below 1")
+    bits: Mapping[str, int] = field(default_factory=dict, metadata={"text": BITS_TEXT})
+    arch: str = _key("mlp", ARCH_TEXT)
+    flags: Flags = field(default=NO_FLAGS, metadata={"text": FLAGS_TEXT})
+    game: str = _key(DEFAULT_GAME, "name of the game")
 
     def __post_init__(self) -> None:
         _check(self.arch == "mlp", "model.arch", self.arch, "mlp")
@@ -56,7 +72,7 @@ class MLPConfig:
             "two widths of 8 to 4096",
         )
         _check(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
-        _ = self.world
+        object.__setattr__(self, "flags", self.world.encoding.flags)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -66,24 +82,25 @@ class MLPConfig:
     @property
     def world(self) -> World:
         """The encoding and heads by name, checked."""
-        return World(Encoding(self.encoding, self.slots, self.flags), self.heads)
+        return World(Encoding(self.encoding, self.slots, self.flags, find_game(self.game)), self.heads)
 
 
 @dataclass(frozen=True)
 class Mamba2Config:
-    """Shape of a Mamba2: letters of the paper in wm_train/mamba2.py. It reads one frame at a time and carries a state,
-    so its window has one slot."""
+    """Shape of a Mamba2: letters of the paper in nets/mamba2.py. It reads one frame at a time and carries a state, so
+    its window has one slot."""
 
-    encoding: str = "v2.2"
-    heads: str = "integrated"
-    d_model: int = 192
-    d_state: int = 64
-    headdim: int = 64
-    n_layers: int = 4
-    expand: int = 2
-    bits: Mapping[str, int] = field(default_factory=dict)
-    arch: str = "mamba2"
-    flags: Flags = NO_FLAGS
+    encoding: str = _key("v2.2", ENCODING_TEXT)
+    heads: str = _key("integrated", HEADS_TEXT)
+    d_model: int = _key(192, "width of the residual stream")
+    d_state: int = _key(64, "cells that each channel remembers")
+    headdim: int = _key(64, "channels of a head; divides `expand` times `d_model`")
+    n_layers: int = _key(4, "blocks")
+    expand: int = _key(2, "inner width in widths of the stream")
+    bits: Mapping[str, int] = field(default_factory=dict, metadata={"text": BITS_TEXT})
+    arch: str = _key("mamba2", ARCH_TEXT)
+    flags: Flags = field(default=NO_FLAGS, metadata={"text": FLAGS_TEXT})
+    game: str = _key(DEFAULT_GAME, "name of the game")
 
     def __post_init__(self) -> None:
         _check(self.arch == "mamba2", "model.arch", self.arch, "mamba2")
@@ -94,12 +111,12 @@ class Mamba2Config:
             self.flags.lookahead == 1, "model.flags.lookahead", self.flags.lookahead, "1: it reads every frame in turn"
         )
         _check(self.d_inner % self.headdim == 0, "model.headdim", self.headdim, f"a divisor of {self.d_inner}")
-        _ = self.world
+        object.__setattr__(self, "flags", self.world.encoding.flags)
 
     @property
     def world(self) -> World:
         """The encoding and heads by name, checked."""
-        return World(Encoding(self.encoding, 1, self.flags), self.heads)
+        return World(Encoding(self.encoding, 1, self.flags, find_game(self.game)), self.heads)
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -140,23 +157,35 @@ class LossConfig:
 
     action, category, action_embedding weigh the parts of the action's loss; `change_weight` multiplies all three on
     frames whose action changes; `focal` is the exponent gamma of the first two. `value` names a loss of robust.py;
-    `scale` and `alpha` are its, in weighed units (loss.VALUE_WEIGHT).
+    `scale` and `alpha` are its, in weighed units (subsystem.Number).
 
     `sampling` and `horizon` feed the network its own Frames (forcing.py). `sampling` is the chance, reached at the end
     of a run, that a player's numbers in a frame are predicted ones. `horizon` are the weights of frames 2, 3 and so on
     ahead of a true one, beside the 1 that the next frame has.
     """
 
-    action: float = 3.0
-    category: float = 0.0
-    action_embedding: float = 0.0
-    change_weight: float = 1.0
-    focal: float = 0.0
-    value: str = "l1"
-    scale: float = 0.1
-    alpha: float = 1.0
-    sampling: float = 0.0
-    horizon: tuple[float, ...] = ()
+    action: float = _key(3.0, "weight of the action's cross-entropy; 0 leaves a part of the loss out")
+    category: float = _key(
+        0.0,
+        "weight of the cross-entropy of the action's category, one of 20; "
+        f"heads two_level need one: {CATEGORY_WEIGHT} is the published weight",
+    )
+    action_embedding: float = _key(0.0, "weight of the distance from the expected action's embedding to the true one's")
+    change_weight: float = _key(1.0, "what these three are multiplied by on frames whose action changes")
+    focal: float = _key(0.0, "exponent of the focal loss of the first two; 0 means plain cross-entropy")
+    value: str = _key("l1", "loss of a number: " + ", ".join(VALUE_LOSSES))
+    scale: float = _key(0.1, "weighed error below which it is rounded off (all but l1)")
+    alpha: float = _key(1.0, "shape of barron: 2 squared, 1 charbonnier, 0 Cauchy, -2 Geman-McClure")
+    sampling: float = _key(
+        0.0,
+        "chance, reached at the end of a run, that a player's numbers in a frame are those "
+        "that the network predicts there: 0 (off) to 0.5; see [training.md](training.md#fed-its-own-frames)",
+    )
+    horizon: tuple[float, ...] = _key(
+        (),
+        "weights of frames 2, 3 and so on ahead of a true one, reached by the network's own "
+        "frames, as `[0.5, 0.25]`; up to 32, for mamba2 fewer than `train.chunk`",
+    )
 
     def __post_init__(self) -> None:
         for key in ("action", "category", "action_embedding"):
@@ -185,23 +214,33 @@ class TrainConfig:
     in `lanes`, `chunk` frames a step; its state is handed from chunk to chunk (`carry`) or begins at zero in each.
     """
 
-    steps: int = 40_000
-    minutes: float = 0.0
-    batch: int = 256
-    buffer_games: int = 128
-    lanes: int = 32
-    chunk: int = 8
-    carry: bool = True
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.01
-    warmup: float = 0.02
-    ema: float = 0.0
+    steps: int = _key(40_000, "optimiser steps, at least 1")
+    minutes: float = _key(
+        0.0, "minutes of processor time, of all threads; 0 means no limit. The earlier limit ends the run"
+    )
+    batch: int = _key(256, "windows a step, at least 1")
+    buffer_games: int = _key(
+        128, "games that windows are shuffled within: those in memory; others are read as they come"
+    )
+    lanes: int = _key(32, "mamba2: games walked side by side, at least 1")
+    chunk: int = _key(8, "mamba2: frames of each lane a step, at least 1")
+    carry: bool = _key(True, "mamba2: hand the state on from chunk to chunk")
+    learning_rate: float = _key(3e-3, "peak rate, between 0 and 1")
+    weight_decay: float = _key(0.01, "of AdamW")
+    warmup: float = _key(0.02, "share of the run in which the rate rises; then a cosine brings it to 0")
+    ema: float = _key(
+        0.0, "decay of the averaged weights, which are what is measured and saved, as 0.999; 0 means none"
+    )
     losses: LossConfig = LossConfig()
-    seed: int = 0
-    threads: int = 1
-    holdout: float = 0.125
-    hold_character: int = -1
-    hold_seen: bool = False
+    seed: int = _key(0, "of initialisation, batch order and split")
+    threads: int = _key(1, "torch threads, at least 1")
+    holdout: float = _key(0.125, "share of games (of frames, if there is one game) kept for validation")
+    hold_character: int = _key(
+        -1, "character-select id: train on games without it, validate on `holdout` of those with it; -1: split by game"
+    )
+    hold_seen: bool = _key(
+        False, "with `hold_character`: train on as many games, first those with it that do not validate"
+    )
 
     def __post_init__(self) -> None:
         for key in ("steps", "batch", "buffer_games", "lanes", "chunk", "threads"):
@@ -241,8 +280,11 @@ class RunConfig:
         _check(fits, "train.losses.horizon", horizon, f"fewer weights than train.chunk, which is {chunk}")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain dicts and lists."""
-        return dataclasses.asdict(self)
+        """Plain dicts and lists. The game is named where it is not the one that is meant without a name."""
+        data = dataclasses.asdict(self)
+        if self.model.game == DEFAULT_GAME:
+            del data["model"]["game"]
+        return data
 
     @staticmethod
     def from_json(data: object) -> "RunConfig":
@@ -258,7 +300,7 @@ def need_category_loss(config: RunConfig) -> None:
     """WmTrainError if the heads choose a category first and no loss teaches them to."""
     heads, weight = config.model.world.heads, config.train.losses.category
     _check(
-        weight > 0 or all(head.name != "category" for head in heads),
+        weight > 0 or not any(head.within for head in heads),
         "train.losses.category",
         weight,
         f"above 0: heads {config.model.heads} choose a category first, and nothing else teaches them to; "
@@ -269,6 +311,10 @@ def need_category_loss(config: RunConfig) -> None:
 def _model(data: object) -> ModelConfig:
     arch = data.get("arch", "mlp") if isinstance(data, dict) else "mlp"
     _check(isinstance(arch, str) and arch in MODELS, "model.arch", arch, " or ".join(MODELS))
+    game = data.get("game", DEFAULT_GAME) if isinstance(data, dict) else DEFAULT_GAME
+    _check(isinstance(game, str), "model.game", game, "the name of a game")
+    if isinstance(data, dict) and "flags" in data:
+        data = data | {"flags": _build(find_game(game).flags, data["flags"], "model.flags")}
     return _build(MODELS[arch], data, "model")
 
 
@@ -300,6 +346,8 @@ def _typed(value: object, default: object, annotation: Any, where: str) -> Any:
     """`value` if it is of the default's kind; an int stands for a float, a list for a tuple, a mapping for a part.
     `annotation` says what a tuple holds."""
     if dataclasses.is_dataclass(default):
+        if isinstance(value, type(default)):
+            return value
         return _build(type(default), value, where)
     if isinstance(default, float) and _is_number(value, float):
         return float(value)  # type: ignore[arg-type]

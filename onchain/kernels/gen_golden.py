@@ -14,16 +14,21 @@ import sys
 from pathlib import Path
 
 GOLDEN = Path(__file__).resolve().parent / "golden" / "kernels.txt"
-BANNER = "# Machine-written by onchain/kernels/gen_golden.py; do not edit. Lines: kernel sizes... seed : outputs..."
+BANNER = "# Machine-written by python onchain/kernels/gen_golden.py; do not edit. Lines: kernel sizes seed : outputs"
+#: Name of the function below, its sizes, and the seed. What kernels round sizes up to is not known here.
 CASES = [
-    *(("matvec", r, 1, 32, 10 + r) for r in range(1, 7)),
-    ("matvec", 6, 2, 64, 17),
-    *(("matvec4", r, 1, 32, 50 + r) for r in range(1, 7)),
-    ("matvec4", 5, 2, 32, 57),
-    *(("matvec16", r, 1, 32, 60 + r) for r in range(1, 7)),
-    ("matvec16", 4, 2, 64, 67),
-    ("gather_add", 8, 1, 20),
-    ("gather_add", 120, 2, 21),
+    *(("matvec", 8, r, 3 * r, 32, 10 + r) for r in range(1, 7)),
+    ("matvec", 8, 6, 36, 64, 17),
+    ("matvec", 8, 5, 8, 33, 18),
+    *(("matvec", 4, r, 4 * r, 32, 50 + r) for r in range(1, 7)),
+    ("matvec", 4, 5, 40, 32, 57),
+    ("matvec", 4, 6, 25, 7, 58),
+    *(("matvec", 16, r, 2 * r, 32, 60 + r) for r in range(1, 7)),
+    ("matvec", 16, 4, 16, 64, 67),
+    ("matvec", 16, 3, 1, 40, 68),
+    ("gather_add", 8, 259, 20),
+    ("gather_add", 120, 518, 21),
+    ("gather_add", 13, 300, 22),
     ("requantize", 16, 31, 30),
     ("requantize_relu", 16, 31, 31),
     ("requantize_relu", 24, 8, 32),
@@ -52,27 +57,17 @@ class Lcg:
         return [self.draw(low, high) for _ in range(count)]
 
 
-def matvec(lcg: Lcg, r: int, groups: int, columns: int, lanes: int = 3, most: int = 127) -> list[int]:
-    """Weights row by row, then x, then the bias."""
-    rows = [lcg.draws(columns, -most, most) for _ in range(groups * lanes * r)]
+def matvec(lcg: Lcg, bits: int, _words: int, rows: int, columns: int) -> list[int]:
+    """Weights row by row, then x, then the bias. How many words a column the kernel takes changes nothing."""
+    most = 2 ** (bits - 1) - 1
+    weights = [lcg.draws(columns, -most, most) for _ in range(rows)]
     x = lcg.draws(columns, -128, 127)
-    bias = lcg.draws(len(rows), -(2**30), 2**30 - 1)
-    return [b + sum(w * v for w, v in zip(row, x, strict=True)) for row, b in zip(rows, bias, strict=True)]
+    bias = lcg.draws(rows, -(2**30), 2**30 - 1)
+    return [b + sum(w * v for w, v in zip(row, x, strict=True)) for row, b in zip(weights, bias, strict=True)]
 
 
-def matvec4(lcg: Lcg, r: int, groups: int, columns: int) -> list[int]:
-    """As matvec, with INT4 weights, four rows a word."""
-    return matvec(lcg, r, groups, columns, lanes=4, most=7)
-
-
-def matvec16(lcg: Lcg, r: int, groups: int, columns: int) -> list[int]:
-    """As matvec, with INT16 weights, two rows a word."""
-    return matvec(lcg, r, groups, columns, lanes=2, most=32767)
-
-
-def gather_add(lcg: Lcg, n: int, blocks: int) -> list[int]:
+def gather_add(lcg: Lcg, n: int, size: int) -> list[int]:
     """Ten rows, then the n picks, then k, then the bias."""
-    size = 259 * blocks
     rows = [lcg.draws(size, -128, 127) for _ in range(VOCABULARY)]
     picks, k = lcg.draws(n, 0, VOCABULARY - 1), lcg.draws(size, 0, 2**31 - 1)
     bias = lcg.draws(size, -(2**30), 2**30 - 1)
@@ -106,7 +101,7 @@ def argmax_within(lcg: Lcg, n: int, kinds: int) -> list[int]:
 
 def text() -> str:
     """The whole file."""
-    every = (matvec, matvec4, matvec16, gather_add, requantize, requantize_relu, argmax, argmax_within)
+    every = (matvec, gather_add, requantize, requantize_relu, argmax, argmax_within)
     functions = {f.__name__: f for f in every}
     lines = [BANNER]
     for name, *sizes, seed in CASES:

@@ -6,6 +6,7 @@ tables. Addresses are absolute, so this file knows how the runtime lays out a pr
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -24,13 +25,21 @@ from solders.pubkey import Pubkey
 from solders.transaction import Transaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
-from wm_export.toolchain import build_program, find_toolchain
-from wm_quant import kernels
+from tests.builds import build_program
+from wm_export.lower.asm.listing import Kernel
+from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec
+from wm_export.lower.kernel_files import changes, committed, counted, sizes_text
+from wm_export.lower.kernels import FAMILIES, KERNELS
+from wm_export.solana.rust_kernels import kernel_sources
+from wm_export.solana.toolchain import Toolchain
+from wm_train.grid.arithmetic import WEIGHT_GRIDS
 
-KERNELS = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
-NAMES = ["nothing", *(f"matvec_r{r}" for r in range(1, 7)), *(f"matvec4_r{r}" for r in range(1, 7))]
-NAMES += [f"matvec16_r{r}" for r in range(1, 7)]
-NAMES += ["gather_add", "requantize", "requantize_relu", "argmax", "argmax_within", "choices", "copy"]
+CRATE = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
+#: What the harness calls, by number.
+OWN = ["wmq_nothing", "choices", "copy"]
+NAMES = [*OWN, *KERNELS]
+#: Words a column of the matvec kernels.
+R = range(1, MATVEC_MAX_R + 1)
 
 INPUT = 0x4_0000_0000
 FIRST_DATA = INPUT + 96
@@ -39,9 +48,6 @@ GROWTH_BYTES = 10_240
 
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
-
-
-GEN = kernels
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,8 @@ class Harness:
         self.payer, self.program_id = Keypair(), Pubkey.new_unique()
         self.svm.airdrop(self.payer.pubkey(), 10**10)
         self.svm.add_program(self.program_id, program)
-        # `nothing` is a single exit, so what is left is the runtime and the harness around a kernel
-        self.overhead_cu = self._metered("nothing", [], b"", b"").cost_cu - 1
+        # `wmq_nothing` is a single exit, so what is left is the runtime and the harness around a kernel
+        self.overhead_cu = self._metered("wmq_nothing", [], b"", b"").cost_cu - 1
 
     def call(self, name: str, args: list[int], data: bytes, table: bytes = b"") -> Run:
         """Run a kernel on account 0 (the call, then `data`) and account 1 (`table`)."""
@@ -89,13 +95,36 @@ class Harness:
         return Run(outcome.compute_units_consumed(), result, account.data[CALL_BYTES:])
 
 
+def table_rs() -> str:
+    """`table.rs` of the harness."""
+    paths = [f"crate::{name}" for name in OWN] + [f"crate::kernels::{name}" for name in KERNELS]
+    rows = "".join(f"    transmute::<*const (), Kernel>({path} as *const ()),\n" for path in paths)
+    return (
+        "use crate::Kernel;\nuse core::mem::transmute;\n\n"
+        "// SAFETY: on this target every argument is one 64-bit register, r1 to r5, and the result is r0, so a\n"
+        "// function of fewer arguments, of pointers or without a result can be called as one of five numbers.\n"
+        f"pub static KERNELS: [Kernel; {len(paths)}] = unsafe {{[\n{rows}]}};\n"
+    )
+
+
+def harness_crate(folder: Path) -> Path:
+    """A copy of the harness that declares and holds every kernel."""
+    crate = folder / "harness"
+    shutil.copytree(CRATE / "harness", crate, ignore=shutil.ignore_patterns("target"))
+    manifest = crate / "Cargo.toml"
+    manifest.write_text(manifest.read_text().replace('path = ".."', f'path = "{CRATE}"'))
+    (crate / "asm").mkdir()
+    for name, text in {**kernel_sources(list(KERNELS.values())), "src/table.rs": table_rs()}.items():
+        (crate / name).write_text(text)
+    return crate
+
+
 @pytest.fixture(scope="module")
-def harness(tmp_path_factory: pytest.TempPathFactory) -> Harness:
+def harness(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Harness:
     """The harness program, built here."""
-    if find_toolchain() is None:
-        pytest.skip("no sBPF toolchain: make toolchain")
-    program = tmp_path_factory.mktemp("harness") / "harness.so"
-    build_program(KERNELS / "harness", program)
+    folder = tmp_path_factory.mktemp("harness")
+    program = folder / "harness.so"
+    build_program(harness_crate(folder), program)
     return Harness(program.read_bytes())
 
 
@@ -124,38 +153,35 @@ def rng(*key: int) -> np.random.Generator:
 
 
 def pack_weights(weights: I64, r: int, bits: int) -> bytes:
-    """(groups * lanes * r, columns) int64 to the words of a matvec kernel: 3 lanes of 21 bits, 4 of 16, or 2 of 32."""
-    count, width = {8: (3, 21), 4: (4, 16), 16: (2, 32)}[bits]
+    """(groups * lanes * r, columns) int64 to the words of a matvec kernel."""
+    count, width = WEIGHT_GRIDS[bits].lanes, WEIGHT_GRIDS[bits].lane_bits
     lanes = weights.reshape(-1, r, count, weights.shape[1])
     words = sum(lanes[:, :, lane] << (width * lane) for lane in range(count))
     return np.ascontiguousarray(np.asarray(words).transpose(0, 2, 1)).astype("<i8").tobytes()
 
 
-LANES = {8: 3, 4: 4, 16: 2}
-
-
 def check_matvec(harness: Harness, weights: I64, x: I64, bias: I64, r: int, bits: int) -> None:
-    groups, columns = weights.shape[0] // (LANES[bits] * r), weights.shape[1]
+    groups, columns = weights.shape[0] // (WEIGHT_GRIDS[bits].lanes * r), weights.shape[1]
     data = i64_bytes(x) + i64_bytes(bias)
     args = [table_address(len(data)), data_address(0), data_address(8 * columns), groups, columns]
-    run = harness.call(GEN.matvec_name(r, bits), args, data, pack_weights(weights, r, bits))
+    run = harness.call(matvec(r, bits).name, args, data, pack_weights(weights, r, bits))
     np.testing.assert_array_equal(np.frombuffer(run.data, "<i8")[columns:], bias + weights @ x)
-    assert run.cost_cu == GEN.matvec_cu(r, groups, columns, bits)
+    assert run.cost_cu == matvec(r, bits).cu(groups=groups, columns=columns)
 
 
-@pytest.mark.parametrize("bits", [8, 4, 16])
-@pytest.mark.parametrize("r", range(1, 7))
+@pytest.mark.parametrize("bits", WEIGHT_GRIDS)
+@pytest.mark.parametrize("r", R)
 @pytest.mark.parametrize(("groups", "columns"), [(1, 32), (2, 64), (3, 608)])
 def test_matvec(harness: Harness, r: int, groups: int, columns: int, bits: int) -> None:
     g = rng(r, groups, columns)
-    most, spread = {8: (127, 20), 4: (7, 0.5), 16: (32767, 9000)}[bits]
-    rows = groups * LANES[bits] * r
+    grid, spread = WEIGHT_GRIDS[bits], {8: 20, 4: 0.5, 16: 9000}[bits]
+    most, rows = grid.weight_max, groups * grid.lanes * r
     weights = np.clip(np.round(g.normal(0, spread, (rows, columns))), -most, most).astype(np.int64)
     x = np.clip(np.round(g.normal(0, 40, columns)), -128, 127).astype(np.int64)
     check_matvec(harness, weights, x, g.integers(-(2**31), 2**31, rows), r, bits)
 
 
-@pytest.mark.parametrize("r", range(1, 7))
+@pytest.mark.parametrize("r", R)
 @pytest.mark.parametrize("signs", [(1, 1, 1), (-1, -1, -1), (1, -1, 1), (-1, 1, -1)])
 def test_matvec_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, int, int]) -> None:
     """Sums of 64 * 127 * 128 = 1,040,384, the most that 64 INT8 columns can reach; the bound is 1,048,575."""
@@ -163,7 +189,7 @@ def test_matvec_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, in
     check_matvec(harness, weights, np.full(64, -128), np.zeros(3 * r, np.int64), r, 8)
 
 
-@pytest.mark.parametrize("r", range(1, 7))
+@pytest.mark.parametrize("r", R)
 @pytest.mark.parametrize("signs", [(1, 1, 1, 1), (-1, -1, -1, -1), (1, -1, 1, -1), (-1, 1, -1, 1), (-1, 1, 1, -1)])
 def test_matvec4_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, ...]) -> None:
     """Sums of 32767 = 255 * 128 + 127 and of -32768 = -256 * 128, the last that fit: 37 columns of 7 or less."""
@@ -176,7 +202,7 @@ def test_matvec4_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, .
     assert {int(v) for v in weights @ x} <= {32767, -32768}
 
 
-@pytest.mark.parametrize("r", range(1, 7))
+@pytest.mark.parametrize("r", R)
 @pytest.mark.parametrize("signs", [(1, 1), (-1, -1), (1, -1), (-1, 1)])
 def test_matvec16_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, int]) -> None:
     """Sums of 2^31 - 1 and of -2^31, the last that fit: codes behind a norm are far wider than INT8."""
@@ -210,7 +236,7 @@ def check_gather(harness: Harness, entries: I64, picks: I64, k: I64, bias: I64) 
     run = harness.call("gather_add", args, data, table.tobytes())
     np.testing.assert_array_equal(np.frombuffer(run.data[out_offset:], "<i8"), bias + entries[picks].sum(axis=0) * k)
     assert run.data[:out_offset] == data[:out_offset]
-    assert run.cost_cu == GEN.gather_cu(n, blocks)
+    assert run.cost_cu == KERNELS["gather_add"].cu(n=n, blocks=blocks)
 
 
 @pytest.mark.parametrize(("n", "blocks"), [(8, 1), (16, 3), (120, 2), (256, 1)])
@@ -249,12 +275,12 @@ def test_requantize(harness: Harness, relu: bool, in_place: bool, n: int, shift:
     acc, mult = requantize_cases(n, shift)
     data = i64_bytes(acc) + mult.astype("<u4").tobytes() + bytes(8 * n)
     out_offset = 0 if in_place else 12 * n
-    name, cost = ("requantize_relu", GEN.requantize_relu_cu) if relu else ("requantize", GEN.requantize_cu)
+    name = "requantize_relu" if relu else "requantize"
     run = harness.call(name, [data_address(0), data_address(8 * n), data_address(out_offset), n, shift], data)
     expected = (acc * mult + (1 << (shift - 1))) >> shift
     expected = np.clip(expected, 0, 127) if relu else expected
     np.testing.assert_array_equal(np.frombuffer(run.data[out_offset : out_offset + 8 * n], "<i8"), expected)
-    assert run.cost_cu == cost(n)
+    assert run.cost_cu == KERNELS[name].cu(n=n)
 
 
 # ------------------------------------------------------------------------------------------------ argmax
@@ -263,7 +289,7 @@ def test_requantize(harness: Harness, relu: bool, in_place: bool, n: int, shift:
 def check_argmax(harness: Harness, values: I64) -> None:
     run = harness.call("argmax", [data_address(0), len(values)], i64_bytes(values))
     assert run.result == int(np.argmax(values))
-    assert run.cost_cu == GEN.argmax_cu(len(values))
+    assert run.cost_cu == KERNELS["argmax"].cu(n=len(values))
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 16, 17, 400, 1000])
@@ -283,7 +309,7 @@ def check_argmax_within(harness: Harness, values: I64, labels: npt.NDArray[np.ui
     args = [data_address(0), len(values), data_address(8 * len(values)), label]
     run = harness.call("argmax_within", args, i64_bytes(values) + labels.tobytes())
     assert run.result == int(np.argmax(np.where(labels == label, values, -(2**40))))
-    assert run.cost_cu == GEN.argmax_within_cu(len(values))
+    assert run.cost_cu == KERNELS["argmax_within"].cu(n=len(values))
 
 
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 16, 17, 400, 1000])
@@ -341,13 +367,38 @@ def test_copy_uses_the_syscalls(harness: Harness) -> None:
 # --------------------------------------------------------------------------------- machine-written files
 
 
-@pytest.mark.parametrize("script", [["-m", "wm_quant.kernels"], [str(KERNELS / "gen_golden.py")]])
+@pytest.mark.parametrize("script", [["-m", "wm_export.lower.kernel_files"], [str(CRATE / "gen_golden.py")]])
 def test_machine_written_files_are_up_to_date(script: list[str]) -> None:
     done = subprocess.run([sys.executable, *script, "--check"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("bad", [(0, 1, 32), (7, 1, 32), (6, 0, 32), (6, 1, 0), (6, 1, 33)])
-def test_matvec_cu_refuses_sizes_without_a_cost(bad: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match="matvec"):
-        GEN.matvec_cu(*bad)
+# -------------------------------------------------------------------------------- the table of compute units
+
+ROWS = [call for family in FAMILIES for call in family.metered_calls()]
+
+
+def still(kernel: Kernel, sizes: dict[str, int]) -> tuple[list[int], bytes]:
+    """(arguments, data) of a call of these sizes on zeros: all but `out` points to the first byte of data."""
+    half = 8 * 1024 * 16
+    names = [argument.split(": ") for argument in kernel.signature[1 : kernel.signature.index(")")].split(", ")]
+    values = {"out": data_address(half), "shift": 7, "label": 0, **sizes}
+    return [values.get(name, data_address(0)) for name, _ in names], bytes(2 * half)
+
+
+@pytest.mark.parametrize(("kernel", "sizes"), ROWS, ids=[f"{k.name}-{sizes_text(s)}" for k, s in ROWS])
+def test_committed_compute_units_are_metered(harness: Harness, kernel: Kernel, sizes: dict[str, int]) -> None:
+    args, data = still(kernel, sizes)
+    if kernel.name == "gather_add":  # the one that follows addresses
+        data = np.full(len(data) // 8, data_address(0), "<u8").tobytes()
+    assert harness.call(kernel.name, args, data).cost_cu == committed()[kernel.name, sizes_text(sizes)]
+
+
+def test_a_change_of_compute_units_is_shown() -> None:
+    old = counted()
+    row = ("gather_add", "n 120, blocks 2")
+    assert changes(old, old) == []
+    assert changes(old | {row: 50_000}, old) == [
+        "gather_add, n 120, blocks 2: 50,000 -> 44,541 compute units (-5,459, -10.9%)"
+    ]
+    assert changes({}, old) == []

@@ -17,18 +17,17 @@ from tests.security.kit import CREATOR, DISPUTED, OPPONENT, PLAYED, PROGRAM, STR
 from tests.security.registry import exploit
 from tests.security.sealevel import ELSEWHERE, ROGUE, stranger_game
 from tests.security.world_risks import false_records
-from wm_export.accounts import STARTED
-from wm_export.idl import UNDELEGATION
-from wm_export.layout import DISPUTE, SESSION, offsets
-from wm_live.addresses import (
+from wm_export.schema.accounts import DISPUTE, SESSION, STATUSES
+from wm_export.schema.instruction_set import UNDELEGATION
+from wm_live.chain.addresses import (
     DELEGATION_PROGRAM,
     SYSTEM_PROGRAM,
     delegation_metadata,
     delegation_record,
     undelegate_buffer,
 )
-from wm_live.base_chain.genesis import FEES_VAULT, rollup_accounts
-from wm_live.localnet import rollup_home
+from wm_live.localnet.base_chain.genesis import FEES_VAULT, rollup_accounts
+from wm_live.localnet.servers import rollup_home
 
 #: Offset of DLP's mark that the validator has asked for undelegation: behind tag and nonce.
 UNDELEGATABLE = 16
@@ -100,12 +99,12 @@ def forged_session(world: World) -> tuple[Pubkey, bytes]:
     """A session of the stranger's that was never created, with a Frame of the stranger's choice."""
     game = stranger_game(world, started=False)
     data = bytearray(world.data(world.game.address))
-    at = offsets(SESSION)
+    at = SESSION.offsets
     data[at["creator"] : at["creator"] + 32] = bytes(STRANGER.pubkey())
     struct.pack_into("<Q", data, at["id"], game.number)
     seeds = [b"session", bytes(world.model), bytes(STRANGER.pubkey()), struct.pack("<Q", game.number)]
     struct.pack_into("<I", data, at["bump"], Pubkey.find_program_address(seeds, PROGRAM)[1])
-    struct.pack_into("<QII", data, at["frame_number"], 10**6, 0, STARTED)
+    struct.pack_into("<QII", data, at["frame_number"], 10**6, 0, STATUSES.index("started"))
     return game.address, bytes(data)
 
 
@@ -139,7 +138,7 @@ SEEDS = "the program signs with the seeds in the bytes, which are then another a
 def session_with_a_creator_of_the_operators(world: World) -> bool:
     with_platform(world)
     data = bytearray(world.data(world.game.address))
-    at = offsets(SESSION)["creator"]
+    at = SESSION.offsets["creator"]
     data[at : at + 32] = bytes(STRANGER.pubkey())
     committed(world, bytes(data))
     return world.attack(undelegate(world, world.game.address, CREATOR.pubkey()), signers=[VALIDATOR])
@@ -220,7 +219,7 @@ def dispute_over_a_tree_of_the_disputers(world: World) -> bool:
     log = (*world.game.log[:-PLAYED], *false_records(world), *world.game.log)[: len(world.game.log)]
     game = replace(world.game, log=log)
     passed = world.attack(world.new_dispute(), world.open_dispute(game), signers=[OPPONENT])
-    return passed and world.data(world.dispute)[offsets(DISPUTE)["session"] :][:32] == bytes(game.address)
+    return passed and world.data(world.dispute)[DISPUTE.offsets["session"] :][:32] == bytes(game.address)
 
 
 @exploit("false verdict", "played", "WrongFrame")

@@ -4,18 +4,17 @@ import shutil
 
 import pytest
 
+from tests.builds import build_program
 from tests.factories import small_qnet
 from tests.security.kit import Kit
 from tests.security.weakened import FEATURE, weaken
-from wm_export.solana import export_solana, open_export
-from wm_export.toolchain import build_program, find_toolchain
+from wm_export.solana.export import export_solana, open_export
+from wm_export.solana.toolchain import Toolchain
 
 
 @pytest.fixture(scope="session")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
+def kit(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Kit:
     """Built once a session."""
-    if find_toolchain() is None:
-        pytest.skip("no sBPF toolchain: make toolchain")
     folder = tmp_path_factory.mktemp("security")
     export_solana(small_qnet(), folder / "export", (2, 4))
     export = open_export(folder / "export")

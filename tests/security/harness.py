@@ -10,7 +10,7 @@ from typing import Any
 
 from solders.account import Account
 from solders.clock import Clock
-from solders.instruction import AccountMeta, Instruction
+from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.litesvm import LiteSVM
 from solders.message import Message
@@ -20,6 +20,7 @@ from solders.system_program import CreateAccountWithSeedParams, create_account_w
 from solders.transaction import Transaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
+from tests.records import INPUT_BYTES, frame_bytes, split_record
 from tests.security.kit import (
     CREATOR,
     DISPUTED,
@@ -37,11 +38,11 @@ from tests.security.kit import (
     Kit,
     Outcome,
     error_of,
-    parts,
 )
-from wm_export.accounts import frame_bytes
-from wm_export.layout import CHUNK_BYTES, DISPUTE, INPUT_BYTES, chunks, offsets, pieces
-from wm_live.addresses import (
+from wm_export.schema.accounts import DISPUTE, VERDICTS
+from wm_export.schema.limits import CHUNK_BYTES
+from wm_export.solana.layout import chunks, pieces
+from wm_live.chain.addresses import (
     delegation_buffer,
     delegation_metadata,
     delegation_record,
@@ -50,12 +51,16 @@ from wm_live.addresses import (
     scratch_address,
     session_address,
 )
-from wm_live.program import instruction
-from wm_live.state import SessionState, session_state
-from wm_live.tree import root_of
+from wm_live.deploy.program import instruction
+from wm_live.session.account import SessionState, session_state
+from wm_live.session.tree import root_of
 
 #: Instructions in one upload transaction; a LiteSVM does not mind its size.
 BATCH = 50
+
+
+#: Instructions that end with the model accounts, however many there are.
+READ_WEIGHTS = ("step", "open_window", "open_dispute", "judge")
 
 
 class World:
@@ -68,7 +73,8 @@ class World:
         self.set_time(NOW)
         self._known: set[Pubkey] = set()
         self.failures: list[str] = []
-        self.model = model_address(PUBLISHER.pubkey(), kit.export.manifest.hash, PROGRAM)
+        shards, manifest = range(len(kit.export.shards)), kit.export.manifest.hash
+        self.model, *self.more_models = (model_address(PUBLISHER.pubkey(), manifest, PROGRAM, k) for k in shards)
         self.game = self.new_game()
         self.dispute = Pubkey.create_with_seed(OPPONENT.pubkey(), "dispute", PROGRAM)
         for who in (PAYER, PUBLISHER, CREATOR, OPPONENT, STRANGER, VALIDATOR):
@@ -159,8 +165,8 @@ class World:
         self._known.update(meta.pubkey for one in instructions for meta in one.accounts)
 
     def make(self, name: str, accounts: dict[str, Pubkey], **args: Any) -> Instruction:
-        """One instruction of the program."""
-        return instruction(PROGRAM, name, accounts, **args)
+        """One instruction of the program; those that read weights get the accounts of all shards."""
+        return instruction(PROGRAM, name, accounts, self.more_models if name in READ_WEIGHTS else (), **args)
 
     # --- a model
 
@@ -177,7 +183,7 @@ class World:
         """Make a model account; its address."""
         manifest = self.kit.export.manifest.hash
         address = model_address(who.pubkey(), manifest, PROGRAM)
-        made = self.new_account(who, model_seed(manifest), self.kit.where.model_bytes)
+        made = self.new_account(who, model_seed(manifest), self.kit.where.model_bytes[0])
         self.must(made, self.make("create_model", self.owned(who, address)), signers=[who])
         return address
 
@@ -246,7 +252,7 @@ class World:
     def seed(self, game: Game, index: int, record: bytes | None = None) -> Instruction:
         """`seed_frame` by the creator, with the true seed or another."""
         accounts = {"party": game.creator.pubkey(), "session": game.address, "scratch": game.scratch}
-        return self.make("seed_frame", accounts, index=index, **parts(record or self.kit.seeds[index]))
+        return self.make("seed_frame", accounts, index=index, **split_record(record or self.kit.seeds[index]))
 
     def started(self, game: Game) -> Game:
         """From a session that has been joined to one that computes frames."""
@@ -317,17 +323,21 @@ class World:
         """The instruction that makes `self.dispute`."""
         return self.new_account(OPPONENT, "dispute", self.kit.where.dispute_bytes)
 
-    def load(self, game: Game, leaf: int, record: bytes | None = None, target: Pubkey | None = None) -> Instruction:
-        """`load_frame` of a leaf, with its true record and proof or another record."""
-        accounts = {"session": game.address, "target": target or self.dispute}
-        proof = game.tree.proof(leaf, len(game.log))
-        return self.make("load_frame", accounts, leaf=leaf, **parts(record or game.log[leaf]), proof=proof)
+    def load(self, game: Game, leaf: int, record: bytes | None = None) -> Instruction:
+        """`load_disputed` of a leaf, with its true record and proof or another record."""
+        accounts = {"dispute": self.dispute, "session": game.address}
+        return self.make("load_disputed", accounts, **self._proved(game, leaf, record))
 
-    def load_for_scratch(self, game: Game, leaf: int, record: bytes | None = None) -> Instruction:
-        """The same into the scratch account, for which the session is written."""
-        plain = self.load(game, leaf, record, game.scratch)
-        metas = [AccountMeta(game.address, False, True), plain.accounts[1]]
-        return Instruction(PROGRAM, plain.data, metas)
+    def load_for_scratch(
+        self, game: Game, leaf: int, record: bytes | None = None, scratch: Pubkey | None = None
+    ) -> Instruction:
+        """`load_frame`: the same into the scratch account, or another in its place."""
+        accounts = {"session": game.address, "scratch": scratch or game.scratch}
+        return self.make("load_frame", accounts, **self._proved(game, leaf, record))
+
+    def _proved(self, game: Game, leaf: int, record: bytes | None) -> dict[str, Any]:
+        proof = game.tree.proof(leaf, len(game.log))
+        return {"leaf": leaf, "proof": proof} | split_record(record or game.log[leaf])
 
     def judge(
         self, game: Game, step: int, record: bytes | None = None, leaf: int = 0, **accounts: Pubkey
@@ -336,11 +346,11 @@ class World:
         leaf = leaf or DISPUTED + self.kit.slots
         given = {"dispute": self.dispute, "model": self.model}
         proof = game.tree.proof(leaf, len(game.log))
-        return self.make("judge", given | accounts, step=step, **parts(record or game.log[leaf]), proof=proof)
+        return self.make("judge", given | accounts, step=step, **split_record(record or game.log[leaf]), proof=proof)
 
     def verdict(self) -> int:
         """0 open, 1 right, 2 wrong."""
-        return int.from_bytes(self.data(self.dispute)[offsets(DISPUTE)["verdict"] :][:4], "little")
+        return VERDICTS.index(DISPUTE.read(self.data(self.dispute), "verdict"))
 
     def judge_all(self, game: Game) -> int:
         """Judge with the true record; the verdict."""

@@ -9,11 +9,11 @@ from solders.pubkey import Pubkey
 from solders.transaction_metadata import FailedTransactionMetadata
 
 from tests.factories import random_corpus
-from wm_export.accounts import frame_bytes, input_bytes
-from wm_export.idl import error_name
-from wm_export.layout import FRAME_BYTES, Layout, layout
-from wm_export.solana import Export
-from wm_live.tree import Tree
+from tests.records import frame_bytes, input_bytes
+from wm_export.schema.program_errors import error_name
+from wm_export.solana.export import Export
+from wm_export.solana.layout import Layout
+from wm_live.session.tree import Tree
 
 if TYPE_CHECKING:
     from tests.security.harness import World
@@ -71,11 +71,6 @@ class Game:
         return self.tree.peaks()
 
 
-def parts(record: bytes) -> dict[str, bytes]:
-    """A record as arguments of an instruction."""
-    return {"inputs": record[:-FRAME_BYTES], "frame": record[-FRAME_BYTES:]}
-
-
 def error_of(failed: FailedTransactionMetadata) -> str:
     """The error's name."""
     error: Any = failed.err()
@@ -98,7 +93,7 @@ class Kit:
     @cached_property
     def where(self) -> Layout:
         """Where bytes lie."""
-        return layout(self.export.net, len(self.export.blob))
+        return self.export.layout
 
     @cached_property
     def slots(self) -> int:

@@ -6,7 +6,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from tests.security.kit import CREATOR, KEYS, Kit
-from wm_live.tree import Tree, root_of
+from wm_live.session.tree import Tree, root_of
 
 LOOKAHEAD = 8
 OPEN, JOINED, STARTED, ENDED, CLOSED = "open", "joined", "started", "ended", "closed"

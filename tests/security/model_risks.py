@@ -2,16 +2,19 @@
 
 from solders.pubkey import Pubkey
 
+from tests.records import INPUT_BYTES
 from tests.security.harness import World
 from tests.security.kit import CREATOR, PROGRAM, PUBLISHER, STRANGER
 from tests.security.registry import exploit
 from tests.security.sealevel import false_model, stranger_game
-from wm_export.layout import CHUNK_BYTES, INPUT_BYTES, MODEL, SESSION, chunks, offsets
+from wm_export.schema.accounts import MODEL, SESSION
+from wm_export.schema.limits import CHUNK_BYTES
+from wm_export.solana.layout import chunks
 
 
 @exploit("wrong model", "started", "WrongManifest")
 def session_of_the_model_before_an_upgrade(world: World) -> bool:
-    world.patch(world.game.address, offsets(SESSION)["manifest"], b"\x01" * 32)
+    world.patch(world.game.address, SESSION.offsets["manifest"], b"\x01" * 32)
     return world.attack(world.submit(world.game, 0, 0, bytes(INPUT_BYTES)), signers=[CREATOR])
 
 
@@ -44,7 +47,7 @@ def weights_changed_after_freezing(world: World) -> bool:
 
 
 def frozen_mark(world: World, model: Pubkey) -> bool:
-    return world.data(model)[offsets(MODEL)["frozen"]] == 1
+    return world.data(model)[MODEL.offsets["frozen"]] == 1
 
 
 def _freeze(world: World, model: Pubkey) -> bool:
@@ -111,7 +114,7 @@ def chunk_behind_the_end_of_the_blob(world: World) -> bool:
 
 @exploit("wrong model", "frozen", "WrongAccount")
 def model_at_an_address_of_its_makers_choice(world: World) -> bool:
-    world.must(world.new_account(STRANGER, "mine", world.kit.where.model_bytes), signers=[STRANGER])
+    world.must(world.new_account(STRANGER, "mine", world.kit.where.model_bytes[0]), signers=[STRANGER])
     mine = Pubkey.create_with_seed(STRANGER.pubkey(), "mine", PROGRAM)
     return world.attack(world.make("create_model", world.owned(STRANGER, mine)), signers=[STRANGER])
 

@@ -5,11 +5,12 @@ from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 from solders.system_program import TransferParams, transfer
 
+from tests.records import INPUT_BYTES
 from tests.security.harness import World
 from tests.security.kit import CREATOR, KEYS, NOW, OPPONENT, PROGRAM, PUBLISHER, STRANGER, Game, keypair
 from tests.security.registry import exploit
-from wm_export.layout import DISPUTE, INPUT_BYTES, MODEL, offsets
-from wm_live.addresses import scratch_address, session_address
+from wm_export.schema.accounts import DISPUTE, MODEL
+from wm_live.chain.addresses import scratch_address, session_address
 
 ELSEWHERE = Pubkey.from_bytes(bytes([0x66]) * 32)
 ROGUE = keypair("rogue")
@@ -111,7 +112,7 @@ def verdict_on_a_forged_session(world: World) -> bool:
     world.put(ROGUE.pubkey(), Account(true.lamports, true.data, ELSEWHERE))
     opened = world.open_dispute(world.game, session=ROGUE.pubkey())
     passed = world.attack(world.new_dispute(), opened, signers=[OPPONENT])
-    at = offsets(DISPUTE)["session"]
+    at = DISPUTE.offsets["session"]
     return passed and world.data(world.dispute)[at : at + 32] == bytes(ROGUE.pubkey())
 
 
@@ -120,7 +121,7 @@ def verdict_on_a_forged_session(world: World) -> bool:
 
 @exploit("type cosplay", "frozen", "WrongLength", also=["WrongTag"])
 def frozen_model_closed_as_if_it_were_a_dispute(world: World) -> bool:
-    assert offsets(MODEL)["authority"] == offsets(DISPUTE)["disputer"]
+    assert MODEL.offsets["authority"] == DISPUTE.offsets["disputer"]
     before = world.lamports(PUBLISHER)
     one = world.make("close_dispute", {"disputer": PUBLISHER.pubkey(), "dispute": world.model})
     return world.attack(one, signers=[PUBLISHER]) and world.lamports(PUBLISHER) > before
@@ -183,7 +184,6 @@ def fake_vault_of_the_rollup(world: World) -> bool:
     "joined",
     "SameAccount",
     also=["WrongLength", "WrongTag", "WrongAccount"],
-    behind="a session is shorter than the work area: the runtime stops the write behind its end",
 )
 def session_that_is_its_own_scratch_account(world: World) -> bool:
     one = changed(world.seed(world.game, 0), 2, key=world.game.address)

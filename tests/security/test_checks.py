@@ -13,16 +13,19 @@ from solders.account import Account
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
+from tests.records import INPUT_BYTES
 from tests.security.attacks import EXPLOITS
 from tests.security.golden import value
 from tests.security.harness import World
 from tests.security.kit import CREATOR, OPPONENT, PROGRAM, STRANGER, Kit
 from tests.security.sealevel import ELSEWHERE
 from tests.security.stages import world_at
-from wm_export.idl import ERRORS, INSTRUCTIONS
-from wm_export.layout import DISPUTE, INPUT_BYTES, MODEL, SCRATCH, SCRATCH_WORK, SESSION, offsets
-from wm_quant.cost import TREE_LEVELS
-from wm_train.bounds import stage_bounds
+from wm_export.schema.accounts import DISPUTE, MODEL, SCRATCH, SESSION
+from wm_export.schema.instruction_set import INSTRUCTIONS
+from wm_export.schema.limits import TREE_LEVELS
+from wm_export.schema.program_errors import ERRORS
+from wm_export.schema.types import Struct
+from wm_train.world.bounds import place_bounds
 
 HEADERS = {"session": SESSION, "scratch": SCRATCH, "model": MODEL}
 IDLE = bytes(INPUT_BYTES)
@@ -77,9 +80,9 @@ def read_only(one: Instruction, index: int) -> Instruction:
 def test_a_window_is_opened_with_the_bounds_of_its_stage(kit: Kit) -> None:
     world, section = world_at(kit, "joined"), kit.where.work["bounds"]
     world.zeroed(world.game.scratch, kit.where.scratch_bytes)
-    at = SCRATCH_WORK + section.offset
-    for stage, expected in enumerate(stage_bounds(kit.export.net.world.encoding)):
-        world.patch(world.game.address, offsets(SESSION)["ids"], struct.pack("<3H", 1, 2, stage))
+    at = kit.where.scratch_work + section.offset
+    for stage, expected in enumerate(place_bounds(kit.export.net.world.encoding)):
+        world.patch(world.game.address, SESSION.offsets["ids"], struct.pack("<3H", 1, 2, stage))
         world.must(world.open_window(world.game), signers=[CREATOR])
         assert np.frombuffer(world.data(world.game.scratch), "<i8", section.count, at).tolist() == expected.tolist()
 
@@ -106,7 +109,7 @@ def test_account_of_another_program(world: World, role: str) -> None:
     ("length", bytes(8), "WrongLength"),
 ])  # fmt: skip
 def test_headers(world: World, role: str, field: str, value: bytes, error: str) -> None:
-    world.patch(address(world, role), offsets(HEADERS[role])[field], value)
+    world.patch(address(world, role), HEADERS[role].offsets[field], value)
     refused(world, error, step(world))
     if role == "session":
         refused(world, error, submit(world))
@@ -122,7 +125,7 @@ def test_sizes(world: World, role: str, change: Callable[[bytes], bytes]) -> Non
 
 
 def test_another_manifest(world: World) -> None:
-    world.patch(world.game.address, offsets(SESSION)["manifest"], bytes([1]) * 32)
+    world.patch(world.game.address, SESSION.offsets["manifest"], bytes([1]) * 32)
     refused(world, "WrongManifest", step(world))
     refused(world, "WrongManifest", submit(world))
 
@@ -131,8 +134,8 @@ def test_another_manifest(world: World) -> None:
     ("session", SESSION, "model"),
     ("scratch", SCRATCH, "session"),
 ])  # fmt: skip
-def test_links_between_accounts(world: World, role: str, fields: dict[str, int], field: str) -> None:
-    world.patch(address(world, role), offsets(fields)[field], bytes([1]) * 32)
+def test_links_between_accounts(world: World, role: str, fields: Struct, field: str) -> None:
+    world.patch(address(world, role), fields.offsets[field], bytes([1]) * 32)
     refused(world, "WrongAccount", step(world))
 
 
@@ -169,7 +172,7 @@ def test_step_that_is_not_next(world: World, number: int) -> None:
 
 @pytest.mark.parametrize("field", ["loaded", "frame_number"])
 def test_window_of_another_frame(world: World, field: str) -> None:
-    world.patch(world.game.scratch, offsets(SCRATCH)[field], struct.pack("<Q", 1))
+    world.patch(world.game.scratch, SCRATCH.offsets[field], struct.pack("<Q", 1))
     refused(world, "WindowMissing", step(world))
 
 
@@ -183,7 +186,7 @@ def test_missing_input(kit: Kit, player: int) -> None:
 
 @pytest.mark.parametrize("status", [0, 1, 3, 4, 2**32 - 1])
 def test_status(world: World, status: int) -> None:
-    world.patch(world.game.address, offsets(SESSION)["status"], struct.pack("<I", status))
+    world.patch(world.game.address, SESSION.offsets["status"], struct.pack("<I", status))
     refused(world, "WrongStatus", step(world))
     refused(world, "WrongStatus", submit(world))
 
@@ -222,8 +225,8 @@ def test_inputs_too_late(kit: Kit) -> None:
 def test_full_tree(world: World) -> None:
     """The last leaf would need one level more: refused, not written behind the peaks."""
     last = (1 << TREE_LEVELS) - 1 - world.kit.slots
-    world.patch(world.game.address, offsets(SESSION)["frame_number"], struct.pack("<Q", last))
-    world.patch(world.game.scratch, offsets(SCRATCH)["frame_number"], struct.pack("<Q", last))
+    world.patch(world.game.address, SESSION.offsets["frame_number"], struct.pack("<Q", last))
+    world.patch(world.game.scratch, SCRATCH.offsets["frame_number"], struct.pack("<Q", last))
     at = world.kit.where.session["inputs"].offset
     world.patch(world.game.address, at, (bytes(7) + b"\x80") * 16)
     *others, final = range(len(world.kit.export.manifest.plan))
@@ -236,12 +239,14 @@ def test_full_tree(world: World) -> None:
 def test_account_lists_of_another_length(world: World, name: str) -> None:
     """One account less, one more, twelve (what the program takes in), sixty (what a transaction takes)."""
     about = INSTRUCTIONS[name]
-    given = {label: keys(world).get(label, CREATOR.pubkey()) for label, _ in about.accounts}
+    given = {role.name: keys(world).get(role.name, CREATOR.pubkey()) for role in about.accounts}
     fixed = ("system_program", "delegation_program", "magic_program", "magic_context", "vault", "owner_program")
-    one = world.make(name, {k: v for k, v in given.items() if k not in fixed}, **{a: value(k) for a, k in about.args})
+    one = world.make(
+        name, {k: v for k, v in given.items() if k not in fixed}, **{arg.name: value(arg.type) for arg in about.args}
+    )
     extra = AccountMeta(ELSEWHERE, False, False)
     full = len(one.accounts)
-    for count in (0, full - 1 - about.optional, full + 1, 12, 60):
+    for count in (0, full - 1 - sum(role.optional for role in about.accounts), full + 1, 12, 60):
         metas = [*one.accounts, *[extra] * 60][:count]
         refused(world, "NotEnoughAccountKeys", Instruction(PROGRAM, one.data, metas))
 
@@ -265,7 +270,7 @@ def test_grown_scratch_grows_no_more(world: World) -> None:
 def test_judged_dispute_takes_no_frame(kit: Kit) -> None:
     world = world_at(kit, "played")
     world.must(world.new_dispute(), world.open_dispute(world.game), signers=[OPPONENT])
-    world.patch(world.dispute, offsets(DISPUTE)["verdict"], struct.pack("<I", 2))
+    world.patch(world.dispute, DISPUTE.offsets["verdict"], struct.pack("<I", 2))
     refused(world, "Judged", world.load(world.game, 4))
 
 

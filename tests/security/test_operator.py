@@ -8,13 +8,14 @@ import pytest
 from solders.account import Account
 from solders.pubkey import Pubkey
 
+from tests.records import FRAME_BYTES
 from tests.security.base_risks import committed, undelegate, with_platform
 from tests.security.harness import World
 from tests.security.kit import CREATOR, DISPUTED, OPPONENT, PROGRAM, VALIDATOR, Game, Kit
 from tests.security.stages import world_at
 from tests.security.world_risks import bad_record, rewritten
-from wm_export.layout import FRAME_BYTES, SESSION, offsets
-from wm_live.addresses import DELEGATION_PROGRAM, SYSTEM_PROGRAM, delegation_buffer
+from wm_export.schema.accounts import SESSION
+from wm_live.chain.addresses import DELEGATION_PROGRAM, SYSTEM_PROGRAM, delegation_buffer
 
 DUST = 890_880
 RIGHT, WRONG = 1, 2
@@ -73,7 +74,7 @@ def test_every_lie_in_the_log_is_wrong(kit: Kit, lie: Callable[[World], tuple[in
 
 def test_ids_that_no_program_wrote_are_wrong(kit: Kit) -> None:
     world = world_at(kit, "played")
-    world.patch(world.game.address, offsets(SESSION)["ids"], struct.pack("<H", 60_000))
+    world.patch(world.game.address, SESSION.offsets["ids"], struct.pack("<H", 60_000))
     opened(world, world.game)
     assert world.verdict() == WRONG
 
@@ -132,7 +133,7 @@ def test_a_session_comes_back_as_it_was_committed(kit: Kit) -> None:
     with_platform(world)
     before = world.account(world.game.address)
     changed = bytearray(before.data)
-    struct.pack_into("<Q", changed, offsets(SESSION)["frame_number"], 1000)
+    struct.pack_into("<Q", changed, SESSION.offsets["frame_number"], 1000)
     committed(world, bytes(changed))
     world.must(undelegate(world, world.game.address, CREATOR.pubkey()), signers=[VALIDATOR])
     after = world.account(world.game.address)

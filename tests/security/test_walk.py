@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 
+from tests.records import FRAME_BYTES, INPUT_BYTES, RECORDS, frame_bytes
 from tests.security.kit import CREATOR, KEYS, NOW, OPPONENT, PROGRAM, STRANGER, Game, Kit
 from tests.security.mirror import CLOSED, JOINED, OPEN, STARTED, Mirror
 from tests.security.stages import world_at
-from wm_export.accounts import frame_bytes
-from wm_export.layout import FRAME_BYTES, INPUT_BYTES, SCRATCH, offsets
-from wm_live.recompute import arrays
-from wm_live.tree import Tree
+from wm_export.schema.accounts import SCRATCH
+from wm_live.session.recompute import arrays
+from wm_live.session.tree import Tree
 from wm_quant.interp import Interpreter
-from wm_train.evaluate import Window
+from wm_train.measure.evaluate import Window
 
 PEOPLE = (CREATOR, OPPONENT, STRANGER, *KEYS)
 IDS = (2, 8, 9, 0)
@@ -62,7 +62,7 @@ class Walk:
         assert [player.key for player in state.players] == mirror.keys
         assert state.root == mirror.root and self.ring() == mirror.inputs
         if mirror.loaded is not None:
-            at = offsets(SCRATCH)["frame_number"]
+            at = SCRATCH.offsets["frame_number"]
             window, loaded = struct.unpack_from("<QQ", self.world.data(self.world.game.scratch), at)
             assert loaded == mirror.loaded and (loaded < self.kit.slots or window == mirror.window)
 
@@ -158,7 +158,7 @@ class Walk:
         slots, log = self.kit.slots, self.mirror.log
         if len(log) <= slots:
             return []
-        pads, frames = arrays(log)
+        pads, frames = arrays(RECORDS.game, log)
         reference = Interpreter(self.kit.export.net)
         vocab = len(list(self.kit.export.net.world.encoding.session_fields()))
         session = np.array([IDS[:vocab]])

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-from wm_export.idl import ERRORS, FIRST_ERROR
+from wm_export.schema.program_errors import ERRORS, FIRST_ERROR
 
 #: Marks the list in the built file.
 MAGIC = 0x57_4D_51_5F_57_45_41_4B

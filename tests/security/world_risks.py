@@ -6,14 +6,14 @@ from dataclasses import replace
 from solders.instruction import AccountMeta, Instruction
 
 from tests.factories import random_corpus
+from tests.records import FRAME_BYTES, INPUT_BYTES, frame_bytes, input_bytes
 from tests.security.harness import World
 from tests.security.kit import CREATOR, KEYS, NOW, OPPONENT, PROGRAM, STRANGER, Game
 from tests.security.registry import exploit
 from tests.security.sealevel import input_waits, stranger_game
-from wm_export.accounts import frame_bytes, input_bytes
-from wm_export.layout import FRAME_BYTES, INPUT_BYTES, SCRATCH_WORK, SESSION, offsets
-from wm_live.tree import Tree, root_of
-from wm_train.frames import STATE_INDEX
+from wm_export.schema.accounts import SESSION
+from wm_live.session.tree import Tree, root_of
+from wm_train.melee.field_table import STATE_INDEX
 
 IDLE = bytes(INPUT_BYTES)
 FULL = bytes([80, 80, 80, 80, 80, 0])
@@ -44,7 +44,9 @@ def window_ids(world: World, game: Game) -> list[int]:
     """Ids of the window, as the network's table look-ups read them."""
     section = world.kit.where.work["ids"]
     count = len(list(world.kit.export.net.world.encoding.id_fields()))
-    return list(struct.unpack_from(f"<{count}H", world.data(game.scratch), SCRATCH_WORK + section.offset))
+    return list(
+        struct.unpack_from(f"<{count}H", world.data(game.scratch), world.kit.where.scratch_work + section.offset)
+    )
 
 
 # steps
@@ -264,7 +266,7 @@ def committed_window_with_an_id_outside_its_table(world: World) -> bool:
 
 @exploit("record out of range", "played", "WrongIds")
 def committed_ids_outside_their_tables(world: World) -> bool:
-    world.patch(world.game.address, offsets(SESSION)["ids"], struct.pack("<H", 33))
+    world.patch(world.game.address, SESSION.offsets["ids"], struct.pack("<H", 33))
     return world.attack(world.open_window(world.game), signers=[CREATOR])
 
 
@@ -273,7 +275,7 @@ def rewritten(world: World, index: int, record: bytes) -> Game:
     log = list(world.game.log)
     log[index] = record
     game = replace(world.game, log=tuple(log))
-    world.patch(game.address, offsets(SESSION)["root"], root_of(log))
+    world.patch(game.address, SESSION.offsets["root"], root_of(log))
     return game
 
 

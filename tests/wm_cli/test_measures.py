@@ -8,9 +8,12 @@ import pytest
 
 from tests.factories import set_characters, write_dataset
 from tests.verbs import figures, run
-from wm_cli import measures, project, studies
-from wm_train import predict
+from wm_cli import project
+from wm_cli.verbs import character_study
+from wm_cli.verbs.character_study import ARMS, characters
+from wm_cli.verbs.measuring import differences
 from wm_train.checkpoint import Checkpoint, load_checkpoint
+from wm_train.nets import predict
 
 CONFIG = "model: {hidden: [32, 16], slots: 3}\ntrain: {steps: 3, batch: 32, holdout: 0.4}\n"
 DEEPER = "model: {hidden: [32, 16], slots: 5}\ntrain: {steps: 3, batch: 32, holdout: 0.4, seed: 1}\n"
@@ -74,7 +77,7 @@ def test_differences_are_points_and_percents_against_the_first() -> None:
 
     first = metrics(0.5, 2.0, 4.0)
     tried = [(0.4975, 2.03, 4.07), (0.496, 2.0, 4.0), (0.5, 2.05, 4.0), (0.5, 2.0, 4.1), (0.6, 1.0, 1.0)]
-    rows = measures.differences([Path("a")] * 6, [first, *(metrics(*one) for one in tried)])
+    rows = differences([Path("a")] * 6, [first, *(metrics(*one) for one in tried)])
     assert [row["within"] for row in rows] == [True, False, False, False, True]
     assert rows[0]["action_change_points"] == pytest.approx(-0.25) and rows[0]["k10_percent"] == pytest.approx(1.5)
     assert rows[0]["k20_percent"] == pytest.approx(1.75) and rows[0]["position_percent"] == 0
@@ -113,7 +116,7 @@ def test_a_character_is_studied_by_one_command(monkeypatch: pytest.MonkeyPatch) 
     assert one["character"] == 9 and one["test_games"] in (1, 2)
     assert one["train_games"] == {"unseen": 5, "seen": 5}
     assert one["with_character"] == {"unseen": 0, "seen": 3 - one["test_games"]}
-    splits = [load_checkpoint(Path("study") / f"character-9-{arm}").split for arm in studies.ARMS]
+    splits = [load_checkpoint(Path("study") / f"character-9-{arm}").split for arm in ARMS]
     assert splits[0]["valid"] == splits[1]["valid"] and not set(splits[0]["valid"]) & set(splits[1]["train"])
     assert set(one["arms"]) == {"unseen", "seen"} and set(one["arms"]["seen"]["own"]) < set(one["arms"]["seen"])
     # Again: both runs are finished and taken as they are.
@@ -121,17 +124,17 @@ def test_a_character_is_studied_by_one_command(monkeypatch: pytest.MonkeyPatch) 
     text = run("study", "character", "--character", "9", "--config", "small.yaml", "--steps", "2").stdout
     assert "own position_mae" in text and "with_character" in text
     assert Path("study/character-9-seen/run.json").stat().st_mtime_ns == stamp
-    monkeypatch.setattr(studies, "MIN_GAMES", 3)
-    assert studies.characters(Path("dataset"), "all") == [9, 20]
+    monkeypatch.setattr(character_study, "MIN_GAMES", 3)
+    assert characters(Path("dataset"), "all") == [9, 20]
 
 
 def test_a_characters_own_figures_are_of_its_players() -> None:
-    from wm_train.encoding import Encoding
-    from wm_train.windows import load_corpus, usable_games
+    from wm_train.games.corpus import load_corpus, usable_games
+    from wm_train.world.encoding import Encoding
 
     encoding = Encoding("v2.2", 3)
     corpus = load_corpus(Path("dataset"), usable_games(Path("dataset"), encoding), encoding)
-    got = studies._players(Path("dataset"), corpus, 9)
+    got = character_study._players(Path("dataset"), corpus, 9)
     assert got.shape == (len(corpus.game), 2)
     assert [got[corpus.game == g].mean(0).tolist() for g in range(8)][:3] == [[1, 0], [1, 1], [0, 1]]
 

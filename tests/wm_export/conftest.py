@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from tests.factories import random_corpus, random_inputs, small_model, small_qnet
-from wm_export.metering import build
 from wm_export.parity import Recording
-from wm_export.solana import Export, export_solana, open_export
-from wm_export.toolchain import find_toolchain
+from wm_export.solana.export import Export, export_solana, open_export
+from wm_export.solana.metering import build
+from wm_export.solana.toolchain import Toolchain
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
 from wm_train.config import MLPConfig
-from wm_train.encoding import NO_FLAGS, Flags
-from wm_train.evaluate import window_at
+from wm_train.measure.evaluate import window_at
+from wm_train.melee.melee_flags import MeleeFlags
+from wm_train.world.flags import NO_FLAGS
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,6 @@ def _export(net: QNet, folder: Path) -> Export:
 
 
 def _built(export: Export) -> Built:
-    if find_toolchain() is None:
-        pytest.skip("no sBPF toolchain: make toolchain")
     build(export)
     return Built(export, Interpreter(export.net))
 
@@ -45,12 +44,12 @@ def small_export(tmp_path_factory: pytest.TempPathFactory) -> Export:
 
 
 @pytest.fixture(scope="session")
-def small(small_export: Export) -> Built:
+def small(sbpf: Toolchain, cargo: Path, small_export: Export) -> Built:
     """A small world in one transaction."""
     return _built(small_export)
 
 
-AGE_AS_ID = Flags(state_age_as_embed=True)
+AGE_AS_ID = MeleeFlags(state_age_as_embed=True)
 KINDS = [
     ("v1", "published", NO_FLAGS),
     ("v2", "gated", NO_FLAGS),
@@ -60,7 +59,9 @@ KINDS = [
 
 
 @pytest.fixture(scope="session", params=KINDS)
-def other_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def other_kind(
+    sbpf: Toolchain, cargo: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Built:
     """Small worlds of the other encodings, whose networks do not read the inputs of the frame to be predicted, of
     the other heads, and of the flags that an export takes."""
     encoding, heads, flags = request.param
@@ -68,14 +69,16 @@ def other_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="session", params=[4, 16])
-def other_bits(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def other_bits(
+    sbpf: Toolchain, cargo: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Built:
     """Small worlds with INT4 weights, or INT16, in two layers and INT8 in the one between."""
     net = small_qnet(small_model(bits=dict.fromkeys(("layer1", "heads"), request.param)))
     return _built(_export(net, tmp_path_factory.mktemp("bits")))
 
 
 @pytest.fixture(scope="session")
-def default_size(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def default_size(sbpf: Toolchain, cargo: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A world of the default size, of random weights."""
     return _built(_export(small_qnet(MLPConfig()), tmp_path_factory.mktemp("default")))
 

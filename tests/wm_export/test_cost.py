@@ -1,13 +1,18 @@
 """Predicted compute units are the metered ones, exactly."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.factories import small_qnet
 from tests.wm_export.conftest import Built, recording
-from wm_export.metering import build, meter_runner, metered_ops, predicted, runner
-from wm_export.solana import export_solana, open_export
-from wm_export.toolchain import find_toolchain
-from wm_quant.cost import PRESET_OVERHEADS, TRANSACTION_BUDGET, preset_cost
+from wm_export.lower.cost import PRESET_OVERHEADS, preset_cost
+from wm_export.parity import rollouts
+from wm_export.schema.limits import TRANSACTION_BUDGET
+from wm_export.solana import metering, toolchain
+from wm_export.solana.export import export_solana, open_export
+from wm_export.solana.metering import build, meter_runner, metered_ops, predicted, runner
+from wm_export.solana.toolchain import Toolchain
 from wm_quant.presets import preset
 
 FRAMES = 1000
@@ -56,9 +61,8 @@ def test_frames_of_other_kinds_cost_what_was_predicted(other_kind: Built) -> Non
 
 
 @pytest.mark.parametrize("name", PRESET_OVERHEADS)
-def test_preset_costs_what_is_committed(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    toolchain = find_toolchain()
-    if toolchain is None or toolchain.name != PRESET_OVERHEADS[name].toolchain:
+def test_preset_costs_what_is_committed(sbpf: Toolchain, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    if sbpf.name != PRESET_OVERHEADS[name].toolchain:
         pytest.skip("the committed constants are those of scripts/sbpf.sh: make toolchain")
     folder = tmp_path_factory.mktemp("preset")
     export_solana(preset(name), folder)
@@ -68,23 +72,28 @@ def test_preset_costs_what_is_committed(name: str, tmp_path_factory: pytest.Temp
     assert predicted(export).total_cu == preset_cost(name).total_cu
 
 
-def test_a_frame_in_three_transactions(tmp_path_factory: pytest.TempPathFactory, small: Built) -> None:
-    folder = tmp_path_factory.mktemp("split")
-    export_solana(small.export.net, folder, cuts=(4, 6))
-    export = open_export(folder)
+@pytest.mark.parametrize(("cuts", "compact"), [(("1.2", "4", "6.30"), False), (("6",), True)])
+def test_a_frame_in_several_transactions(tmp_path: Path, small: Built, cuts: tuple[str, ...], compact: bool) -> None:
+    """Cut between ops and inside them, at row groups; with vectors that share bytes. Each costs what was predicted."""
+    export_solana(small.export.net, tmp_path, cuts, compact)
+    export = open_export(tmp_path)
     build(export)
     cost, program, run = predicted(export), runner(export), recording(export.net, 8, 1)
-    expected = small.reference.step(run.state, run.inputs[0])[0]
     for i in range(8):
-        trace, _, spent = program.metered_step(run.state.at(slice(i, i + 1)), run.inputs[0, i : i + 1], number=i)
-        assert spent == cost.transactions(i) and len(spent) == 3
-        assert trace["frame"].tolist() == expected["frame"][i : i + 1].tolist()
+        spent = program.metered_step(run.state.at(slice(i, i + 1)), run.inputs[0, i : i + 1], number=i)[2]
+        assert spent == cost.transactions(i) and len(spent) == len(cuts) + 1
+    meter = meter_runner(export)
+    meter.step(run.state.at(slice(0, 1)), run.inputs[0, :1])
+    firsts = {export.lowered.names[first] for first, _ in export.lowered.plan}
+    assert metered_ops(meter, export) == {op.name: op.cu for op in cost.ops if op.name not in firsts}
+    found = rollouts("svm", runner(export), small.reference, recording(export.net, 2, 10))
+    assert (found.frames, found.mismatches, found.first) == (20, 0, None)
 
 
-def test_an_older_export_is_not_built_as_another(tmp_path_factory: pytest.TempPathFactory) -> None:
-    toolchain = find_toolchain()
-    if toolchain is None:
-        pytest.skip("no sBPF toolchain: make toolchain")
+def test_an_older_export_is_not_built_as_another(
+    sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metering, "build_program", toolchain.build_program)  # not from the cache of other tests
     folders = [tmp_path_factory.mktemp(name) for name in ("older", "newer")]
     for seed, folder in enumerate(folders):
         export_solana(small_qnet(seed=seed + 1), folder)

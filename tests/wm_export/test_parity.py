@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 
+from tests.builds import build_program
 from tests.wm_export.conftest import Built, recording
-from wm_export.layout import SESSION, offsets
-from wm_export.metering import predicted, runner
-from wm_export.native import NativeRunner
-from wm_export.onnx_graph import onnx_model
-from wm_export.ort import OrtRunner
+from wm_export.onnx.graph import onnx_model
+from wm_export.onnx.runtime import OrtRunner
 from wm_export.parity import Executor, Recording, rollouts, teacher_forced
-from wm_export.svm import SvmRunner
-from wm_export.toolchain import build_program, host_cargo
-from wm_quant.cost import TRANSACTION_BUDGET
-from wm_quant.interp import Interpreter, State, Trace
-from wm_quant.ops_ref import RefInterpreter
-from wm_train.bounds import BOUNDED, stage_bounds
-from wm_train.frames import STATE_INDEX, fixed
+from wm_export.schema.accounts import SESSION
+from wm_export.schema.limits import TRANSACTION_BUDGET
+from wm_export.solana.metering import predicted, runner
+from wm_export.solana.native import NativeRunner
+from wm_export.solana.svm import SvmRunner
+from wm_quant.interp import Interpreter, RefInterpreter, State, Trace
+from wm_train.melee.field_table import STATE_INDEX
+from wm_train.melee.zones import BOUNDED
+from wm_train.world.bounds import place_bounds
+from wm_train.world.fields import fixed
 
 POSITION = [STATE_INDEX[name] for name in BOUNDED]
 
@@ -32,8 +33,6 @@ def executor(name: str, built: Built, stack: ExitStack) -> Executor:
     if name == "ort":
         return OrtRunner(onnx_model(built.export.net).SerializeToString())
     if name == "native":
-        if host_cargo() is None:
-            pytest.skip("no cargo: make toolchain")
         return stack.enter_context(NativeRunner(built.export))
     return runner(built.export)
 
@@ -64,7 +63,7 @@ def test_worlds_at_the_end_of_their_stage_are_the_same_everywhere(
 ) -> None:
     """Positions far out, which every stage cuts off where it ends: at its upper bounds, at its lower ones."""
     run = recording(small.export.net, 33, 1)
-    bounds = stage_bounds(small.export.net.world.encoding)
+    bounds = place_bounds(small.export.net.world.encoding)
     frame = run.state.frame.copy()
     frame[..., POSITION] = [fixed(end) for end in out]
     far = Recording(replace(run.state, frame=frame, bounds=bounds), run.inputs)
@@ -89,7 +88,7 @@ def test_portable_kernels_compute_the_same_within_one_transaction(default_size: 
     export, run = default_size.export, recording(default_size.export.net, 5, 1)
     program = tmp_path / "portable.so"
     build_program(export.folder / "onchain" / "program", program, features=["portable"])
-    portable = SvmRunner(export.net, program, export.blob, export.manifest.hash)
+    portable = SvmRunner(export.net, export.lowered, program, export.shards, export.manifest.hash)
     found = teacher_forced("portable", portable, default_size.reference, run)
     assert (found.frames, found.first) == (5, None)
     spent = portable.metered_step(run.state.at(slice(0, 1)), run.inputs[0, :1])[2]
@@ -140,4 +139,4 @@ def test_program_goes_on_from_its_own_accounts(small: Built) -> None:
         _, state = program.step(state, following)
         assert program.data(program.session) != before
     assert program.codec.frame(program.data(program.session)).tolist() == state.frame[0].tolist()
-    assert struct.unpack_from("<Q", program.data(program.session), offsets(SESSION)["frame_number"]) == (4,)
+    assert struct.unpack_from("<Q", program.data(program.session), SESSION.offsets["frame_number"]) == (4,)

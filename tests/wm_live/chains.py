@@ -14,17 +14,17 @@ import pytest
 from solders.keypair import Keypair
 from solders.transaction import VersionedTransaction
 
+from tests.builds import build_program
 from tests.factories import small_model, small_qnet
-from wm_export.layout import discriminator
-from wm_export.solana import Export, export_solana, open_export
-from wm_export.toolchain import build_program, find_toolchain
-from wm_live.addresses import LOADER
-from wm_live.answers import Blockhash
-from wm_live.base_chain.chain import Chain, Landed
-from wm_live.base_chain.genesis import Genesis
-from wm_live.base_chain.methods import CallError, Methods
-from wm_live.rpc import Rpc
-from wm_live.target import Target, target_of
+from wm_export.schema.accounts import discriminator
+from wm_export.solana.export import Export, export_solana, open_export
+from wm_live.chain.addresses import LOADER
+from wm_live.chain.answers import Blockhash
+from wm_live.chain.rpc import Rpc
+from wm_live.deploy.target import DeployTarget, target_of
+from wm_live.localnet.base_chain.chain import Chain, Landed
+from wm_live.localnet.base_chain.genesis import Genesis
+from wm_live.localnet.base_chain.methods import CallError, Methods
 
 SOL = 1_000_000_000
 WRITE_CHUNK = discriminator("global", "write_chunk")
@@ -33,8 +33,6 @@ LOADER_WRITE = (1).to_bytes(4, "little")
 
 def tiny_world(factory: pytest.TempPathFactory) -> Export:
     """The smallest world that there is, built; one for all tests of a session."""
-    if find_toolchain() is None:
-        pytest.skip("no sBPF toolchain: make toolchain")
     folder = factory.getbasetemp() / "tiny-world"
     if not folder.exists():
         model = small_model("v1", "published", 1)
@@ -145,7 +143,7 @@ class Recorder:
                         counts[str(keys[accounts[0]]), int.from_bytes(data[4:8], "little")] += 1
         return counts
 
-    def fund(self, export: Export, lamports: int = 100 * SOL) -> Target:
+    def fund(self, export: Export, lamports: int = 100 * SOL) -> DeployTarget:
         """A new payer with lamports, who is to deploy the export."""
         payer = Keypair()
         self.chain.airdrop(payer.pubkey(), lamports)
@@ -157,7 +155,7 @@ class Recorder:
         async with InProcess(self.chain, wire) as rpc:
             yield rpc
 
-    def balance(self, target: Target) -> int:
+    def balance(self, target: DeployTarget) -> int:
         """Lamports of the payer."""
         account = self.chain.account(target.payer)
         return account.lamports if account else 0

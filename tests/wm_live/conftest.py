@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from wm_export.toolchain import build_program, find_toolchain
-from wm_live.base_chain.ids import CLOCK
-from wm_live.localnet import Localnet, Server, _answers, find_installed, free_ports
+from tests.builds import build_program
+from wm_export.solana.toolchain import Toolchain
+from wm_live.localnet.base_chain.ids import CLOCK
+from wm_live.localnet.servers import Installed, Localnet, ServerProcess, _answers, free_ports
 
 MANIFEST = """[package]
 name = "sample"
@@ -42,9 +43,9 @@ class BaseChain:
     def __init__(self, folder: Path, slot_ms: float) -> None:
         port = free_ports(2)
         self.url, self.ledger = f"http://127.0.0.1:{port}", folder / "ledger"
-        command = [sys.executable, "-m", "wm_live.base_chain", "--port", str(port), "--slot-ms", str(slot_ms)]
+        command = [sys.executable, "-m", "wm_live.localnet.base_chain", "--port", str(port), "--slot-ms", str(slot_ms)]
         command += ["--ledger", str(self.ledger)]
-        self.server = Server(
+        self.server = ServerProcess(
             "base chain", command, [port, port + 1], folder / "base.log", lambda: _answers(self.url, "getHealth")
         )
 
@@ -68,10 +69,8 @@ def hurried_base(tmp_path: Path) -> Iterator[BaseChain]:
 
 
 @pytest.fixture(scope="session")
-def clock_program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def clock_program(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A real program, which fails with error 7."""
-    if find_toolchain() is None:
-        pytest.skip("no sBPF toolchain: make toolchain")
     folder = tmp_path_factory.mktemp("sample")
     (folder / "src").mkdir()
     (folder / "Cargo.toml").write_text(MANIFEST)
@@ -81,9 +80,7 @@ def clock_program(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def localnet() -> Iterator[Localnet]:
-    """A base chain and the real validator, on free ports."""
-    if find_installed() is None:
-        pytest.skip("no rollup validator: make rollup")
+def localnet(sbpf: Toolchain, validator: Installed) -> Iterator[Localnet]:
+    """A base chain and the real validator, on free ports, for programs that are built here."""
     with Localnet() as net:
         yield net

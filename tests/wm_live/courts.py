@@ -16,26 +16,29 @@ from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from tests.builds import build_program
 from tests.factories import random_corpus, random_inputs, small_qnet
-from wm_export.accounts import STARTED, frame_of, inputs_of, model_account
-from wm_export.layout import FRAME_BYTES, SESSION, Layout, offsets
-from wm_export.solana import Export, export_solana, open_export
-from wm_export.toolchain import build_program, find_toolchain
-from wm_live.addresses import DELEGATION_PROGRAM, SYSTEM_PROGRAM, delegation_metadata, delegation_record
-from wm_live.base_chain.chain import Chain
-from wm_live.base_chain.genesis import RENT, SOL, Genesis, rollup_accounts
-from wm_live.base_chain.server import Server
-from wm_live.lifecycle import window_records
-from wm_live.localnet import find_installed, free_ports
-from wm_live.log import About, Log, new_log
-from wm_live.recompute import arrays
-from wm_live.rpc import Rpc
-from wm_live.session import NEVER, DeployedWorld, Session, Terms, record_bytes
-from wm_live.transactions import Sender
-from wm_live.tree import Tree, root_of
+from tests.records import FRAME_BYTES, RECORDS, frame_of, inputs_of, record_bytes
+from wm_export.schema.accounts import SESSION
+from wm_export.schema.limits import NEVER
+from wm_export.solana.account_codec import model_accounts
+from wm_export.solana.export import Export, export_solana, open_export
+from wm_export.solana.layout import Layout
+from wm_live.chain.addresses import DELEGATION_PROGRAM, SYSTEM_PROGRAM, delegation_metadata, delegation_record
+from wm_live.chain.rpc import Rpc
+from wm_live.chain.transactions import Sender
+from wm_live.localnet.base_chain.chain import Chain
+from wm_live.localnet.base_chain.endpoint import Endpoint
+from wm_live.localnet.base_chain.genesis import RENT, SOL, Genesis, rollup_accounts
+from wm_live.localnet.servers import find_installed, free_ports
+from wm_live.session.instructions import DeployedWorld, Session, Terms
+from wm_live.session.lifecycle import window_records
+from wm_live.session.log import About, Log, new_log
+from wm_live.session.recompute import arrays
+from wm_live.session.tree import Tree, root_of
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
-from wm_train.evaluate import Window, window_at
+from wm_train.measure.evaluate import Window, window_at
 
 PROGRAM = Keypair.from_seed(b"p" * 32).pubkey()
 AUTHORITY = Keypair.from_seed(b"a" * 32).pubkey()
@@ -72,13 +75,13 @@ def played(net: QNet, frames: int, lies: Lies | None = None, seed: int = 0) -> t
     After a lie everything goes on from the lie.
     """
     window, interpreter = first_window(net, seed), Interpreter(net)
-    records, state = window_records(window), interpreter.begin(window)
+    records, state = window_records(RECORDS, window), interpreter.begin(window)
     for frame, inputs in enumerate(random_inputs(np.random.default_rng(seed), frames, 1)):
         state = interpreter.step(state, inputs)[1]
         records.append(record_bytes(inputs[0], state.frame[0]))
         if lies and frame in lies:
             records[-1] = lies[frame](records[-1])
-            pads, states = arrays(records[-len(window.frames[0]) :])
+            pads, states = arrays(RECORDS.game, records[-len(window.frames[0]) :])
             state = interpreter.begin(Window(states[None], pads[None], _none(pads), window.session))
     return [int(value) for value in window.session[0]], records
 
@@ -92,10 +95,10 @@ def _none(pads: NDArray[np.int8]) -> NDArray[np.int8]:
 
 def as_committed(data: bytes, where: Layout, records: list[bytes], slots: int) -> bytes:
     """A session account's bytes as the rollup has them after these records."""
-    out, at = bytearray(data), offsets(SESSION)
-    struct.pack_into("<Q", out, at["frame_number"], len(records) - slots)
-    struct.pack_into("<I", out, at["status"], STARTED)
-    out[at["root"] : at["root"] + 32] = Tree(records).root()
+    out = bytearray(data)
+    SESSION.write(out, "frame_number", len(records) - slots)
+    SESSION.write(out, "status", "started")
+    SESSION.write(out, "root", Tree(records).root())
     frame = where.session["frame"].offset
     out[frame : frame + FRAME_BYTES] = records[-1][-FRAME_BYTES:]
     return bytes(out)
@@ -144,8 +147,6 @@ _BUILT: dict[tuple[int, ...], Export] = {}
 
 def built(factory: pytest.TempPathFactory, cuts: tuple[int, ...] = ()) -> Export:
     """A small world and its program, in one transaction or cut into several."""
-    if find_toolchain() is None:
-        pytest.skip("no sBPF toolchain: make toolchain")
     if cuts not in _BUILT:
         folder = factory.mktemp("court")
         export_solana(small_qnet(), folder, cuts)
@@ -216,10 +217,11 @@ class Court:
 
 def _genesis(export: Export, delegation: bytes) -> Genesis:
     world = DeployedWorld(export, PROGRAM, AUTHORITY)
-    data = model_account(export.net, export.blob, export.manifest.hash, bytes(AUTHORITY))
+    models = model_accounts(export.lowered, export.shards, export.manifest.hash, bytes(AUTHORITY))
     purse = Account(100 * SOL, b"", SYSTEM_PROGRAM)
     accounts = {key.pubkey(): purse for key in (PLAYER, STRANGER)} | rollup_accounts(VALIDATOR.pubkey())
-    accounts[world.model] = Account(RENT.minimum_balance(len(data)), data, PROGRAM)
+    for address, data in zip((world.model, *world.more_models), models, strict=True):
+        accounts[address] = Account(RENT.minimum_balance(len(data)), data, PROGRAM)
     return Genesis({PROGRAM: export.program.read_bytes(), DELEGATION_PROGRAM: delegation}, accounts)
 
 
@@ -228,7 +230,7 @@ async def court(export: Export, ids: list[int], records: list[bytes]) -> AsyncIt
     """A session of this world that starts from the window of `records`, created, joined and delegated; no frame yet."""
     chain, port = Chain(_genesis(export, delegation_program()), None, 400), free_ports(2)
     ready = asyncio.Event()
-    serving = asyncio.create_task(Server(chain, port).run(ready))
+    serving = asyncio.create_task(Endpoint(chain, port).run(ready))
     await ready.wait()
     try:
         async with Rpc(f"http://127.0.0.1:{port}") as rpc:

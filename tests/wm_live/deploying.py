@@ -12,8 +12,8 @@ from solders.system_program import CreateAccountParams, TransferParams, create_a
 from solders.sysvar import CLOCK, RENT
 from solders.transaction import Transaction
 
-from wm_live.addresses import LOADER, SYSTEM_PROGRAM
-from wm_live.rpc import Rpc
+from wm_live.chain.addresses import LOADER, SYSTEM_PROGRAM
+from wm_live.chain.rpc import Rpc
 
 CHUNK = 900
 BUFFER_HEADER, PROGRAM_BYTES = 37, 36

@@ -12,23 +12,24 @@ import pytest
 from numpy.typing import NDArray
 from solders.keypair import Keypair
 
+from tests.builds import build_program
 from tests.factories import random_inputs, small_qnet
+from tests.records import RECORDS, record_bytes
 from tests.wm_live.courts import first_window
-from wm_export.solana import Export, export_solana, open_export
-from wm_export.toolchain import build_program, find_toolchain
-from wm_live.game import Game, Recorder, play, rollup_identity
-from wm_live.inputs import Inputs, replayed
-from wm_live.lifecycle import Places, window_records
-from wm_live.localnet import Localnet
-from wm_live.log import Log
-from wm_live.own import OwnWorld, own_world
-from wm_live.play import Beat
-from wm_live.rpc import Rpc
-from wm_live.session import DeployedWorld, record_bytes
-from wm_live.target import target_of
-from wm_live.wallet import SOL, fund
+from wm_export.solana.export import Export, export_solana, open_export
+from wm_live.chain.rpc import Rpc
+from wm_live.chain.wallet import SOL, fund
+from wm_live.deploy.target import target_of
+from wm_live.localnet.own import OwnWorld, own_world
+from wm_live.localnet.servers import Localnet
+from wm_live.session.game import OwnSession, Recorder, play, rollup_identity
+from wm_live.session.inputs import Inputs, replayed
+from wm_live.session.instructions import DeployedWorld
+from wm_live.session.lifecycle import SessionNodes, window_records
+from wm_live.session.log import Log
+from wm_live.session.play import Beat
 from wm_quant.interp import Interpreter
-from wm_train.evaluate import Window
+from wm_train.measure.evaluate import Window
 
 #: Steps of a frame -> ops before which it is cut.
 CUTS = {1: (), 3: (2, 5)}
@@ -41,8 +42,6 @@ DELEGATION_FEE, COMMIT_FEE = 300_000, 100_000
 
 def small_world(factory: pytest.TempPathFactory, steps: int) -> Export:
     """A small world in so many transactions, built once for all tests of a session."""
-    if find_toolchain() is None:
-        pytest.skip("no sBPF toolchain: make toolchain")
     folder = factory.getbasetemp() / f"small-world-{steps}"
     if not folder.exists():
         export_solana(small_qnet(), folder, CUTS[steps])
@@ -78,10 +77,10 @@ class Deployed:
             world = DeployedWorld(
                 self.export, target_of(self.export, self.wallet).program.pubkey(), self.wallet.pubkey()
             )
-            yield OwnWorld(Places(base, rollup, await rollup_identity(rollup)), world, self.wallet)
+            yield OwnWorld(SessionNodes(base, rollup, await rollup_identity(rollup)), world, self.wallet)
 
     @asynccontextmanager
-    async def game(self) -> AsyncIterator[Game]:
+    async def game(self) -> AsyncIterator[OwnSession]:
         """A new session's game, not opened yet."""
         async with self.own() as own:
             yield own.game(next(self.numbers))
@@ -89,7 +88,7 @@ class Deployed:
     def records(self, frames: int, seed: int = 0) -> list[bytes]:
         """What a game on `moves(seed)` should come to: its window, then a record per frame, by the reference."""
         window, interpreter = self.window, Interpreter(self.export.net)
-        records, state, inputs = window_records(window), interpreter.begin(window), moves(seed)
+        records, state, inputs = window_records(RECORDS, window), interpreter.begin(window), moves(seed)
         for number in range(frames):
             state = interpreter.step(state, inputs(number)[None])[1]
             records.append(record_bytes(inputs(number), state.frame[0]))
@@ -118,7 +117,7 @@ def shifted(inputs: Inputs, first: int) -> Inputs:
     return lambda number: inputs(first + number)
 
 
-async def balance(game: Game) -> int:
+async def balance(game: OwnSession) -> int:
     """Lamports of the wallet."""
     return await game.places.base.balance(game.party)
 
@@ -131,7 +130,7 @@ async def funded_wallet(rpc: Rpc) -> Keypair:
 
 
 async def played(
-    game: Game,
+    game: OwnSession,
     log: Log,
     inputs: Inputs,
     frames: int,

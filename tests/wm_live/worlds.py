@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from wm_live.feed import FRAME_SHAPE, INPUT_SHAPE, FrameMessage, Hello
-from wm_train.frames import CONTROLS, STATE, STATE_INDEX, Kind, fixed
+from wm_live.watch.viewer import FrameMessage, Hello
+from wm_train.melee.field_table import CONTROLS, STATE, STATE_INDEX
+from wm_train.world.fields import PLAYERS, Kind, fixed
+from wm_train.world.registry import find_game
 
 #: Fox and Falco on Battlefield.
-HELLO = Hello("A test", stage=31, characters=(1, 22), slots=10)
-ROLLOUT = Hello("A rollout", stage=31, characters=(1, 22), slots=10, live=False)
+HELLO = Hello("A test", find_game(), place=31, cast=(1, 22), slots=10)
+ROLLOUT = Hello("A rollout", find_game(), place=31, cast=(1, 22), slots=10, live=False)
 
 
 def frame(*players: Mapping[str, float]) -> Any:
     """(2, len(STATE)) int32 of fields in their units; what is not given is 0."""
-    out = np.zeros(FRAME_SHAPE, np.int32)
+    out = np.zeros((PLAYERS, len(STATE)), np.int32)
     for player, fields in enumerate(players):
         for name, value in fields.items():
             i = STATE_INDEX[name]
@@ -26,7 +28,7 @@ def frame(*players: Mapping[str, float]) -> Any:
 
 def inputs(*players: dict[str, int]) -> Any:
     """(2, len(CONTROLS)) int8 of controls; what is not given is 0."""
-    out = np.zeros(INPUT_SHAPE, np.int8)
+    out = np.zeros((PLAYERS, len(CONTROLS)), np.int8)
     names = [field.name for field in CONTROLS]
     for player, controls in enumerate(players):
         for name, value in controls.items():

@@ -8,15 +8,16 @@ import pytest
 
 from tests.factories import random_inputs, random_window, small_model, small_qnet
 from wm_quant import interp as module
-from wm_quant.interp import Interpreter, State, Trace
-from wm_quant.ops_ref import RefInterpreter, gather_ref, matvec_ref, requantize_ref, requantize_relu_ref
-from wm_quant.qnet import SESSION_BIAS, QNet
-from wm_train.bounds import BLAST_ZONES, stage_bounds
-from wm_train.evaluate import Window
-from wm_train.frames import STATE_INDEX, fixed
-from wm_train.grid import CODE_MAX
-from wm_train.recurrent import Recurrent
-from wm_train.world import next_frames, window_codes, window_ids
+from wm_quant.interp import Interpreter, RefInterpreter, State
+from wm_quant.qnet import QNet
+from wm_train.grid.arithmetic import CODE_MAX
+from wm_train.measure.evaluate import Window
+from wm_train.measure.recurrent import Recurrent
+from wm_train.melee.field_table import STATE_INDEX
+from wm_train.melee.zones import BLAST_ZONES
+from wm_train.world.bounds import place_bounds
+from wm_train.world.fields import fixed
+from wm_train.world.step import next_frames, window_codes, window_ids
 
 MODELS = {
     "v2.2 integrated": small_model(),
@@ -36,7 +37,7 @@ def begun(net: QNet, batch: int, seed: int = 0) -> tuple[Interpreter, Window, St
 
 def session_start(net: QNet, session: Any) -> Any:
     """Layer bias plus a row of each session table, by loops."""
-    op = next(op for op in net.ops if op.init == SESSION_BIAS)
+    (op,) = net.session_ops
     start, first = net.tensor(op, "bias").astype(np.int64), 0
     for (_, field), sid in zip(net.world.encoding.session_fields(), session, strict=True):
         start = start + net.tensor(op, "session")[first + sid]
@@ -44,37 +45,17 @@ def session_start(net: QNet, session: Any) -> Any:
     return start
 
 
-def run_ref(net: QNet, codes: Any, ids: Any, session: Any) -> Trace:
-    """The network on one window, by ops_ref alone."""
-    starts = np.cumsum([0, *(f.vocab for _, _, f in net.world.encoding.id_fields())])[:-1]
-    values: Trace = {"codes": codes, "ids": ids}
-    for op in net.ops:
-        if op.init:
-            values[op.out] = session_start(net, session) if op.init == SESSION_BIAS else net.tensor(op, "bias")
-        source = values[op.source]
-        if op.kind == "matvec":
-            values[op.out] = matvec_ref(net.tensor(op, "rows"), source, values[op.out])
-        elif op.kind == "gather":
-            values[op.out] = gather_ref(net.tensor(op, "rows"), net.tensor(op, "k"), source + starts, values[op.out])
-        else:
-            function = {"requantize": requantize_ref, "requantize_relu": requantize_relu_ref}[op.kind]
-            values[op.out] = function(source, net.tensor(op, "mult"), op.shift)
-    return values
-
-
 @pytest.mark.parametrize("name", MODELS)
-def test_the_interpreter_is_the_definition(name: str) -> None:
+def test_a_step_is_the_window_the_network_and_the_rules(name: str) -> None:
+    """The network's inputs are the window's codes and ids; its heads go through the rules."""
     net = small_qnet(MODELS[name], seed=3)
     interpreter, window, state = begun(net, 3)
     trace, _ = interpreter.step(state, window.following)
     encoding = net.world.encoding
-    codes = window_codes(encoding, window.frames, window.inputs, window.following)
-    ids = window_ids(encoding, window.frames)
-    for i in range(3):
-        expected = run_ref(net, codes[i], ids[i], window.session[i])
-        assert set(trace) == {*expected, "frame"}
-        for vector, values in expected.items():
-            assert trace[vector].dtype == np.int64 and (trace[vector][i] == values).all(), vector
+    assert (trace["codes"] == window_codes(encoding, window.frames, window.inputs, window.following)).all()
+    assert (trace["ids"] == window_ids(encoding, window.frames)).all()
+    assert list(trace) == ["codes", "ids", *dict.fromkeys(op.out for op in net.ops), "frame"]
+    assert all(values.dtype == np.int64 and len(values) == 3 for values in trace.values())
     assert (trace["frame"] == next_frames(net.world, window.now, trace["heads"], state.bounds).reshape(3, -1)).all()
 
 
@@ -165,7 +146,7 @@ def test_a_session_keeps_to_its_stage() -> None:
     state = interpreter.begin(replace(window, frames=far, session=session))
     after = interpreter.step(state, window.following)[1].frame
     x, y = (after[..., STATE_INDEX[name]] for name in ("x", "y"))
-    bounds = stage_bounds(net.world.encoding)
+    bounds = place_bounds(net.world.encoding)
     assert (x <= bounds[:, [1]]).all() and (y <= bounds[:, [3]]).all()
     known = list(BLAST_ZONES)
     assert (x[known] == bounds[known][:, [1]]).any() and (np.delete(x, known, 0) > bounds[known, 1].max()).any()

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.factories import small_model, small_qnet
+from tests.factories import small_mamba2, small_model, small_qnet
 from wm_quant.errors import WmQuantError
+from wm_quant.ops.requantize import Requantize
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet
-from wm_train.grid import INT8
+from wm_train.config import Mamba2Config
+from wm_train.grid.arithmetic import INT8
+from wm_train.grid.integer_mamba2 import WIDE_MAX
 
 
 def tampered(name: str, change: Any) -> QNet:
@@ -71,7 +74,7 @@ def test_lanes_of_int4_weights_have_their_own_bound() -> None:
     net = small_qnet(small_model(bits={"layer1": 4}))
     rows = net.tensors["layer1.rows"].copy()
     rows[5] = 7
-    reach = int(min(rows.shape[1], net.ops[0].block)) * 7 * 128
+    reach = int(min(rows.shape[1], net.tensors and vars(net.ops[0])["block"])) * 7 * 128
     assert 1 << 15 <= reach < INT8.lane_bound
     with pytest.raises(WmQuantError, match=rf'"layer1": a lane of row 5 reaches {reach}, must stay below 32768'):
         prove(replace(net, tensors={**net.tensors, "layer1.rows": rows}))
@@ -92,8 +95,16 @@ def test_an_accumulator_that_overflows_is_refused_by_name(tensor: str, change: A
         prove(tampered(tensor, change))
 
 
+def test_what_is_added_to_the_residual_stream_may_meet_its_end() -> None:
+    """The norm behind an add reads the whole stream, not just what was added."""
+    net = small_qnet(small_mamba2(n_layers=1))
+    width = net.model.d_model if isinstance(net.model, Mamba2Config) else 0
+    (norm,) = [p for p in prove(net) if (p.op, p.what) == ("norm", "the sum of squares")]
+    assert norm.value == width * WIDE_MAX**2 + net.tensors["norm.eps"][0]
+
+
 def test_a_head_outside_int32_is_refused_by_name() -> None:
     net = small_qnet()
-    ops = tuple(replace(op, shift=1) if op.name == "scale" else op for op in net.ops)
+    ops = tuple(replace(op, shift=1) if isinstance(op, Requantize) else op for op in net.ops)
     with pytest.raises(WmQuantError, match=r'"scale": the result of row \d+ reaches'):
         prove(replace(net, ops=ops))

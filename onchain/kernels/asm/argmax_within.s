@@ -1,4 +1,4 @@
-# Machine-written by wm_quant/kernels.py; do not edit.
+# Machine-written by wm_export/lower/kernel_files.py; do not edit.
 # argmax_within: 12 + n / 8 * 99 + n % 8 * 16 compute units
 .globl wmq_argmax_within
 .type wmq_argmax_within,@function

@@ -1,4 +1,4 @@
-# Machine-written by wm_quant/kernels.py; do not edit.
+# Machine-written by wm_export/lower/kernel_files.py; do not edit.
 # gather_add: 12 + n / 8 * 19 + blocks * (2172 + n / 8 * 1330) compute units
 .globl wmq_gather_add
 .type wmq_gather_add,@function

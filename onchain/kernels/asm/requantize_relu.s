@@ -1,4 +1,4 @@
-# Machine-written by wm_quant/kernels.py; do not edit.
+# Machine-written by wm_export/lower/kernel_files.py; do not edit.
 # requantize_relu: 7 + n / 8 * 116 compute units
 .globl wmq_requantize_relu
 .type wmq_requantize_relu,@function

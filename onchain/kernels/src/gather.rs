@@ -1,8 +1,5 @@
 //! Sum of embedding rows, each entry a byte, scaled into an accumulator.
 //!
-//! Compute units, for `n` a multiple of 8 in `8..=256` and `blocks >= 1`:
-//! `12 + n / 8 * 19 + blocks * (2172 + n / 8 * 1330)`
-//!
 //! A row is `blocks` blocks of 37 words, 259 entries: two blocks cover 512 outputs, one covers 256.
 //!
 //! ```text
@@ -15,57 +12,46 @@
 //! `A` sums whole words and `B` the even bytes in 16-bit lanes; `A - B` then holds the odd ones, at bits 8, 24
 //! and 40. With at most 256 rows no lane overflows. Three words are summed at a time (six registers).
 
-/// Words of a row in one block.
-pub const WORDS_PER_BLOCK: usize = 37;
-/// Entries in one word.
-pub const ENTRIES_PER_WORD: usize = 7;
-/// Entries of a row in one block.
-pub const ENTRIES_PER_BLOCK: usize = WORDS_PER_BLOCK * ENTRIES_PER_WORD;
-/// Most rows in one sum.
-pub const MAX_ROWS: usize = 256;
-/// Rows come in multiples of this.
-pub const ROWS_STEP: usize = 8;
+use crate::geometry::{ENTRIES_PER_WORD, WORDS_PER_BLOCK};
 
 const EVEN_BYTES: u64 = 0x00ff_00ff_00ff_00ff;
 
-crate::kernel! {
-    /// `out[e] += k[e] * sum over the n rows of (byte e - 128)`, for the `blocks * 259` entries of a row.
-    ///
-    /// `rows` lists the rows' addresses; a row may be listed more than once.
-    ///
-    /// # Safety
-    /// `rows` reads `n` addresses, each of `blocks * 37` readable words; `k` reads and `out` reads and writes
-    /// `blocks * 259` values; `out` overlaps nothing that is read. `n` is a multiple of 8 in `8..=256`,
-    /// `blocks >= 1`.
-    gather_add(rows: *const u64, k: *const u32, out: *mut i64, n: u64, blocks: u64)
-        = crate::gather::gather_add_ref
+/// `out[e] += k[e] * sum over the rows of (byte e - 128)`, for as many words of a row as `out` has entries for; at most
+/// 256 rows, `n` of them.
+pub fn gather_add<'a>(rows: impl Iterator<Item = &'a [u64]> + Clone, n: usize, k: &[u32], out: &mut [i64]) {
+    let entries = out.chunks_exact_mut(ENTRIES_PER_WORD).zip(k.chunks_exact(ENTRIES_PER_WORD));
+    for (word, (out, k)) in entries.enumerate() {
+        let (mut all, mut even) = (0u64, 0u64);
+        for row in rows.clone() {
+            all = all.wrapping_add(row[word]);
+            even = even.wrapping_add(row[word] & EVEN_BYTES);
+        }
+        add_entries(out, k, all.wrapping_sub(even) >> 8, even, 128 * n as u64);
+    }
 }
 
-/// Portable twin of [`gather_add`]; also right for any `n <= 256` and for zero blocks.
+/// Portable twin of kernel `gather_add`: [`gather_add`], for the `blocks * 259` entries of a row; also right for any `n`
+/// up to 256 and for zero blocks.
+///
+/// `rows` lists the rows' addresses; a row may be listed more than once.
 ///
 /// # Safety
-/// As [`gather_add`].
+/// `rows` reads `n` addresses, each of `blocks * 37` readable words; `k` reads and `out` reads and writes
+/// `blocks * 259` values; `out` overlaps nothing that is read. `n` is a multiple of 8 in `8..=256`,
+/// `blocks >= 1`.
 pub unsafe fn gather_add_ref(rows: *const u64, k: *const u32, out: *mut i64, n: u64, blocks: u64) {
-    let words = blocks as usize * WORDS_PER_BLOCK;
+    let (n, words) = (n as usize, blocks as usize * WORDS_PER_BLOCK);
     // SAFETY: the caller vouches for the lengths and for `out` overlapping nothing that is read.
-    let (rows, k, out) = unsafe {
+    let (addresses, k, out) = unsafe {
         (
-            core::slice::from_raw_parts(rows, n as usize),
+            core::slice::from_raw_parts(rows, n),
             core::slice::from_raw_parts(k, words * ENTRIES_PER_WORD),
             core::slice::from_raw_parts_mut(out, words * ENTRIES_PER_WORD),
         )
     };
-    let entries = out.chunks_exact_mut(ENTRIES_PER_WORD).zip(k.chunks_exact(ENTRIES_PER_WORD));
-    for (word, (out, k)) in entries.enumerate() {
-        let (mut all, mut even) = (0u64, 0u64);
-        for &row in rows {
-            // SAFETY: each address is that of `words` readable words, and `word < words`.
-            let bytes = unsafe { (row as usize as *const u64).add(word).read() };
-            all = all.wrapping_add(bytes);
-            even = even.wrapping_add(bytes & EVEN_BYTES);
-        }
-        add_entries(out, k, all.wrapping_sub(even) >> 8, even, 128 * n);
-    }
+    // SAFETY: each address is that of `words` readable words.
+    let row = |&row: &u64| unsafe { core::slice::from_raw_parts(row as usize as *const u64, words) };
+    gather_add(addresses.iter().map(row), n, k, out);
 }
 
 /// Adds the seven sums of one word, less `bias`, times `k`; `odd` and `even` hold them in 16-bit lanes.

@@ -2,20 +2,20 @@
 
 mod common;
 use common::*;
+use wmq_kernels::geometry::{LANES, MATVEC_MAX_R};
 
 const GOLDEN: &str = include_str!("../golden/kernels.txt");
 const VOCABULARY: usize = 10;
 
-fn matvec(lcg: &mut Lcg, lanes: usize, r: usize, groups: usize, columns: usize) -> Vec<i64> {
-    let most = [32767, 127, 7][lanes - 2];
-    let rows: Vec<_> = (0..groups * lanes * r).map(|_| lcg.draws(columns, -most, most)).collect();
+fn matvec(lcg: &mut Lcg, bits: usize, r: usize, rows: usize, columns: usize) -> Vec<i64> {
+    let most = weight_max(bits);
+    let rows: Vec<_> = (0..rows).map(|_| lcg.draws(columns, -most, most)).collect();
     let x = lcg.draws(columns, -128, 127);
     let bias = lcg.draws(rows.len(), -(1 << 30), (1 << 30) - 1);
-    matvec_packed(&rows, &x, &bias, lanes, r)
+    matvec_packed(&rows, &x, &bias, bits, r)
 }
 
-fn gather_add(lcg: &mut Lcg, n: usize, blocks: usize) -> Vec<i64> {
-    let size = 259 * blocks;
+fn gather_add(lcg: &mut Lcg, n: usize, size: usize) -> Vec<i64> {
     let rows: Vec<_> = (0..VOCABULARY).map(|_| lcg.draws(size, -128, 127)).collect();
     let picks: Vec<_> = lcg.draws(n, 0, VOCABULARY as i64 - 1).iter().map(|&pick| pick as usize).collect();
     let k: Vec<_> = lcg.draws(size, 0, (1 << 31) - 1).iter().map(|&k| k as u32).collect();
@@ -39,10 +39,8 @@ fn argmax_every(lcg: &mut Lcg, n: usize, kinds: usize) -> Vec<i64> {
 
 fn run(name: &str, sizes: &[usize], lcg: &mut Lcg) -> Vec<i64> {
     match (name, sizes) {
-        ("matvec", &[r, groups, columns]) => matvec(lcg, 3, r, groups, columns),
-        ("matvec4", &[r, groups, columns]) => matvec(lcg, 4, r, groups, columns),
-        ("matvec16", &[r, groups, columns]) => matvec(lcg, 2, r, groups, columns),
-        ("gather_add", &[n, blocks]) => gather_add(lcg, n, blocks),
+        ("matvec", &[bits, r, rows, columns]) => matvec(lcg, bits, r, rows, columns),
+        ("gather_add", &[n, size]) => gather_add(lcg, n, size),
         ("requantize", &[n, shift]) => requantize(lcg, n, shift as u64, false),
         ("requantize_relu", &[n, shift]) => requantize(lcg, n, shift as u64, true),
         ("argmax", &[n]) => vec![argmax(&lcg.draws(n, -20, 20)) as i64],
@@ -54,7 +52,11 @@ fn run(name: &str, sizes: &[usize], lcg: &mut Lcg) -> Vec<i64> {
 #[test]
 fn golden() {
     let lines: Vec<_> = GOLDEN.lines().filter(|line| !line.starts_with('#')).collect();
-    assert!(lines.len() >= 15, "{} golden cases, expected 15 at least", lines.len());
+    for (bits, _) in LANES {
+        for r in 1..=MATVEC_MAX_R {
+            assert!(lines.iter().any(|line| line.starts_with(&format!("matvec {bits} {r} "))), "{bits} {r}");
+        }
+    }
     for line in lines {
         let (case, outputs) = line.split_once(" : ").expect("a line is `case : outputs`");
         let (name, numbers) = case.split_once(' ').expect("a case is `kernel numbers...`");

@@ -2,7 +2,7 @@
 
 mod common;
 use common::*;
-use wmq_kernels::branchless::*;
+use wmq_kernels::{branchless::*, geometry::*, matvec::lanes};
 
 /// `bias + rows * x`.
 fn matvec_slow(rows: &[Vec<i64>], x: &[i64], bias: &[i64]) -> Vec<i64> {
@@ -33,13 +33,15 @@ fn requantize_slow(acc: &[i64], mult: &[u32], shift: u64, relu: bool) -> Vec<i64
 #[test]
 fn matvec_random() {
     let mut lcg = Lcg(1);
-    for (lanes, most) in [(2, 32767), (3, 63), (4, 3)] {
-        for r in 1..=6 {
+    for (bits, lanes) in LANES {
+        // Half of what a weight can be, so that many columns stay inside a lane of INT8 or INT4 rows.
+        let most = if bits == 16 { weight_max(bits) } else { weight_max(bits) / 2 };
+        for r in 1..=MATVEC_MAX_R {
             for (groups, columns) in [(1, 32), (3, 64), (2, 128)] {
                 let rows: Vec<_> = (0..groups * lanes * r).map(|_| lcg.draws(columns, -most, most)).collect();
                 let (x, bias) = (lcg.draws(columns, -128, 127), lcg.draws(rows.len(), -1 << 30, 1 << 30));
-                let got = matvec_packed(&rows, &x, &bias, lanes, r);
-                assert_eq!(got, matvec_slow(&rows, &x, &bias), "{lanes} lanes, r {r}");
+                let got = matvec_packed(&rows, &x, &bias, bits, r);
+                assert_eq!(got, matvec_slow(&rows, &x, &bias), "{bits} bits, r {r}");
             }
         }
     }
@@ -49,13 +51,14 @@ fn matvec_random() {
 fn matvec_lanes_at_their_bound_do_not_touch_each_other() {
     // 64 * 127 * 128 = 2^20 - 8192, 32 * 7 * 128 = 2^15 - 4096 and 512 * 32767 * 128 = 2^31 - 65536, in every mixture
     // of lanes.
-    for (lanes, most, columns) in [(2, 32767, 512), (3, 127, 64), (4, 7, 32)] {
+    for (bits, columns) in [(16, 512), (8, 64), (4, 32)] {
+        let (lanes, most) = (lanes(bits), weight_max(bits));
         for mix in 0..3usize.pow(lanes as u32) {
             let sign = |row: usize| (mix / 3usize.pow((row % lanes) as u32) % 3) as i64 - 1;
             let rows: Vec<_> = (0..6 * lanes).map(|row| vec![most * sign(row); columns]).collect();
             let (x, bias) = (vec![-128; columns], vec![0; rows.len()]);
-            let got = matvec_packed(&rows, &x, &bias, lanes, 6);
-            assert_eq!(got, matvec_slow(&rows, &x, &bias), "{lanes} lanes, mixture {mix}");
+            let got = matvec_packed(&rows, &x, &bias, bits, 6);
+            assert_eq!(got, matvec_slow(&rows, &x, &bias), "{bits} bits, mixture {mix}");
         }
     }
 }
@@ -63,11 +66,11 @@ fn matvec_lanes_at_their_bound_do_not_touch_each_other() {
 #[test]
 fn gather_random() {
     let mut lcg = Lcg(2);
-    for (n, blocks) in [(8, 1), (120, 2), (256, 1)] {
-        let rows: Vec<_> = (0..12).map(|_| lcg.draws(259 * blocks, -128, 127)).collect();
+    for (n, size) in [(8, ENTRIES_PER_BLOCK), (115, 512), (MAX_ROWS, 256)] {
+        let rows: Vec<_> = (0..12).map(|_| lcg.draws(size, -128, 127)).collect();
         let picks: Vec<_> = (0..n).map(|_| lcg.draw(0, 11) as usize).collect();
-        let k: Vec<_> = (0..259 * blocks).map(|_| lcg.draw(0, 1 << 30) as u32 * 3).collect();
-        let bias = lcg.draws(259 * blocks, -1 << 30, 1 << 30);
+        let k: Vec<_> = (0..size).map(|_| lcg.draw(0, 1 << 30) as u32 * 3).collect();
+        let bias = lcg.draws(size, -1 << 30, 1 << 30);
         assert_eq!(gather_packed(&rows, &picks, &k, &bias), gather_slow(&rows, &picks, &k, &bias));
     }
 }
@@ -76,7 +79,7 @@ fn gather_random() {
 fn gather_extremes() {
     for value in [-128, 127] {
         let (rows, picks, k, bias) =
-            (vec![vec![value; 259]], vec![0; 256], vec![u32::MAX; 259], vec![0; 259]);
+            (vec![vec![value; 259]], vec![0; MAX_ROWS], vec![u32::MAX; 259], vec![0; 259]);
         assert_eq!(gather_packed(&rows, &picks, &k, &bias), gather_slow(&rows, &picks, &k, &bias));
     }
 }

@@ -1,4 +1,5 @@
-//! Errors of this program, by number; the IDL and the Python client list the same.
+// Machine-written by wm_export/solana/rust_program.py; do not edit.
+//! Errors of this program, by number, and the one way in which a check fails.
 
 use pinocchio::{error::ProgramError, ProgramResult};
 

@@ -1,7 +1,8 @@
+// Machine-written by wm_export/solana/rust_program.py; do not edit.
 //! Instruction data as values. Whatever the bytes, `decode` returns: it reads nothing twice and allocates nothing.
 
 use pinocchio::error::ProgramError;
-use wmq_world::layout::{instruction as tag, FRAME_BYTES, INPUT_BYTES, PLAYERS};
+use wmq_world::layout::{FRAME_BYTES, INPUT_BYTES, PLAYERS, SESSION_IDS};
 
 const BAD: ProgramError = ProgramError::InvalidInstructionData;
 
@@ -20,7 +21,7 @@ pub struct Record<'a> {
 /// A record, and the sibling of every node between it and the peak of the session's hash tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proved<'a> {
-    /// What is to be proved.
+    /// What the log says of a frame: both inputs, and the Frame they led to.
     pub record: Record<'a>,
     /// Hashes, lowest first.
     pub proof: &'a [[u8; 32]],
@@ -44,72 +45,131 @@ pub struct SessionKey<'a> {
     pub expires: i64,
 }
 
-/// Every instruction with its arguments; what they mean stands with the processors.
+/// What a session is created with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms<'a> {
+    /// The creator's number for it.
+    pub id: u64,
+    /// Ids that stay while it lasts: one per entry of `SESSION_VOCAB`, the rest zero.
+    pub ids: [u16; SESSION_IDS],
+    /// Root of the hash tree over the window it starts from: who joins knows what.
+    pub start: &'a [u8; 32],
+    /// The second player's wallet; all zeros for whoever comes first.
+    pub opponent: &'a [u8; 32],
+    /// Validator of the rollup that it will be delegated to.
+    pub validator: &'a [u8; 32],
+    /// A session key and the second, of Unix time, from which on it is worth nothing.
+    pub key: SessionKey<'a>,
+}
+
+/// Every instruction with its arguments; what those mean stands with the processors.
 #[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Instruction<'a> {
-    SubmitInput {
-        player: u8,
-        frame: u64,
-        input: &'a Input,
-    },
-    Step {
-        frame: u64,
-        step: u8,
-    },
+    /// Keeps a player's input for a frame, once.
+    SubmitInput { player: u8, frame: u64, input: &'a Input },
+    /// Runs one transaction of a frame. Anyone may send it: what it computes follows from the accounts.
+    Step { frame: u64, step: u8 },
+    /// Claims a zeroed account of the right size.
     CreateModel,
-    WriteChunk {
-        chunk: Chunk<'a>,
-    },
-    HashModel {
-        pieces: u32,
-    },
+    /// Writes one chunk of the blob and marks it. Hashing starts again.
+    WriteChunk { chunk: Chunk<'a> },
+    /// Hashes the next pieces of the blob on chain; a piece costs about half a compute unit a byte.
+    HashModel { pieces: u32 },
+    /// From here on nobody changes it, and sessions may use it.
     FreezeModel,
+    /// Gives up an upload and returns its rent. A frozen model stays.
     CloseModel,
-    CreateSession {
-        id: u64,
-        ids: [u16; 4],
-        start: &'a [u8; 32],
-        opponent: &'a [u8; 32],
-        validator: &'a [u8; 32],
-        key: SessionKey<'a>,
-    },
-    JoinSession {
-        start: &'a [u8; 32],
-        key: SessionKey<'a>,
-    },
-    SetKey {
-        player: u8,
-        key: SessionKey<'a>,
-    },
+    /// Makes the account and takes the first seat.
+    CreateSession { terms: Terms<'a> },
+    /// Takes the second seat.
+    JoinSession { start: &'a [u8; 32], key: SessionKey<'a> },
+    /// A player names another session key, or none.
+    SetKey { player: u8, key: SessionKey<'a> },
+    /// Hands the session to the rollup that it was created for.
     DelegateSession,
+    /// DLP's callback: makes the session again, with the bytes that were committed last.
     ProcessUndelegation,
+    /// No more inputs, no more frames. On the rollup or on the base chain.
     EndSession,
+    /// Returns the rent. One that has frames must have been ended.
     CloseSession,
+    /// Makes the session's scratch account, or lets it grow by what one instruction allows.
     GrowScratch,
+    /// Gives up the scratch account; the session gets its rent back.
     CloseScratch,
-    OpenWindow {
-        peaks: &'a [[u8; 32]],
-    },
-    SeedFrame {
-        index: u32,
-        record: Record<'a>,
-    },
-    LoadFrame {
-        leaf: u64,
-        proved: Proved<'a>,
-    },
+    /// Empties the window, so that it can be seeded, or loaded again from the log.
+    OpenWindow { peaks: &'a [[u8; 32]] },
+    /// One record of the window that the session starts from, in order; number 0 starts again.
+    SeedFrame { index: u32, record: Record<'a> },
+    /// One record of the window before the session's current frame, in order, proved against its hash tree. Anyone may.
+    LoadFrame { leaf: u64, proved: Proved<'a> },
+    /// Asks the rollup to write the session to the base chain.
     CommitSession,
+    /// Asks the rollup to write the session to the base chain, and to give it back.
     UndelegateSession,
-    OpenDispute {
-        frame: u64,
-        peaks: &'a [[u8; 32]],
-    },
-    Judge {
-        step: u8,
-        proved: Proved<'a>,
-    },
+    /// Claims a zeroed account of the right size for one frame of a session.
+    OpenDispute { frame: u64, peaks: &'a [[u8; 32]] },
+    /// One record of the window before a disputed frame, in order, proved against the hash tree that was committed. Anyone may.
+    LoadDisputed { leaf: u64, proved: Proved<'a> },
+    /// Runs one transaction of the disputed frame; the last records the verdict. Anyone may.
+    Judge { step: u8, proved: Proved<'a> },
+    /// Returns the rent, verdict or not.
     CloseDispute,
+}
+
+/// First eight bytes of an instruction's data, as a little-endian number: sha256("global:<name>").
+pub mod tag {
+    /// `submit_input`.
+    pub const SUBMIT_INPUT: u64 = 0x8a153fad5b9ab838;
+    /// `step`.
+    pub const STEP: u64 = 0x25bf204d1dfe3816;
+    /// `create_model`.
+    pub const CREATE_MODEL: u64 = 0xe5d4d482db29e9d4;
+    /// `write_chunk`.
+    pub const WRITE_CHUNK: u64 = 0x338985d10fa78d5d;
+    /// `hash_model`.
+    pub const HASH_MODEL: u64 = 0x5947283097819ab6;
+    /// `freeze_model`.
+    pub const FREEZE_MODEL: u64 = 0x6947dff8a7ef6fd0;
+    /// `close_model`.
+    pub const CLOSE_MODEL: u64 = 0xdea367085aa117f8;
+    /// `create_session`.
+    pub const CREATE_SESSION: u64 = 0xe37a1996b38fc1f2;
+    /// `join_session`.
+    pub const JOIN_SESSION: u64 = 0xfda4389ba0045c17;
+    /// `set_key`.
+    pub const SET_KEY: u64 = 0xc2f90f7563ed9c01;
+    /// `delegate_session`.
+    pub const DELEGATE_SESSION: u64 = 0xc505dbc477775352;
+    /// `process_undelegation`.
+    pub const PROCESS_UNDELEGATION: u64 = 0xa7332530ce291cc4;
+    /// `end_session`.
+    pub const END_SESSION: u64 = 0x420ff9d49a3df40b;
+    /// `close_session`.
+    pub const CLOSE_SESSION: u64 = 0xd3f826de8cb27244;
+    /// `grow_scratch`.
+    pub const GROW_SCRATCH: u64 = 0x25e092214398a2cb;
+    /// `close_scratch`.
+    pub const CLOSE_SCRATCH: u64 = 0x27c796cb4e89bf1d;
+    /// `open_window`.
+    pub const OPEN_WINDOW: u64 = 0xa8802baab5352833;
+    /// `seed_frame`.
+    pub const SEED_FRAME: u64 = 0x30729e066540ae31;
+    /// `load_frame`.
+    pub const LOAD_FRAME: u64 = 0x96f3026d97a33b4c;
+    /// `commit_session`.
+    pub const COMMIT_SESSION: u64 = 0xa7add0599038024b;
+    /// `undelegate_session`.
+    pub const UNDELEGATE_SESSION: u64 = 0x743a4f4df550ea6e;
+    /// `open_dispute`.
+    pub const OPEN_DISPUTE: u64 = 0x2aa1df1777631989;
+    /// `load_disputed`.
+    pub const LOAD_DISPUTED: u64 = 0xabcc70b66fac3024;
+    /// `judge`.
+    pub const JUDGE: u64 = 0x4b1259aaae775cba;
+    /// `close_dispute`.
+    pub const CLOSE_DISPUTE: u64 = 0xc492c364aa5c123c;
 }
 
 /// Takes values off the front of instruction data.
@@ -121,6 +181,14 @@ impl<'a> Reader<'a> {
         let (value, rest) = self.0.split_first_chunk::<N>().ok_or(BAD)?;
         self.0 = rest;
         Ok(value)
+    }
+
+    fn arrays<const N: usize, const M: usize>(&mut self) -> Result<[[u8; N]; M], ProgramError> {
+        let mut arrays = [[0; N]; M];
+        for array in &mut arrays {
+            *array = *self.array()?;
+        }
+        Ok(arrays)
     }
 
     #[inline(always)]
@@ -138,28 +206,23 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(*self.array()?))
     }
 
+    fn i64(&mut self) -> Result<i64, ProgramError> {
+        Ok(i64::from_le_bytes(*self.array()?))
+    }
+
+    fn u16s<const N: usize>(&mut self) -> Result<[u16; N], ProgramError> {
+        let mut values = [0; N];
+        for value in &mut values {
+            *value = u16::from_le_bytes(*self.array()?);
+        }
+        Ok(values)
+    }
+
     fn bytes(&mut self) -> Result<&'a [u8], ProgramError> {
         let count = self.u32()? as usize;
         let (value, rest) = self.0.split_at_checked(count).ok_or(BAD)?;
         self.0 = rest;
         Ok(value)
-    }
-
-    fn ids(&mut self) -> Result<[u16; 4], ProgramError> {
-        let raw: &[u8; 8] = self.array()?;
-        Ok(core::array::from_fn(|i| u16::from_le_bytes([raw[2 * i], raw[2 * i + 1]])))
-    }
-
-    fn key(&mut self) -> Result<SessionKey<'a>, ProgramError> {
-        Ok(SessionKey { key: self.array()?, expires: i64::from_le_bytes(*self.array()?) })
-    }
-
-    fn record(&mut self) -> Result<Record<'a>, ProgramError> {
-        let mut inputs = [[0; INPUT_BYTES]; PLAYERS];
-        for input in &mut inputs {
-            *input = *self.array()?;
-        }
-        Ok(Record { inputs, frame: self.array()? })
     }
 
     fn hashes(&mut self) -> Result<&'a [[u8; 32]], ProgramError> {
@@ -169,8 +232,31 @@ impl<'a> Reader<'a> {
         Ok(hashes.as_chunks::<32>().0)
     }
 
+    fn record(&mut self) -> Result<Record<'a>, ProgramError> {
+        Ok(Record { inputs: self.arrays()?, frame: self.array()? })
+    }
+
     fn proved(&mut self) -> Result<Proved<'a>, ProgramError> {
         Ok(Proved { record: self.record()?, proof: self.hashes()? })
+    }
+
+    fn chunk(&mut self) -> Result<Chunk<'a>, ProgramError> {
+        Ok(Chunk { index: self.u32()?, data: self.bytes()? })
+    }
+
+    fn key(&mut self) -> Result<SessionKey<'a>, ProgramError> {
+        Ok(SessionKey { key: self.array()?, expires: self.i64()? })
+    }
+
+    fn terms(&mut self) -> Result<Terms<'a>, ProgramError> {
+        Ok(Terms {
+            id: self.u64()?,
+            ids: self.u16s()?,
+            start: self.array()?,
+            opponent: self.array()?,
+            validator: self.array()?,
+            key: self.key()?,
+        })
     }
 }
 
@@ -181,7 +267,7 @@ impl<'a> Reader<'a> {
 #[inline(always)]
 pub fn decode(data: &[u8]) -> Result<Instruction<'_>, ProgramError> {
     let mut reader = Reader(data);
-    // The two of every frame first: comparisons cost compute units.
+    // Those of every frame first: comparisons cost compute units.
     let decoded = match reader.u64()? {
         tag::SUBMIT_INPUT => {
             Instruction::SubmitInput { player: reader.u8()?, frame: reader.u64()?, input: reader.array()? }
@@ -199,25 +285,16 @@ pub fn decode(data: &[u8]) -> Result<Instruction<'_>, ProgramError> {
 fn decode_rare<'a>(tag: u64, reader: &mut Reader<'a>) -> Result<Instruction<'a>, ProgramError> {
     Ok(match tag {
         tag::CREATE_MODEL => Instruction::CreateModel,
-        tag::WRITE_CHUNK => {
-            Instruction::WriteChunk { chunk: Chunk { index: reader.u32()?, data: reader.bytes()? } }
-        }
+        tag::WRITE_CHUNK => Instruction::WriteChunk { chunk: reader.chunk()? },
         tag::HASH_MODEL => Instruction::HashModel { pieces: reader.u32()? },
         tag::FREEZE_MODEL => Instruction::FreezeModel,
         tag::CLOSE_MODEL => Instruction::CloseModel,
-        tag::CREATE_SESSION => Instruction::CreateSession {
-            id: reader.u64()?,
-            ids: reader.ids()?,
-            start: reader.array()?,
-            opponent: reader.array()?,
-            validator: reader.array()?,
-            key: reader.key()?,
-        },
+        tag::CREATE_SESSION => Instruction::CreateSession { terms: reader.terms()? },
         tag::JOIN_SESSION => Instruction::JoinSession { start: reader.array()?, key: reader.key()? },
         tag::SET_KEY => Instruction::SetKey { player: reader.u8()?, key: reader.key()? },
         tag::DELEGATE_SESSION => Instruction::DelegateSession,
         tag::PROCESS_UNDELEGATION => {
-            reader.0 = &[]; // seeds, which the session's own bytes name again
+            reader.0 = &[];
             Instruction::ProcessUndelegation
         }
         tag::END_SESSION => Instruction::EndSession,
@@ -230,6 +307,7 @@ fn decode_rare<'a>(tag: u64, reader: &mut Reader<'a>) -> Result<Instruction<'a>,
         tag::COMMIT_SESSION => Instruction::CommitSession,
         tag::UNDELEGATE_SESSION => Instruction::UndelegateSession,
         tag::OPEN_DISPUTE => Instruction::OpenDispute { frame: reader.u64()?, peaks: reader.hashes()? },
+        tag::LOAD_DISPUTED => Instruction::LoadDisputed { leaf: reader.u64()?, proved: reader.proved()? },
         tag::JUDGE => Instruction::Judge { step: reader.u8()?, proved: reader.proved()? },
         tag::CLOSE_DISPUTE => Instruction::CloseDispute,
         _ => return Err(BAD),

@@ -1,20 +1,21 @@
 //! The world program: models, sessions that advance a world frame by frame, and disputes over single frames.
 //!
-//! Accounts are checked before a byte of them is read (`state`); the world step itself is the generated crate's.
+//! Accounts are checked before a byte of them is read (`accounts`); the world step itself is the generated crate's.
 #![cfg_attr(target_os = "solana", no_std)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+pub mod accounts;
 pub mod error;
 pub mod instruction;
 pub mod processor;
-pub mod state;
 pub mod tree;
+pub mod window;
 
 use pinocchio::{AccountView, Address, ProgramResult};
 
 use crate::{
     instruction::{decode, Instruction},
-    processor::{delegation, dispute, frame, model, scratch, session, Context},
+    processor::*,
 };
 
 pinocchio::program_entrypoint!(process, 12);
@@ -32,9 +33,9 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> 
     let context = Context { program, accounts };
     match decode(data)? {
         Instruction::SubmitInput { player, frame, input } => {
-            frame::submit_input(context, player, frame, input)
+            submit_input::process(context, player, frame, input)
         }
-        Instruction::Step { frame, step } => frame::step(context, frame, step),
+        Instruction::Step { frame, step } => step::process(context, frame, step),
         rare => process_rare(context, &rare),
     }
 }
@@ -43,29 +44,28 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> 
 fn process_rare(context: Context, instruction: &Instruction) -> ProgramResult {
     match *instruction {
         Instruction::SubmitInput { .. } | Instruction::Step { .. } => Ok(()), // dispatched already
-        Instruction::CreateModel => model::create(context),
-        Instruction::WriteChunk { chunk } => model::write_chunk(context, &chunk),
-        Instruction::HashModel { pieces } => model::hash(context, pieces),
-        Instruction::FreezeModel => model::freeze(context),
-        Instruction::CloseModel => model::close(context),
-        Instruction::CreateSession { id, ids, start, opponent, validator, key } => {
-            session::create(context, &session::Terms { id, ids, start, opponent, validator, key })
-        }
-        Instruction::JoinSession { start, key } => session::join(context, start, &key),
-        Instruction::SetKey { player, key } => session::set_key(context, player, &key),
-        Instruction::EndSession => session::end(context),
-        Instruction::CloseSession => session::close(context),
-        Instruction::DelegateSession => delegation::delegate(context),
-        Instruction::ProcessUndelegation => delegation::process_undelegation(context),
-        Instruction::CommitSession => delegation::commit(context, false),
-        Instruction::UndelegateSession => delegation::commit(context, true),
-        Instruction::GrowScratch => scratch::grow(context),
-        Instruction::CloseScratch => scratch::close(context),
-        Instruction::OpenWindow { peaks } => scratch::open_window(context, peaks),
-        Instruction::SeedFrame { index, record } => scratch::seed_frame(context, index, &record),
-        Instruction::LoadFrame { leaf, proved } => scratch::load_frame(context, leaf, &proved),
-        Instruction::OpenDispute { frame, peaks } => dispute::open(context, frame, peaks),
-        Instruction::Judge { step, proved } => dispute::judge(context, step, &proved),
-        Instruction::CloseDispute => dispute::close(context),
+        Instruction::CreateModel => create_model::process(context),
+        Instruction::WriteChunk { chunk } => write_chunk::process(context, &chunk),
+        Instruction::HashModel { pieces } => hash_model::process(context, pieces),
+        Instruction::FreezeModel => freeze_model::process(context),
+        Instruction::CloseModel => close_model::process(context),
+        Instruction::CreateSession { terms } => create_session::process(context, &terms),
+        Instruction::JoinSession { start, key } => join_session::process(context, start, &key),
+        Instruction::SetKey { player, key } => set_key::process(context, player, &key),
+        Instruction::EndSession => end_session::process(context),
+        Instruction::CloseSession => close_session::process(context),
+        Instruction::DelegateSession => delegate_session::process(context),
+        Instruction::ProcessUndelegation => process_undelegation::process(context),
+        Instruction::CommitSession => commit_session::process(context),
+        Instruction::UndelegateSession => undelegate_session::process(context),
+        Instruction::GrowScratch => grow_scratch::process(context),
+        Instruction::CloseScratch => close_scratch::process(context),
+        Instruction::OpenWindow { peaks } => open_window::process(context, peaks),
+        Instruction::SeedFrame { index, record } => seed_frame::process(context, index, &record),
+        Instruction::LoadFrame { leaf, proved } => load_frame::process(context, leaf, &proved),
+        Instruction::LoadDisputed { leaf, proved } => load_disputed::process(context, leaf, &proved),
+        Instruction::OpenDispute { frame, peaks } => open_dispute::process(context, frame, peaks),
+        Instruction::Judge { step, proved } => judge::process(context, step, &proved),
+        Instruction::CloseDispute => close_dispute::process(context),
     }
 }

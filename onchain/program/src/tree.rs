@@ -15,11 +15,18 @@ use wmq_world::layout::PEAKS;
 use crate::{
     error::{require, WorldError},
     instruction::{Proved, Record},
-    state::Session,
 };
 
 /// A sha256.
 pub type Hash = [u8; 32];
+
+/// A tree as a session pins it. One value, because this target passes five arguments and no more.
+pub struct Pinned<'a> {
+    /// Leaves.
+    pub count: u64,
+    /// Its root.
+    pub root: &'a Hash,
+}
 
 /// sha256 of slices, one after the other.
 #[inline(always)]
@@ -83,19 +90,19 @@ pub fn verify(peaks: &[Hash; PEAKS], count: u64, index: u64, proved: &Proved) ->
     require(hash == peaks[level], WorldError::WrongProof)
 }
 
-/// Sets the peaks of a session's tree from those in use, lowest first, if its root is over them.
+/// Sets the peaks of a pinned tree from those in use, lowest first, if its root is over them.
 ///
 /// # Errors
 /// `WrongProof`.
 #[inline(never)]
-pub fn restore(peaks: &mut [Hash; PEAKS], session: &Session, used: &[Hash]) -> ProgramResult {
-    let count = session.leaves();
+pub fn restore(peaks: &mut [Hash; PEAKS], tree: &Pinned, used: &[Hash]) -> ProgramResult {
+    let count = tree.count;
     require(used.len() == count.count_ones() as usize && count >> PEAKS == 0, WorldError::WrongProof)?;
     let mut next = used.iter();
     for (level, peak) in peaks.iter_mut().enumerate() {
         *peak = if count >> level & 1 == 1 { *next.next().ok_or(WorldError::WrongProof)? } else { [0; 32] };
     }
-    require(root(peaks, count) == *session.root(), WorldError::WrongProof)
+    require(root(peaks, count) == *tree.root, WorldError::WrongProof)
 }
 
 /// Root of the tree with these peaks over `count` leaves.

@@ -5,8 +5,8 @@ use proptest::{
     prelude::{any, prop_assert, prop_assert_eq, proptest, ProptestConfig},
     sample::select,
 };
-use wmq_program::instruction::{decode, Chunk, Instruction, Proved, Record, SessionKey};
-use wmq_world::layout::{instruction as tag, FRAME_BYTES, INPUT_BYTES, PLAYERS};
+use wmq_program::instruction::{decode, tag, Chunk, Instruction, Proved, Record, SessionKey, Terms};
+use wmq_world::layout::{FRAME_BYTES, INPUT_BYTES, PLAYERS};
 
 /// Written by `python -m tests.security.golden`: a name and the instruction's data in hexadecimal, a line each.
 const GOLDEN: &str = include_str!("golden/instructions.txt");
@@ -63,14 +63,8 @@ impl Args {
         let Self { small, middle, long, bytes, .. } = self;
         let (small, middle, long) = (*small, *middle, *long);
         let chunk = Chunk { index: middle, data: &self.data };
-        let create = Instruction::CreateSession {
-            id: long,
-            ids: [self.short; 4],
-            start: bytes,
-            opponent: bytes,
-            validator: bytes,
-            key: self.key(),
-        };
+        let ids = [self.short; 4];
+        let terms = Terms { id: long, ids, start: bytes, opponent: bytes, validator: bytes, key: self.key() };
         vec![
             ("submit_input", Instruction::SubmitInput { player: small, frame: long, input: self.input() }),
             ("step", Instruction::Step { frame: long, step: small }),
@@ -79,7 +73,7 @@ impl Args {
             ("hash_model", Instruction::HashModel { pieces: middle }),
             ("freeze_model", Instruction::FreezeModel),
             ("close_model", Instruction::CloseModel),
-            ("create_session", create),
+            ("create_session", Instruction::CreateSession { terms }),
             ("join_session", Instruction::JoinSession { start: bytes, key: self.key() }),
             ("set_key", Instruction::SetKey { player: small, key: self.key() }),
             ("delegate_session", Instruction::DelegateSession),
@@ -93,6 +87,7 @@ impl Args {
             ("commit_session", Instruction::CommitSession),
             ("undelegate_session", Instruction::UndelegateSession),
             ("open_dispute", Instruction::OpenDispute { frame: long, peaks: &self.hashes }),
+            ("load_disputed", Instruction::LoadDisputed { leaf: long, proved: self.proved() }),
             ("judge", Instruction::Judge { step: small, proved: self.proved() }),
             ("close_dispute", Instruction::CloseDispute),
         ]
@@ -145,10 +140,10 @@ fn encode(instruction: &Instruction) -> Vec<u8> {
         Instruction::HashModel { pieces } => writer(tag::HASH_MODEL).add(&pieces.to_le_bytes()),
         Instruction::FreezeModel => writer(tag::FREEZE_MODEL),
         Instruction::CloseModel => writer(tag::CLOSE_MODEL),
-        Instruction::CreateSession { id, ids, start, opponent, validator, ref key } => {
-            let ids: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-            let terms = writer(tag::CREATE_SESSION).add(&id.to_le_bytes()).add(&ids);
-            terms.add(start).add(opponent).add(validator).key(key)
+        Instruction::CreateSession { ref terms } => {
+            let ids: Vec<u8> = terms.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+            let written = writer(tag::CREATE_SESSION).add(&terms.id.to_le_bytes()).add(&ids);
+            written.add(terms.start).add(terms.opponent).add(terms.validator).key(&terms.key)
         }
         Instruction::JoinSession { start, ref key } => writer(tag::JOIN_SESSION).add(start).key(key),
         Instruction::SetKey { player, ref key } => writer(tag::SET_KEY).add(&[player]).key(key),
@@ -164,6 +159,9 @@ fn encode(instruction: &Instruction) -> Vec<u8> {
         }
         Instruction::LoadFrame { leaf, ref proved } => {
             writer(tag::LOAD_FRAME).add(&leaf.to_le_bytes()).proved(proved)
+        }
+        Instruction::LoadDisputed { leaf, ref proved } => {
+            writer(tag::LOAD_DISPUTED).add(&leaf.to_le_bytes()).proved(proved)
         }
         Instruction::CommitSession => writer(tag::COMMIT_SESSION),
         Instruction::UndelegateSession => writer(tag::UNDELEGATE_SESSION),
@@ -218,9 +216,9 @@ fn counts_beyond_the_data_are_refused() {
         let tail = match one {
             Instruction::WriteChunk { chunk } => chunk.data.len(),
             Instruction::OpenWindow { peaks } | Instruction::OpenDispute { peaks, .. } => 32 * peaks.len(),
-            Instruction::LoadFrame { proved, .. } | Instruction::Judge { proved, .. } => {
-                32 * proved.proof.len()
-            }
+            Instruction::LoadFrame { proved, .. }
+            | Instruction::LoadDisputed { proved, .. }
+            | Instruction::Judge { proved, .. } => 32 * proved.proof.len(),
             _ => continue,
         };
         let at = data.len() - tail - 4;

@@ -1,5 +1,8 @@
 //! A program that calls one kernel, for tests that meter it.
 //!
+//! tests/onchain/test_kernels_svm.py builds a copy of it, with what it writes beside this file: `kernels` declares every
+//! kernel, as the exporter does for a world, and `table` lists them by number.
+//!
 //! Account 0 is writable and starts with the call: six `u64`, the kernel's number and its five arguments, and
 //! then room for the result. Pointers are absolute addresses, which the test knows. The same instructions run
 //! around every kernel, so the empty one measures what the harness itself costs.
@@ -11,19 +14,16 @@
 #![cfg(target_arch = "bpf")]
 #![feature(asm_experimental_arch)]
 
-use core::mem::transmute;
-use wmq_kernels::{argmax, branchless, gather, matvec, requantize};
+mod kernels;
+mod table;
+
+use wmq_kernels::branchless;
 
 /// Where the data of account 0 starts in the program's input: count 8, account header 8, key 32, owner 32,
 /// lamports 8, length 8.
 const CALL_OFFSET: usize = 96;
 
 type Kernel = unsafe extern "C" fn(u64, u64, u64, u64, u64) -> u64;
-type Matvec = unsafe extern "C" fn(*const u64, *const i64, *mut i64, u64, u64);
-type Gather = unsafe extern "C" fn(*const u64, *const u32, *mut i64, u64, u64);
-type Requantize = unsafe extern "C" fn(*const i64, *const u32, *mut i64, u64, u64);
-type Argmax = unsafe extern "C" fn(*const i64, u64) -> u64;
-type ArgmaxWithin = unsafe extern "C" fn(*const i64, u64, *const u8, u64) -> u64;
 
 core::arch::global_asm!(
     ".globl wmq_nothing",
@@ -36,40 +36,6 @@ core::arch::global_asm!(
 extern "C" {
     fn wmq_nothing(a: u64, b: u64, c: u64, d: u64, e: u64) -> u64;
 }
-
-/// Kernels by number; the test has the same list.
-// SAFETY: on this target every argument is one 64-bit register, r1 to r5, and the result is r0, so a function
-// of fewer arguments, of pointers or without a result can be called as one of five numbers.
-static KERNELS: [Kernel; 26] = unsafe {
-    [
-        wmq_nothing,
-        transmute::<Matvec, Kernel>(matvec::matvec_r1),
-        transmute::<Matvec, Kernel>(matvec::matvec_r2),
-        transmute::<Matvec, Kernel>(matvec::matvec_r3),
-        transmute::<Matvec, Kernel>(matvec::matvec_r4),
-        transmute::<Matvec, Kernel>(matvec::matvec_r5),
-        transmute::<Matvec, Kernel>(matvec::matvec_r6),
-        transmute::<Matvec, Kernel>(matvec::matvec4_r1),
-        transmute::<Matvec, Kernel>(matvec::matvec4_r2),
-        transmute::<Matvec, Kernel>(matvec::matvec4_r3),
-        transmute::<Matvec, Kernel>(matvec::matvec4_r4),
-        transmute::<Matvec, Kernel>(matvec::matvec4_r5),
-        transmute::<Matvec, Kernel>(matvec::matvec4_r6),
-        transmute::<Matvec, Kernel>(matvec::matvec16_r1),
-        transmute::<Matvec, Kernel>(matvec::matvec16_r2),
-        transmute::<Matvec, Kernel>(matvec::matvec16_r3),
-        transmute::<Matvec, Kernel>(matvec::matvec16_r4),
-        transmute::<Matvec, Kernel>(matvec::matvec16_r5),
-        transmute::<Matvec, Kernel>(matvec::matvec16_r6),
-        transmute::<Gather, Kernel>(gather::gather_add),
-        transmute::<Requantize, Kernel>(requantize::requantize),
-        transmute::<Requantize, Kernel>(requantize::requantize_relu),
-        transmute::<Argmax, Kernel>(argmax::argmax),
-        transmute::<ArgmaxWithin, Kernel>(argmax::argmax_within),
-        choices,
-        copy,
-    ]
-};
 
 /// Every choice of `branchless` on `a`, `b`, `c`, written to `out[0..11]`; `shift_mult` is shift + mult << 8.
 #[no_mangle]
@@ -114,7 +80,7 @@ pub unsafe extern "C" fn entrypoint(input: *mut u8) -> u64 {
     // SAFETY: account 0 holds at least seven u64, and the test asks only for kernels in the list.
     unsafe {
         let call = &mut *(input.add(CALL_OFFSET) as *mut [u64; 7]);
-        let kernel = *KERNELS.get_unchecked(call[0] as usize);
+        let kernel = *table::KERNELS.get_unchecked(call[0] as usize);
         call[6] = kernel(call[1], call[2], call[3], call[4], call[5]);
     }
     0

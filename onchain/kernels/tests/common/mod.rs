@@ -1,4 +1,6 @@
-//! What the kernel tests share: a seeded generator, and the kernels under test on plain vectors.
+//! What the kernel tests share: a seeded generator, and the kernels' portable twins on plain vectors of any size.
+
+use wmq_kernels::{argmax::*, gather::*, geometry::*, matvec::*, requantize::*};
 
 /// The generator of `gen_golden.py`.
 pub struct Lcg(pub u64);
@@ -16,81 +18,101 @@ impl Lcg {
     }
 }
 
-type Matvec = unsafe extern "C" fn(*const u64, *const i64, *mut i64, u64, u64);
+type Matvec = unsafe fn(*const u64, *const i64, *mut i64, u64, u64);
 
-/// Kernels of two, three or four rows a word, with 1 to 6 words a column.
-pub fn matvec_kernel(lanes: usize, r: usize) -> Matvec {
-    use wmq_kernels::matvec::*;
-    match lanes {
-        2 => [matvec16_r1, matvec16_r2, matvec16_r3, matvec16_r4, matvec16_r5, matvec16_r6][r - 1],
-        3 => [matvec_r1, matvec_r2, matvec_r3, matvec_r4, matvec_r5, matvec_r6][r - 1],
-        4 => [matvec4_r1, matvec4_r2, matvec4_r3, matvec4_r4, matvec4_r5, matvec4_r6][r - 1],
-        _ => panic!("no kernel of {lanes} lanes"),
+/// The twin of the kernels for weights of so many bits, `r` words a column.
+pub fn matvec_kernel(bits: usize, r: usize) -> Matvec {
+    const fn all<const BITS: usize>() -> [Matvec; MATVEC_MAX_R] {
+        [
+            matvec_ref::<BITS, 1>,
+            matvec_ref::<BITS, 2>,
+            matvec_ref::<BITS, 3>,
+            matvec_ref::<BITS, 4>,
+            matvec_ref::<BITS, 5>,
+            matvec_ref::<BITS, 6>,
+        ]
+    }
+    match bits {
+        4 => all::<4>()[r - 1],
+        8 => all::<8>()[r - 1],
+        16 => all::<16>()[r - 1],
+        _ => panic!("no kernel for weights of {bits} bits"),
     }
 }
 
-/// Weights by row to words of `lanes` rows, `r` words a column.
+/// The largest weight of so many bits; the least is its negative.
+pub fn weight_max(bits: usize) -> i64 {
+    (1 << (bits - 1)) - 1
+}
+
+/// `values`, then zeros up to a multiple of `step`.
+fn padded<T: Clone + Default>(values: &[T], step: usize) -> Vec<T> {
+    let mut out = values.to_vec();
+    out.resize(values.len().next_multiple_of(step), T::default());
+    out
+}
+
+/// Weights by row, in whole groups and tiles, to words of `lanes` rows, `r` words a column.
 pub fn pack_weights(rows: &[Vec<i64>], lanes: usize, r: usize) -> Vec<u64> {
     let mut words = Vec::new();
     for group in rows.chunks(lanes * r) {
         for k in 0..group[0].len() {
             for word in group.chunks(lanes) {
-                words.push(word.iter().rev().fold(0i64, |sum, row| (sum << (64 / lanes)) + row[k]) as u64);
+                words
+                    .push(word.iter().rev().fold(0i64, |sum, row| (sum << lane_bits(lanes)) + row[k]) as u64);
             }
         }
     }
     words
 }
 
-/// The kernel under test on the same integers.
-pub fn matvec_packed(rows: &[Vec<i64>], x: &[i64], bias: &[i64], lanes: usize, r: usize) -> Vec<i64> {
-    let (words, mut out) = (pack_weights(rows, lanes, r), bias.to_vec());
-    let groups = (rows.len() / (lanes * r)) as u64;
+/// The twin under test on the same integers: rows and columns are filled up with zeros as an export does.
+pub fn matvec_packed(rows: &[Vec<i64>], x: &[i64], bias: &[i64], bits: usize, r: usize) -> Vec<i64> {
+    let (lanes, size) = (lanes(bits), rows.len());
+    let (x, mut out) = (padded(x, COLUMN_TILE), padded(bias, lanes * r));
+    let mut rows: Vec<_> = rows.iter().map(|row| padded(row, COLUMN_TILE)).collect();
+    rows.resize(out.len(), vec![0; x.len()]);
+    let (words, groups) = (pack_weights(&rows, lanes, r), (rows.len() / (lanes * r)) as u64);
     // SAFETY: `words`, `x` and `out` have the lengths that these sizes ask for, and `out` is its own vector.
-    unsafe { matvec_kernel(lanes, r)(words.as_ptr(), x.as_ptr(), out.as_mut_ptr(), groups, x.len() as u64) };
-    out
+    unsafe { matvec_kernel(bits, r)(words.as_ptr(), x.as_ptr(), out.as_mut_ptr(), groups, x.len() as u64) };
+    assert!(out[size..].iter().all(|&padding| padding == 0));
+    out[..size].to_vec()
 }
 
-/// The kernel under test on the same integers.
+/// The twin under test on the same integers: entries are filled up to whole blocks, picks with a row of zeros.
 pub fn gather_packed(rows: &[Vec<i64>], picks: &[usize], k: &[u32], bias: &[i64]) -> Vec<i64> {
-    let word = |seven: &[i64]| seven.iter().rev().fold(0u64, |word, b| word << 8 | (b + 128) as u64);
-    let packed: Vec<Vec<u64>> = rows.iter().map(|row| row.chunks(7).map(word).collect()).collect();
-    let list: Vec<u64> = picks.iter().map(|&pick| packed[pick].as_ptr() as u64).collect();
-    let (mut out, blocks) = (bias.to_vec(), (bias.len() / 259) as u64);
-    // SAFETY: the list holds addresses of rows that live to the end of this function; all have whole blocks.
-    unsafe {
-        wmq_kernels::gather::gather_add(
-            list.as_ptr(),
-            k.as_ptr(),
-            out.as_mut_ptr(),
-            list.len() as u64,
-            blocks,
-        )
+    let word = |entries: &[i64]| entries.iter().rev().fold(0u64, |word, b| word << 8 | (b + 128) as u64);
+    let pack = |row: &[i64]| -> Vec<u64> {
+        padded(row, ENTRIES_PER_BLOCK).chunks(ENTRIES_PER_WORD).map(word).collect()
     };
-    out
+    let packed: Vec<_> = rows.iter().map(|row| pack(row)).collect();
+    let neutral = pack(&vec![0; bias.len()]);
+    let mut list: Vec<_> = picks.iter().map(|&pick| packed[pick].as_ptr() as u64).collect();
+    list.resize(list.len().next_multiple_of(ROWS_STEP), neutral.as_ptr() as u64);
+    let (k, mut out) = (padded(k, ENTRIES_PER_BLOCK), padded(bias, ENTRIES_PER_BLOCK));
+    let blocks = (out.len() / ENTRIES_PER_BLOCK) as u64;
+    // SAFETY: the list holds addresses of rows that live to the end of this function; all have whole blocks.
+    unsafe { gather_add_ref(list.as_ptr(), k.as_ptr(), out.as_mut_ptr(), list.len() as u64, blocks) };
+    out[..bias.len()].to_vec()
 }
 
-/// The kernels under test, `requantize` or `requantize_relu`.
+/// The twins under test, of `requantize` or `requantize_relu`.
 pub fn requantize_packed(acc: &[i64], mult: &[u32], shift: u64, relu: bool) -> Vec<i64> {
-    use wmq_kernels::requantize::{requantize, requantize_relu};
-    let kernel = if relu { requantize_relu } else { requantize };
+    let kernel = if relu { requantize_relu_ref } else { requantize_ref };
     let mut out = vec![0; acc.len()];
     // SAFETY: the three vectors have the same length.
     unsafe { kernel(acc.as_ptr(), mult.as_ptr(), out.as_mut_ptr(), acc.len() as u64, shift) };
     out
 }
 
-/// The kernel under test.
+/// The twin under test.
 pub fn argmax_within(values: &[i64], labels: &[u8], label: u64) -> usize {
     // SAFETY: slices of that many values and labels.
-    unsafe {
-        wmq_kernels::argmax::argmax_within(values.as_ptr(), values.len() as u64, labels.as_ptr(), label)
-            as usize
-    }
+    unsafe { argmax_within_ref(values.as_ptr(), values.len() as u64, labels.as_ptr(), label) as usize }
 }
 
-/// The kernel under test.
+/// The twin under test.
 pub fn argmax(values: &[i64]) -> usize {
     // SAFETY: a slice of that many values.
-    unsafe { wmq_kernels::argmax::argmax(values.as_ptr(), values.len() as u64) as usize }
+    unsafe { argmax_ref(values.as_ptr(), values.len() as u64) as usize }
 }

@@ -1,22 +1,37 @@
-//! Instructions, by what they are about.
+//! Instructions, a file each.
 //!
 //! All but those of every frame are kept out of line: each has the 4,096 bytes of a stack frame to itself.
 
-pub mod delegation;
-pub mod dispute;
-pub mod frame;
-pub mod model;
-pub mod scratch;
-pub mod session;
+pub mod close_dispute;
+pub mod close_model;
+pub mod close_scratch;
+pub mod close_session;
+pub mod commit_session;
+pub mod create_model;
+pub mod create_session;
+pub mod delegate_session;
+pub mod end_session;
+pub mod freeze_model;
+pub mod grow_scratch;
+pub mod hash_model;
+pub mod join_session;
+pub mod judge;
+pub mod load_disputed;
+pub mod load_frame;
+pub mod open_dispute;
+pub mod open_window;
+pub mod process_undelegation;
+pub mod seed_frame;
+pub mod set_key;
+mod sponsored;
+pub mod step;
+pub mod submit_input;
+pub mod undelegate_session;
+pub mod write_chunk;
 
-use pinocchio::{cpi::Signer, error::ProgramError, AccountView, Address, ProgramResult};
+use pinocchio::{cpi::Signer, AccountView, Address, ProgramResult};
 use pinocchio_system::instructions::Transfer;
-use wmq_world::{in_range, layout::AXIS_RANGES};
-
-use crate::{
-    error::{require, WorldError},
-    instruction::{Input, Record},
-};
+use wmq_world::layout::blob;
 
 /// What every instruction is called with. One value, because this target passes five and no more.
 pub struct Context<'a> {
@@ -26,28 +41,10 @@ pub struct Context<'a> {
     pub accounts: &'a mut [AccountView],
 }
 
-/// Checks that a controller can send this.
-///
-/// # Errors
-/// `WrongInput`.
-#[inline(always)]
-pub fn check_input(input: &Input) -> Result<(), ProgramError> {
-    for (&axis, (low, high)) in input.iter().zip(AXIS_RANGES) {
-        require(low <= axis as i8 && axis as i8 <= high, WorldError::WrongInput)?;
-    }
-    Ok(())
-}
-
-/// Checks that every input and every field of a record lies in its range, so that no table is read outside its end.
-///
-/// # Errors
-/// `WrongInput`, `WrongRecord`.
-#[inline(never)]
-pub fn check_record(record: &Record) -> Result<(), ProgramError> {
-    for input in &record.inputs {
-        check_input(input)?;
-    }
-    require(in_range(record.frame), WorldError::WrongRecord)
+/// Where chunk or piece `index` of a shard, of `bytes` bytes, begins, and how long it is: the last may be shorter.
+fn blob_part(shard: usize, index: usize, bytes: usize) -> (usize, usize) {
+    let start = index * bytes;
+    (start, bytes.min(blob::BYTES[shard] - start))
 }
 
 /// Moves lamports that somebody has sent to an address of this program on to `to`.

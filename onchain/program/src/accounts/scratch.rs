@@ -1,0 +1,62 @@
+//! A scratch account, which lives on the rollup only: the window, and what a frame is computed with.
+
+use pinocchio::{error::ProgramError, AccountView, Address, ProgramResult};
+use wmq_world::layout::{scratch, SLOTS};
+
+use super::{
+    checked::{load_mut, Area, Checked, SCRATCH},
+    fields::{Scratch, Session},
+    seeds::ScratchSeeds,
+};
+
+impl Scratch {
+    /// A session's scratch account, to be written. Whose it is, is checked by `session_is`.
+    ///
+    /// # Errors
+    /// As `load_mut`.
+    #[inline(always)]
+    pub fn load_mut(program: &Address, account: &mut AccountView) -> Result<Self, ProgramError> {
+        Ok(Self(load_mut(program, account, &SCRATCH)?))
+    }
+
+    /// An account of this program, turned into a session's scratch account whatever it was.
+    ///
+    /// # Errors
+    /// `Immutable`, `InvalidAccountOwner`, `WrongLength`.
+    pub fn claim(
+        program: &Address,
+        account: &mut AccountView,
+        session: &Address,
+    ) -> Result<Self, ProgramError> {
+        let mut made = Self(Checked::claim(program, account, &SCRATCH)?);
+        made.set_session(session.as_array());
+        made.set_loaded(0);
+        Ok(made)
+    }
+
+    /// Checks that `account` has the address of the scratch account of the session at `at`.
+    ///
+    /// # Errors
+    /// `WrongAccount`.
+    pub fn check_address(
+        program: &Address,
+        session: &Session,
+        at: &Address,
+        account: &AccountView,
+    ) -> ProgramResult {
+        let seeds = ScratchSeeds { session: *at.as_array() };
+        seeds.check(session.scratch_bump(), program, account.address())
+    }
+
+    /// Whether its window is whole, and the one that `frame` is computed from.
+    #[inline(always)]
+    pub fn window_stands_at(&self, frame: u64) -> bool {
+        self.loaded() == SLOTS && self.frame_number() == frame
+    }
+
+    /// Where the work area lies.
+    #[inline(always)]
+    pub fn work(&self) -> Area {
+        self.0.area(scratch::WORK)
+    }
+}

@@ -1,0 +1,41 @@
+//! The instruction `join_session`.
+
+use pinocchio::{error::ProgramError, ProgramResult};
+
+use super::Context;
+use crate::{
+    accounts::{signs, Session, Status},
+    error::{require, WorldError},
+    instruction::SessionKey,
+    tree::Hash,
+};
+
+/// `join_session`: takes the second seat.
+///
+/// ```text
+/// data      start 32 | key 32 | expires i64
+/// accounts  0 [signer]    player
+///           1 [writable]  session
+/// ```
+/// `start` is that of the session the player means to join: the creator may have made another under its number.
+///
+/// # Errors
+/// `NotEnoughAccountKeys`, `MissingRequiredSignature`, those of `Session::load_mut`; `WrongStatus` if the seat is taken,
+/// `WrongAuthority` if it is kept for another, `WrongStart`.
+#[inline(never)]
+pub fn process(context: Context, start: &Hash, key: &SessionKey) -> ProgramResult {
+    let Context { program, accounts } = context;
+    let [player, account] = accounts else {
+        return Err(ProgramError::NotEnoughAccountKeys);
+    };
+    signs(player)?;
+    let mut session = Session::load_mut(program, account)?;
+    session.require(Status::Open)?;
+    require(session.start() == start, WorldError::WrongStart)?;
+    let open = *session.wallet(1)? == [0; 32];
+    require(open || session.wallet_is(1, player.address())?, WorldError::WrongAuthority)?;
+    session.set_wallet(1, player.address().as_array())?;
+    session.set_key(1, key)?;
+    session.set_status(Status::Joined);
+    Ok(())
+}

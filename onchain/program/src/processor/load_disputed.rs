@@ -1,0 +1,45 @@
+//! The instruction `load_disputed`.
+
+use pinocchio::{error::ProgramError, ProgramResult};
+use wmq_world::layout::SLOTS;
+
+use super::Context;
+use crate::{
+    accounts::{Dispute, Verdict},
+    error::{require, WorldError},
+    instruction::Proved,
+    tree,
+    window::{check_record, push_record},
+};
+
+/// `load_disputed`: one record of the window before a disputed frame, in order, proved against the hash tree that was
+/// committed. Anyone may.
+///
+/// ```text
+/// data      leaf u64 | both inputs | Frame | proof (u32 length first) 32 each
+/// accounts  0 [writable]  dispute
+///           1 []          session
+/// ```
+/// # Errors
+/// `NotEnoughAccountKeys`, those of `Dispute::load_mut`, `WrongAccount`, `Judged`, `WrongStep` if it is not the next,
+/// `WrongProof`. A record that was committed and is out of range is the verdict: `Wrong`.
+#[inline(never)]
+pub fn process(context: Context, leaf: u64, proved: &Proved) -> ProgramResult {
+    let Context { program, accounts } = context;
+    let [account, session_account] = accounts else {
+        return Err(ProgramError::NotEnoughAccountKeys);
+    };
+    let mut data = Dispute::load_mut(program, account)?;
+    require(data.session_is(session_account.address()), WorldError::WrongAccount)?;
+    require(data.is(Verdict::Open), WorldError::Judged)?;
+    let loaded = data.loaded();
+    require(loaded < SLOTS && leaf == data.frame_number() + loaded, WorldError::WrongStep)?;
+    tree::verify(data.peaks(), data.leaves(), leaf, proved)?;
+    if check_record(&proved.record).is_err() {
+        data.set_verdict(Verdict::Wrong);
+        return Ok(());
+    }
+    push_record(data.frame_area(), data.work(), &proved.record);
+    data.set_loaded(loaded + 1);
+    Ok(())
+}

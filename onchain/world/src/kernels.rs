@@ -1,0 +1,51 @@
+// Machine-written by wm_export/solana/rust_kernels.py (wmq export); do not edit.
+//! The kernels that are called here: on chain the assembly that an export writes into `asm/`, elsewhere the portable
+//! twins of `wmq_kernels`.
+
+wmq_kernels::kernel! {
+    /// `out += W x` for groups of 18 rows of INT8 weights, 6 words a column.
+    matvec_6x8(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_ref::<8, 6>
+}
+
+wmq_kernels::kernel! {
+    /// `out += W x` for groups of 9 rows of INT8 weights, 3 words a column.
+    matvec_3x8(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_ref::<8, 3>
+}
+
+wmq_kernels::kernel! {
+    /// `out += k * sum of n rows`, entries in blocks of 259.
+    gather_add(rows: *const u64, k: *const u32, out: *mut i64, n: u64, blocks: u64)
+        = wmq_kernels::gather::gather_add_ref
+}
+
+wmq_kernels::kernel! {
+    /// As `requantize`, then clamped to `0..=127`.
+    requantize_relu(acc: *const i64, mult: *const u32, out: *mut i64, n: u64, shift: u64)
+        = wmq_kernels::requantize::requantize_relu_ref
+}
+
+wmq_kernels::kernel! {
+    /// `out += W x` for groups of 6 rows of INT8 weights, 2 words a column.
+    matvec_2x8(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_ref::<8, 2>
+}
+
+wmq_kernels::kernel! {
+    /// `out += W x` for groups of 3 rows of INT8 weights, 1 word a column.
+    matvec_1x8(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_ref::<8, 1>
+}
+
+wmq_kernels::kernel! {
+    /// `out = (acc * mult + 2^(shift-1)) >> shift`, without saturation.
+    requantize(acc: *const i64, mult: *const u32, out: *mut i64, n: u64, shift: u64)
+        = wmq_kernels::requantize::requantize_ref
+}
+
+wmq_kernels::kernel! {
+    /// Index of the largest of `n` values, the lowest one on ties.
+    argmax(values: *const i64, n: u64) -> u64
+        = wmq_kernels::argmax::argmax_ref
+}

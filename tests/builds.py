@@ -1,0 +1,101 @@
+"""Programs that tests run, compiled once for each distinct source: by any test, any worker and any run before.
+
+What was compiled lies in ${WMQ_CACHE:-~/.cache/wmq}/tests, by the SHA-256 of sources, features and tools.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from wm_export.solana import toolchain
+from wm_export.solana.toolchain import SBPF_SCRIPT, BuildInfo, find_toolchain, host_cargo, version_lines
+from wm_train.files import atomic_write_bytes
+
+CACHE = Path(os.environ.get("WMQ_CACHE") or Path.home() / ".cache" / "wmq") / "tests"
+KEEP_S = 14 * 24 * 3600
+
+
+def forget_old() -> None:
+    """Remove what no test has asked for in two weeks."""
+    for path in CACHE.glob("*"):
+        if time.time() - path.stat().st_mtime > KEEP_S:
+            path.unlink(missing_ok=True)
+
+
+def build_program(crate: Path, out: Path, features: Sequence[str] = ()) -> BuildInfo:
+    """toolchain.build_program."""
+    tools = find_toolchain()
+    if tools is None:
+        return toolchain.build_program(crate, out, features)  # which says what is missing
+    words = [tools.name, *tools.versions, SBPF_SCRIPT.read_text(), *features]
+    kept = _kept("program", _digest(crate, words), lambda made: toolchain.build_program(crate, made, features))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    program = kept.read_bytes()
+    atomic_write_bytes(out, program)
+    return BuildInfo(tools.name, tools.versions, hashlib.sha256(program).hexdigest(), len(program))
+
+
+def build_host(crate: Path, bin_name: str) -> Path:
+    """toolchain.build_host."""
+
+    def build(made: Path) -> None:
+        shutil.copyfile(toolchain.build_host(crate, bin_name), made)
+        made.chmod(0o755)
+
+    versions = version_lines([str(host_cargo() or "cargo"), "--version"])
+    return _kept(bin_name, _digest(crate, versions or ()), build)
+
+
+def _digest(crate: Path, words: Iterable[str]) -> str:
+    """SHA-256 of these words and of every source file that a crate is made from."""
+    digest = hashlib.sha256(repr([crate.name, *words]).encode())
+    for folder in _folders(crate.resolve()):
+        for path in _sources(folder):
+            digest.update(repr((str(path.relative_to(folder)), path.stat().st_size)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _folders(crate: Path) -> list[Path]:
+    """Where a crate's sources are: the workspace that it is part of, if it is, and what that names by path."""
+    found = [crate.parent if (crate.parent / "Cargo.toml").exists() else crate]
+    for folder in found:
+        for manifest in (path for path in _sources(folder) if path.name == "Cargo.toml"):
+            named = [(manifest.parent / path).resolve() for path in re.findall(r'path = "(.+?)"', manifest.read_text())]
+            found += [path for path in named if path.is_dir() and not any(path.is_relative_to(f) for f in found)]
+    return found
+
+
+def _sources(folder: Path) -> list[Path]:
+    """Every file but what cargo has made."""
+    names = sorted(folder.iterdir())
+    files = [path for path in names if path.is_file()]
+    folders = [path for path in names if path.is_dir() and path.name != "target"]
+    return files + [path for inner in folders for path in _sources(inner)]
+
+
+def _kept(kind: str, key: str, make: Callable[[Path], object]) -> Path:
+    """The file of this key, made if there is none."""
+    path = CACHE / f"{key}.{kind}"
+    with _locked(CACHE / f"{key}.lock"):
+        if not path.exists():
+            partial = path.with_suffix(".partial")
+            make(partial)
+            partial.rename(path)
+        path.touch()
+    return path
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Held by one process at a time; ends with it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

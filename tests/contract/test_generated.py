@@ -1,0 +1,52 @@
+"""The committed generated crate is what the exporter writes for the preset it is of.
+
+`python -m tests.contract.test_generated` writes it again.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wm_export.lower.kernels import KERNELS
+from wm_export.lower.lowering import lower
+from wm_export.manifest import describe
+from wm_export.solana.blob import pack
+from wm_export.solana.rust import generate
+from wm_quant.presets import preset
+from wm_quant.prove import prove
+
+CRATE = Path(__file__).parents[2] / "onchain" / "world"
+
+
+def generated() -> dict[str, str]:
+    """Every file of the crate, by its path."""
+    net = preset("mlp")
+    program = lower(net)
+    blob = pack(program)
+    return generate(net, program, blob, describe(net, program, blob, prove(net)).hash)
+
+
+def committed() -> dict[str, str]:
+    """Those that are kept: all but the assembly, which a program is built with and the host has no use for."""
+    return {name: text for name, text in generated().items() if not name.startswith("asm/")}
+
+
+@pytest.mark.usefixtures("rustfmt")
+def test_generated_crate_is_up_to_date() -> None:
+    files = committed()
+    assert {name: (CRATE / name).read_text() for name in files} == files
+
+
+def test_the_assembly_of_exactly_the_kernels_called_is_written() -> None:
+    files = generated()
+    calls = re.findall(r"(?<!fn )\b(\w+)\(", files["src/network.rs"] + files["src/rules.rs"])
+    called = set(calls) & KERNELS.keys()
+    assert {name for name in files if name.startswith("asm/")} == {f"asm/{name}.s" for name in called}
+    assert set(re.findall(r"^    (\w+)\(", files["src/kernels.rs"], re.MULTILINE)) == called
+    assert called >= {"matvec_6x8", "gather_add", "requantize", "requantize_relu", "argmax"}
+
+
+if __name__ == "__main__":
+    for path, text in committed().items():
+        (CRATE / path).write_text(text)

@@ -1,0 +1,126 @@
+"""A lowered program computes what its QNet means, inside its buffers and constants, for what the formulas say."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.factories import random_inputs, random_window, small_model, small_qnet
+from tests.wm_export.lower.machine import LANES, Machine
+from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R
+from wm_export.lower.cost import call_cu, kernel_cu
+from wm_export.lower.dense_lowering import column_blocks, row_tiles
+from wm_export.lower.kernels import KERNELS
+from wm_export.lower.lowered_program import Program, padded
+from wm_export.lower.lowering import LOWERINGS, NOT_YET, lower
+from wm_export.lower.placement import remaining
+from wm_quant.interp import Interpreter
+from wm_quant.ops.kinds import OPS
+from wm_quant.presets import preset
+from wm_quant.qnet import QNet
+from wm_train.grid.arithmetic import TILE_COLUMNS, WEIGHT_GRIDS
+
+NETS: dict[str, Callable[[], QNet]] = {
+    "small": small_qnet,
+    "v1": lambda: small_qnet(small_model("v1", "published", slots=2)),
+    "mixed": lambda: small_qnet(small_model(bits={"layer2": 4})),
+    "int4": lambda: small_qnet(small_model(bits={"layer1": 4, "layer2": 4, "heads": 4})),
+    "int16": lambda: small_qnet(small_model(bits={"layer1": 16, "heads": 16})),
+    "two-level": lambda: small_qnet(small_model("v2.1", "two_level")),
+}
+#: Compute units inside the kernels of the default world, op by op.
+DEFAULT_CU = {
+    "begin": 0, "layer1": 338_734, "gather": 44_541, "relu1": 7_431, "layer2": 142_506, "relu2": 3_719,
+    "heads": 297_161, "scale": 6_923, "decode": 8_604, "push": 0,
+}  # fmt: skip
+
+
+def test_padded_rounds_up() -> None:
+    assert [padded(n, 8) for n in (0, 1, 7, 8, 9)] == [0, 8, 8, 8, 16]
+
+
+@given(st.integers(1, 5000), st.sampled_from([8, 4, 16]))
+def test_row_tiles_cover_the_rows_in_order(rows: int, bits: int) -> None:
+    at = 0
+    for tile in row_tiles(rows, WEIGHT_GRIDS[bits]):
+        assert tile.row == at and tile.groups >= 1 and 1 <= tile.accumulators <= MATVEC_MAX_R
+        at += tile.groups * LANES[bits] * tile.accumulators
+    assert rows <= at < rows + LANES[bits]
+
+
+@given(st.integers(1, 5000), st.integers(1, 20))
+def test_column_blocks_cover_the_columns_in_order(columns: int, tiles: int) -> None:
+    at, block = 0, tiles * TILE_COLUMNS
+    for first, count in column_blocks(columns, block):
+        assert first == at and 0 < count <= block and count % TILE_COLUMNS == 0
+        at += count
+    assert columns <= at < columns + TILE_COLUMNS
+
+
+def ran(net: QNet, program: Program) -> tuple[Machine, dict[str, Any]]:
+    """The program run on one random world, and the interpreter's Trace of the same."""
+    window = random_window(net.world.encoding, 1, seed=3)
+    interpreter = Interpreter(net)
+    state = interpreter.begin(window)
+    inputs = random_inputs(np.random.default_rng(4), 1, fields=net.world.encoding.controls)
+    trace = interpreter.step(state, inputs)[0]
+    machine = Machine(program)
+    machine.run({"codes": trace["codes"][0], "ids": trace["ids"][0], "bias": state.bias[0]})
+    return machine, trace
+
+
+def same(machine: Machine, trace: dict[str, Any]) -> list[str]:
+    """The vectors that a program left behind, which must be those of the Trace."""
+    left = [name for name in machine.program.vectors if name in remaining(machine.program)]
+    for name in left:
+        assert (machine.vector(name)[: machine.program.vectors[name]] == trace[name][0]).all(), name
+    return left
+
+
+@pytest.mark.parametrize("compact", [False, True])
+@pytest.mark.parametrize("name", NETS)
+def test_a_program_computes_what_its_network_means(name: str, compact: bool) -> None:
+    net = NETS[name]()
+    left = same(*ran(net, lower(net, compact=compact)))
+    assert ("heads" in left) and (compact or left == list(lower(net).vectors))
+
+
+@pytest.mark.parametrize("cuts", [("1.1",), ("1.2", "1.3", "4.1"), ("3", "4.1", "6.2", "6.30")])
+def test_cuts_inside_ops_compute_the_same(cuts: tuple[str, ...]) -> None:
+    net = small_qnet()
+    program = lower(net, cuts)
+    assert len(program.plan) == len(cuts) + 1
+    same(*ran(net, program))
+
+
+@pytest.mark.parametrize("name", [*NETS, "mlp"])
+def test_kernels_take_what_they_are_called_with(name: str) -> None:
+    """Every call is of a kernel, with sizes that it takes, and costs what the formula in the documents says."""
+    program = lower(preset("mlp") if name == "mlp" else NETS[name]())
+    assert set(program.kernels()) <= KERNELS.keys()
+    for routine in program.routines:
+        for call in routine.kernel_calls:
+            kernel = KERNELS[call.function]
+            sizes = dict(zip(kernel.sizes, call.sizes, strict=False))
+            assert call_cu(call) == eval(kernel.formula.replace("/", "//"), {}, sizes)
+
+
+def test_compute_units_of_the_default_world() -> None:
+    program = lower(preset("mlp"))
+    assert {routine.name: kernel_cu(routine) for routine in program.routines} == DEFAULT_CU
+    assert program.kernels() == [
+        "matvec_6x8", "matvec_3x8", "gather_add", "requantize_relu", "matvec_2x8", "matvec_1x8", "requantize", "argmax"
+    ]  # fmt: skip
+
+
+def test_macs_leave_padding_out() -> None:
+    program = lower(preset("mlp"))
+    macs = {routine.name: routine.macs for routine in program.routines if routine.macs}
+    assert macs == {"layer1": 512 * 606, "layer2": 256 * 512, "heads": 1064 * 256}
+
+
+def test_every_op_has_a_lowering_or_is_listed_as_not_yet() -> None:
+    assert LOWERINGS.keys() | set(NOT_YET) == set(OPS.values()) and not LOWERINGS.keys() & set(NOT_YET)

@@ -1,0 +1,132 @@
+"""The client against nodes that do not do as they should."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from solders.pubkey import Pubkey
+
+from wm_live.chain import rpc as module
+from wm_live.chain.answers import BadAnswerError
+from wm_live.chain.rpc import Rpc, RpcError, websocket_url
+from wm_live.errors import WmLiveError
+
+ADDRESS = Pubkey.new_unique()
+GOOD = {"lamports": 1, "owner": str(ADDRESS), "data": ["AAEC", "base64"], "executable": False}
+
+
+def against(answers: list[tuple[int, Any]], work: Callable[[Rpc], Awaitable[Any]]) -> Any:
+    """Run `work` against a node that gives these (HTTP status, body) in turn, the last one for ever."""
+
+    async def answer(_: web.Request) -> web.Response:
+        status, body = answers.pop(0) if len(answers) > 1 else answers[0]
+        return web.Response(status=status, text=body if isinstance(body, str) else json.dumps(body))
+
+    async def run() -> Any:
+        application = web.Application()
+        application.router.add_post("/", answer)
+        async with TestServer(application) as server, Rpc(str(server.make_url("/"))) as rpc:
+            return await work(rpc)
+
+    return asyncio.run(run())
+
+
+def value(of: Any) -> dict[str, Any]:
+    return {"result": {"context": {"slot": 1}, "value": of}}
+
+
+def test_account() -> None:
+    account = against([(200, value(GOOD))], lambda rpc: rpc.account(ADDRESS))
+    assert account.data == b"\0\1\2" and account.owner == ADDRESS and account.lamports == 1
+    assert against([(200, value(None))], lambda rpc: rpc.account(ADDRESS)) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        value("text"),
+        value({}),
+        value(GOOD | {"lamports": -1}),
+        value(GOOD | {"lamports": True}),
+        value(GOOD | {"owner": "I0l"}),
+        value(GOOD | {"data": ["AAEC", "base58"]}),
+        value(GOOD | {"data": ["?", "base64"]}),
+        value(GOOD | {"data": "AAEC"}),
+        value(GOOD | {"executable": 1}),
+        {"result": [GOOD]},
+        {"result": {"context": {}}},
+        {"ok": 1},
+        [],
+        {"error": "text"},
+    ],
+)
+def test_nonsense_is_named(answer: Any) -> None:
+    with pytest.raises(BadAnswerError, match=r"expected|account"):
+        against([(200, answer)], lambda rpc: rpc.account(ADDRESS))
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda rpc: rpc.slot(),
+        lambda rpc: rpc.balance(ADDRESS),
+        lambda rpc: rpc.rent(10),
+        lambda rpc: rpc.latest_blockhash(),
+        lambda rpc: rpc.statuses(["a"]),
+        lambda rpc: rpc.accounts([ADDRESS]),
+        lambda rpc: rpc.send(b""),
+        lambda rpc: rpc.transaction("a"),
+        lambda rpc: rpc.airdrop(ADDRESS, 1),
+    ],
+)
+def test_every_method_checks_what_it_gets(work: Callable[[Rpc], Awaitable[Any]]) -> None:
+    with pytest.raises(BadAnswerError):
+        against([(200, value([{"blockhash": 1}, 2]))], work)
+
+
+def test_program_error_is_decoded() -> None:
+    data = {"err": {"InstructionError": [2, {"Custom": 6001}]}, "logs": ["one", "two"]}
+    error = {"error": {"code": -32002, "message": "simulation failed", "data": data}}
+    with pytest.raises(RpcError, match=r"(?s)simulation failed.*two") as refused:
+        against([(200, error)], lambda rpc: rpc.send(b"x"))
+    assert (refused.value.code, refused.value.custom, refused.value.logs) == (-32002, 6001, ("one", "two"))
+
+
+def test_a_busy_node_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BUSY_WAIT_S", 0.001)
+    assert against([(429, "slow down"), (503, ""), (200, {"result": 5})], lambda rpc: rpc.slot()) == 5
+    with pytest.raises(RpcError, match="HTTP 429") as gave_up:
+        against([(429, "slow down")], lambda rpc: rpc.slot())
+    assert gave_up.value.code == 429
+
+
+def test_too_large_an_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ANSWER", 1_000)
+    with pytest.raises(BadAnswerError, match="larger than 1,000"):
+        against([(200, {"result": "x" * 2_000})], lambda rpc: rpc.slot())
+
+
+def test_no_json_and_no_node() -> None:
+    with pytest.raises(RpcError, match="expected JSON, got b'<html>'"):
+        against([(200, "<html>")], lambda rpc: rpc.slot())
+    with pytest.raises(WmLiveError, match="no node's address"):
+        Rpc("localhost:8899")
+
+
+def test_blockhash_is_kept_a_moment() -> None:
+    fresh = [{"blockhash": str(Pubkey.new_unique()), "lastValidBlockHeight": n} for n in (1, 2)]
+
+    async def twice(rpc: Rpc) -> tuple[int, int]:
+        return (await rpc.latest_blockhash()).last_valid_height, (await rpc.latest_blockhash()).last_valid_height
+
+    assert against([(200, value(answer)) for answer in fresh], twice) == (1, 1)
+
+
+def test_websocket_url() -> None:
+    assert websocket_url("http://127.0.0.1:8899") == "ws://127.0.0.1:8900"
+    assert websocket_url("https://api.devnet.solana.com") == "wss://api.devnet.solana.com"
+    assert websocket_url("https://node.example/?key=1") == "wss://node.example/?key=1"

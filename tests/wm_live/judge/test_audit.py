@@ -1,0 +1,371 @@
+"""Audits: what is wrong is named, and what is right is not."""
+
+import asyncio
+import struct
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from solders.account import Account
+from solders.pubkey import Pubkey
+
+from tests.factories import small_model, small_qnet
+from tests.records import FRAME_BYTES, RECORD_BYTES, RECORDS, frame_of
+from tests.wm_live.courts import PLAYER, PROGRAM, VALIDATOR, Court, Lies, built, court, lie, log_of, played
+from wm_export.schema.accounts import MODEL, SESSION
+from wm_export.solana.export import Export
+from wm_export.solana.toolchain import Toolchain
+from wm_live.chain.addresses import DELEGATION_PROGRAM, delegation_record
+from wm_live.errors import WmLiveError
+from wm_live.judge.audit import Audit, audit
+from wm_live.session.committed import read_session, read_world
+from wm_live.session.delegation import read_delegation
+from wm_live.session.instructions import Session
+from wm_live.session.log import Log
+from wm_live.session.recompute import WrongFrame, arrays, legal_ids, wrong_frames
+from wm_quant.interp import CHUNK, Interpreter
+from wm_quant.qnet import QNet
+from wm_train.measure.evaluate import Window
+from wm_train.melee.field_table import STATE_INDEX
+
+T = TypeVar("T")
+FRAMES = 40
+NET = small_qnet()
+SLOTS = NET.world.encoding.slots
+
+
+# --- frames, without a chain ---
+
+
+def wrong_frames_ref(net: QNet, ids: list[int], records: list[bytes]) -> list[int]:
+    """One frame after the other: a rollout that goes on from the log's own Frame where it differs."""
+    interpreter, (inputs, frames) = Interpreter(net), arrays(RECORDS.game, records)
+    session, found = np.array([ids]), []
+    for at in range(SLOTS, len(records)):
+        before = slice(at - SLOTS, at)
+        window = Window(frames[None, before], inputs[None, before], inputs[at][None], session)
+        computed = interpreter.step(interpreter.begin(window), inputs[at][None])[1].frame[0]
+        if not np.array_equal(computed, frames[at]):
+            found.append(at - SLOTS)
+    return found
+
+
+@pytest.mark.parametrize("frames", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3])
+def test_an_honest_log(frames: int) -> None:
+    """Its frames were computed in one rollout; here each comes from the log's own window."""
+    ids, records = played(NET, frames)
+    done: list[tuple[int, int]] = []
+    assert wrong_frames(NET, ids, records, lambda *step: done.append(step)) == []
+    assert (done[-1] if done else (0, 0)) == (frames, frames)
+
+
+def inward(player: int, field: int) -> Callable[[bytes], bytes]:
+    """A field moved by the least there is, towards zero: so it stays in its range."""
+
+    def told(record: bytes) -> bytes:
+        value = frame_of(record[-FRAME_BYTES:])[player, field]
+        return lie(player, field, -1 if value > 0 else 1)(record)
+
+    return told
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_lies_against_the_slow_twin(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    frames = sorted(int(it) for it in rng.choice(CHUNK + 40, 5, replace=False))
+    lies: Lies = {f: inward(int(rng.integers(2)), STATE_INDEX["x"]) for f in frames}
+    ids, records = played(NET, CHUNK + 40, lies, seed)
+    found = [it.frame for it in wrong_frames(NET, ids, records)]
+    assert found == wrong_frames_ref(NET, ids, records) == frames
+
+
+def test_other_inputs_are_another_frame() -> None:
+    ids, records = played(NET, FRAMES)
+    for leaf in range(SLOTS + 20, SLOTS + 30):
+        records[leaf] = bytes(12) + records[leaf][12:]
+    assert [it.frame for it in wrong_frames(NET, ids, records)] == wrong_frames_ref(NET, ids, records) != []
+
+
+def test_the_field_is_named() -> None:
+    ids, records = played(NET, FRAMES, {20: lie(1, STATE_INDEX["action"], -1)})
+    (found,) = wrong_frames(NET, ids, records)
+    assert found.frame == 20 and found.text.startswith("player 1: action is ") and found.text.endswith("(id)")
+
+
+OUT_OF_RANGE = {
+    "stick": (0, bytes([81])),
+    "shoulder": (4, bytes([255])),
+    "action": (12 + 4 * STATE_INDEX["action"], struct.pack("<i", 400)),
+    "negative id": (12 + 4 * STATE_INDEX["action"], struct.pack("<i", -1)),
+    "percent": (RECORD_BYTES - FRAME_BYTES // 2, struct.pack("<i", -1)),
+}
+
+
+@pytest.mark.parametrize("name", OUT_OF_RANGE)
+@pytest.mark.parametrize("leaf", [0, SLOTS + 20, SLOTS + FRAMES - 1])
+def test_out_of_range(name: str, leaf: int) -> None:
+    """It is wrong, and so is every frame whose window it is part of."""
+    ids, records = played(NET, FRAMES)
+    at, value = OUT_OF_RANGE[name]
+    records[leaf] = records[leaf][:at] + value + records[leaf][at + len(value) :]
+    found = wrong_frames(NET, ids, records)
+    outside = [it.frame for it in found if "outside the ranges" in it.text]
+    assert outside == [f for f in range(FRAMES) if f <= leaf <= f + SLOTS]
+    where = f"record of frame {leaf - SLOTS}" if leaf >= SLOTS else f"record {leaf} of the window"
+    assert all(where in it.text for it in found if it.frame in outside)
+    assert [it.frame for it in found] == outside
+
+
+@pytest.mark.parametrize(
+    ("ids", "legal"),
+    [
+        ((32, 32, 32, 0), True),
+        ((33, 0, 0, 0), False),
+        ((0, 33, 0, 0), False),
+        ((0, 0, 33, 0), False),
+        ((0, 0, 0, 1), False),
+        ((0, 0), False),
+    ],
+)
+def test_session_ids(ids: tuple[int, ...], legal: bool) -> None:
+    assert legal_ids(NET, ids) == legal
+
+
+def test_an_encoding_without_session_ids() -> None:
+    net = small_qnet(small_model("v1", "published"))
+    assert legal_ids(net, (0, 0, 0, 0)) and not legal_ids(net, (1, 0, 0, 0))
+    ids, records = played(net, 5)
+    assert wrong_frames(net, [*ids, 0, 0, 0, 0][:4], records) == []
+
+
+# --- against a chain ---
+
+
+@pytest.fixture(scope="module")
+def export(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """A world and its program."""
+    return built(tmp_path_factory)
+
+
+def trial(export: Export, work: Callable[[Court], Awaitable[T]], lies: Lies | None = None, commit: bool = True) -> T:
+    """Run `work` on a session of FRAMES frames, committed or not yet."""
+
+    async def run() -> T:
+        ids, records = played(export.net, FRAMES, lies)
+        async with court(export, ids, records) as made:
+            if commit:
+                await made.commit(records)
+            made.records = records
+            return await work(made)
+
+    return asyncio.run(run())
+
+
+async def audited(made: Court, log: Log, rollup: bool = False) -> Audit:
+    return await audit(made.rpc, made.rpc if rollup else None, made.session.world.export, log, made.session.address)
+
+
+def test_equal(export: Export, tmp_path: Path) -> None:
+    async def work(made: Court) -> None:
+        log = made.log(tmp_path / "log")
+        found = await audited(made, log, rollup=True)
+        assert found.ok and not found.wrong and found.frames == FRAMES and found.status == "started"
+        assert [it.chain for it in found.comparisons] == ["base chain", "rollup"]
+        assert found.validator == str(VALIDATOR.pubkey())
+        assert found.comparisons[0].root == log.tree.root().hex()
+        told = found.to_json()
+        assert told["ok"] and told["wrong_frames"] == [] and told["chains"][0]["frames"] == FRAMES
+        assert f"all {FRAMES} frames of the log are what the model computes" in found.lines()
+
+    trial(export, work)
+
+
+def test_a_log_may_be_longer_than_what_was_committed(export: Export, tmp_path: Path) -> None:
+    async def work(made: Court) -> None:
+        await made.commit(made.records[:-10])
+        found = await audited(made, made.log(tmp_path / "log", played(export.net, FRAMES)[1]))
+        assert found.ok and found.comparisons[0].frame_number == FRAMES - 10
+
+    trial(export, work, commit=False)
+
+
+def test_a_lie_that_was_committed(export: Export, tmp_path: Path) -> None:
+    async def work(made: Court) -> None:
+        found = await audited(made, made.log(tmp_path / "log"))
+        assert not found.ok and found.comparisons[0].ok
+        assert [it.frame for it in found.wrong] == [20]
+        assert found.lines()[-1] == f"next: wmq dispute {made.session.address} 20"
+        assert found.to_json()["wrong_frames"][0]["frame"] == 20
+
+    trial(export, work, {20: lie(0, STATE_INDEX["percent"], 1)})
+
+
+@pytest.mark.parametrize("leaf", [0, SLOTS + 20, SLOTS + FRAMES - 1])
+@pytest.mark.parametrize("at", [0, RECORD_BYTES - 1])
+def test_a_log_that_was_not_committed(export: Export, tmp_path: Path, leaf: int, at: int) -> None:
+    async def work(made: Court) -> None:
+        records = list(made.records)
+        records[leaf] = records[leaf][:at] + bytes([records[leaf][at] ^ 1]) + records[leaf][at + 1 :]
+        log = made.log(tmp_path / "log", records)
+        (compared,) = (await audited(made, log)).comparisons
+        committed = made.log(tmp_path / "true").tree.root().hex()
+        assert not compared.ok and compared.root == committed
+        assert (
+            f"not this log's at frame {FRAMES}: root {committed}, of the log {log.tree.root().hex()}" in compared.text
+        )
+
+    trial(export, work)
+
+
+def test_a_log_that_ends_too_early(export: Export, tmp_path: Path) -> None:
+    async def work(made: Court) -> None:
+        found = await audited(made, made.log(tmp_path / "log", made.records[:-1]))
+        assert not found.ok and not found.wrong
+        assert "the log ends at frame 39: a newer log is needed" in found.comparisons[0].text
+
+    trial(export, work)
+
+
+def test_nothing_committed(export: Export, tmp_path: Path) -> None:
+    async def work(made: Court) -> None:
+        found = await audited(made, made.log(tmp_path / "log"))
+        assert not found.ok and found.comparisons[0].text == "nothing has been committed yet"
+
+    trial(export, work, commit=False)
+
+
+def test_another_window_than_the_session_was_created_for(export: Export, tmp_path: Path) -> None:
+    """Every frame is right, and still it is not the game that was agreed on."""
+
+    async def work(made: Court) -> None:
+        await made.commit(played(export.net, FRAMES, seed=1)[1])
+        log = log_of(made.session, made.ids, made.records, tmp_path / "log")
+        found = await audited(made, log)
+        assert "created for another window" in found.comparisons[0].text
+
+    trial(export, work, commit=False)
+
+
+def patched(made: Court, address: Pubkey, at: int, value: bytes, **fields: Any) -> None:
+    """Change an account behind everybody's back."""
+    old = made.chain.account(address)
+    assert old is not None
+    data = bytes(old.data)
+    new = data[:at] + value + data[at + len(value) :]
+    made.chain.svm.set_account(address, Account(old.lamports, new, fields.get("owner", old.owner)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("ids", struct.pack("<4H", 1, 2, 3, 0), "its session ids are [1, 2, 3, 0]"),
+        ("ids", struct.pack("<4H", 99, 2, 3, 0), "its session ids are [99, 2, 3, 0]"),
+        ("frame", bytes([255]), "its current Frame is not the one"),
+    ],
+)
+def test_the_rest_of_a_committed_session(export: Export, tmp_path: Path, field: str, value: bytes, text: str) -> None:
+    async def work(made: Court) -> None:
+        where = export.layout.session["frame"].offset if field == "frame" else SESSION.offsets[field]
+        patched(made, made.session.address, where, value)
+        found = await audited(made, made.log(tmp_path / "log"))
+        assert not found.ok and text in found.comparisons[0].text
+        if value[0] == 99:
+            assert found.wrong == (WrongFrame(0, "the committed session ids [99, 2, 3, 0] lie outside their tables"),)
+
+    trial(export, work)
+
+
+STRANGE = Pubkey.from_bytes(bytes([9]) * 32)
+
+
+@pytest.mark.parametrize(
+    ("role", "field", "value", "owner", "text"),
+    [
+        ("session", "tag", bytes(8), None, "not a session of this world"),
+        ("session", "version", bytes(4), None, "version 0"),
+        ("session", "status", bytes([4]), None, "Status: got 4"),
+        ("session", "manifest", bytes(32), None, "manifest: got 00"),
+        ("session", "model", bytes(32), None, "model: got 111111"),
+        ("session", "creator", bytes(32), None, "address of its creator and number: got"),
+        ("session", "id", bytes([8]), None, "address of its creator and number: got"),
+        ("session", "tag", b"", STRANGE, f"belongs to {STRANGE}"),
+        ("record", "tag", bytes(8), None, "expected the tag 100, got 0"),
+        ("record", "manifest", bytes([9]) * 32, None, "program that delegated it: got"),
+        ("record", "tag", b"", STRANGE, f"got 96 bytes of {STRANGE}"),
+        ("model", "tag", bytes(8), None, "expected a model of version"),
+        ("model", "version", bytes(4), None, "expected a model of version"),
+        ("model", "manifest", bytes(32), None, "manifest: got 00"),
+        ("model", "frozen", bytes(4), None, "not frozen"),
+        ("model", "digest", bytes(32), None, "digest: got 00"),
+        ("model", "authority", bytes(32), None, "address: got"),
+        ("model", "tag", b"", STRANGE, f"bytes of {STRANGE}"),
+    ],
+)
+def test_accounts_that_are_not_what_they_should_be(
+    export: Export, tmp_path: Path, role: str, field: str, value: bytes, owner: Pubkey | None, text: str
+) -> None:
+    """Whatever a node says is checked first."""
+
+    async def work(made: Court) -> None:
+        session = made.session
+        record = delegation_record(session.address)
+        address = {"session": session.address, "record": record, "model": session.world.model}
+        where = (MODEL if role == "model" else SESSION).offsets
+        at = 40 if (role, field) == ("record", "manifest") else where[field]
+        patched(made, address[role], at, value, **({"owner": owner} if owner else {}))
+        with pytest.raises(WmLiveError) as refused:
+            await audited(made, made.log(tmp_path / "log"))
+        assert text in str(refused.value)
+
+    trial(export, work)
+
+
+def test_a_session_that_is_not_there(export: Export) -> None:
+    async def work(made: Court) -> None:
+        world = await read_world(made.rpc, export, PROGRAM, made.session.world.model)
+        assert world == made.session.world
+        other = Session(world, PLAYER.pubkey(), 8)
+        with pytest.raises(WmLiveError, match="never created, closed, or on another cluster"):
+            await read_session(made.rpc, world, other.address)
+        with pytest.raises(WmLiveError, match="got no account"):
+            await read_world(made.rpc, export, PROGRAM, other.address)
+
+    trial(export, work, commit=False)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        ("session", str(STRANGE), "session: got"),
+        ("manifest_sha256", "00" * 32, "manifest: got 00"),
+        ("slots", 4, "slots: got 4, expected 3"),
+        ("program", "l0l", "program 'l0l'"),
+        ("program", str(STRANGE), f"expected one of program {STRANGE}"),
+        ("model", str(STRANGE), f"model {STRANGE}: expected one of program"),
+    ],
+)
+def test_a_log_of_something_else(export: Export, tmp_path: Path, field: str, value: Any, text: str) -> None:
+    async def work(made: Court) -> None:
+        log = made.log(tmp_path / "log")
+        log.about = replace(log.about, **{field: value})
+        with pytest.raises(WmLiveError) as refused:
+            await audited(made, log)
+        assert text in str(refused.value)
+
+    trial(export, work)
+
+
+def test_the_delegation_record_is_the_real_programs(export: Export) -> None:
+    async def work(made: Court) -> None:
+        address = delegation_record(made.session.address)
+        found = read_delegation(await made.rpc.account(address), made.session.address)
+        assert (found.validator, found.owner) == (VALIDATOR.pubkey(), PROGRAM) and found.slot > 0
+        account = await made.rpc.account(address)
+        assert account is not None and account.owner == DELEGATION_PROGRAM
+        with pytest.raises(WmLiveError, match="got no account"):
+            read_delegation(None, made.session.address)
+
+    trial(export, work, commit=False)

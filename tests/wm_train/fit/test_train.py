@@ -1,0 +1,329 @@
+"""train.py: a short run works, and one that was killed and resumed ends in the same bytes."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.factories import small_model, write_dataset
+from wm_quant.convert import quantize
+from wm_quant.ops.dense import Matvec
+from wm_train.checkpoint import load_checkpoint
+from wm_train.config import LossConfig, RunConfig, TrainConfig
+from wm_train.errors import WmTrainError
+from wm_train.fit.curves import CURVES
+from wm_train.games.corpus import split_games
+from wm_train.games.dataset import fingerprint
+
+torch = pytest.importorskip("torch")
+
+from wm_train.fit import learners  # noqa: E402
+from wm_train.fit import train as module  # noqa: E402
+from wm_train.fit.train import BEST, QAT_LEARNING_RATE, RESUME_FILE, Job, Progress, learning_rate, train  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("exact_again")
+
+CONFIG = RunConfig(small_model(dropout=0.1), TrainConfig(steps=30, batch=32, learning_rate=0.01, seed=5, holdout=0.3))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dataset")
+    write_dataset(folder, [50, 40, 60, 45])
+    return folder
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that reports every 10 steps and keeps its state after every step."""
+    monkeypatch.setattr(module, "REPORT_EVERY", 10)
+    monkeypatch.setattr(module, "HELD_OUT_EVERY", 10)
+    monkeypatch.setattr(module, "SAVE_SECONDS", -1.0)
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def killed_at(share: float) -> Callable[[Progress], None]:
+    def report(progress: Progress) -> None:
+        if progress.share >= share:
+            raise KilledError
+
+    return report
+
+
+def model_bytes(run: Path) -> bytes:
+    return (run / "model.safetensors").read_bytes()
+
+
+def test_a_short_run_learns_and_saves(dataset: Path, tmp_path: Path, busy: None) -> None:
+    seen: list[Progress] = []
+    checkpoint = train(Job(dataset, tmp_path / "run", CONFIG), seen.append)
+    assert [p.step for p in seen] == [10, 20, 30] and seen[-1].share == 1
+    # The data is noise, but every choice can be told from the frame before more often than not at all.
+    assert sum(seen[-1].losses.values()) < sum(seen[0].losses.values())
+    loaded = load_checkpoint(tmp_path / "run")
+    assert loaded.form == "float" and loaded.config == CONFIG and loaded.figures["steps"] == 30
+    assert all((loaded.arrays[name] == array).all() for name, array in checkpoint.arrays.items())
+    split = split_games(dataset, CONFIG.model.world.encoding, 0.3, 5)
+    assert loaded.split == {
+        "train": list(split.train), "valid": list(split.valid), "skipped": [], "fingerprint": split.fingerprint
+    }  # fmt: skip
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names - {"curves.tfevents"} == {"best", "manifest.json", "model.safetensors", "run.json"}
+
+
+def test_the_manifest_says_how_a_run_was_made(dataset: Path, tmp_path: Path, busy: None) -> None:
+    seen: list[Progress] = []
+    train(Job(dataset, tmp_path, CONFIG), seen.append)
+    manifest, run = (json.loads((tmp_path / name).read_text()) for name in ("manifest.json", "run.json"))
+    assert manifest["reports"] == [vars(progress) for progress in seen]
+    assert manifest["config"] == run["config"] and (manifest["form"], manifest["parent"]) == ("float", None)
+    data = manifest["data"]
+    assert {key: data[key] for key in run["split"]} == run["split"]
+    assert data["fingerprint"] == fingerprint([*data["valid"], *data["train"]])
+    assert manifest["machine"]["torch"] == torch.__version__.partition("+")[0] and manifest["machine"]["cores"] >= 1
+    assert [report["epoch"] for report in manifest["reports"]] == sorted(
+        report["epoch"] for report in manifest["reports"]
+    )
+    assert "seconds" not in json.dumps(run), "run.json is the same whenever it is made"
+
+
+def test_best_is_a_run_of_its_own(dataset: Path, tmp_path: Path, busy: None) -> None:
+    """The data is noise: what is learned of it is worth less and less on other games."""
+    seen: list[Progress] = []
+    last = train(Job(dataset, tmp_path, replace(CONFIG, train=replace(CONFIG.train, steps=60))), seen.append)
+    held_out = [sum((progress.held_out or {}).values()) for progress in seen]
+    best = load_checkpoint(tmp_path / BEST)
+    assert best.figures == {"steps": 10 * (1 + int(np.argmin(held_out))), "held_out": min(held_out)}
+    assert last.figures == {"steps": 60, "held_out": held_out[-1]}
+    same = all((best.arrays[name] == array).all() for name, array in last.arrays.items())
+    assert same == (np.argmin(held_out) == 5)
+    assert quantize(tmp_path / BEST).provenance["figures"] == best.figures
+
+
+def test_measuring_changes_nothing(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(Job(dataset, tmp_path / "seldom", CONFIG))
+    monkeypatch.setattr(module, "REPORT_EVERY", 1)
+    monkeypatch.setattr(module, "HELD_OUT_EVERY", 1)
+    train(Job(dataset, tmp_path / "often", CONFIG))
+    assert model_bytes(tmp_path / "seldom") == model_bytes(tmp_path / "often")
+
+
+def test_what_is_measured_and_saved_is_the_average(dataset: Path, tmp_path: Path, busy: None) -> None:
+    """At rate 0.01 over 30 steps of noise the average lags behind the weights, and training is the same."""
+    plain, mean = (tmp_path / name for name in ("plain", "mean"))
+    seen: dict[str, list[Progress]] = {"plain": [], "mean": []}
+    train(Job(dataset, plain, CONFIG), seen["plain"].append)
+    averaged = replace(CONFIG, train=replace(CONFIG.train, ema=0.99))
+    train(Job(dataset, mean, averaged), seen["mean"].append)
+    assert [p.losses for p in seen["plain"]] == [p.losses for p in seen["mean"]]
+    assert seen["plain"][-1].held_out != seen["mean"][-1].held_out
+    assert model_bytes(plain) != model_bytes(mean)
+
+
+def test_curves_are_those_of_the_reports(dataset: Path, tmp_path: Path, busy: None) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    job, seen = Job(dataset, tmp_path, CONFIG), list[Progress]()
+    with pytest.raises(KilledError):
+        train(job, killed_at(0.6))
+    train(replace(job, resume=True))
+    train(Job(dataset, tmp_path / "straight", CONFIG), seen.append)
+    points = [event for event in EventFileLoader(str(tmp_path / CURVES)).Load() if event.summary.value]
+    assert [point.step for point in points] == [10, 20, 30]
+    for point, progress in zip(points, seen, strict=True):
+        found = {value.tag: value.tensor.float_val[0] for value in point.summary.value}
+        assert found["loss/speed"] == pytest.approx(progress.losses["speed"])
+        assert found["held_out"] == pytest.approx(sum((progress.held_out or {}).values()))
+        assert found["learning_rate"] == pytest.approx(progress.learning_rate)
+
+
+@pytest.mark.parametrize("steps", [7, 13])
+def test_the_last_report_is_a_mean_too(dataset: Path, tmp_path: Path, busy: None, steps: int) -> None:
+    """A report that covers fewer steps than the others is not smaller for it."""
+    seen: list[Progress] = []
+    frozen = replace(CONFIG, train=replace(CONFIG.train, steps=steps, learning_rate=1e-9))
+    train(Job(dataset, tmp_path / "run", frozen), seen.append)
+    alike = replace(frozen, train=replace(frozen.train, steps=10))
+    whole: list[Progress] = []
+    train(Job(dataset, tmp_path / "whole", alike), whole.append)
+    assert sum(seen[-1].losses.values()) == pytest.approx(sum(whole[0].losses.values()), rel=0.2)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not(dataset: Path, tmp_path: Path) -> None:
+    short = replace(CONFIG, train=replace(CONFIG.train, steps=4))
+    other = replace(short, train=replace(short.train, seed=6))
+    for name, config in (("a", short), ("b", short), ("c", other)):
+        train(Job(dataset, tmp_path / name, config))
+    assert model_bytes(tmp_path / "a") == model_bytes(tmp_path / "b") != model_bytes(tmp_path / "c")
+
+
+@pytest.mark.parametrize(("qat", "share", "kept"), [(False, 0.6, "."), (True, 0.3, "float"), (True, 0.9, ".")])
+def test_a_killed_run_resumes_to_the_same_bytes(
+    dataset: Path, tmp_path: Path, busy: None, qat: bool, share: float, kept: str
+) -> None:
+    """A QAT run is 18 steps in float and 12 through the grid: it is killed in either."""
+    straight, killed = (Job(dataset, tmp_path / name, CONFIG, qat=qat) for name in ("straight", "killed"))
+    train(straight)
+    with pytest.raises(KilledError):
+        train(killed, killed_at(share))
+    assert (killed.run / kept / RESUME_FILE).exists() and not (killed.run / "run.json").exists()
+    shares: list[float] = []
+    train(replace(killed, resume=True), lambda p: shares.append(p.share))
+    assert min(shares) > share and max(shares) == pytest.approx(1)
+    assert model_bytes(straight.run) == model_bytes(killed.run)
+    assert load_checkpoint(straight.run).scales == load_checkpoint(killed.run).scales
+    assert not list(killed.run.rglob(RESUME_FILE))
+
+
+def test_an_interrupted_run_resumes_to_the_same_bytes(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C keeps the state of the step that it interrupts, however short ago the last one was kept."""
+    monkeypatch.setattr(module, "REPORT_EVERY", 5)
+    straight, stopped = (Job(dataset, tmp_path / name, CONFIG) for name in ("straight", "stopped"))
+    train(straight)
+
+    def press(progress: Progress) -> None:
+        if progress.step == 10:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(stopped, press)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (stopped.run / RESUME_FILE).exists()
+    train(replace(stopped, resume=True))
+    assert model_bytes(straight.run) == model_bytes(stopped.run)
+
+
+def test_a_finished_run_is_not_resumed(dataset: Path, tmp_path: Path) -> None:
+    job = Job(dataset, tmp_path, replace(CONFIG, train=replace(CONFIG.train, steps=1)))
+    train(job)
+    with pytest.raises(WmTrainError, match="is finished"):
+        train(replace(job, resume=True))
+
+
+def test_without_a_kept_state_resume_begins(dataset: Path, tmp_path: Path) -> None:
+    short = replace(CONFIG, train=replace(CONFIG.train, steps=3))
+    train(Job(dataset, tmp_path / "a", short))
+    train(Job(dataset, tmp_path / "b", short, resume=True))
+    assert model_bytes(tmp_path / "a") == model_bytes(tmp_path / "b")
+
+
+def test_a_state_of_another_config_is_refused(dataset: Path, tmp_path: Path, busy: None) -> None:
+    job = Job(dataset, tmp_path, CONFIG)
+    with pytest.raises(KilledError):
+        train(job, killed_at(0.3))
+    other = replace(CONFIG, train=replace(CONFIG.train, learning_rate=0.02))
+    with pytest.raises(WmTrainError, match="another config"):
+        train(replace(job, config=other, resume=True))
+
+
+@pytest.mark.parametrize("blob", [b"not a state", b"PK\x03\x04" + bytes(64)])
+def test_a_broken_state_is_refused(dataset: Path, tmp_path: Path, blob: bytes) -> None:
+    (tmp_path / RESUME_FILE).write_bytes(blob)
+    with pytest.raises(WmTrainError, match="cannot be resumed from"):
+        train(Job(dataset, tmp_path, CONFIG, resume=True))
+
+
+def test_an_empty_state_is_refused(dataset: Path, tmp_path: Path) -> None:
+    test_a_broken_state_is_refused(dataset, tmp_path, b"")
+
+
+def test_qat_from_the_start_gives_a_network_that_can_be_proved(dataset: Path, tmp_path: Path) -> None:
+    checkpoint = train(Job(dataset, tmp_path, CONFIG, qat=True))
+    assert checkpoint.form == "qat" and len(checkpoint.parent or "") == 64
+    assert min(checkpoint.scales.values()) > 0 and load_checkpoint(tmp_path / "float").form == "float"
+    assert (checkpoint.arrays["gain"] != 1).any()
+    net = quantize(tmp_path)
+    assert net.provenance["form"] == "qat" and net.provenance["seed"] == 5
+
+
+def test_qat_goes_on_from_a_float_run(dataset: Path, tmp_path: Path) -> None:
+    parent, child = tmp_path / "float", tmp_path / "qat"
+    first = train(Job(dataset, parent, CONFIG))
+    asked = RunConfig(small_model(slots=2), TrainConfig(steps=2, batch=16, learning_rate=1e-6, seed=77, holdout=0.5))
+    got = train(Job(dataset, child, asked, qat=True, start=parent))
+    assert got.config.model == CONFIG.model and (got.config.train.seed, got.config.train.holdout) == (5, 0.3)
+    assert got.config.train.steps == 2 and got.split == first.split
+    assert len(got.parent or "") == 64
+    for name, array in first.arrays.items():
+        assert np.abs(got.arrays[name] - array).max() < 1e-4, name
+    assert (got.arrays["gain"] == first.arrays["gain"]).all()
+
+
+def test_qat_takes_bits_from_its_own_config(dataset: Path, tmp_path: Path) -> None:
+    short = replace(CONFIG, train=replace(CONFIG.train, steps=1))
+    train(Job(dataset, tmp_path / "a", replace(short, model=small_model(dropout=0.1, bits={"layer2": 4}))))
+    kept = train(Job(dataset, tmp_path / "b", short, qat=True, start=tmp_path / "a"))
+    other = replace(short, model=small_model(bits={"heads": 4}))
+    got = train(Job(dataset, tmp_path / "c", other, qat=True, start=tmp_path / "a"))
+    assert (kept.config.model.bits, got.config.model.bits) == ({"layer2": 4}, {"heads": 4})
+    assert [op.bits for op in quantize(tmp_path / "c").ops if isinstance(op, Matvec)] == [8, 8, 4]
+
+
+@pytest.mark.parametrize(("form", "qat"), [("float", False), ("qat", True)])
+def test_only_qat_starts_from_a_run_and_from_a_float_one(dataset: Path, tmp_path: Path, form: str, qat: bool) -> None:
+    short = replace(CONFIG, train=replace(CONFIG.train, steps=1))
+    train(Job(dataset, tmp_path / "a", short, qat=form == "qat"))
+    with pytest.raises(WmTrainError, match=f"this one is {form}"):
+        train(Job(dataset, tmp_path / "b", short, qat=qat, start=tmp_path / "a"))
+
+
+def test_games_too_short_are_an_error(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [3, 3])
+    with pytest.raises(WmTrainError, match="no game has 4 frames in a row"):
+        train(Job(tmp_path, tmp_path / "run", CONFIG))
+
+
+@pytest.mark.parametrize("qat", [False, True])
+def test_a_head_that_nothing_teaches_is_an_error_before_anything_is_written(
+    dataset: Path, tmp_path: Path, qat: bool
+) -> None:
+    untaught = replace(CONFIG, model=small_model(heads="two_level"))
+    with pytest.raises(WmTrainError, match=r"train\.losses\.category = 0\.0"):
+        train(Job(dataset, tmp_path / "run", untaught, qat))
+    assert not (tmp_path / "run").exists()
+    taught = replace(untaught, train=replace(CONFIG.train, steps=2, losses=LossConfig(category=2.0)))
+    assert train(Job(dataset, tmp_path / "run", taught, qat)).config.model == untaught.model
+
+
+def test_divergence_is_an_error(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = learners.losses
+
+    def broken(*arguments: Any) -> dict[str, Any]:
+        return real(*arguments) | {"bad": torch.tensor(float("nan"))}
+
+    monkeypatch.setattr(learners, "losses", broken)
+    with pytest.raises(WmTrainError, match="diverged at step 0: loss is nan"):
+        train(Job(dataset, tmp_path, CONFIG))
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.02, 0.5])
+def test_the_rate_warms_up_then_falls_to_zero(warmup: float) -> None:
+    shares = np.linspace(0, 1, 2001)
+    config = TrainConfig(learning_rate=0.5, warmup=warmup)
+    rates = np.array([2 * learning_rate(config, share, qat=False) for share in shares])
+    assert learning_rate(config, warmup, qat=True) == 0.5 * QAT_LEARNING_RATE
+    assert (
+        2 * learning_rate(config, warmup, qat=False) == 1
+        and rates[-1] == pytest.approx(0, abs=1e-12)
+        and rates.min() >= 0
+    )
+    assert rates.max() <= 1.01 and rates.argmax() == pytest.approx(warmup * 2000, abs=1)
+    assert (np.diff(rates[shares < warmup]) > 0).all() and (np.diff(rates[shares > warmup]) < 0).all()
+    assert rates[0] > 0 and learning_rate(config, 1.5, qat=False) == pytest.approx(0, abs=1e-12)
+    assert learning_rate(config, (1 + warmup) / 2, qat=False) == pytest.approx(0.25)

@@ -1,0 +1,184 @@
+"""encoded.py: written once, opened only while it is what the dataset and the field table say, and whole or absent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.factories import add_game, game_columns, game_path, write_dataset
+from wm_train.errors import WmTrainError
+from wm_train.games import corpus as windows
+from wm_train.games.corpus import load_corpus
+from wm_train.games.dataset import open_dataset
+from wm_train.games.encoded import FOLDER, encode, encoded_path, identity, map_game
+from wm_train.games.workers import locked
+from wm_train.grid.arithmetic import Ints
+from wm_train.melee.melee_flags import MeleeFlags
+from wm_train.world.encoding import Encoding
+from wm_train.world.fields import Field
+
+ROOT = Path(__file__).resolve().parents[3]
+V22 = Encoding("v2.2")
+
+
+def files(dataset: Path) -> list[Path]:
+    return sorted((dataset / FOLDER / identity(V22)).iterdir())
+
+
+def test_records_are_what_a_corpus_holds(tmp_path: Path) -> None:
+    names = write_dataset(tmp_path, [40, 25])
+    done: list[tuple[int, int]] = []
+    report = encode(tmp_path, V22, 1, lambda *progress: done.append(progress))
+    assert (report.games, report.encoded, report.known, report.removed) == (2, 2, 0, 0) and done == [(1, 2), (2, 2)]
+    assert report.bytes == sum(path.stat().st_size for path in files(tmp_path))
+    corpus = load_corpus(tmp_path, names, V22)
+    for index, name in enumerate(names):
+        records = map_game(tmp_path, open_dataset(tmp_path).stored(name), V22)
+        assert isinstance(records, np.memmap) and not records.flags.writeable
+        assert (records["frames"] == corpus.frames[corpus.game == index]).all()
+        assert (records["inputs"] == corpus.inputs[corpus.game == index]).all()
+
+
+def test_what_is_there_is_kept_and_new_games_are_added(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [40, 25])
+    encode(tmp_path, V22, 1)
+    before = {path: path.stat().st_mtime_ns for path in files(tmp_path)}
+    add_game(tmp_path, 7, game_columns(np.random.default_rng(0), 9))
+    report = encode(tmp_path, V22, 1)
+    assert (report.encoded, report.known) == (1, 2) and len(files(tmp_path)) == 3
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_game_that_lacks_a_column_is_skipped(tmp_path: Path) -> None:
+    add_game(tmp_path, 0, game_columns(np.random.default_rng(0), 30), missing=["hitlag"])
+    write_dataset(tmp_path, [20])
+    add_game(tmp_path, 1, game_columns(np.random.default_rng(0), 30), missing=["hitlag"])
+    report = encode(tmp_path, V22, 1)
+    assert (report.games, report.skipped) == (1, 1) and len(files(tmp_path)) == 1
+
+
+def test_encodings_that_read_other_fields_lie_apart(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [40])
+    stale = Encoding("v2.2", flags=MeleeFlags(stale_moves=True, press_events="all"))
+    assert len({identity(e) for e in (V22, Encoding("v1"), Encoding("v2"), stale)}) == 4
+    assert identity(V22) == identity(Encoding("v2.2", 3)) == identity(Encoding("v2.2", flags=MeleeFlags(lookahead=3)))
+    encode(tmp_path, V22, 1)
+    assert encode(tmp_path, stale, 1).removed == 0
+    for encoding in (V22, stale):
+        game = open_dataset(tmp_path).games[0]
+        records, corpus = map_game(tmp_path, game, encoding), load_corpus(tmp_path, [game.md5], encoding)
+        assert records is not None
+        assert (records["frames"] == corpus.frames).all() and (records["inputs"] == corpus.inputs).all()
+
+
+def test_another_dataset_file_of_that_name_and_size_is_another_game(tmp_path: Path) -> None:
+    (name,) = write_dataset(tmp_path, [40])
+    encode(tmp_path, V22, 1)
+    (old,) = files(tmp_path)
+    parquet, game = game_path(tmp_path, name), open_dataset(tmp_path).stored(name)
+    os.utime(parquet, ns=(parquet.stat().st_mtime_ns + 1,) * 2)
+    assert map_game(tmp_path, game, V22) is None
+    report = encode(tmp_path, V22, 1)
+    assert (report.encoded, report.removed) == (1, 1) and files(tmp_path) == [encoded_path(tmp_path, game, V22)] != [
+        old
+    ]
+
+
+def test_other_rules_are_another_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (name,) = write_dataset(tmp_path, [40])
+    encode(tmp_path, V22, 1)
+    values, before = windows._values, identity(V22)
+
+    def rounded_down(field: Field, column: np.ndarray) -> Ints:
+        return values(field, np.floor(column)) if field.name == "hitlag" else values(field, column)
+
+    identity.cache_clear()
+    assert identity(V22) == before
+    monkeypatch.setattr(windows, "_values", rounded_down)
+    identity.cache_clear()
+    try:
+        assert identity(V22) != before
+        assert map_game(tmp_path, open_dataset(tmp_path).stored(name), V22) is None
+    finally:
+        identity.cache_clear()
+
+
+@pytest.mark.parametrize("size", [0, 50, 1000])
+def test_a_damaged_file_is_named(tmp_path: Path, size: int) -> None:
+    (name,) = write_dataset(tmp_path, [40])
+    encode(tmp_path, V22, 1)
+    (path,) = files(tmp_path)
+    os.truncate(path, size)
+    with pytest.raises(WmTrainError, match=f"{path.name}.*delete it"):
+        map_game(tmp_path, open_dataset(tmp_path).stored(name), V22)
+
+
+def test_a_file_of_other_records_is_refused(tmp_path: Path) -> None:
+    (name,) = write_dataset(tmp_path, [40])
+    encode(tmp_path, V22, 1)
+    (path,) = files(tmp_path)
+    np.save(path, np.load(path)[:-1])
+    with pytest.raises(WmTrainError, match="expected records of 40 frames"):
+        map_game(tmp_path, open_dataset(tmp_path).stored(name), V22)
+
+
+def test_parts_of_a_killed_run_are_removed_and_two_runs_refused(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [40])
+    folder = tmp_path / FOLDER / identity(V22)
+    folder.mkdir(parents=True)
+    (folder / ".part-x").touch()
+    with locked(folder, "encode"), pytest.raises(WmTrainError, match="another encode"):
+        encode(tmp_path, V22, 1)
+    assert encode(tmp_path, V22, 1).removed == 1 and len(files(tmp_path)) == 1
+
+
+def test_a_game_that_cannot_be_read_ends_the_run_and_the_next_goes_on(tmp_path: Path) -> None:
+    names = write_dataset(tmp_path, [40, 30, 20])
+    bad = game_path(tmp_path, names[1])
+    good = bad.read_bytes()
+    bad.write_bytes(b"x" * len(good))
+    with pytest.raises(WmTrainError, match=f"{names[1]}.parquet"):
+        encode(tmp_path, V22, 1)
+    bad.write_bytes(good)
+    assert encode(tmp_path, V22, 1).games == 3 == len(files(tmp_path))
+
+
+def test_processes_write_the_same(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [40, 30, 20])
+    encode(tmp_path, V22, 1)
+    alone = {path.name: path.read_bytes() for path in files(tmp_path)}
+    for path in files(tmp_path):
+        path.unlink()
+    assert encode(tmp_path, V22, 2).encoded == 3
+    assert {path.name: path.read_bytes() for path in files(tmp_path)} == alone
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from wm_train.games import encoded
+from wm_train.world.encoding import Encoding
+encode_game = encoded.encode_game
+def slow(*arguments):
+    time.sleep(0.2)
+    return encode_game(*arguments)
+encoded.encode_game = slow
+encoded.encode(Path(sys.argv[1]), Encoding("v2.2"), 1)
+"""
+
+
+def test_killed_it_goes_on(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [40] * 12)
+    child = subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path)], cwd=ROOT)
+    while len(list((tmp_path / FOLDER).glob("*/*.npy"))) < 2:
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    report = encode(tmp_path, V22, 1)
+    assert report.games == 12 == len(files(tmp_path)) and report.known >= 2 and report.encoded >= 1

@@ -1,0 +1,1 @@
+"""`wmq demo`: every stage once, in one folder."""

@@ -1,0 +1,20 @@
+"""Keys that several verbs print with --json, with spaces between."""
+
+from wm_cli.metric_names import METRICS, ROLLOUT_METRICS
+
+#: What figures say of the model that they are of.
+MODEL_KEYS = "model arch parameters form trained_as sha256"
+#: Metrics one frame ahead, and of rollouts by horizon.
+METRIC_KEYS = " ".join([*(metric.key for metric in (*METRICS, *ROLLOUT_METRICS)), "frames rollout.*"])
+BASELINE_KEYS = "baselines persistence constant_velocity constant_velocity_freeze"
+DIFFERENCE_KEYS = "from to action_points action_change_points position_percent k10_percent k20_percent within"
+#: Where a session stands.
+SESSION_KEYS = "session number status on frame_number root players"
+PERCENTILE_KEYS = "p50 p95 p99"
+PLAYED_KEYS = f"frames fps late_frames round_trip_ms {PERCENTILE_KEYS}"
+#: What the check of a deployment, the audit of a log, and a dispute say.
+VERIFICATION_KEYS = (
+    "ok program model upgrade_authority model_authority frozen differing_sections checks name found expected"
+)
+AUDIT_KEYS = "ok session status validator frames frames_per_second wrong_frames frame text chains chain root"
+DISPUTE_KEYS = "session frame account verdict text sent what cu kept loads judges account_bytes rent transactions fees"

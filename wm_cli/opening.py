@@ -1,0 +1,147 @@
+"""Models, and the games that they are measured on or begin from."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wm_cli import project
+from wm_train.errors import WmTrainError
+from wm_train.games.corpus import Corpus, any_games, held_out
+from wm_train.measure.evaluate import rollout_starts, window_at
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wm_export.parity import Recording
+    from wm_quant.qnet import QNet
+    from wm_train.measure.evaluate import Model
+    from wm_train.world.step import World
+
+#: Seed of the windows that `cu` and `parity` take, and that sessions start from.
+FRAMES_SEED = 1
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model that can be measured.
+
+    world   its encoding and heads
+    model   what steps it
+    origin  which games it was trained on: split, holdout, seed
+    about   what figures say of it: arch, parameters, form, sha256
+    """
+
+    path: Path
+    world: "World"
+    model: "Model"
+    origin: Mapping[str, Any]
+    about: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Form, as figures are kept by: a float run's QNet is `ptq`."""
+        return "ptq" if self.about.get("trained_as") == "float" else str(self.about["form"])
+
+    def held_out(self, dataset: Path) -> Corpus:
+        """Games of a dataset that the model was not trained on."""
+        return held_out_games(self.world, self.origin, dataset)
+
+
+def open_model(path: Path) -> OpenedModel:
+    """A run or a QNet folder. Raises WmTrainError or WmQuantError if it is neither."""
+    return _open_qnet(path) if (path / "qnet.json").exists() else _open_run(path)
+
+
+def _open_qnet(path: Path) -> OpenedModel:
+    from wm_quant.interp import Interpreter
+    from wm_quant.qnet import load_qnet
+
+    net = load_qnet(path)
+    about = {
+        "arch": net.model.arch,
+        "parameters": net.parameters,
+        "form": "qnet",
+        "trained_as": net.provenance.get("form"),
+        "sha256": file_figures(path / "qnet.json")["sha256"],
+    }
+    return OpenedModel(path, net.world, Interpreter(net).model(), origin_of(net.provenance), about)
+
+
+def _open_run(path: Path) -> OpenedModel:
+    from wm_train.checkpoint import digest, load_checkpoint
+    from wm_train.nets.predict import checkpoint_model
+    from wm_train.shapes import parameter_count
+
+    checkpoint = load_checkpoint(path)
+    shape = checkpoint.config.model
+    about = {"arch": shape.arch, "parameters": parameter_count(shape), "form": checkpoint.form, "sha256": digest(path)}
+    return OpenedModel(path, shape.world, checkpoint_model(checkpoint), checkpoint.origin, about)
+
+
+def file_figures(path: Path) -> dict[str, Any]:
+    """Size in bytes and sha256 of a file."""
+    data = path.read_bytes()
+    return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+
+
+def origin_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Which games a network was trained on, as far as its provenance says."""
+    return {
+        "split": provenance.get("split", {}),
+        "holdout": provenance.get("holdout", 0.125),
+        "seed": provenance.get("seed", 0),
+    }
+
+
+def held_out_games(world: "World", origin: Mapping[str, Any], dataset: Path) -> Corpus:
+    """Games of a dataset that a model of this origin was not trained on."""
+    return held_out(dataset, world.encoding, origin["split"], origin["holdout"])
+
+
+def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> tuple[OpenedModel, Corpus, int]:
+    """A model, and the end of held-out window number `start` with `frames` frames of the same game after it."""
+    one = open_model(model)
+    corpus = one.held_out(dataset)
+    t = corpus.windows(one.world.encoding)
+    t = t[t + frames < len(corpus.game)]
+    t = t[corpus.game[t] == corpus.game[t + frames]]
+    if start >= len(t):
+        raise WmTrainError(
+            f"rollout: start {start}, but only {len(t)} held-out windows have {frames} frames after them"
+        )
+    return one, corpus, int(t[start])
+
+
+def need_dataset(dataset: Path) -> None:
+    """WmTrainError if a dataset was named and is not there. Where none was named, executors run on made-up games."""
+    if dataset != project.DATASET and not dataset.is_dir():
+        raise WmTrainError(f"{dataset}: no dataset there; make one with `wmq ingest DIR --out {dataset}`")
+
+
+def executor_games(
+    net: "QNet", dataset: Path, starts: int, length: int, made_up: int
+) -> "tuple[Corpus, NDArray[np.int64]]":
+    """Games for executors, and the ends (T,) of `starts` seeded windows with `length` frames after each.
+
+    Held-out games of the dataset if there are any; without a dataset a made-up one of `made_up` frames and a window.
+    """
+    need_dataset(dataset)
+    encoding, origin = net.world.encoding, origin_of(net.provenance)
+    corpus = any_games(dataset, encoding, origin["split"], origin["holdout"], made_up + encoding.slots)
+    return corpus, rollout_starts(corpus, encoding, length, starts, FRAMES_SEED)
+
+
+def recording(net: "QNet", dataset: Path, starts: int, length: int) -> "Recording":
+    """`starts` worlds at seeded windows, and the inputs of the `length` frames after each."""
+    from wm_export.parity import Recording
+    from wm_quant.interp import Interpreter
+
+    corpus, t = executor_games(net, dataset, starts, length, made_up=starts + length)
+    if not len(t):
+        raise WmTrainError(f"{dataset}: no held-out game has {length} frames after a window; ask for fewer")
+    inputs = corpus.inputs[t[None, :] + 1 + np.arange(length)[:, None]]
+    return Recording(Interpreter(net).begin(window_at(corpus, net.world.encoding, t)), inputs)

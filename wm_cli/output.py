@@ -1,0 +1,71 @@
+"""Output on the terminal: figures on standard output, progress and errors on standard error."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+out = Console()
+err = Console(stderr=True)
+
+
+def speaks() -> bool:
+    """Whether this process prints: of several that train together (torchrun says who is who) only the first does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def say(as_json: bool, figures: Mapping[str, Any], text: str) -> None:
+    """A verb's result: its figures with --json, else the text. Nothing in a process that does not print."""
+    if not speaks():
+        return
+    if as_json:
+        print_json(figures)
+    else:
+        out.print(text, highlight=False)
+
+
+def show(as_json: bool, figures: Mapping[str, Any], *tables: Table) -> None:
+    """A verb's result: its figures with --json, else as tables."""
+    if as_json:
+        print_json(figures)
+    else:
+        print_tables(tables)
+
+
+def note(text: str) -> None:
+    """A remark on standard error."""
+    err.print(text, highlight=False)
+
+
+def print_tables(tables: Iterable[Table]) -> None:
+    """One below the other."""
+    for i, table in enumerate(tables):
+        out.print(*[""] * (i > 0), table, sep="\n")
+
+
+def print_json(figures: Mapping[str, Any]) -> None:
+    """One object on standard output."""
+    print(json.dumps(figures, indent=1))
+
+
+@contextmanager
+def progress_bar(text: str, total: float | None) -> Iterator[tuple[Progress, Any]]:
+    """A bar on standard error; gives (progress, task)."""
+    counted = [] if total == 1 else [MofNCompleteColumn()]
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    columns += [TextColumn("{task.percentage:>3.0f}%"), *counted, TimeElapsedColumn(), TimeRemainingColumn()]
+    with Progress(*columns, console=err, disable=not speaks()) as progress:
+        yield progress, progress.add_task(text, total=total)

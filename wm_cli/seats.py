@@ -1,0 +1,49 @@
+"""The two players of a session: who sits where, and where the session stands."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+
+from wm_cli.places import address_of
+from wm_live.chain.rpc import Rpc
+from wm_live.session import lifecycle
+from wm_live.session.committed import Committed
+from wm_live.session.game import KEY_S, OwnSession, session_key
+from wm_live.session.instructions import Seat
+from wm_live.session.lifecycle import need_session
+
+
+def opponent_of(text: str | None) -> Pubkey | None:
+    """None if the wallet plays both; the zero address if anybody may take the second seat."""
+    return None if text is None else Pubkey.default() if text == "any" else address_of(text)
+
+
+async def seated(game: OwnSession, opponent: str | None) -> OwnSession:
+    """The session, without the second player's key where another wallet has that seat, or is invited to."""
+    state = await lifecycle.read_session(game.places.base, game.session)
+    alone = opponent is None if state is None else state.players[1].wallet == game.party
+    return game if alone else replace(game, keys=game.keys[:1])
+
+
+async def join(base: Rpc, wallet: Keypair, found: Committed) -> None:
+    """Take the second seat of a session that was found, if it is still that one."""
+    seat = Seat(wallet, session_key(wallet, found.session.address, 1))
+    await lifecycle.join(base, found.session, seat, found.state.start, int(time.time()) + KEY_S)
+
+
+async def state_of(game: OwnSession) -> dict[str, Any]:
+    """Status, frame and root of a session, read from the node that has it now."""
+    node = game.places.rollup if await lifecycle.delegated(game.places, game.session) else game.places.base
+    state = await need_session(node, game.session)
+    return {
+        "session": str(game.session.address),
+        "number": game.session.number,
+        "status": state.status,
+        "on": "rollup" if node is game.places.rollup else "base chain",
+        "frame_number": state.frame_number,
+        "root": state.root.hex(),
+        "players": [str(player.wallet) for player in state.players],
+    }

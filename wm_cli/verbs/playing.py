@@ -1,0 +1,203 @@
+"""`wmq play`: a session of a deployed world, frame by frame."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from wm_cli import output
+from wm_cli.json_keys import PLAYED_KEYS, SESSION_KEYS
+from wm_cli.options import dataset_option, json_option, log_option, session_options, start_option, verb
+from wm_cli.places import Where, address_of, built, found_session, inputs_after, places, start_window, with_game
+from wm_cli.seats import join, opponent_of, seated, state_of
+from wm_cli.tally import Tally, frame_cu
+from wm_live.chain.wallet import load_keypair
+from wm_live.session import lifecycle
+from wm_live.session.game import OwnSession, Recorder, again, open_game, session_key, take_up
+from wm_live.session.game import play as play_frames
+from wm_live.session.inputs import Inputs, by_chance, keyboard, replayed
+from wm_live.session.instructions import Session
+from wm_live.session.lifecycle import SessionNodes, need_session
+from wm_live.session.log import Log
+from wm_live.session.play import Beat, Guest
+from wm_live.watch.server import Watch
+from wm_live.watch.viewer import FrameMessage, Hello, LiveFeed, cast_of
+from wm_train.games.corpus import Corpus
+from wm_train.measure.evaluate import Window
+from wm_train.world.definition import Game
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@verb(
+    "wmq play --frames 3600\nwmq play --inputs keyboard --watch\nwmq play --id 2 --cluster devnet --fps 30",
+    prints=f"{SESSION_KEYS} {PLAYED_KEYS} log cu_per_frame player",
+)
+@session_options
+@dataset_option
+@start_option
+@log_option
+@click.option("--frames", type=click.IntRange(1), default=600, show_default=True, help="Frames to compute.")
+@click.option(
+    "--fps", type=click.FloatRange(0), default=60.0, show_default=True, help="Frames a second; 0: as fast as it goes."
+)
+@click.option(
+    "--inputs",
+    type=click.Choice(["replay", "random", "keyboard"]),
+    default="replay",
+    show_default=True,
+    help="The real game's, by chance, or this terminal's: wasd and j k l i u for player 1, the game's for player 2.",
+)
+@click.option("--opponent", help="Wallet of the second player, or `any`, who plays with --guest.")
+@click.option("--guest", metavar="SESSION", help="Sit down at another wallet's session, and send this player's inputs.")
+@click.option("--watch", is_flag=True, help="Show it in a browser as well.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Of that page; a free one if not given.")
+@json_option
+def play(folder: Path | None, as_json: bool, number: int, guest: str | None, **options: Any) -> None:
+    """Play a session: 60 frames a second, each computed by the program on the rollup, and every one kept in a log.
+
+    Opens the session if there is none; one that was interrupted, or lost by its rollup, goes on where its log allows.
+    """
+    keys = ("export", "cluster", "rollup", "keypair")
+    where = Where(number=number, **{key: options.pop(key) for key in keys})
+    pace = Pace(folder=folder, **options)
+    if guest is not None:
+        figures = play_as_guest(where, pace, guest)
+        output.say(
+            as_json, figures, f"session {guest}: played as {figures['player']} up to frame {figures['frame_number']:,}"
+        )
+        return
+    figures = play_session(where, pace)
+    output.say(
+        as_json,
+        figures,
+        f"{figures['frames']:,} frames at {figures['fps']:.1f} fps, {figures['late_frames']} late, "
+        f"{figures['cu_per_frame']:,} units a frame; log in {figures['log']}",
+    )
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How `wmq play` plays."""
+
+    dataset: Path
+    start: int
+    frames: int
+    fps: float
+    inputs: str
+    folder: Path | None
+    watch: bool
+    port: int
+    opponent: str | None = None
+
+
+def play_session(where: Where, how: Pace) -> dict[str, Any]:
+    """`wmq play`: opens the session if there is none, else takes it up, and computes frames."""
+    export = built(where.export)
+    window, corpus, t = start_window(export, how.dataset, how.start)
+    folder = how.folder or where.log
+    with ExitStack() as stack:
+        inputs = _inputs(export.net.world.game, how, corpus, t, stack)
+
+        async def do(game: OwnSession) -> dict[str, Any]:
+            game = await seated(game, how.opponent)
+            log, source = await _opened(game, window, folder, inputs, how.opponent)
+            with log:
+                return await _played(game, log, source, how, (corpus, t))
+
+        return with_game(where, do)
+
+
+def play_as_guest(where: Where, how: Pace, address: str) -> dict[str, Any]:
+    """`wmq play --guest SESSION`: takes the second seat if it is free, and sends its inputs."""
+    export, wallet, at = built(where.export), load_keypair(where.keypair), address_of(address)
+    _, corpus, t = start_window(export, how.dataset, how.start)
+
+    async def run(inputs: Inputs) -> dict[str, Any]:
+        async with places(where) as nodes:
+            found = await found_session(nodes.base, export, at)
+            key = session_key(wallet, at, 1)
+            if found.state.status == "open":
+                await join(nodes.base, wallet, found)
+            await lifecycle.until("the first frame", lambda: _has_started(nodes, found.session), timeout_s=3600)
+            await Guest(nodes.rollup, found.session, 1, key).run(inputs, how.frames)
+            state = await need_session(nodes.rollup, found.session)
+            return {"session": address, "player": str(wallet.pubkey()), "frame_number": state.frame_number}
+
+    with ExitStack() as stack:
+        return asyncio.run(run(_inputs(export.net.world.game, how, corpus, t, stack)))
+
+
+async def _has_started(nodes: SessionNodes, session: Session) -> bool:
+    state = await lifecycle.read_session(nodes.rollup, session)
+    return state is not None and state.status == "started"
+
+
+def _inputs(played: Game, how: Pace, corpus: Corpus, t: int, stack: ExitStack) -> Inputs:
+    replay = replayed(inputs_after(corpus, t))
+    if how.inputs == "keyboard":
+        return stack.enter_context(keyboard(played, replay))
+    return replay if how.inputs == "replay" else by_chance(played, how.start)
+
+
+async def _opened(
+    game: OwnSession, window: Window, folder: Path, inputs: Inputs, opponent: str | None
+) -> tuple[Log, Inputs]:
+    if not (folder / "log.json").exists():
+        if opponent is not None:
+            output.note(f"waiting for the second player of session {game.session.address}")
+        return await open_game(game, window, folder, opponent_of(opponent)), inputs
+    log, lost = await take_up(game, folder)
+    done = log.frames
+    return log, again(log.codec, lost, lambda frame: inputs(done + frame + len(lost)))
+
+
+async def _played(game: OwnSession, log: Log, inputs: Inputs, how: Pace, at: tuple[Corpus, int]) -> dict[str, Any]:
+    tally, cu = Tally(), frame_cu(game.session.world.export)
+    async with AsyncExitStack() as stack:
+        shown = await _watched(game, how, at, stack) if how.watch else None
+        bar, task = stack.enter_context(output.progress_bar("play", how.frames))
+
+        def beat(beat: Beat, frame: "NDArray[np.int32]") -> None:
+            tally.add(beat)
+            text = f"play: {tally.fps:.0f} fps, {cu(beat.number):,} units a frame, {tally.late} late"
+            bar.update(task, advance=1, description=text)
+            if shown is not None:
+                root = beat.state.root.hex() if beat.state else None
+                shown.put_nowait(FrameMessage(beat.number, frame, beat.inputs, None, cu(beat.number), root, beat.late))
+
+        await play_frames(game, inputs, how.frames, how.fps, Recorder(game, log, beat), output.note)
+    return await state_of(game) | tally.figures() | {"log": str(log.folder), "cu_per_frame": cu(0)}
+
+
+async def _watched(
+    game: OwnSession, how: Pace, at: tuple[Corpus, int], stack: AsyncExitStack
+) -> "asyncio.Queue[FrameMessage]":
+    """A page that shows what is put into the queue."""
+    queue: asyncio.Queue[FrameMessage] = asyncio.Queue()
+    corpus, t = at
+    played = game.session.world.export.net.world.game
+    hello = Hello(
+        f"session {game.session.address}",
+        played,
+        int(corpus.place[t]),
+        cast_of(played, corpus.frames[t]),
+        game.session.world.slots,
+    )
+
+    class Source:
+        async def frames(self) -> AsyncIterator[FrameMessage]:
+            while True:
+                yield await queue.get()
+
+    page = Watch(LiveFeed(hello, Source()), how.port)
+    await page.start()
+    stack.push_async_callback(page.stop)
+    output.note(f"watch it at {page.url}")
+    return queue

@@ -1,0 +1,257 @@
+"""`wmq localnet`, `deploy`, `fund`: nodes on this machine, and a built export onto a chain."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wm_cli import output, project
+from wm_cli.json_keys import VERIFICATION_KEYS
+from wm_cli.options import cluster_option, folder_argument, json_option, keypair_option, verb
+from wm_cli.places import address_of
+from wm_export.solana.export import Export, open_export
+from wm_live.chain.rpc import Rpc
+from wm_live.chain.wallet import SOL, cluster_url, load_keypair, new_keypair
+from wm_live.chain.wallet import fund as ask_faucet
+from wm_live.chain.wallet import sol as in_sol
+from wm_live.deploy.deployed import Verification, verify
+from wm_live.deploy.deploying import Progress, Refund, abort, carry_out, prepare
+from wm_live.deploy.deployment import Deployment
+from wm_live.deploy.target import target_of
+from wm_live.errors import WmLiveError
+from wm_live.localnet.servers import Localnet, LocalnetPlaces
+from wm_live.localnet.servers import run as run_localnet
+
+
+@verb(
+    "wmq localnet\nwmq localnet --storage net --base-chain surfpool --json",
+    prints="base rollup identity storage",
+)
+@click.option(
+    "--base-chain",
+    "base",
+    default="lite",
+    show_default=True,
+    help="lite, solana-test-validator, surfpool, or the URL of one that runs.",
+)
+@click.option(
+    "--storage",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for state and logs, taken up again.  [default: a temporary one]",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_000),
+    default=8899,
+    show_default=True,
+    help="Of the base chain; the next is taken too.",
+)
+@click.option(
+    "--rollup-port",
+    type=click.IntRange(1, 65_000),
+    default=7799,
+    show_default=True,
+    help="Of the rollup; the next two are taken too.",
+)
+@json_option
+def localnet(base: str, storage: Path | None, port: int, rollup_port: int, as_json: bool) -> None:
+    """Run a base chain and the real MagicBlock validator on this machine until Ctrl-C.
+
+    Needs `make rollup` once. Everything listens on 127.0.0.1 only.
+    """
+
+    def ready(at: LocalnetPlaces) -> None:
+        where = {"base": at.base, "rollup": at.rollup, "identity": str(at.identity), "storage": str(at.storage)}
+        output.say(as_json, where, "\n".join(f"{name:9} {value}" for name, value in where.items()))
+        sys.stdout.flush()
+
+    run_localnet(Localnet(base, storage, (port, rollup_port)), ready)
+
+
+class _DeployGroup(click.Group):
+    """`wmq deploy [EXPORT]` deploys; only where the first word is another verb of the group it is that."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        known = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if known else ["run", *args])
+
+
+@click.group(
+    cls=_DeployGroup,
+    epilog="\b\nExamples:\n  wmq deploy --keypair payer.json --dry-run\n  wmq deploy export --cluster devnet --keypair "
+    "payer.json\n  wmq deploy verify --model ADDRESS\n  wmq deploy abort --keypair payer.json",
+)
+def deploy() -> None:
+    """Put a built export on a chain: its program, and its weights, frozen for ever.
+
+    \b
+    wmq deploy [run] [EXPORT]   deploys, or goes on where it stopped (see wmq deploy run --help)
+    wmq deploy verify [EXPORT]  compares the chain with an export
+    wmq deploy abort [EXPORT]   gives up an unfinished deployment
+    """
+
+
+@verb(
+    name="run",
+    group=deploy,
+    prints=(
+        f"{VERIFICATION_KEYS} verification cluster payer accounts address bytes rent there steps "
+        "transactions fees total needs balance seconds dry_run seconds_taken balance_after"
+    ),
+)
+@folder_argument("export", project.EXPORT)
+@cluster_option
+@keypair_option
+@click.option("--dry-run", is_flag=True, help="Say what it takes and costs; send nothing.")
+@click.option("--final", is_flag=True, help="Drop the upgrade authority: nobody can ever replace the program.")
+@json_option
+def deploy_run(export: Path, cluster: str, keypair: Path, dry_run: bool, final: bool, as_json: bool) -> None:
+    """Deploy an export. Interrupted, it goes on where it stopped: everything is read back from the chain."""
+    opened, show = open_export(export), output.err if as_json else output.out
+    try:
+        with output.progress_bar("reading the chain", None) as (bar, task):
+            figures = run_deploy(
+                opened,
+                cluster,
+                keypair,
+                dry_run,
+                final,
+                lambda deployment: show.print("\n".join(deployment.lines()), highlight=False, markup=False),
+                lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
+            )
+    except KeyboardInterrupt:
+        output.err.print("interrupted; run the same again to go on, or `wmq deploy abort` to get the rent back")
+        sys.exit(130)
+    done = "nothing was sent" if dry_run else f"deployed and verified in {figures.get('seconds_taken')} s"
+    output.say(as_json, figures, f"{done}\nprogram {figures['program']}\nmodel   {figures['model']}")
+
+
+def run_deploy(
+    export: Export,
+    cluster: str,
+    keypair: Path,
+    dry_run: bool,
+    final: bool,
+    show: Callable[[Deployment], None],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Deploy a built export and verify what is on chain then; with `dry_run` only say what it would cost.
+
+    `show` gets the Deployment before anything is sent. Figures as Deployment.to_json; after a deployment also what it
+    took, the addresses, and the Verification. WmLiveError if it cannot be done, or is not the export in the end.
+    """
+    target = target_of(export, load_keypair(keypair))
+
+    async def run() -> dict[str, Any]:
+        async with Rpc(cluster_url(cluster)) as rpc:
+            deployment = await prepare(rpc, target, final)
+            show(deployment)
+            figures = {"program": str(target.program.pubkey()), "model": str(target.model)} | deployment.to_json()
+            if dry_run:
+                return figures | {"dry_run": True}
+            start = time.monotonic()
+            await carry_out(rpc, target, deployment, progress)
+            seconds, after = time.monotonic() - start, await rpc.balance(target.payer)
+            found = await verify(rpc, export, target.model)
+            if not found.ok:
+                raise WmLiveError("deployed, but not the export: " + "; ".join(found.lines()))
+            spent = {"dry_run": False, "seconds_taken": round(seconds, 2), "balance_after": after}
+            return figures | spent | {"verification": found.to_json()}
+
+    return asyncio.run(run())
+
+
+@verb(
+    name="verify",
+    group=deploy,
+    prints=VERIFICATION_KEYS,
+)
+@folder_argument("export", project.EXPORT)
+@cluster_option
+@click.option("--keypair", type=click.Path(path_type=Path), help="Keypair that deployed it, instead of --model.")
+@click.option("--model", metavar="ADDRESS", help="The model account, instead of the keypair that deployed it.")
+@json_option
+def deploy_verify(export: Path, cluster: str, keypair: Path | None, model: str | None, as_json: bool) -> None:
+    """Compare program and weights on a chain with an export, from the chain alone. Exit code 1 if they differ."""
+    found = run_verify(open_export(export), cluster, model, keypair)
+    output.say(as_json, found.to_json(), "\n".join(found.lines()))
+    sys.exit(0 if found.ok else 1)
+
+
+def run_verify(export: Export, cluster: str, model: str | None, keypair: Path | None) -> Verification:
+    """Compare a model on chain, named or the one that `keypair` deploys, with an export."""
+    if (model is None) == (keypair is None):
+        raise WmLiveError("verify: expected --model ADDRESS or --keypair FILE, one of the two")
+    address = address_of(model) if model is not None else None
+    if keypair is not None:
+        address = target_of(export, load_keypair(keypair)).model
+
+    async def run() -> Verification:
+        async with Rpc(cluster_url(cluster)) as rpc:
+            assert address is not None
+            return await verify(rpc, export, address)
+
+    return asyncio.run(run())
+
+
+@verb(
+    name="abort",
+    group=deploy,
+    prints="returned model buffer fees total",
+)
+@folder_argument("export", project.EXPORT)
+@cluster_option
+@keypair_option
+@json_option
+def deploy_abort(export: Path, cluster: str, keypair: Path, as_json: bool) -> None:
+    """Close an unfinished model and a program's left-over buffer, and get their rent back."""
+    figures = run_abort(open_export(export), cluster, keypair).to_json()
+    names = " and ".join(figures["returned"]) or "nothing to close"
+    output.say(
+        as_json,
+        figures,
+        f"{names}: {in_sol(figures['total'])} SOL came back, {in_sol(figures['fees'])} of fees deducted",
+    )
+
+
+def run_abort(export: Export, cluster: str, keypair: Path) -> Refund:
+    """Give up an unfinished deployment; what came back."""
+    target = target_of(export, load_keypair(keypair))
+
+    async def run() -> Refund:
+        async with Rpc(cluster_url(cluster)) as rpc:
+            return await abort(rpc, target)
+
+    return asyncio.run(run())
+
+
+@verb(
+    "wmq fund --keypair payer.json --sol 60\nwmq fund --cluster devnet --keypair payer.json --sol 2",
+    prints="payer balance",
+)
+@cluster_option
+@keypair_option
+@click.option("--sol", type=click.FloatRange(0, 100_000, min_open=True), required=True, help="Target balance in SOL.")
+@json_option
+def fund(cluster: str, keypair: Path, sol: float, as_json: bool) -> None:
+    """Ask a cluster's faucet for SOL until the keypair has enough. Devnet gives a few a day.
+
+    A keypair file that is not there is made, readable by you alone.
+    """
+    figures = run_fund(cluster, keypair, sol)
+    output.say(as_json, figures, f"{figures['payer']} has {in_sol(figures['balance'])} SOL")
+
+
+def run_fund(cluster: str, keypair: Path, sol: float) -> dict[str, Any]:
+    """Ask the cluster for lamports until the keypair has `sol` SOL; a keypair file that is not there is made."""
+    payer = load_keypair(keypair) if keypair.exists() else new_keypair(keypair)
+
+    async def run() -> int:
+        async with Rpc(cluster_url(cluster)) as rpc:
+            return await ask_faucet(rpc, payer, round(sol * SOL))
+
+    return {"payer": str(payer.pubkey()), "balance": asyncio.run(run())}

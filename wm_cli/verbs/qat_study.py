@@ -1,0 +1,158 @@
+"""`wmq study qat`: what INT8 costs, over configs and seeds."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from wm_cli import output, project
+from wm_cli.json_keys import DIFFERENCE_KEYS, METRIC_KEYS
+from wm_cli.options import dataset_option, frames_limit_option, json_option, path_option, verb
+from wm_cli.verbs.measuring import differences
+from wm_cli.verbs.study_runs import Shown, Study, progress_of, trained_run
+from wm_cli.verbs.training import run_config
+from wm_train.files import atomic_write_json
+
+if TYPE_CHECKING:
+    from wm_train.checkpoint import Checkpoint
+    from wm_train.config import RunConfig
+
+#: Rollouts of each form. A single wrong teleport is worth 5 % of the mean over the 300 of an evaluation: too much for
+#: differences of 2 %.
+STARTS = 1500
+
+
+#: Form of a study's models -> (run folder beside the QAT run, whether it goes through the grid).
+FORMS = {"float": ("float", False), "ptq": ("float", True), "qat": (".", True)}
+
+
+@verb(
+    "wmq study qat --config experiments/mlp-v22.yaml --config experiments/mamba2-1.2m.yaml\n"
+    "wmq study qat --config mine.yaml --seeds 0,1,2,3,4 --json",
+    prints=(
+        f"{METRIC_KEYS} {DIFFERENCE_KEYS} runs configs config seed seeds parameters forms means float "
+        "ptq qat lost steps held_out"
+    ),
+)
+@click.option(
+    "--config", "configs", type=click.Path(path_type=Path, dir_okay=False, exists=True), multiple=True, required=True,
+    help="YAML file of a model and its training; repeatable.",
+)  # fmt: skip
+@dataset_option
+@path_option("--out", project.STUDY, "Folder for the runs.")
+@click.option("--seeds", default="0,1,2", show_default=True, help="Seeds, with commas between.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, min_open=True),
+    help="Processor minutes of each, QAT included, not the config's.",
+)
+@frames_limit_option
+@json_option
+def qat(
+    configs: tuple[Path, ...],
+    dataset: Path,
+    out: Path,
+    seeds: str,
+    minutes: float | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """What INT8 costs: each config with each seed in float, rounded afterwards (PTQ), and trained through the grid.
+
+    Interrupted, it goes on with the run that it stopped in.
+    """
+    from wm_cli.tables.accuracy import qat_table
+
+    if not all(seed.strip().isdecimal() for seed in seeds.split(",")):
+        raise click.UsageError(f"--seeds {seeds}: expected numbers with commas between, such as 0,1,2")
+    wanted = {path.stem: run_config(path, minutes=minutes, steps=None, seed=None) for path in configs}
+    numbers = [int(seed) for seed in seeds.split(",")]
+    with progress_of(len(wanted) * len(numbers)) as shown:
+        figures = qat_study(dataset, out, wanted, numbers, limit or 0, shown)
+    output.show(as_json, figures, *map(qat_table, figures["configs"]))
+
+
+def qat_study(
+    dataset: Path, out: Path, configs: "Mapping[str, RunConfig]", seeds: Sequence[int], limit: int, shown: Shown
+) -> dict[str, Any]:
+    """Each config with each seed, in float, rounded to the grid afterwards, and trained through it."""
+    rows = [
+        _one_seed(Study(dataset, out / f"{name}-{seed}", _seeded(config, seed)), name, limit, shown)
+        for name, config in configs.items()
+        for seed in seeds
+    ]
+    figures = {"runs": rows, "configs": [_summary(name, [r for r in rows if r["config"] == name]) for name in configs]}
+    project.keep_figures("study-qat", figures)
+    return figures
+
+
+def _seeded(config: "RunConfig", seed: int) -> "RunConfig":
+    return replace(config, train=replace(config.train, seed=seed))
+
+
+def _one_seed(study: Study, name: str, limit: int, shown: Shown) -> dict[str, Any]:
+    from wm_train.shapes import parameter_count
+
+    trained_run(study, shown, qat=True)
+    forms = {form: _form_figures(study, form, limit) for form in FORMS}
+    model = study.config.model
+    return {"config": name, "seed": study.config.train.seed, "parameters": parameter_count(model), "forms": forms}
+
+
+def _form_figures(study: Study, form: str, limit: int) -> dict[str, Any]:
+    """Held-out metrics of one form of the study's model, kept beside it with what they are of."""
+    from wm_train.checkpoint import digest, load_checkpoint
+    from wm_train.nets.predict import held_out_figures
+
+    folder, through_grid = FORMS[form]
+    run = study.out / folder
+    checkpoint = load_checkpoint(run)
+    model = _through_grid(checkpoint) if through_grid else checkpoint
+
+    def measured() -> dict[str, Any]:
+        return held_out_figures(model, study.dataset, limit, STARTS) | dict(checkpoint.figures)
+
+    of = {"run": digest(run), "form": model.form, "limit": limit, "starts": STARTS}
+    return _kept(study.out / f"{form}.json", of, measured)
+
+
+def _through_grid(checkpoint: "Checkpoint") -> "Checkpoint":
+    """The same parameters seen through the grid: what `wmq quantize` makes of them."""
+    return replace(checkpoint, form="qat")
+
+
+def _kept(path: Path, of: Mapping[str, Any], measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What `path` holds, if it is of the same; else it is measured, and held there from now on."""
+    try:
+        kept = json.loads(path.read_text())
+        if kept["of"] == of:
+            return dict(kept["figures"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there, or not what was written: measured like what was never measured
+    figures = measured()
+    atomic_write_json(path, {"of": of, "figures": figures})
+    return figures
+
+
+def _summary(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over the seeds of one config, and what the others lost against float."""
+    means = {form: _means([row["forms"][form] for row in rows]) for form in FORMS}
+    others = [form for form in FORMS if form != "float"]
+    lost = differences([Path("float"), *map(Path, others)], [means["float"], *(means[form] for form in others)])
+    return {"config": name, "seeds": len(rows), "parameters": rows[0]["parameters"], "means": means, "lost": lost}
+
+
+def _means(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The mean of every number that all of them have, objects in them included."""
+    first = figures[0]
+    means: dict[str, Any] = {}
+    for key, value in first.items():
+        if isinstance(value, Mapping):
+            means[key] = _means([one[key] for one in figures])
+        elif isinstance(value, int | float):
+            means[key] = float(np.mean([one[key] for one in figures]))
+    return means

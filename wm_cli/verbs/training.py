@@ -1,0 +1,211 @@
+"""`wmq train`, `sweep`, `compare`: one run, many short ones, and two of them side by side."""
+
+import sys
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wm_cli import output, project
+from wm_cli.errors import WmCliError
+from wm_cli.options import config_option, dataset_option, frames_limit_option, json_option, seed_option, verb
+
+if TYPE_CHECKING:
+    from wm_train.config import RunConfig
+
+
+@verb(
+    "wmq train\nwmq train --qat\nwmq train --config experiments/mlp-v22.yaml --max-minutes 60 --resume\n"
+    "torchrun --nproc-per-node 2 --no-python wmq train --steps 5000",
+    prints="run form parameters steps seconds held_out",
+)
+@dataset_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Run folder.  [default: run, or run-qat with --qat; with --config runs/NAME, or runs/NAME-qat]",
+)
+@config_option
+@click.option("--qat", is_flag=True, help="Train through the INT8 grid.")
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path),
+    help="Float run that --qat starts from.  [default: run, or runs/NAME, if it is there; else from scratch]",
+)
+@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Stop after this processor time.")
+@click.option("--steps", type=click.IntRange(1), help="Stop after this many steps.")
+@seed_option
+@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@json_option
+def train(
+    dataset: Path,
+    out: Path | None,
+    config: Path | None,
+    qat: bool,
+    start: Path | None,
+    max_minutes: float | None,
+    steps: int | None,
+    seed: int | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Train a model on a dataset. Under torchrun several processes train it together."""
+    out, floating = out or project.run_of(config, qat), project.run_of(config, qat=False)
+    if qat and start is None and floating.exists() and out != floating:
+        start = floating
+    figures = train_run(dataset, out, config, qat, start, resume, minutes=max_minutes, steps=steps, seed=seed)
+    output.say(
+        as_json,
+        figures,
+        f"{out}: {figures['form']}, {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
+        f"{figures['parameters']:,} parameters",
+    )
+
+
+def run_config(config: Path | None, **overrides: Any) -> "RunConfig":
+    """The config of a file, or the default, with the overrides that are not None.
+
+    A limit in minutes without one in steps removes the config's limit in steps.
+    """
+    from wm_train.config import ENDLESS, load_config
+
+    loaded = load_config(config)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    if "minutes" in given and "steps" not in given:
+        given["steps"] = ENDLESS
+    return replace(loaded, train=replace(loaded.train, **given))
+
+
+def train_run(
+    dataset: Path, out: Path, config: Path | None, qat: bool, start: Path | None, resume: bool, **overrides: Any
+) -> dict[str, Any]:
+    """Train under a progress bar; overrides that are None leave the config's value. What the run came to."""
+    from wm_train.fit.train import Job, Progress
+    from wm_train.fit.train import train as run
+    from wm_train.shapes import parameter_count
+
+    job = Job(dataset, out, run_config(config, **overrides), qat, start, resume)
+    seconds = 0.0
+    with output.progress_bar("train --qat" if qat else "train", 1) as (bar, task):
+
+        def shown(progress: Progress) -> None:
+            nonlocal seconds
+            seconds = progress.seconds
+            text = f"{'qat' if qat else 'float'} step {progress.step:,}, loss {sum(progress.losses.values()):.4f}"
+            bar.update(task, completed=progress.share, description=text)
+
+        checkpoint = run(job, shown)
+    parameters = parameter_count(checkpoint.config.model)
+    figures = {"run": str(out), "form": checkpoint.form, "parameters": parameters, **checkpoint.figures}
+    return figures | {"seconds": round(seconds, 1)}
+
+
+@verb(
+    "wmq sweep sweep.yaml\nwmq sweep sweep.yaml --ray 10.0.0.5:6379 --out experiments/best.yaml --json",
+    prints="metric mode trials values.* value error best",
+)
+@click.argument("space", type=click.Path(path_type=Path, dir_okay=False))
+@dataset_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("experiments/best.yaml"),
+    show_default=True,
+    help="The best config, as a file for `wmq train --config`.",
+)
+@click.option("--ray", "address", default="local", show_default=True, help="`local`, or host:port of a Ray cluster.")
+@json_option
+def sweep(space: Path, dataset: Path, out: Path, address: str, as_json: bool) -> None:
+    """Try many configs in short runs, and say which is best. SPACE is a YAML file; see docs/guide.md."""
+    from wm_cli.tables.compared_runs import sweep_table
+
+    figures = try_configs(space, dataset, out, address)
+    if not as_json:
+        output.out.print(sweep_table(figures))
+    output.say(as_json, figures, f"{out}: the best of {len(figures['trials'])}")
+
+
+def try_configs(path: Path, dataset: Path, out: Path, address: str) -> dict[str, Any]:
+    """Every trial's value, best first; the best config is written to `out` as an experiment."""
+    import yaml
+
+    from wm_cli.opening import need_dataset
+    from wm_train.files import atomic_write_bytes
+    from wm_train.fit.sweep import load_sweep, run
+
+    asked = load_sweep(path)
+    need_dataset(dataset)
+    with output.progress_bar("sweep", None) as (bar, task):
+        swept = run(asked, dataset, address, lambda done: bar.update(task, completed=done))
+    if swept.best is None:
+        raise WmCliError(f"{path}: no trial came to its end; the first says: {swept.trials[0].error}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_bytes(out, yaml.safe_dump(_plain(swept.best.to_json()), sort_keys=False).encode())
+    trials = [asdict(trial) for trial in swept.trials]
+    return {"metric": swept.metric, "mode": swept.mode, "trials": trials, "best": str(out)}
+
+
+def _plain(tree: Any) -> Any:
+    """Tuples as lists, which YAML knows."""
+    if isinstance(tree, dict):
+        return {key: _plain(value) for key, value in tree.items()}
+    return list(tree) if isinstance(tree, tuple) else tree
+
+
+@verb(
+    "wmq compare run run-remote\nwmq compare run run-remote --tolerance 0.05 --json",
+    prints=(
+        "same_config same_games same_form config key games train valid first second metrics metric "
+        "difference tolerance ok"
+    ),
+)
+@click.argument("first", type=click.Path(path_type=Path))
+@click.argument("second", type=click.Path(path_type=Path))
+@dataset_option
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    default=0.02,
+    show_default=True,
+    help="Largest relative difference of a metric.",
+)
+@frames_limit_option
+@json_option
+def compare(first: Path, second: Path, dataset: Path, tolerance: float, limit: int | None, as_json: bool) -> None:
+    """Hold two runs against each other, as one trained here and one trained elsewhere.
+
+    Exit code 1 unless config, form and games are the same and every metric agrees within the tolerance.
+    """
+    from wm_cli.tables.compared_runs import compare_table
+
+    figures = compare_runs(first, second, dataset, tolerance, limit or 0)
+    if not as_json:
+        output.out.print(compare_table(figures))
+    output.say(as_json, figures, "the runs agree" if figures["ok"] else "the runs do not agree")
+    sys.exit(0 if figures["ok"] else 1)
+
+
+def compare_runs(first: Path, second: Path, dataset: Path, tolerance: float, limit: int) -> dict[str, Any]:
+    """Configs, games, and, where those are the same, metrics on the held-out ones."""
+    from wm_train.checkpoint import load_checkpoint
+    from wm_train.measure.compare import config_differences, game_differences, metric_differences
+    from wm_train.nets.predict import held_out_figures
+
+    runs = [load_checkpoint(folder) for folder in (first, second)]
+    config = config_differences(runs[0].config, runs[1].config)
+    games = game_differences(runs[0].split, runs[1].split)
+    same_games = not any(only for use in games.values() for only in use.values())
+    measured = partial(held_out_figures, dataset=dataset, limit=limit)
+    metrics = metric_differences(measured(runs[0]), measured(runs[1]), tolerance) if same_games else []
+    return {
+        "same_config": not config,
+        "same_games": same_games,
+        "same_form": runs[0].form == runs[1].form,
+        "config": config,
+        "games": games,
+        "metrics": metrics,
+        "tolerance": tolerance,
+        "ok": not config and same_games and runs[0].form == runs[1].form and all(row["ok"] for row in metrics),
+    }

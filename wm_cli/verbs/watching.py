@@ -1,0 +1,77 @@
+"""`wmq watch`: a session, or a rollout beside its replay, in a browser."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+
+from wm_cli import output, project
+from wm_cli.opening import held_out_window
+from wm_cli.options import dataset_option, folder_argument, verb
+from wm_cli.places import address_of, built
+from wm_export.solana.layout import session_vocab
+from wm_live.chain.rpc import Rpc
+from wm_live.errors import WmLiveError
+from wm_live.session.account import SessionState, session_state
+from wm_live.watch.following import SessionSource
+from wm_live.watch.server import watch as show_page
+from wm_live.watch.viewer import Hello, LiveFeed, RolloutFeed, cast_of
+
+
+@verb("wmq watch 7hGx...Qe --rpc http://127.0.0.1:7799\nwmq watch --rollout qnet --start 5000 --frames 600")
+@click.argument("address", required=False)
+@click.option(
+    "--rollout",
+    "model",
+    type=click.Path(path_type=Path),
+    help="Run or QNet to let run beside its replay.  [default: the furthest stage]",
+)
+@click.option("--rpc", default="http://127.0.0.1:7799", show_default=True, help="Node that has the session.")
+@folder_argument("export", project.EXPORT)
+@dataset_option
+@click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Held-out window to start at.")
+@click.option("--frames", type=click.IntRange(1, 18_000), default=600, show_default=True, help="Frames of a rollout.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Of the page; a free one if not given.")
+def watch(
+    address: str | None, model: Path | None, rpc: str, export: Path, dataset: Path, start: int, frames: int, port: int
+) -> None:
+    """Show a session as it is played, or a rollout beside its replay, in a browser on this machine."""
+    feed = (
+        session_feed(address, rpc, export)
+        if address
+        else rollout_feed(model or project.newest_model(), dataset, start, frames)
+    )
+    show_page(feed, port, output.note)
+
+
+def session_feed(address: str, url: str, folder: Path) -> LiveFeed:
+    """`wmq watch SESSION`: what a node tells of it."""
+    export, at = built(folder), address_of(address)
+    where = export.layout
+
+    async def first() -> SessionState:
+        async with Rpc(url) as rpc:
+            account = await rpc.account(at)
+            if account is None:
+                raise WmLiveError(f"{url}: no session {address} there; is it delegated to this rollup?")
+            return session_state(where, account.data)
+
+    async def changes() -> AsyncIterator[bytes]:
+        async with Rpc(url) as rpc:
+            async for account in rpc.subscribe_account(at):
+                if account is None:
+                    return
+                yield account.data
+
+    state, slots = asyncio.run(first()), export.net.world.encoding.slots
+    game = export.net.world.game
+    place = state.ids[len(session_vocab(export.net)) - 1] if game.place else 0
+    hello = Hello(f"session {address}", game, place, cast_of(game, state.frame), slots)
+    return LiveFeed(hello, SessionSource(where, changes))
+
+
+def rollout_feed(model: Path, dataset: Path, start: int, frames: int) -> RolloutFeed:
+    """`wmq watch --rollout`: a model beside a held-out game."""
+    one, corpus, t = held_out_window(model, dataset, start, frames)
+    return RolloutFeed(f"{model} from held-out window {start}", one.model, corpus, one.world.encoding, t, frames)

@@ -1,0 +1,168 @@
+"""A kernel as a list of sBPF instructions, from which its text, its compute units and their formula follow.
+
+A kernel is a row of Segments (straight lines of instructions) and Repeats (counted loops of them). The text is the
+segments in order, the cost is the sum of instructions * runs over the same list, so the two cannot part. A cost counts
+the instructions executed inside the function, the final `exit` included, and leaves out the caller's argument set-up
+and `call`. One instruction is one compute unit; `r = imm ll` is one instruction.
+
+Registers on entry are r1..r5, the result is r0. All ten of r0..r9 may be used: the virtual machine saves r6..r9 at a
+call. r10 is the top of the function's own 4,096-byte stack frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+#: No size of a call reaches it.
+UNBOUNDED = 1 << 32
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Instructions that run one after the other.
+
+    label   local label of the first of them, or empty
+    runs    how often in a row they run, where that does not depend on a call's sizes
+    """
+
+    lines: tuple[str, ...]
+    label: str = ""
+    runs: int = 1
+
+
+@dataclass(frozen=True)
+class Count:
+    """How often a loop runs: size / step, rounded down, or the remainder of that division."""
+
+    size: str
+    step: int = 1
+    remainder: bool = False
+
+    def of(self, sizes: Mapping[str, int]) -> int:
+        """Runs in a call of these sizes."""
+        return sizes[self.size] % self.step if self.remainder else sizes[self.size] // self.step
+
+    def __str__(self) -> str:
+        return self.size if self.step == 1 else f"{self.size} {'%' if self.remainder else '/'} {self.step}"
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """A loop: its body runs `count` times."""
+
+    count: Count
+    body: tuple[Segment | Repeat, ...]
+
+
+Part = Segment | Repeat
+
+
+@dataclass
+class _Units:
+    """Compute units of a list of parts: `fixed`, and for each count what one run of its loops costs."""
+
+    fixed: int = 0
+    each: dict[Count, _Units] = field(default_factory=dict)
+
+    def add(self, parts: Iterable[Part]) -> _Units:
+        for part in parts:
+            if isinstance(part, Segment):
+                self.fixed += len(part.lines) * part.runs
+            else:
+                self.each.setdefault(part.count, _Units()).add(part.body)
+        return self
+
+    def of(self, sizes: Mapping[str, int]) -> int:
+        return self.fixed + sum(count.of(sizes) * units.of(sizes) for count, units in self.each.items())
+
+    def __str__(self) -> str:
+        inner = ((count, f"({units})" if units.each else str(units)) for count, units in self.each.items())
+        return " + ".join([str(self.fixed), *(f"{count} * {units}" for count, units in inner)])
+
+
+def _segments(parts: Iterable[Part]) -> Iterator[Segment]:
+    for part in parts:
+        yield from (part,) if isinstance(part, Segment) else _segments(part.body)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel.
+
+    name        function name in Rust; its symbol is `wmq_<name>`
+    about       what it computes, in a line of Rust documentation
+    signature   arguments and result in Rust; they arrive in r1..r5 and leave in r0
+    twin        the portable function of crate wmq_kernels that computes the same
+    sizes       what a call's sizes may be, by the name they have in the formula
+    parts       its instructions
+    """
+
+    name: str
+    about: str
+    signature: str
+    twin: str
+    sizes: Mapping[str, range]
+    parts: tuple[Part, ...]
+
+    def cu(self, **sizes: int) -> int:
+        """Compute units of a call of these sizes; ValueError for sizes that the kernel does not take."""
+        if sizes.keys() != self.sizes.keys() or any(sizes[name] not in self.sizes[name] for name in sizes):
+            raise ValueError(f"{self.name}: {sizes}, expected {', '.join(map(_size_text, self.sizes.items()))}")
+        return _Units().add(self.parts).of(sizes)
+
+    @property
+    def formula(self) -> str:
+        """Compute units in closed form, `/` rounding down."""
+        return str(_Units().add(self.parts))
+
+    @property
+    def text(self) -> str:
+        """The assembly, in the dialect of LLVM's BPF target."""
+        lines = [f"# {self.name}: {self.formula} compute units"]
+        lines += [f".globl wmq_{self.name}", f".type wmq_{self.name},@function", f"wmq_{self.name}:"]
+        for segment in _segments(self.parts):
+            lines += [f"{segment.label}:"] if segment.label else []
+            lines += segment.lines
+        return "\n".join([*lines, f".size wmq_{self.name}, .-wmq_{self.name}", ""])
+
+
+@dataclass(frozen=True)
+class Family:
+    """Kernels that one module writes.
+
+    kernels   all of them
+    listing   name of the one whose text the repository keeps, to be read
+    metered   sizes of calls, in the order of Kernel.sizes, at which each one's compute units are committed
+    """
+
+    kernels: tuple[Kernel, ...]
+    listing: str
+    metered: tuple[tuple[int, ...], ...]
+
+    def metered_calls(self) -> Iterator[tuple[Kernel, dict[str, int]]]:
+        """Each kernel with each of the sizes, by name."""
+        for kernel in self.kernels:
+            for sizes in self.metered:
+                yield kernel, dict(zip(kernel.sizes, sizes, strict=True))
+
+
+def _size_text(size: tuple[str, range]) -> str:
+    name, allowed = size
+    most = "" if allowed.stop >= UNBOUNDED else str(allowed[-1])
+    return f"{name} in {allowed.start}..{most}" + (f", a multiple of {allowed.step}" if allowed.step > 1 else "")
+
+
+def load(dst: int, base: int, offset: int, size: str = "u64") -> str:
+    """Instruction that reads `size` bytes at r<base> + offset into r<dst>, zero-extended."""
+    return f"r{dst} = *({size} *)(r{base} {'-' if offset < 0 else '+'} {abs(offset)})"
+
+
+def store(base: int, offset: int, src: int) -> str:
+    """Instruction that writes r<src> as u64 at r<base> + offset."""
+    return f"*(u64 *)(r{base} {'-' if offset < 0 else '+'} {abs(offset)}) = r{src}"
+
+
+def segment(lines: Sequence[str], label: str = "", runs: int = 1) -> Segment:
+    """A Segment of any sequence of instructions."""
+    return Segment(tuple(lines), label, runs)

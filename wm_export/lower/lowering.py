@@ -1,0 +1,99 @@
+"""QNet -> Program: the lowering of each class of op, and the frame that they make together."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wm_export.errors import WmExportError
+from wm_export.lower import dense_lowering, gather_lowering, requantize_lowering, world_lowering
+from wm_export.lower.builder import Builder
+from wm_export.lower.lowered_program import Buffer, Lifetime, Program, Routine
+from wm_export.lower.plan import cut
+from wm_quant.ops.base import Op
+from wm_quant.ops.conv import Conv
+from wm_quant.ops.dense import Matvec
+from wm_quant.ops.gate import Gate
+from wm_quant.ops.gather import Gather
+from wm_quant.ops.norm import RMSNorm
+from wm_quant.ops.requantize import Add, Requantize, RequantizeCode, RequantizeFine, RequantizeRelu, RequantizeWide
+from wm_quant.ops.ssm import SSM
+from wm_quant.ops.table import Lut
+from wm_quant.qnet import QNet
+
+#: By class of op: op and builder in, routine out.
+LOWERINGS: dict[type[Op], Callable[[Any, Builder], Routine]] = {
+    Matvec: dense_lowering.matvec,
+    Gather: gather_lowering.gather,
+    Requantize: requantize_lowering.requantize,
+    RequantizeRelu: requantize_lowering.requantize_relu,
+}
+#: Ops that have none yet: their networks run in the interpreter only.
+NOT_YET: tuple[type[Op], ...] = (
+    RequantizeCode,
+    RequantizeFine,
+    RequantizeWide,
+    Add,
+    RMSNorm,
+    Conv,
+    Lut,
+    SSM,
+    Gate,
+)
+
+
+def need_lowerings(net: QNet) -> None:
+    """WmExportError naming the kinds of a network's ops that have no lowering."""
+    if missing := dict.fromkeys(op.kind for op in net.ops if type(op) not in LOWERINGS):
+        raise WmExportError(
+            f"no kernel yet for {', '.join(missing)}: a {net.model.arch} runs in the interpreter only "
+            "(evaluate, rollout, report); export an mlp"
+        )
+
+
+def kept(net: QNet) -> dict[str, int]:
+    """Length of the buffer of each op that keeps something from frame to frame, by the buffer's name."""
+    return {op.kept: net.memories[op.name] for op in net.ops if op.name in net.memories}
+
+
+def lower(net: QNet, cuts: Sequence[str | int] = (), compact: bool = False) -> Program:
+    """The program of a network, its frame cut at `cuts` (plan.py); `compact`: vectors share bytes (placement.py).
+
+    WmExportError where an op has no lowering or a cut is wrong.
+    """
+    need_lowerings(net)
+    builder = Builder(net)
+    routines = frame(builder)
+    assert builder.start is not None  # validate: one op starts from the session's ids
+    program = Program(
+        buffers=_ordered(builder),
+        constants=builder.constants,
+        routines=tuple(routines),
+        start=builder.start,
+        vectors=traced(net),
+        slots=net.world.encoding.slots,
+        compact=compact,
+        game=net.world.game,
+    )
+    return cut(program, cuts)
+
+
+def frame(builder: Builder) -> list[Routine]:
+    """A routine for every op of a frame, in order; one without calls for an op that has no lowering."""
+    for name, count in kept(builder.net).items():
+        builder.buffer(name, count, Lifetime.MEMORY)
+    routines = [world_lowering.begin(builder)]
+    routines += [LOWERINGS.get(type(op), _no_calls)(op, builder) for op in builder.net.ops]
+    return [*routines, world_lowering.decode(builder), world_lowering.push(builder)]
+
+
+def _no_calls(op: Op, builder: Builder) -> Routine:
+    return Routine(op.name, op.kind, "", ())
+
+
+def _ordered(builder: Builder) -> dict[str, Buffer]:
+    """The buffers that stay first, then those of a frame."""
+    return dict(sorted(builder.buffers.items(), key=lambda item: item[1].lifetime is Lifetime.FRAME))
+
+
+def traced(net: QNet) -> dict[str, int]:
+    """Length of every vector of a Trace that lies in the work area after a frame: what ops wrote, what they keep."""
+    return {op.out: op.size for op in net.ops} | kept(net)

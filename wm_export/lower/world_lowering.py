@@ -1,0 +1,46 @@
+"""The world's part of a frame: `begin` makes codes of the inputs, `decode` the next Frame, `push` moves the window on.
+
+Their calls go to the generated rules; only the arg max of each choice is a kernel's."""
+
+from wm_export.lower.asm.gather_asm import GATHER_UNROLL
+from wm_export.lower.builder import Builder
+from wm_export.lower.lowered_program import Call, Lifetime, Routine, padded
+from wm_train.grid.arithmetic import TILE_COLUMNS
+from wm_train.world.fields import PLAYERS
+from wm_train.world.subsystem import Head
+
+#: Buffers that the rules name.
+CODES, CONTROL_CODES, IDS, PLACE_BOUNDS, HEADS = "codes", "controls", "ids", "bounds", "heads"
+
+
+def begin(builder: Builder) -> Routine:
+    """The codes of the following inputs: behind the window if the network reads them, else by themselves."""
+    encoding = builder.net.world.encoding
+    builder.buffer(CODES, padded(encoding.dense_columns, TILE_COLUMNS), Lifetime.SESSION)
+    codes = CODES if encoding.conditioned else CONTROL_CODES
+    if not encoding.conditioned:
+        # The network does not read them; they wait here until their slot is pushed.
+        builder.buffer(CONTROL_CODES, PLAYERS * len(encoding.game.controls))
+    builder.buffer(IDS, padded(len(list(encoding.id_fields())), GATHER_UNROLL), Lifetime.SESSION, "u16")
+    call = Call("rules::encode_inputs", ("inputs", "work"), uses=(codes,))
+    return Routine("begin", "encode", "codes of both players' inputs", (call,))
+
+
+def _choice(head: Head) -> Call:
+    return Call("argmax_within" if head.within else "argmax", (head.width,))
+
+
+def decode(builder: Builder) -> Routine:
+    """The next Frame; reads the heads."""
+    world = builder.net.world
+    choices = tuple(_choice(head) for head in world.heads if head.kind == "choice") * PLAYERS
+    builder.buffer(PLACE_BOUNDS, world.encoding.game.bounds, Lifetime.SESSION)
+    call = Call("rules::decode", ("frame", "work"), inside=choices, uses=(HEADS, PLACE_BOUNDS))
+    return Routine("decode", "decode", "the next Frame, from the heads", (call,))
+
+
+def push(builder: Builder) -> Routine:
+    """The window with the new Frame as its last slot."""
+    controls = (CONTROL_CODES,) if CONTROL_CODES in builder.buffers else ()
+    call = Call("rules::push", ("frame", "work"), uses=(CODES, IDS, *controls))
+    return Routine("push", "encode", "the window moves on by one slot", (call,))

@@ -1,0 +1,1 @@
+"""ONNX: the world step as an integer-only graph, and ONNX Runtime to run it."""

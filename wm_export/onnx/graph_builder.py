@@ -1,0 +1,108 @@
+"""Nodes and constants of an ONNX graph, in the order they were made.
+
+ONNX has no signed shift, so a value is lifted by 2^62 and shifted as uint64.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+#: Lifts what is shifted above zero. -2^62 <= value < 2^62 goes in; proofs keep products below 2^53.
+LIFT = 1 << 62
+#: Zero point of a matrix product's operands, which are uint8.
+MIDDLE = 128
+
+
+class Graph:
+    """Nodes and constants in the order they were made; every name follows from that order.
+
+    It is also a recorder.Target. A value is a name, an int stands for an int64 constant.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, onnx.TensorProto] = {}
+
+    def add(self, kind: str, *inputs: str | int, name: str = "", **attributes: Any) -> str:
+        """A node with one output; gives the output's name."""
+        name = name or f"v{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, [self.value(i) for i in inputs], [name], **attributes))
+        return name
+
+    def split(self, source: str, widths: Sequence[int]) -> list[str]:
+        """`source` cut along its last axis (2) into parts of these widths."""
+        names = [f"v{len(self.nodes)}.{i}" for i in range(len(widths))]
+        sizes = self.constant(f"split{len(self.nodes)}", np.array(widths, np.int64))
+        self.nodes.append(helper.make_node("Split", [source, sizes], names, axis=2))
+        return names
+
+    def constant(self, name: str, array: NDArray[Any]) -> str:
+        """A named tensor."""
+        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
+        return name
+
+    def value(self, value: str | int) -> str:
+        """The name of a value."""
+        return value if isinstance(value, str) else self.constant(f"int64.{value}", np.array(value, np.int64))
+
+    def cast(self, value: str, dtype: int, name: str = "") -> str:
+        """`value` as another integer type."""
+        return self.add("Cast", value, to=dtype, name=name)
+
+    def concat(self, values: Sequence[str], axis: int, name: str = "") -> str:
+        """Values end to end."""
+        return self.add("Concat", *values, axis=axis, name=name)
+
+    def reshape(self, value: str, *shape: int) -> str:
+        """`value` as (B, *shape)."""
+        return self.add("Reshape", value, self.constant("shape." + "x".join(map(str, shape)), np.array([0, *shape])))
+
+    def shift_right(self, value: str | int, shift: int, plus: int = 0) -> str:
+        """(value + plus) >> shift, rounding down; shift 1..62, -2^62 <= value + plus < 2^62."""
+        lifted = self.cast(self.add("Add", value, LIFT + plus), TensorProto.UINT64)
+        by = self.constant(f"uint64.{shift}", np.array(shift, np.uint64))
+        shifted = self.add("BitShift", lifted, by, direction="RIGHT")
+        return self.add("Sub", self.cast(shifted, TensorProto.INT64), LIFT >> shift)
+
+    def product(self, a: str, b: str, zero: int = MIDDLE) -> str:
+        """a @ b in int64, of uint8 with zero points 128 and `zero`: exact on every processor.
+
+        ONNX Runtime's kernels for uint8 by int8 saturate pairs of products at 16 bits on x86 without VNNI, and those
+        for int8 by int8 are not vectorized there.
+        """
+        middle, other = (self.constant(f"uint8.{point}", np.array(point, np.uint8)) for point in (MIDDLE, zero))
+        return self.cast(self.add("MatMulInteger", a, b, middle, other), TensorProto.INT64)
+
+    def binary(self, op: str, a: str | int, b: str | int) -> str:
+        """See Target."""
+        if op == ">>":
+            return self.shift_right(a, int(b))
+        if op == "<<":
+            return self.add("Mul", a, 1 << int(b))
+        return self.add({"+": "Add", "-": "Sub", ">": "Greater"}[op], a, b)
+
+    def where(self, mask: str | int, a: str | int, b: str | int) -> str:
+        """See Target."""
+        return self.add("Where", mask, a, b)
+
+    def begin(self, subsystem: str) -> None:
+        """See Target: nodes are not grouped."""
+
+    def name(self, name: str, value: str) -> str:
+        """See Target: a value keeps the name of its node's output."""
+        return value
+
+    def clip(self, value: str | int, low: str | int, high: str | int) -> str:
+        """See Target."""
+        if isinstance(low, int) and isinstance(high, int):
+            return self.add("Clip", value, low, high)
+        # The ends of a Clip are scalars; these differ from world to world.
+        return self.add("Min", self.add("Max", value, low), high)
+
+    def requantize(self, value: str | int, mult: str | int, shift: int) -> str:
+        """See Target; `mult` may be a vector. value * mult + 2^(shift-1) < 2^62."""
+        return self.shift_right(self.add("Mul", value, mult), shift, plus=1 << (shift - 1))

@@ -1,0 +1,1 @@
+"""The program's interface: instructions, accounts, errors; IDL and codec follow from it."""

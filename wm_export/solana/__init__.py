@@ -1,0 +1,1 @@
+"""Solana programs: weight blob, account layout, generated Rust, build, metering and execution."""

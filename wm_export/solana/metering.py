@@ -1,0 +1,158 @@
+"""Build an export's program, and learn what its compiled code costs: a few metered frames give the Overheads."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wm_export.errors import WmExportError
+from wm_export.lower.cost import Cost, Overheads, cost, kernel_cu
+from wm_export.lower.lowered_program import Plan
+from wm_export.solana.export import Export
+from wm_export.solana.svm import SvmRunner
+from wm_export.solana.toolchain import BuildInfo, build_program
+from wm_train.files import atomic_write_json
+from wm_train.world.fields import PLAYERS
+
+if TYPE_CHECKING:
+    from wm_quant.interp import State
+
+#: Metering costs units of its own: its transactions get more than the chain's limit.
+METER_LIMIT = 10_000_000
+
+
+def build(export: Export, progress: Callable[[str], None] = lambda text: None) -> tuple[BuildInfo, Overheads]:
+    """Build program.so and meter.so, meter one frame, and keep what compiled code costs in build/overheads.json."""
+    crate = export.folder / "onchain" / "program"
+    export.program.parent.mkdir(exist_ok=True)
+    progress("program.so")
+    info = build_program(crate, export.program)
+    progress("meter.so")
+    build_program(crate, export.meter, features=["meter"])
+    for program in (export.program, export.meter):
+        _check_identity(export, program)
+    progress("metering one frame")
+    overheads = measure_overheads(export, info.toolchain)
+    atomic_write_json(export.folder / "build" / "overheads.json", asdict(overheads) | {"program_sha256": info.sha256})
+    return info, overheads
+
+
+def _check_identity(export: Export, program: Path) -> None:
+    """WmExportError unless the manifest's hash is in the program, in words of 4 bytes wherever they were put."""
+    raw, wanted = program.read_bytes(), export.manifest.hash
+    if not all(wanted[i : i + 4] in raw for i in range(0, len(wanted), 4)):
+        program.unlink()
+        raise WmExportError(f"{program}: built from another export; is another build running? `wmq build` again")
+
+
+def runner(export: Export) -> SvmRunner:
+    """The built program in LiteSVM."""
+    if not export.program.exists():
+        raise WmExportError(f"{export.program}: not built yet; run `wmq build`")
+    return SvmRunner(export.net, export.lowered, export.program, export.shards, export.manifest.hash)
+
+
+def meter_runner(export: Export) -> SvmRunner:
+    """The metering program in LiteSVM."""
+    return SvmRunner(
+        export.net,
+        export.lowered,
+        export.meter,
+        export.shards,
+        export.manifest.hash,
+        meter_ops=len(export.lowered.names) + 1,
+        cu_limit=METER_LIMIT,
+    )
+
+
+def still_state(export: Export) -> "State":
+    """A State of zeros: what is in it does not change what a frame costs."""
+    from wm_quant.interp import State
+
+    e, first, memories = export.net.world.encoding, export.net.ops[0], export.net.memories
+    return State(
+        np.zeros((1, PLAYERS, len(e.game.state)), np.int32),
+        np.zeros((1, e.slots * e.slot_columns), np.int64),
+        np.zeros((1, e.slots * e.slot_ids), np.int64),
+        np.zeros((1, first.size), np.int64),
+        np.zeros((1, export.net.world.encoding.game.bounds), np.int64),
+        {name: np.zeros((1, count), np.int64) for name, count in memories.items()},
+    )
+
+
+def op_readings(runner: SvmRunner, plan: Plan) -> list[int]:
+    """Metered compute units of every op of the last frame that `runner` (a metering one) computed.
+
+    A transaction's first op is measured from the transaction's start and so holds entrypoint and checks as well.
+    """
+    readings = runner.meter_readings()
+    own = readings[-2] - readings[-1]
+    starts = {first for first, _ in plan}
+    before = [runner.cu_limit if i in starts else readings[i - 1] for i in range(len(readings) - 1)]
+    return [b - a - own for b, a in zip(before, readings, strict=False)]
+
+
+def metered_ops(runner: SvmRunner, export: Export) -> dict[str, int]:
+    """The same by op name, without the first op of each transaction: it cannot be told from entrypoint and checks."""
+    names, plan = export.lowered.names, export.lowered.plan
+    metered = dict(zip(names, op_readings(runner, plan), strict=True))
+    firsts = {names[first] for first, _ in plan}
+    return {name: cu for name, cu in metered.items() if name not in firsts}
+
+
+def measure_overheads(export: Export, toolchain: str) -> Overheads:
+    """Overheads of a built export, from one frame of its metering program and three of the other."""
+    still, zeros = still_state(export), np.zeros((1, PLAYERS, len(export.net.world.game.controls)), np.int8)
+    names, plan = export.lowered.names, export.lowered.plan
+    kernels = [kernel_cu(routine) for routine in export.lowered.routines]
+    metering = meter_runner(export)
+    metering.step(still, zeros)
+    around = [metered - inside for metered, inside in zip(op_readings(metering, plan), kernels, strict=True)]
+    merge, peak, spent = _tree_costs(export)
+    # A transaction's first op cannot be told from what the transaction is charged before: it keeps its kernels, and the
+    # rest counts as the transaction's.
+    for first, _ in plan:
+        around[first] = 0
+    steps = tuple(total - sum(around[a:b]) - sum(kernels[a:b]) for (a, b), total in zip(plan, spent, strict=True))
+    return Overheads(dict(zip(names, around, strict=True)), steps, merge, peak, toolchain)
+
+
+def _tree_costs(export: Export) -> tuple[int, int, list[int]]:
+    """Compute units of joining two nodes of the hash tree, of a peak under its root, and of each transaction of a frame
+    without either. From three frames that differ in nothing else."""
+    program, zeros = runner(export), np.zeros((1, PLAYERS, len(export.net.world.game.controls)), np.int8)
+    first = 64 - export.net.world.encoding.slots
+    even, one_more, two = (program.metered_step(still_state(export), zeros, first + i)[2] for i in (0, 2, 1))
+    # Leaf 64 leads to peaks 64 and 1; leaf 66 to 64, 2 and 1; leaf 65 to 64 and 2, with one pair joined.
+    peak = one_more[-1] - even[-1]
+    merge = two[-1] - even[-1]
+    return merge, peak, [*even[:-1], even[-1] - 2 * peak]
+
+
+def load_overheads(export: Export) -> Overheads:
+    """What `build` has measured."""
+    path = export.folder / "build" / "overheads.json"
+    try:
+        data = json.loads(path.read_text())
+        return Overheads(
+            {str(k): int(v) for k, v in data["ops"].items()},
+            tuple(map(int, data["steps"])),
+            int(data["merge"]),
+            int(data["peak"]),
+            data["toolchain"],
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WmExportError(f"{path}: cannot be read ({error}); run `wmq build`") from None
+
+
+def predicted(export: Export) -> Cost:
+    """The Cost of a built export."""
+    return cost(export.lowered, load_overheads(export))
+
+
+def built(folder: Path) -> bool:
+    """Whether `build` has finished there."""
+    return (folder / "build" / "overheads.json").exists()

@@ -1,0 +1,222 @@
+"""`rules.rs`: the world's rules, recorded as Rust: a function for one player's inputs, next fields and window slot."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from wm_export.recorder import Sym, SymOps
+from wm_export.solana.rust_text import at, fill, upper
+from wm_quant.qnet import QNet
+from wm_train.world.definition import Game
+from wm_train.world.encoding import Encoding
+from wm_train.world.fields import PLAYERS, Field, Kind, fixed
+from wm_train.world.step import World, decode, encode, identify, ranges
+from wm_train.world.subsystem import Head
+
+
+@dataclass
+class RustTarget:
+    """Recorded operations as Rust: a value is an expression, or the variable that has been given its name."""
+
+    lines: list[str] = field(default_factory=list)
+    _outermost: dict[str, str] = field(default_factory=dict)  # an expression that is an operator's -> the operator
+
+    def line(self, text: str) -> None:
+        """A statement or a comment."""
+        self.lines.append(text)
+
+    def let(self, name: str, expression: str) -> str:
+        """A new variable that holds `expression`."""
+        self.line(f"let {name} = {expression};")
+        return name
+
+    def begin(self, subsystem: str) -> None:
+        """See Target: a comment."""
+        self.lines += ["", f"// {subsystem}"]
+
+    def name(self, name: str, value: str) -> str:
+        """See Target: a variable, unless the value is one already."""
+        return value if value.isidentifier() else self.let(name, value)
+
+    def binary(self, op: str, a: str | int, b: str | int) -> str:
+        """See Target: a comparison is a mask, 0 or -1."""
+        if op == ">":
+            return f"gt({a}, {b})"
+        # Rust's + and - are of one rank and go from left to right; all else gets parentheses.
+        alike = op in "+-" and self._outermost.get(str(a), "") in ("+", "-")
+        text = f"{a if alike else self._closed(a)} {op} {self._closed(b)}"
+        self._outermost[text] = op
+        return text
+
+    def where(self, mask: str | int, a: str | int, b: str | int) -> str:
+        """See Target."""
+        return f"select({mask}, {a}, {b})"
+
+    def clip(self, value: str | int, low: str | int, high: str | int) -> str:
+        """See Target."""
+        return f"clamp({value}, {low}, {high})"
+
+    def requantize(self, value: str | int, mult: int, shift: int) -> str:
+        """See Target."""
+        return f"requantize1({value}, {mult}, {shift})"
+
+    def _closed(self, value: str | int) -> str:
+        return f"({value})" if value in self._outermost else str(value)
+
+
+def _field_read(item: str) -> str:
+    return f"field(player, fields::{upper(item)})"
+
+
+def _encode_player(game: Game) -> list[str]:
+    """Codes of one player's controls, from its packed input."""
+    target, axes = RustTarget(), game.axes
+    for i, control in enumerate(game.controls):
+        byte = f"input[{min(i, axes)}]"
+        shifted = f"{byte} >> {i - axes}" if i > axes else byte
+        raw = f"i64::from({byte} as i8)" if control.kind is Kind.AXIS else f"i64::from({shifted} & 1)"
+        value = encode(SymOps(target), control, Sym(target, raw))
+        target.line(f"code(codes, {i}, {value.text}); // {control.name}")
+    return target.lines
+
+
+def _decode_player(world: World) -> list[str]:
+    """One player's next fields: the rules subsystem by subsystem, then what is written back."""
+    target = RustTarget()
+    ends = [f"{name}_{end}" for name in world.game.bounded for end in ("low", "high")]
+    target.line(f"let [{', '.join(ends)}] = *bounds;")
+
+    def now(name: str) -> Sym:
+        return Sym(target, target.let(f"now_{name}", _field_read(name)))
+
+    bounded = ranges(world.game, [Sym(target, end) for end in ends])
+    written = decode(SymOps(target), world, _once(now), _once(_heads(target, world)), bounded)
+    target.begin("inside their ranges")
+    for name, value in written.items():
+        target.line(f"write(player, fields::{upper(name)}, {value.text});")
+    return target.lines
+
+
+def _heads(target: RustTarget, world: World) -> Callable[[str], Sym]:
+    """Reads a head's value into a variable of its own; of a choice the chosen id."""
+
+    def read(name: str) -> Sym:
+        head, place = world.head(name), f"outputs::{upper(name)}"
+        text = f"choice(heads, {place}, {head.width})" if head.kind == "choice" else f"head(heads, {place})"
+        if head.within:
+            text = f"choice_within(heads, {place}, &{_labels_name(head)}, {read(head.within).text})"
+        return Sym(target, target.let(f"head_{name}", text))
+
+    return read
+
+
+def _labels_name(head: Head) -> str:
+    return upper(f"{head.within}_of_{head.name}")
+
+
+def _labels(world: World) -> str:
+    """The label of every id of each choice within another, and what reads them."""
+    tables = [
+        fill("labels.rs", {"head": head.name, "within": head.within, "name": _labels_name(head), "width": head.width,
+                            "labels": ", ".join(map(str, head.labels))})
+        for head in world.heads if head.within
+    ]  # fmt: skip
+    return "\n".join([*tables, fill("within.rs", {})]) if tables else ""
+
+
+def _once(read: Callable[[str], Sym]) -> Callable[[str], Sym]:
+    """Each name is read one time, into one variable."""
+    known: dict[str, Sym] = {}
+
+    def cached(name: str) -> Sym:
+        if name not in known:
+            known[name] = read(name)
+        return known[name]
+
+    return cached
+
+
+def _push_player(encoding: Encoding) -> list[str]:
+    """One player's part of a window slot: codes of its fields, those of its controls, ids."""
+    target = RustTarget()
+    ops, dense = SymOps(target), [item for item in encoding.state if item.is_dense]
+    for i, item in enumerate(dense):
+        value = encode(ops, item, Sym(target, _field_read(item.name)))
+        target.line(f"code(slot, {i}, {value.text});")
+    target.line("// The controls' codes were made when the frame began.")
+    target.line(f"core::ptr::copy_nonoverlapping(controls, slot.add({8 * len(dense)}), CONTROLS_BYTES);")
+    for i, item in enumerate(encoding.ids):
+        value = identify(ops, item, Sym(target, _field_read(item.name)))
+        target.line(f"id(ids, {i}, {value.text});")
+    return target.lines
+
+
+def controls(net: QNet, player: int) -> str:
+    """Where the codes of the following inputs lie: behind the window if the network reads them, else by themselves."""
+    encoding = net.world.encoding
+    name, start = ("codes", encoding.slots * encoding.slot_columns) if encoding.conditioned else ("controls", 0)
+    return at("work", "work", name, "", 8 * (start + player * len(encoding.game.controls)))
+
+
+def _behind(pointer: str, player: int, size: str) -> str:
+    """`pointer` moved to what is the player's own, where each player has `size` bytes."""
+    return f"{pointer}.add({f'{player} * ' if player > 1 else ''}{size})" if player else pointer
+
+
+def _calls(net: QNet) -> dict[str, str]:
+    """The functions of one player, called for both."""
+    encode_calls, decode_calls, push_calls = [], [], []
+    for p in range(PLAYERS):
+        frame, slot, ids = (_behind(*part) for part in (("frame", p, "FIELDS_BYTES"), ("slot", p, "CODES_BYTES"),
+                                                        ("ids", p, "IDS_BYTES")))  # fmt: skip
+        encode_calls.append(f"encode_player(&inputs[{p}], {_behind('codes', p, 'CONTROLS_BYTES')});")
+        decode_calls.append(f"decode_player({frame}, {_behind('heads', p, 'HEADS_BYTES')}, &bounds);")
+        push_calls.append(f"push_player({frame}, {controls(net, p)}, {slot}, {ids});")
+    calls = {"encode_inputs": encode_calls, "decode": decode_calls, "push": push_calls}
+    return {name: "\n".join(lines) for name, lines in calls.items()}
+
+
+def _in_range(game: Game) -> str:
+    """(least, greatest) of every field of a Frame."""
+
+    def bounds(item: Field) -> tuple[int, int]:
+        whole = item.kind is not Kind.CONTINUOUS
+        return (int(item.lo), int(item.hi)) if whole else (fixed(item.lo), fixed(item.hi))
+
+    pairs = [bounds(item) for _ in range(PLAYERS) for item in game.state]
+    return ", ".join(f"({low}, {high})" for low, high in pairs)
+
+
+def _places(names: dict[str, int]) -> str:
+    """Constants of a module: name -> place."""
+    return "\n".join(f"pub const {upper(name)}: usize = {place};" for name, place in names.items())
+
+
+def rules(net: QNet) -> dict[str, object]:
+    """What fills `rules.rs`."""
+    world, encoding = net.world, net.world.encoding
+    slot_bytes, slot_id_bytes = 8 * encoding.slot_columns, 2 * encoding.slot_ids
+    players = {
+        "encode_player": _encode_player(world.game),
+        "decode_player": _decode_player(world),
+        "push_player": _push_player(encoding),
+    }
+    return {
+        **{name: "\n".join(lines) for name, lines in players.items()},
+        **_calls(net),
+        "field_places": _places({item.name: place for place, item in enumerate(world.game.state)}),
+        "output_places": _places({head.name: world.span(0, head.name).start for head in world.heads}),
+        "controls": controls(net, 0),
+        "fields": PLAYERS * len(world.game.state),
+        "fields_bytes": 4 * len(world.game.state),
+        "heads_bytes": 8 * world.player_outputs,
+        "codes_bytes": slot_bytes // PLAYERS,
+        "ids_bytes": slot_id_bytes // PLAYERS,
+        "controls_bytes": 8 * len(world.game.controls),
+        "bounds": encoding.game.bounds,
+        "ranges": _in_range(world.game),
+        "labels": _labels(world),
+        "slot_bytes": slot_bytes,
+        "kept_bytes": (encoding.slots - 1) * slot_bytes,
+        "slot_id_bytes": slot_id_bytes,
+        "kept_id_bytes": (encoding.slots - 1) * slot_id_bytes,
+    }

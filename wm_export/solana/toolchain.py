@@ -1,0 +1,146 @@
+"""The compilers of this machine: Rust to sBPF (a Solana program) and Rust to the host.
+
+Two toolchains make the same program: `scripts/sbpf.sh` with the tools that `make toolchain` puts into the cache, else
+Solana's own `cargo build-sbf`, whose program computes the same integers but without the assembly kernels.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wm_export.errors import WmExportError
+from wm_export.solana.sources import INSTALL_TOOLCHAIN, SCRIPTS
+from wm_train.files import atomic_write_bytes
+
+SBPF_SCRIPT = SCRIPTS / "sbpf.sh"
+ERROR_LINES = 20
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A way from Rust to sBPF that this machine has.
+
+    name      "solana" (cargo build-sbf) or "debian" (scripts/sbpf.sh)
+    versions  one line per tool, as the tools print them
+    """
+
+    name: str
+    versions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BuildInfo:
+    """What made a program file, and which bytes came out: sha256 in hex, size in bytes."""
+
+    toolchain: str
+    versions: tuple[str, ...]
+    sha256: str
+    size: int
+
+
+def find_toolchain() -> Toolchain | None:
+    """The toolchain that `build_program` will use, the cached one first; None when there is none."""
+    # The kernels are written in the assembly that LLVM's BPF knows. Solana's compiler has a dialect of its own and
+    # takes their portable twins: the same integers for more compute units.
+    ways = {"debian": ["bash", str(SBPF_SCRIPT), "versions"], "solana": ["cargo-build-sbf", "--version"]}
+    for name, command in ways.items():
+        versions = version_lines(command)
+        if versions:
+            return Toolchain(name, versions)
+    return None
+
+
+def host_cargo() -> Path | None:
+    """The cargo on PATH, which builds for this machine; None when there is none."""
+    found = shutil.which("cargo")
+    return Path(found) if found else None
+
+
+def build_program(crate_dir: Path, out_so: Path, features: Sequence[str] = ()) -> BuildInfo:
+    """Build the `cdylib` crate in `crate_dir` into `out_so`, an sBPF v0 ELF file; the old file stays if that fails.
+
+    Raises WmExportError when there is no toolchain, no crate, or the compiler refuses (its last lines are in the text).
+    """
+    _need_manifest(crate_dir)
+    toolchain = find_toolchain()
+    if toolchain is None:
+        raise WmExportError(
+            f"program {crate_dir}: no Rust to sBPF toolchain; expected cargo build-sbf on PATH or the tools of "
+            f"scripts/sbpf.sh in the cache, got neither; next: {INSTALL_TOOLCHAIN}"
+        )
+    with tempfile.TemporaryDirectory(prefix="wmq-sbpf-") as temp:
+        _run(_program_command(toolchain, crate_dir, Path(temp), features), f"program {crate_dir}")
+        program = _only_program(Path(temp), crate_dir)
+    out_so.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_bytes(out_so, program)
+    return BuildInfo(toolchain.name, toolchain.versions, hashlib.sha256(program).hexdigest(), len(program))
+
+
+def build_host(crate_dir: Path, bin_name: str) -> Path:
+    """Build the binary `bin_name` of the crate in `crate_dir` with optimisation, for this machine; returns its path.
+
+    Raises WmExportError when cargo or the binary is missing, or the compiler refuses.
+    """
+    _need_manifest(crate_dir)
+    cargo = host_cargo()
+    if cargo is None:
+        raise WmExportError(f"binary {bin_name}: expected cargo on PATH, got none; next: {INSTALL_TOOLCHAIN}")
+    command = [str(cargo), "build", "--quiet", "--release", "--bin", bin_name]
+    command += ["--manifest-path", str(crate_dir / "Cargo.toml"), "--message-format=json-render-diagnostics"]
+    for line in reversed(_run(command, f"binary {bin_name}").splitlines()):
+        executable = json.loads(line).get("executable")
+        if executable:
+            return Path(executable)
+    raise WmExportError(f"binary {bin_name}: cargo built {crate_dir} but named no executable; is it a [[bin]] there?")
+
+
+def version_lines(command: Sequence[str]) -> tuple[str, ...] | None:
+    """What a tool prints of its version, line by line; None when it is missing or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return tuple(done.stdout.strip().splitlines()) if done.returncode == 0 else None
+
+
+def _program_command(toolchain: Toolchain, crate_dir: Path, out_dir: Path, features: Sequence[str]) -> list[str]:
+    if toolchain.name == "solana":
+        # v0: what every cluster and the LiteSVM of our solders run; newer tools may have another default.
+        command = ["cargo-build-sbf", "--manifest-path", str(crate_dir / "Cargo.toml")]
+        command += ["--sbf-out-dir", str(out_dir), "--arch", "v0"]
+    else:
+        command = ["bash", str(SBPF_SCRIPT), "build", str(crate_dir), str(out_dir / "program.so")]
+    return [*command, "--features", ",".join(features)] if features else command
+
+
+def _run(command: Sequence[str], what: str) -> str:
+    """Standard output of a compiler; its last error lines become the exception."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise WmExportError(f"{what}: {command[0]} does not start: {error}; next: wmq doctor") from error
+    if done.returncode != 0:
+        tail = "\n".join(done.stderr.strip().splitlines()[-ERROR_LINES:])
+        raise WmExportError(
+            f"{what}: {command[0]} ended with status {done.returncode}, expected 0:\n{tail}\n"
+            "next: mend the lines above and build again; if a tool itself is at fault, wmq doctor"
+        )
+    return done.stdout
+
+
+def _only_program(folder: Path, crate_dir: Path) -> bytes:
+    made = sorted(folder.glob("*.so"))
+    if len(made) != 1:
+        names = ", ".join(path.name for path in made) or "none"
+        raise WmExportError(f'program {crate_dir}: expected one .so, got {names}; next: crate-type = ["cdylib"] there')
+    return made[0].read_bytes()
+
+
+def _need_manifest(crate_dir: Path) -> None:
+    if not (crate_dir / "Cargo.toml").is_file():
+        raise WmExportError(f"crate {crate_dir}: expected a Cargo.toml there, got none; next: name a crate's folder")

@@ -1,0 +1,1 @@
+"""A client of a Solana cluster: RPC, keypairs, addresses, transactions."""

@@ -1,0 +1,137 @@
+"""JSON-RPC responses, validated into typed values. A node is not trusted to follow the protocol."""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+from solders.hash import Hash
+from solders.pubkey import Pubkey
+
+from wm_live.errors import WmLiveError
+
+MAX_LOGS = 1_000
+
+
+@dataclass(frozen=True)
+class AccountInfo:
+    """An account of getAccountInfo. data: all of its bytes, or the dataSlice that was requested."""
+
+    lamports: int
+    owner: Pubkey
+    data: bytes
+    executable: bool
+
+
+@dataclass(frozen=True)
+class Blockhash:
+    """A blockhash, and the last block height at which a transaction with it can land."""
+
+    hash: Hash
+    last_valid_height: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """A transaction that landed in `slot`. error: JSON as nodes write it, None if it passed."""
+
+    slot: int
+    error: Any
+    confirmed: bool
+
+    @property
+    def custom(self) -> int | None:
+        """The number of the program's own error, if that is what it failed with."""
+        return custom_error(self.error)
+
+
+@dataclass(frozen=True)
+class TransactionInfo:
+    """What is known of a landed transaction. cu: compute units it used."""
+
+    slot: int
+    error: Any
+    logs: tuple[str, ...]
+    cu: int
+
+
+class BadAnswerError(WmLiveError):
+    """An answer that is not what the protocol says."""
+
+
+def need(value: Any, kind: type, what: str) -> Any:
+    """`value` if it is of this JSON type (whole numbers from 0 for int); BadAnswerError otherwise."""
+    if not isinstance(value, kind) or (kind is int and not _is_count(value)):
+        raise BadAnswerError(f"{what}: expected {kind.__name__}, got {value!r:.80}")
+    return value
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def value_of(result: Any) -> Any:
+    """The value of an answer that names its slot."""
+    if "value" not in need(result, dict, "answer"):
+        raise BadAnswerError(f"answer: expected a value with its context, got {result!r:.80}")
+    return result["value"]
+
+
+def account_of(value: Any) -> AccountInfo | None:
+    """An account in base64; None for one that does not exist."""
+    if value is None:
+        return None
+    fields = need(value, dict, "account")
+    data = need(fields.get("data"), list, "account data")
+    if len(data) != 2 or data[1] != "base64":
+        raise BadAnswerError(f"account data: expected base64, got {data!r:.80}")
+    try:
+        raw = base64.b64decode(need(data[0], str, "account data"), validate=True)
+        owner = Pubkey.from_string(need(fields.get("owner"), str, "account owner"))
+    except (binascii.Error, ValueError) as error:
+        raise BadAnswerError(f"account: {error}") from None
+    lamports = need(fields.get("lamports"), int, "account lamports")
+    return AccountInfo(lamports, owner, raw, need(fields.get("executable"), bool, "account executable"))
+
+
+def blockhash_of(value: Any) -> Blockhash:
+    """A blockhash with its last valid height."""
+    fields = need(value, dict, "blockhash")
+    try:
+        blockhash = Hash.from_string(need(fields.get("blockhash"), str, "blockhash"))
+    except ValueError as error:
+        raise BadAnswerError(f"blockhash: {error}") from None
+    return Blockhash(blockhash, need(fields.get("lastValidBlockHeight"), int, "lastValidBlockHeight"))
+
+
+def status_of(value: Any) -> Status | None:
+    """A signature's status; None if it is not known to have landed."""
+    if value is None:
+        return None
+    fields = need(value, dict, "status")
+    confirmed = fields.get("confirmationStatus") in ("confirmed", "finalized")
+    return Status(need(fields.get("slot"), int, "status slot"), fields.get("err"), confirmed)
+
+
+def transaction_of(value: Any) -> TransactionInfo | None:
+    """A landed transaction; None if it is not known."""
+    if value is None:
+        return None
+    fields = need(value, dict, "transaction")
+    meta = need(fields.get("meta"), dict, "transaction meta")
+    cu = need(meta.get("computeUnitsConsumed", 0), int, "compute units")
+    return TransactionInfo(need(fields.get("slot"), int, "slot"), meta.get("err"), logs_of(meta), cu)
+
+
+def logs_of(fields: Any) -> tuple[str, ...]:
+    """Log lines of a transaction or of a failed simulation; none where there are none."""
+    lines = (fields.get("logMessages") or fields.get("logs")) if isinstance(fields, dict) else None
+    return tuple(str(line) for line in lines[:MAX_LOGS]) if isinstance(lines, list) else ()
+
+
+def custom_error(error: Any) -> int | None:
+    """The program's own error number in a transaction's error, say 1 in {"InstructionError": [0, {"Custom": 1}]}."""
+    pair = error.get("InstructionError") if isinstance(error, dict) else None
+    reason = pair[1] if isinstance(pair, list) and len(pair) == 2 else None
+    number = reason.get("Custom") if isinstance(reason, dict) else None
+    return number if type(number) is int else None

@@ -1,0 +1,1 @@
+"""Deploying a program and its weights, and checking what is deployed."""

@@ -1,0 +1,132 @@
+"""A deployment planned but not sent: its accounts, transactions, rent, fees and estimated time."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wm_live.chain.transactions import SIGNATURE_FEE
+from wm_live.chain.upload import PlannedTransaction
+from wm_live.chain.wallet import is_local, sol
+from wm_live.errors import WmLiveError
+
+#: Transactions a second: measured on a base chain of our own; and what public nodes take of one client.
+LOCAL_RATE, PUBLIC_RATE = 250, 4
+#: Seconds until one transaction is confirmed.
+LOCAL_WAIT, PUBLIC_WAIT = 0.1, 2.0
+
+
+@dataclass(frozen=True)
+class Holding:
+    """An account of the deployment. rent: lamports that make it last; there: whether it exists already."""
+
+    name: str
+    address: str
+    bytes: int
+    rent: int
+    there: bool
+
+
+@dataclass(frozen=True)
+class Step:
+    """Some transactions. lamports: rent that they lock up, negative for rent that comes back."""
+
+    name: str
+    jobs: Sequence[PlannedTransaction]
+    lamports: int = 0
+    in_flight: int = 1
+    #: Has to hold before the first is sent.
+    check: Callable[[], Awaitable[None]] | None = None
+    #: The program can be called, and changed again, only from the next slot on.
+    changes_program: bool = False
+
+    @property
+    def fees(self) -> int:
+        """Lamports for its signatures."""
+        return SIGNATURE_FEE * sum(1 + len(job.signers) for job in self.jobs)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Everything that is left to do, and what it costs. reserve: lamports that the payer's own account has to keep."""
+
+    url: str
+    payer: str
+    balance: int
+    reserve: int
+    holdings: Sequence[Holding]
+    steps: Sequence[Step]
+
+    @property
+    def transactions(self) -> int:
+        """Of all steps."""
+        return sum(len(step.jobs) for step in self.steps)
+
+    @property
+    def fees(self) -> int:
+        """Lamports that are gone for good."""
+        return sum(step.fees for step in self.steps)
+
+    @property
+    def rent(self) -> int:
+        """Lamports that stay locked up in accounts when all is done."""
+        return sum(step.lamports for step in self.steps)
+
+    @property
+    def needs(self) -> int:
+        """Lamports that the payer must have at the start: some come back on the way."""
+        spent = most = 0
+        for step in self.steps:
+            most = max(most, spent + step.fees)
+            spent += step.fees + step.lamports
+            most = max(most, spent)
+        return most + self.reserve if self.steps else 0
+
+    @property
+    def seconds(self) -> float:
+        """About how long it will take."""
+        rate, wait = (LOCAL_RATE, LOCAL_WAIT) if is_local(self.url) else (PUBLIC_RATE, PUBLIC_WAIT)
+        return sum(max(len(s.jobs) / rate, wait * -(-len(s.jobs) // s.in_flight)) for s in self.steps)
+
+    def check_balance(self) -> None:
+        """WmLiveError if the payer cannot pay for it."""
+        if self.balance < self.needs:
+            raise WmLiveError(
+                f"payer {self.payer}: needs {sol(self.needs)} SOL, has {sol(self.balance)}; next: send it "
+                f"{sol(self.needs - self.balance)} SOL, or `wmq fund --sol {-(-self.needs // 10**9)}` "
+                "where the cluster gives some"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """For --json: all amounts in lamports."""
+        return {
+            "cluster": self.url,
+            "payer": self.payer,
+            "accounts": [vars(holding) for holding in self.holdings],
+            "steps": [
+                {"name": s.name, "transactions": len(s.jobs), "fees": s.fees, "rent": s.lamports} for s in self.steps
+            ],
+            "transactions": self.transactions,
+            "fees": self.fees,
+            "rent": self.rent,
+            "total": self.fees + self.rent,
+            "needs": self.needs,
+            "balance": self.balance,
+            "seconds": round(self.seconds, 1),
+        }
+
+    def lines(self) -> list[str]:
+        """The same as lines of text, at most 80 characters wide."""
+        out = [f"cluster {self.url}", f"payer   {self.payer}", ""]
+        for h in self.holdings:
+            state = "there" if h.there else "new"
+            out.append(f"{h.name:13} {h.bytes:>10,} bytes        {sol(h.rent):>14} SOL rent   {state}")
+            out.append(f"  {h.address}")
+        if not self.steps:
+            return [*out, "", "nothing to do: all of it is deployed"]
+        out.append("")
+        for s in self.steps:
+            rent = f"   {sol(s.lamports)} rent" if s.lamports else ""
+            out.append(f"{s.name:13} {len(s.jobs):>10,} transactions {sol(s.fees):>14} SOL fees{rent}")
+        out += ["", f"total {sol(self.fees + self.rent)} SOL: {sol(self.rent)} rent, {sol(self.fees)} fees"]
+        out.append(f"{self.transactions:,} transactions, about {self.seconds:,.0f} s")
+        return [*out, f"the payer needs {sol(self.needs)} SOL at the start, and has {sol(self.balance)}"]

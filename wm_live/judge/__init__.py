@@ -1,0 +1,1 @@
+"""Auditing a session and disputing one of its frames."""

@@ -1,0 +1,1 @@
+"""A base chain and a rollup on this machine."""

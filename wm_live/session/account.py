@@ -1,0 +1,87 @@
+"""Session accounts decoded and validated: the bytes come from a node that is not trusted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from solders.pubkey import Pubkey
+
+from wm_export.errors import WmExportError
+from wm_export.schema.accounts import PLAYER, SESSION
+from wm_export.schema.limits import ACCOUNT_VERSION
+from wm_export.solana.layout import Layout
+from wm_live.errors import WmLiveError
+from wm_live.session.tree import Hash
+from wm_train.world.fields import PLAYERS
+
+
+@dataclass(frozen=True)
+class Player:
+    """A seat; all zeros for one that is free. `expires` is the session key's end, Unix seconds."""
+
+    wallet: Pubkey
+    key: Pubkey
+    expires: int
+
+
+@dataclass(frozen=True)
+class SessionState:
+    """What a session account holds; `frame_number` is the frame computed next, `frame` (2, len(STATE)) int32 the
+    current one; `root` that of its hash tree over `leaves` records."""
+
+    manifest: bytes
+    model: Pubkey
+    creator: Pubkey
+    validator: Pubkey
+    start: Hash
+    root: Hash
+    number: int
+    ids: tuple[int, ...]
+    frame_number: int
+    step: int
+    status: str
+    players: tuple[Player, ...]
+    frame: NDArray[np.int32]
+
+    @property
+    def cursor(self) -> tuple[int, int]:
+        """Frame and step that come next."""
+        return self.frame_number, self.step
+
+    def leaves(self, slots: int) -> int:
+        """Leaves of its hash tree."""
+        return self.frame_number + slots
+
+
+def session_state(where: Layout, data: bytes) -> SessionState:
+    """The session in an account's data, or WmLiveError."""
+    if len(data) != where.session_bytes or data[:8] != SESSION.tag:
+        raise WmLiveError(f"not a session of this world: {len(data)} bytes, expected {where.session_bytes} and its tag")
+    if not SESSION.is_one(data):
+        version = SESSION.read(data, "version")
+        raise WmLiveError(f"session account: version {version}, expected {ACCOUNT_VERSION}; is it of another wmq?")
+    try:
+        head = SESSION.unpack(data)
+    except WmExportError as error:
+        raise WmLiveError(f"session account: {error}") from None
+    frame = where.session["frame"].offset
+    return SessionState(
+        manifest=head["manifest"],
+        model=Pubkey(head["model"]),
+        creator=Pubkey(head["creator"]),
+        validator=Pubkey(head["validator"]),
+        start=head["start"],
+        root=head["root"],
+        number=head["id"],
+        ids=head["ids"],
+        frame_number=head["frame_number"],
+        step=head["step"],
+        status=head["status"],
+        players=tuple(_player(data, where.session["players"].offset, index) for index in range(PLAYERS)),
+        frame=where.records.frame_of(data[frame : frame + where.records.frame_size]),
+    )
+
+
+def _player(data: bytes, start: int, index: int) -> Player:
+    seat = PLAYER.unpack(data[start + index * PLAYER.size :])
+    return Player(Pubkey(seat["wallet"]), Pubkey(seat["key"]), seat["expires"])

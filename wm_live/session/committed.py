@@ -1,0 +1,107 @@
+"""A session and its model as the base chain has them, every address and owner validated."""
+
+from dataclasses import dataclass
+
+from solders.pubkey import Pubkey
+
+from wm_export.schema.accounts import MODEL
+from wm_export.schema.limits import ACCOUNT_VERSION
+from wm_export.solana.export import Export
+from wm_live.chain.addresses import DELEGATION_PROGRAM, delegation_record, model_address
+from wm_live.chain.answers import AccountInfo
+from wm_live.chain.rpc import Rpc
+from wm_live.errors import WmLiveError
+from wm_live.session.account import SessionState, session_state
+from wm_live.session.delegation import Delegation, read_delegation
+from wm_live.session.instructions import DeployedWorld, Session
+from wm_live.session.log import Log
+
+
+@dataclass(frozen=True)
+class Committed:
+    """A session on a chain. delegation: None if it is not delegated."""
+
+    session: Session
+    state: SessionState
+    delegation: Delegation | None
+
+
+def check_log(export: Export, log: Log, session: Pubkey) -> tuple[Pubkey, Pubkey]:
+    """(program, model) that a log names; WmLiveError unless it is of this export and session.
+
+    Both are the log's word: `read_world` and `read_session` hold them against the chain.
+    """
+    about = log.about
+    _equal(f"{log.folder}: session", about.session, str(session))
+    _equal(f"{log.folder}: manifest", about.manifest_sha256, export.manifest.hash.hex())
+    _equal(f"{log.folder}: slots", str(about.slots), str(export.net.world.encoding.slots))
+    try:
+        return Pubkey.from_string(about.program), Pubkey.from_string(about.model)
+    except ValueError as error:
+        raise WmLiveError(f"{log.folder}: program {about.program!r}, model {about.model!r}: {error}") from None
+
+
+async def read_world(rpc: Rpc, export: Export, program: Pubkey, model: Pubkey) -> DeployedWorld:
+    """The deployed world whose blob, or first shard of it, lies at `model`.
+
+    WmLiveError unless the account is a model of this export, frozen, with the digest of its blob, at the one address
+    that its authority and manifest give; and so the account of every other shard. The blob itself is not read: the
+    program freezes no other than that of the digest.
+    """
+    world = DeployedWorld(export, program, await _check_model(rpc, export, program, model, 0))
+    for shard, address in enumerate(world.more_models, start=1):
+        await _check_model(rpc, export, program, address, shard)
+    return world
+
+
+async def _check_model(rpc: Rpc, export: Export, program: Pubkey, model: Pubkey, shard: int) -> Pubkey:
+    """The authority of the account of a shard, which is checked."""
+    account = await rpc.account(model, 0, MODEL.size)
+    if account is None or account.owner != program or len(account.data) != MODEL.size:
+        got = "no account" if account is None else f"{len(account.data)} bytes of {account.owner}"
+        raise WmLiveError(f"model {model}: expected one of program {program}, got {got}")
+    data, manifest = account.data, export.manifest
+    if not MODEL.is_one(data):
+        raise WmLiveError(f"model {model}: expected a model of version {ACCOUNT_VERSION}, got {data[:12].hex()}")
+    head = MODEL.unpack(data)
+    _equal(f"model {model}: manifest", head["manifest"], manifest.hash)
+    if not head["frozen"]:
+        raise WmLiveError(f"model {model}: not frozen, so its weights can still change; no session of it says anything")
+    _equal(f"model {model}: digest", head["digest"].hex(), manifest.digests[shard].hex())
+    authority = Pubkey.from_bytes(head["authority"])
+    _equal(f"model {model}: address", str(model), str(model_address(authority, manifest.hash, program, shard)))
+    return authority
+
+
+async def read_session(rpc: Rpc, world: DeployedWorld, address: Pubkey) -> Committed:
+    """The session at `address`, on the base chain (delegated or not) or on a rollup.
+
+    WmLiveError unless it is one of this world, at its own address, that belongs to the program, or to DLP with a record
+    that says so.
+    """
+    account = await rpc.account(address)
+    if account is None or not account.lamports:
+        raise WmLiveError(f"session {address}: not on {rpc.url}; never created, closed, or on another cluster")
+    delegation = await _delegation(rpc, world, address, account)
+    state = session_state(world.layout, account.data)
+    _equal(f"session {address}: manifest", state.manifest, world.export.manifest.hash)
+    _equal(f"session {address}: model", str(state.model), str(world.model))
+    session = Session(world, state.creator, state.number)
+    _equal(f"session {address}: address of its creator and number", str(session.address), str(address))
+    return Committed(session, state, delegation)
+
+
+async def _delegation(rpc: Rpc, world: DeployedWorld, address: Pubkey, account: AccountInfo) -> Delegation | None:
+    if account.owner == world.program:
+        return None
+    if account.owner != DELEGATION_PROGRAM:
+        raise WmLiveError(f"session {address}: belongs to {account.owner}, expected {world.program} or DLP")
+    delegation = read_delegation(await rpc.account(delegation_record(address)), address)
+    _equal(f"session {address}: program that delegated it", str(delegation.owner), str(world.program))
+    return delegation
+
+
+def _equal(what: str, got: bytes | str, expected: bytes | str) -> None:
+    if got != expected:
+        texts = [value.hex() if isinstance(value, bytes) else value for value in (got, expected)]
+        raise WmLiveError(f"{what}: got {texts[0]}, expected {texts[1]}")

@@ -1,0 +1,299 @@
+"""A session of the own wallet: opened, played, recorded in a log, resumed and closed.
+
+Addresses and session keys are derived from the wallet and the session's number; only the log has to be kept.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
+
+from wm_export.schema.accounts import session_ids
+from wm_export.schema.records import Records
+from wm_live.chain.rpc import Rpc
+from wm_live.chain.transactions import Sender, TransactionError
+from wm_live.errors import WmLiveError
+from wm_live.session import lifecycle
+from wm_live.session.account import SessionState
+from wm_live.session.inputs import Inputs
+from wm_live.session.instructions import SPONSORED_COMMITS, DeployedWorld, Seat, Session
+from wm_live.session.lifecycle import SessionNodes, need_session, read_session
+from wm_live.session.log import About, Log, new_log, open_log
+from wm_live.session.play import Beat, Driver
+from wm_live.session.recompute import next_frame
+from wm_live.session.tree import root_of
+from wm_train.measure.evaluate import Window
+from wm_train.world.fields import PLAYERS
+
+#: Validity of a session key, in seconds.
+KEY_S = 24 * 3600
+#: Commits while a session is played; the sponsored ones, less one for the end and one in reserve.
+COMMITS = SPONSORED_COMMITS - 2
+#: The rollup's error for a commit beyond the sponsored ones.
+COMMIT_LIMIT = 0xA000_0000
+#: Its error for a commit of which it cannot ask the base chain how many there were.
+NO_BASE_CHAIN = 0xE000_0002
+
+
+def session_key(wallet: Keypair, session: Pubkey, player: int) -> Keypair:
+    """The key that signs a player's inputs: derived, so that nothing has to be kept."""
+    signature = wallet.sign_message(b"wmq session key %d " % player + bytes(session))
+    return Keypair.from_seed(hashlib.sha256(bytes(signature)).digest())
+
+
+@dataclass
+class OwnSession:
+    """A session that `wallet` created. keys: session keys of the players that this wallet plays."""
+
+    places: SessionNodes
+    session: Session
+    wallet: Keypair
+    keys: Sequence[Keypair]
+
+    @property
+    def party(self) -> Pubkey:
+        """The wallet's address."""
+        return self.wallet.pubkey()
+
+
+def game_of(
+    places: SessionNodes, world: DeployedWorld, wallet: Keypair, number: int, players: int = PLAYERS
+) -> OwnSession:
+    """The wallet's session `number`, whether or not it exists; `players` of its seats are this wallet's."""
+    session = Session(world, wallet.pubkey(), number)
+    return OwnSession(places, session, wallet, [session_key(wallet, session.address, p) for p in range(players)])
+
+
+# ------------------------------------------------------------------------------------------------------------- opening
+
+
+async def open_game(game: OwnSession, window: Window, folder: Path, opponent: Pubkey | None = None) -> Log:
+    """`bring_up`, and the log of the session."""
+    await bring_up(game, window, opponent)
+    log = new_log(folder, _about(game, [int(v) for v in window.session[0]]))
+    for record in lifecycle.window_records(game.session.world.layout.records, window):
+        log.append(record)
+    log.flush()
+    return log
+
+
+async def bring_up(game: OwnSession, window: Window, opponent: Pubkey | None = None) -> None:
+    """Create the session that starts from `window` (batch of one), and bring it to its first frame on the rollup.
+
+    Without an `opponent` the wallet takes both seats; else this waits until the other has joined.
+    """
+    if await read_session(game.places.base, game.session) is not None:
+        raise WmLiveError(f"session {game.session.number} of {game.party} exists already; name another number")
+    seats = [Seat(game.wallet, key) for key in game.keys]
+    other = game.party if opponent is None else opponent
+    await lifecycle.create(game.places, game.session, window, seats[0], other, int(time.time()) + KEY_S)
+    if opponent is None:
+        start = root_of(lifecycle.window_records(game.session.world.layout.records, window))
+        await lifecycle.join(game.places.base, game.session, seats[1], start, int(time.time()) + KEY_S)
+    await lifecycle.until("the second player", lambda: _joined(game), timeout_s=3600)
+    await lifecycle.delegate(game.places, game.session, game.wallet)
+    await lifecycle.prepare(game.places, game.session, game.wallet)
+    await lifecycle.seed(
+        game.places, game.session, game.wallet, lifecycle.window_records(game.session.world.layout.records, window)
+    )
+
+
+async def take_down(game: OwnSession) -> int:
+    """End the session, take it back, and close it; lamports returned."""
+    await lifecycle.leave(game.places, game.session, game.wallet)
+    return await lifecycle.close(game.places, game.session, game.wallet)
+
+
+async def _joined(game: OwnSession) -> bool:
+    return (await need_session(game.places.base, game.session)).status == "joined"
+
+
+def _about(game: OwnSession, ids: Sequence[int]) -> About:
+    world = game.session.world
+    manifest = world.export.manifest.hash.hex()
+    return About(
+        str(world.program),
+        str(world.model),
+        str(game.session.address),
+        manifest,
+        session_ids(ids),
+        world.slots,
+        world.export.net.world.game.name,
+    )
+
+
+async def take_up(game: OwnSession, folder: Path) -> tuple[Log, list[bytes]]:
+    """Resume a session after a pause or a crash: delegate it again and load its window from the log where necessary.
+
+    Returns the log up to the frame that the rollup has, and the records after it, which the rollup has lost: played
+    again with the same inputs they give the same frames.
+    """
+    log = open_log(folder)
+    try:
+        return log, await _take_up(game, log)
+    except BaseException:
+        log.close()
+        raise
+
+
+async def _take_up(game: OwnSession, log: Log) -> list[bytes]:
+    if log.about.session != str(game.session.address):
+        raise WmLiveError(f"{log.folder}: the log is of session {log.about.session}, not of {game.session.address}")
+    base = await need_session(game.places.base, game.session)
+    if base.status == "ended":
+        raise WmLiveError(f"session {game.session.address} has ended; `wmq session close` returns its rent")
+    if not await lifecycle.delegated(game.places, game.session):
+        await lifecycle.delegate(game.places, game.session, game.wallet)
+    state = await _started(game, log)
+    _complete(game, log, state)
+    count = state.frame_number + game.session.world.slots
+    if state.status != "started" or count > len(log.records) or log.tree.root(count) != state.root:
+        raise WmLiveError(
+            f"{log.folder}: the log does not lead to frame {state.frame_number} of session {game.session.address}, "
+            f"which is {state.status}; is it another session's, or older?"
+        )
+    lost = log.records[count:]
+    log.truncate(count)
+    if not await _window_stands(game, state):
+        await lifecycle.prepare(game.places, game.session, game.wallet, log.tree.peaks())
+        await lifecycle.load(game.places, game.session, game.wallet, log.records, log.tree, state.frame_number)
+    await _renew_keys(game, state)
+    return lost
+
+
+def _complete(game: OwnSession, log: Log, state: SessionState) -> None:
+    """Add the records of frames whose inputs were sent before a crash: computed again here."""
+    slots, net = log.about.slots, game.session.world.export.net
+    while log.frames < state.frame_number and (raw := log.intended(log.frames)) is not None:
+        inputs = log.codec.inputs_of(raw)
+        log.append(log.codec.record_bytes(inputs, next_frame(net, log.about.ids, log.records[-slots:], inputs)))
+
+
+async def _started(game: OwnSession, log: Log) -> SessionState:
+    """The session on the rollup. One that was lost before its first commit is started again."""
+    state = await need_session(game.places.rollup, game.session)
+    if state.status != "joined":
+        return state
+    await lifecycle.prepare(game.places, game.session, game.wallet)
+    await lifecycle.seed(game.places, game.session, game.wallet, log.records[: game.session.world.slots])
+    return await need_session(game.places.rollup, game.session)
+
+
+async def _window_stands(game: OwnSession, state: SessionState) -> bool:
+    scratch = await game.places.rollup.account(game.session.scratch)
+    return scratch is not None and game.session.world.window_stands(scratch.data, state.frame_number)
+
+
+async def _renew_keys(game: OwnSession, state: SessionState) -> None:
+    """Replace session keys that are about to expire, or are not those of this wallet."""
+    soon = time.time() + 60
+    for player, key in enumerate(game.keys):
+        seat = state.players[player]
+        if seat.key != key.pubkey() or seat.expires < soon:
+            named = game.session.set_key(game.party, player, key.pubkey(), int(time.time()) + KEY_S)
+            await Sender(game.places.rollup, game.wallet).send([named], preflight=False)
+
+
+# ------------------------------------------------------------------------------------------------------------- playing
+
+
+@dataclass
+class Recorder:
+    """Appends each beat to the log. A frame whose state was not received from the rollup is computed here."""
+
+    game: OwnSession
+    log: Log
+    on_beat: Callable[[Beat, NDArray[np.int32]], None] = lambda beat, frame: None
+
+    def __call__(self, beat: Beat) -> None:
+        """The next beat."""
+        frame = self._computed(beat) if beat.state is None else beat.state.frame
+        self.log.append(self.log.codec.record_bytes(beat.inputs, frame))
+        self.on_beat(beat, frame)
+
+    def _computed(self, beat: Beat) -> NDArray[np.int32]:
+        slots, net = self.log.about.slots, self.game.session.world.export.net
+        return next_frame(net, self.log.about.ids, self.log.records[-slots:], beat.inputs)
+
+
+async def play(
+    game: OwnSession, inputs: Inputs, frames: int, fps: float, recorder: Recorder, report: Callable[[str], None]
+) -> None:
+    """Compute `frames` more frames, committed at even distances meanwhile; the log is on disk at each commit."""
+    first, every, due = recorder.log.frames, -(-frames // (COMMITS + 1)), asyncio.Event()
+
+    def beat(beat: Beat) -> None:
+        recorder(beat)
+        done = recorder.log.frames - first
+        if done % every == 0 and done < frames:
+            due.set()
+
+    committing = asyncio.create_task(_commit_when(due, game, recorder.log, report))
+    try:
+        others = [None] * (PLAYERS - len(game.keys))
+        driver = Driver(game.places.rollup, game.session, [*game.keys, *others], fps, beat, recorder.log.intend)
+        await driver.run(lambda frame: inputs(frame - first), frames)
+    finally:
+        recorder.log.flush()
+        committing.cancel()
+        await asyncio.wait([committing])
+        if not committing.cancelled():
+            committing.result()
+
+
+async def _commit_when(due: asyncio.Event, game: OwnSession, log: Log, report: Callable[[str], None]) -> None:
+    """Commit each time it is due. A commit that fails is reported and does not stop the session."""
+    while True:
+        await due.wait()
+        due.clear()
+        log.flush()
+        try:
+            report(f"committed at frame {await lifecycle.commit(game.places, game.session, game.wallet):,}")
+        except TransactionError as error:
+            if error.custom == COMMIT_LIMIT:
+                report(f"{SPONSORED_COMMITS} commits were sponsored; the next is that of the end")
+                return
+            lost = error.custom == NO_BASE_CHAIN
+            report(f"not committed: {'the rollup does not reach the base chain' if lost else error}")
+        except WmLiveError as error:
+            report(f"not committed: {error}")
+
+
+def again(codec: Records, lost: Sequence[bytes], inputs: Inputs) -> Inputs:
+    """First the inputs of lost records, then `inputs`."""
+    known = [codec.inputs_of(record[: codec.inputs_size]) for record in lost]
+    return lambda frame: known[frame] if frame < len(known) else inputs(frame - len(known))
+
+
+# ------------------------------------------------------------------------------------------------------------- closing
+
+
+async def finish(game: OwnSession, log: Log | None = None) -> SessionState:
+    """End the session and take it back to the base chain. WmLiveError if what is there is not what the log has."""
+    if not await lifecycle.delegated(game.places, game.session):
+        state = await need_session(game.places.base, game.session)
+        if state.status != "ended":
+            await Sender(game.places.base, game.wallet).send([game.session.end(game.party)])
+        state = replace(state, status="ended")
+    else:
+        ended = (await need_session(game.places.rollup, game.session)).status == "ended"
+        state = await lifecycle.leave(game.places, game.session, game.wallet, end=not ended)
+    if log is not None and log.tree.root(state.leaves(log.about.slots)) != state.root:
+        raise WmLiveError(f"session {game.session.address}: what was committed is not what the log has; see wmq verify")
+    return state
+
+
+async def rollup_identity(rollup: Rpc) -> Pubkey:
+    """The validator that a rollup's node says it is."""
+    answer = await rollup.call("getIdentity")
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return Pubkey.from_string(answer["identity"])
+    raise WmLiveError(f"{rollup.url}: expected the identity of a validator, got {str(answer)[:80]}")

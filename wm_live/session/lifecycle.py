@@ -1,0 +1,207 @@
+"""The life cycle of a session: create and join on the base chain, delegate to the rollup, commit, undelegate, close."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from solders.compute_budget import set_compute_unit_limit
+from solders.hash import Hash as Blockhash
+from solders.instruction import Instruction
+from solders.keypair import Keypair
+from solders.message import Message
+from solders.pubkey import Pubkey
+
+from wm_export.schema.limits import NEVER, TRANSACTION_BUDGET
+from wm_export.schema.records import Records
+from wm_live.chain.addresses import DELEGATION_PROGRAM
+from wm_live.chain.rpc import Rpc
+from wm_live.chain.transactions import PACKET_BYTES, Sender, TransactionError
+from wm_live.errors import WmLiveError
+from wm_live.session.account import SessionState, session_state
+from wm_live.session.instructions import Seat, Session, Terms
+from wm_live.session.tree import Hash, Tree, root_of
+from wm_train.measure.evaluate import Window
+
+#: What every transaction of a world may need; the chain's own limit.
+CU_LIMIT = set_compute_unit_limit(TRANSACTION_BUDGET)
+#: Longest wait for an account to pass between the rollup and the base chain, and the time between polls.
+SETTLE_S, POLL_S = 60.0, 0.05
+#: Of one signer.
+SIGNATURES_BYTES = 1 + 64
+#: Transactions that make accounts may have at most this many nested calls; 31 of ours fit.
+GROWTHS_AT_ONCE = 31
+#: The rollup's error for a write to what is not delegated to it.
+NOT_WRITABLE = "InvalidWritableAccount"
+
+
+@dataclass(frozen=True)
+class SessionNodes:
+    """RPC clients of the base chain and of the rollup, and the rollup's validator identity."""
+
+    base: Rpc
+    rollup: Rpc
+    validator: Pubkey
+
+
+def window_records(records: Records, window: Window) -> list[bytes]:
+    """The records of a window (batch of one), oldest first: what a session starts from."""
+    return [records.record_bytes(window.inputs[0, k], window.frames[0, k]) for k in range(window.frames.shape[1])]
+
+
+async def until(what: str, found: Callable[[], Awaitable[bool]], timeout_s: float = SETTLE_S) -> None:
+    """Poll every POLL_S until `found()`; WmLiveError, which names `what`, after `timeout_s` seconds."""
+    deadline = time.monotonic() + timeout_s
+    while not await found():
+        if time.monotonic() > deadline:
+            raise WmLiveError(f"{what}: not so after {timeout_s:.0f} s; is the rollup connected to this base chain?")
+        await asyncio.sleep(POLL_S)
+
+
+async def read_session(rpc: Rpc, session: Session) -> SessionState | None:
+    """The session account on a node, decoded; None if there is none."""
+    account = await rpc.account(session.address)
+    return session_state(session.world.layout, account.data) if account and account.lamports else None
+
+
+async def need_session(rpc: Rpc, session: Session) -> SessionState:
+    """As read_session; WmLiveError if there is none."""
+    state = await read_session(rpc, session)
+    if state is None:
+        raise WmLiveError(f"{rpc.url}: no session {session.address}; was it created there, and not closed?")
+    return state
+
+
+async def delegated(places: SessionNodes, session: Session) -> bool:
+    """Whether the rollup has the session now; WmLiveError if there is none."""
+    account = await places.base.account(session.address, 0, 0)
+    if account is None:
+        raise WmLiveError(f"{places.base.url}: no session {session.address}; was it created there, and not closed?")
+    return account.owner == DELEGATION_PROGRAM
+
+
+async def create(
+    places: SessionNodes, session: Session, window: Window, creator: Seat, opponent: Pubkey, expires: int = NEVER
+) -> None:
+    """Make a session on the base chain that starts from `window` (batch of one); its creator takes the first seat."""
+    ids = [int(value) for value in window.session[0]]
+    terms = Terms(ids, root_of(window_records(session.world.layout.records, window)), opponent, places.validator)
+    await Sender(places.base, creator.wallet).send([session.create(terms, creator.key.pubkey(), expires)])
+
+
+async def join(base: Rpc, session: Session, seat: Seat, start: Hash, expires: int = NEVER) -> None:
+    """Take the second seat of the session that starts from the window with this root, and of no other."""
+    await Sender(base, seat.wallet).send([session.join(seat.wallet.pubkey(), start, seat.key.pubkey(), expires)])
+
+
+async def delegate(places: SessionNodes, session: Session, creator: Keypair) -> None:
+    """Delegate the session to the rollup, and wait until the rollup has it."""
+    await Sender(places.base, creator).send([session.delegate()])
+
+    async def arrived() -> bool:
+        account = await places.rollup.account(session.address)
+        return account is not None and account.owner == session.world.program
+
+    await until("delegation", arrived)
+
+
+async def prepare(places: SessionNodes, session: Session, party: Keypair, peaks: Sequence[Hash] = ()) -> None:
+    """Make the scratch account on the rollup, and open its window; `peaks` once the session has started."""
+    sender, growths = Sender(places.rollup, party), session.grow_scratch(party.pubkey())
+    for first in range(0, len(growths), GROWTHS_AT_ONCE):
+        await _once_writable(sender, [CU_LIMIT, *growths[first : first + GROWTHS_AT_ONCE]])
+    await sender.send([CU_LIMIT, session.open_window(party.pubkey(), peaks)], preflight=False)
+
+
+async def _once_writable(sender: Sender, instructions: Sequence[Instruction]) -> None:
+    """Send the instructions; again while the rollup still has the account of before the delegation."""
+
+    async def passed() -> bool:
+        try:
+            await sender.send(instructions, preflight=False)
+        except TransactionError as error:
+            if error.error != NOT_WRITABLE:
+                raise
+            return False
+        return True
+
+    await until("delegation", passed)
+
+
+async def seed(places: SessionNodes, session: Session, party: Keypair, records: Sequence[bytes]) -> None:
+    """Write the window that the session starts from; after that it can compute frames."""
+    instructions = [session.seed(party.pubkey(), index, record) for index, record in enumerate(records)]
+    await _in_packets(Sender(places.rollup, party), instructions)
+
+
+async def load(
+    places: SessionNodes, session: Session, party: Keypair, records: Sequence[bytes], tree: Tree, frame: int
+) -> None:
+    """Write the window before `frame` from a log's records with Merkle proofs: for a rollup that has lost it."""
+    count = frame + session.world.slots
+    instructions = [session.load(leaf, records[leaf], tree.proof(leaf, count)) for leaf in range(frame, count)]
+    await _in_packets(Sender(places.rollup, party), instructions)
+
+
+async def _in_packets(sender: Sender, instructions: Sequence[Instruction]) -> None:
+    """Send instructions in order, as many in a transaction as fit."""
+    for group in packets(instructions, sender.payer):
+        await sender.send(group, preflight=False)
+
+
+def packets(instructions: Sequence[Instruction], payer: Keypair) -> list[list[Instruction]]:
+    """Instructions in groups that fit into a packet each, in order, with a compute limit in front."""
+    groups: list[list[Instruction]] = []
+    for one in instructions:
+        wider = [*groups[-1], one] if groups else []
+        if wider and _fits(wider, payer):
+            groups[-1] = wider
+        else:
+            groups.append([CU_LIMIT, one])
+    return groups
+
+
+def _fits(instructions: Sequence[Instruction], payer: Keypair) -> bool:
+    message = Message.new_with_blockhash(list(instructions), payer.pubkey(), Blockhash.default())
+    return len(bytes(message)) + SIGNATURES_BYTES <= PACKET_BYTES
+
+
+async def commit(places: SessionNodes, session: Session, party: Keypair) -> int:
+    """Commit the session to the base chain and wait for it; returns the committed frame number."""
+    wanted = (await need_session(places.rollup, session)).frame_number
+    await Sender(places.rollup, party).send([session.commit(party.pubkey())], preflight=False)
+
+    async def landed() -> bool:
+        return (await need_session(places.base, session)).frame_number >= wanted
+
+    await until("commit", landed)
+    return wanted
+
+
+async def leave(places: SessionNodes, session: Session, party: Keypair, end: bool = True) -> SessionState:
+    """Close the scratch account and undelegate the session, which writes it to the base chain; `end` ends it first.
+
+    Returns the session as the base chain then has it.
+    """
+    sender = Sender(places.rollup, party)
+    if end:
+        await sender.send([session.end(party.pubkey())], preflight=False)
+    scratch = await places.rollup.account(session.scratch, 0, 0)
+    # Anyone can send lamports to its address on the base chain, which the rollup then shows.
+    if scratch is not None and scratch.owner == session.world.program:
+        await sender.send([session.close_scratch(party.pubkey())], preflight=False)
+    await sender.send([session.undelegate(party.pubkey())], preflight=False)
+
+    async def back() -> bool:
+        account = await places.base.account(session.address)
+        return account is not None and account.owner == session.world.program
+
+    await until("undelegation", back)
+    return await need_session(places.base, session)
+
+
+async def close(places: SessionNodes, session: Session, creator: Keypair) -> int:
+    """Return the session's rent; lamports that the creator got back, fee deducted."""
+    before = await places.base.balance(creator.pubkey())
+    await Sender(places.base, creator).send([session.close()])
+    return await places.base.balance(creator.pubkey()) - before

@@ -1,0 +1,1 @@
+"""The viewer: feeds of sessions and rollouts, and the local web page that shows them."""

@@ -1,0 +1,1 @@
+"""The ops of a QNet: one class a kind, one file a family."""

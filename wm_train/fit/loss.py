@@ -1,0 +1,104 @@
+"""One loss per head kind. Values: a robust loss of their error (robust.py); events: cross-entropy; choices: choices.py.
+
+What a head should have said is the subsystem's to tell (subsystem.Subsystem.targets), from the same formulas that its
+rule uses: where a rule integrates, the loss is on what it will write.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from wm_train.config import LossConfig
+from wm_train.fit.choices import decision_losses
+from wm_train.fit.robust import ROBUST
+from wm_train.world.fields import PLAYERS
+from wm_train.world.rule_ops import Read
+from wm_train.world.step import World
+from wm_train.world.subsystem import Event, HeadSet, Number
+
+#: Weight of a choice that LossConfig does not weigh by itself.
+CHOICE_WEIGHT = 0.3
+
+
+class TorchOps:
+    """Ops on float tensors in the fields' units."""
+
+    one = 1.0
+
+    def where(self, mask: Any, a: Any, b: Any) -> Any:
+        """See Ops."""
+        return torch.where(mask, a, b)
+
+    def clip(self, value: Any, low: Any, high: Any) -> Any:
+        """See Ops."""
+        return torch.clamp(value, low, high)
+
+    def begin(self, subsystem: str) -> None:
+        """See Ops."""
+
+    def name(self, name: str, value: Any) -> Any:
+        """See Ops."""
+        return value
+
+
+def _number(number: Number, config: LossConfig) -> Tensor:
+    """Mean over the batch of the robust loss of each error, weighed."""
+    error = number.weight * number.error
+    cost = (
+        ROBUST["huber"](error, 1.0, 0.0) if number.smooth else ROBUST[config.value](error, config.scale, config.alpha)
+    )
+    return cost.mean() if number.counts is None else (cost * number.counts).sum() / len(cost)
+
+
+def _numbers(numbers: Iterable[Number], config: LossConfig) -> dict[str, Tensor]:
+    """Losses of value heads, those of one part added up."""
+    parts: dict[str, Tensor] = {}
+    for number in numbers:
+        cost = _number(number, config)
+        parts[number.part] = parts[number.part] + cost if number.part in parts else cost
+    return parts
+
+
+def _event(event: Event, head: Read) -> Tensor:
+    return F.binary_cross_entropy_with_logits(head(event.head), event.happened.float())
+
+
+def _choices(heads: HeadSet, after: Read, head: Read) -> dict[str, Tensor]:
+    """Losses of the choices that LossConfig does not weigh by themselves."""
+    decision = heads.decision
+    own = (decision.head, decision.group) if decision else ()
+    names = [item.name for item in heads.heads if item.kind == "choice" and item.name not in own]
+    return {name: CHOICE_WEIGHT * F.cross_entropy(head(name), after(name).long()) for name in names}
+
+
+def losses(
+    world: World, now: Tensor, after: Tensor, heads: Tensor, config: LossConfig, embedding: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Every part of the loss by name, summed over players; the loss is their sum.
+
+    now, after  (B, 2, len(frame_fields)) float32 in the fields' units
+    heads       (B, outputs) float32
+    embedding   (ids, width) the network's own of the head set's decision, for LossConfig.action_embedding
+    """
+    # Both players in one go: half as many operations, and the players' sum is PLAYERS times the mean over both.
+    rows = heads.view(-1, world.player_outputs).split([head.width for head in world.heads], 1)
+    named = {head.name: row if head.width > 1 else row.squeeze(1) for head, row in zip(world.heads, rows, strict=True)}
+    index, head = world.game.state_index, named.__getitem__
+    was, true = _fields(now, index), _fields(after, index)
+    targets = world.head_set.targets(TorchOps(), was, true, head)
+    parts = _numbers((target for target in targets if isinstance(target, Number)), config)
+    parts |= {target.head: _event(target, head) for target in targets if isinstance(target, Event)}
+    parts |= _choices(world.head_set, true, head)
+    if decision := world.head_set.decision:
+        ids = was(decision.head).long(), true(decision.head).long()
+        parts |= decision_losses(decision, named, *ids, embedding, config)
+    return {name: PLAYERS * value for name, value in parts.items()}
+
+
+def _fields(frames: Tensor, index: Mapping[str, int]) -> Read:
+    """Field name -> (2 B,) values, of Frames (B, 2, len(frame_fields)) whose fields stand at `index`."""
+    columns = frames.flatten(0, 1).unbind(1)
+    return lambda name: columns[index[name]]

@@ -1,0 +1,113 @@
+"""How a run was made, in RUN/manifest.json. No later stage reads it; run.json is what they read.
+
+It is there from the first step on, when there is no run.json yet, so it names config and games by itself:
+
+format, started (UTC), config, form, parent      what was asked for
+data        MD5s of all games that train, validate, and were left out; fingerprint of the dataset
+machine     processor, cores, platform, python, torch, processes
+commit      of wmq, if it runs from a checkout; `-dirty` if that was changed
+reports     what the loop measured: see train.Progress
+"""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from wm_train.errors import WmTrainError
+from wm_train.files import atomic_write_json
+from wm_train.fit.curves import Curves, open_curves
+
+MANIFEST = "manifest.json"
+FORMAT = "wmq-manifest-1"
+_GIT_SECONDS = 10
+
+
+def processor() -> str:
+    """The processor's name as Linux gives it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.machine()
+
+
+def machine(processes: int) -> dict[str, Any]:
+    """What computes; nothing that names whose it is."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "processes": processes,
+    }
+
+
+def commit() -> str | None:
+    """The git commit of the checkout that this file is in."""
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+class Record:
+    """The manifest of a run in progress, and its curves."""
+
+    def __init__(self, run: Path, asked: Mapping[str, Any], split: Mapping[str, Any], processes: int) -> None:
+        self._run = run
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.data: dict[str, Any] = {
+            "format": FORMAT,
+            "started": started,
+            **asked,
+            "data": dict(split),
+            "machine": machine(processes),
+            "commit": commit(),
+            "reports": [],
+        }
+        self._curves: Curves | None = None
+
+    def go_on(self, step: int) -> None:
+        """Take up the reports of a run that was killed, up to a step."""
+        path = self._run / MANIFEST
+        try:
+            kept = json.loads(path.read_text())
+            reports = [report for report in kept["reports"] if report["step"] <= step]
+            self.data |= {"started": str(kept["started"]), "reports": reports}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WmTrainError(f"{path}: cannot be resumed from ({error!r}); train without --resume") from None
+
+    def add(self, report: Mapping[str, Any]) -> None:
+        """One more report; its curves are on disk at once, the rest with `write`."""
+        self.data["reports"].append(dict(report))
+        if self._curves:
+            self._curves.add(report)
+
+    def write(self) -> None:
+        """Write the manifest, whole."""
+        atomic_write_json(self._run / MANIFEST, self.data)
+
+    def __enter__(self) -> "Record":
+        """Begin the curves, with the reports that are there already."""
+        self._curves = open_curves(self._run, datetime.fromisoformat(self.data["started"]).timestamp())
+        if self._curves:
+            for report in self.data["reports"]:
+                self._curves.add(report)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._curves:
+            self._curves.close()

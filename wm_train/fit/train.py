@@ -1,0 +1,326 @@
+"""The training loop: float, then (or at once) through the grid. Callable; nothing runs at import."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from math import cos, pi
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from wm_train.checkpoint import Checkpoint, digest, save_checkpoint
+from wm_train.config import RunConfig, TrainConfig, need_category_loss
+from wm_train.errors import WmTrainError
+from wm_train.fit.average import Average
+from wm_train.fit.held_out import HELD_OUT_GAMES, HeldOut
+from wm_train.fit.learners import learner, parent_of
+from wm_train.fit.ranks import Agreed, Ranks, joined
+from wm_train.fit.record import Record
+from wm_train.fit.resume import BEST, RESUME_FILE, TrainState, forget, keep, take_up
+from wm_train.games.corpus import Split, window_counts
+from wm_train.games.store import Games, HeldGames, open_split
+from wm_train.nets.matmul import use_fast_matmul
+from wm_train.nets.network import to_arrays
+
+#: Steps between two reports, and between two measurements of the held-out loss (a multiple).
+REPORT_EVERY = 100
+HELD_OUT_EVERY = 500
+SAVE_SECONDS = 60.0
+#: Share of a QAT run's work that is done in float, if it has no float run to start from.
+FLOAT_SHARE = 0.6
+#: Folder inside the QAT run with that float run.
+FLOAT = "float"
+#: A QAT run that starts from a float checkpoint moves less.
+QAT_LEARNING_RATE = 0.3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report of the loop.
+
+    share     of the run that is done, 0..1
+    step      steps taken; epoch: frames seen, in passes over the training games
+    seconds   processor seconds, of all threads and ranks; frames_per_second: of those too
+    losses    means by name since the last report; held_out: the same on held-out games, where they were measured
+    """
+
+    share: float
+    step: int
+    epoch: float
+    seconds: float
+    learning_rate: float
+    frames_per_second: float
+    losses: dict[str, float]
+    held_out: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `train` is asked for. `start` is a float run that `qat` begins from; without one it trains that first."""
+
+    dataset: Path
+    run: Path
+    config: RunConfig
+    qat: bool = False
+    start: Path | None = None
+    resume: bool = False
+
+
+Report = Callable[[Progress], None]
+
+
+def train(job: Job, report: Report = lambda progress: None) -> Checkpoint:
+    """Train and save a Checkpoint; the newest state is kept in the run folder, for `resume`, as the loop goes.
+
+    Under torchrun every process calls this with the same job; the first one writes and reports.
+    """
+    with joined() as ranks:
+        every = _train_both if job.qat and job.start is None else _train_one
+        return every(job, ranks, report if ranks.first else lambda progress: None)
+
+
+def _train_one(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
+    run = _Run(job, ranks, report)
+    if not (job.resume and run.take_up()):
+        run.start_over()
+    with run.record or nullcontext():
+        run.loop()
+        return run.finish()
+
+
+def phases(config: RunConfig) -> tuple[RunConfig, RunConfig]:
+    """What QAT from nothing is made of: the first FLOAT_SHARE of the work in float, the rest through the grid."""
+
+    def part(share: float) -> RunConfig:
+        steps, minutes = max(1, round(config.train.steps * share)), config.train.minutes * share
+        return replace(config, train=replace(config.train, steps=steps, minutes=minutes))
+
+    return part(FLOAT_SHARE), part(1 - FLOAT_SHARE)
+
+
+def _train_both(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
+    """QAT from nothing: the float phase in RUN/FLOAT, then the one through the grid in RUN."""
+    start, (first, second) = job.run / FLOAT, phases(job.config)
+
+    def scaled(done: float, share: float) -> Report:
+        return lambda progress: report(replace(progress, share=done + share * progress.share))
+
+    if ranks.first and not job.resume:
+        forget(job.run)
+    if not (job.resume and (start / "run.json").exists()):
+        floating = replace(job, run=start, config=first, qat=False)
+        _train_one(floating, ranks, scaled(0.0, FLOAT_SHARE))
+    through = replace(job, config=second, start=start)
+    return _train_one(through, ranks, scaled(FLOAT_SHARE, 1 - FLOAT_SHARE))
+
+
+def _adopted(config: RunConfig, start: Checkpoint | None) -> RunConfig:
+    """The model's shape comes from the run that QAT starts from; the split must stay that run's too. The bits of its
+    weights matter only now: those of this config count, if it names any."""
+    if start is None:
+        return config
+    model = replace(start.config.model, bits=config.model.bits or start.config.model.bits)
+    return RunConfig(model, replace(config.train, **start.config.train.split))
+
+
+def learning_rate(train: TrainConfig, share: float, qat: bool) -> float:
+    """At a share of the run: linear warm-up, then a cosine to zero."""
+    peak = train.learning_rate * (QAT_LEARNING_RATE if qat else 1.0)
+    if share < train.warmup:
+        return peak * min(1.0, (share + 1e-4) / train.warmup)
+    return peak * 0.5 * (1 + cos(pi * min(1.0, (share - train.warmup) / (1 - train.warmup))))
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: asked between two steps, where the state is whole and can be kept."""
+    pressed = threading.Event()
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield pressed.is_set
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: pressed.set())
+    try:
+        yield pressed.is_set
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class _Run:
+    """One run in progress."""
+
+    def __init__(self, job: Job, ranks: Ranks, report: Report) -> None:
+        start = parent_of(job.start, job.qat) if job.start else None
+        self.job, self.ranks, self._report = job, ranks, report
+        self.config = _adopted(job.config, start)
+        need_category_loss(self.config)
+        self._parent = _parent(job)
+        use_fast_matmul(self.config.train.threads)
+        games = self._open(start)
+        self._frames = int(window_counts(games.lengths, self.config.model.world.encoding).sum())
+        trained = learner(self.config, games, start, ranks)
+        decay, net = self.config.train.weight_decay, trained.net
+        optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, weight_decay=decay, fused=True)
+        self.state = TrainState(trained, optimizer, Average(net, self.config.train.ema))
+        self._saved = time.monotonic()
+        self.record = self._new_record() if ranks.first else None
+
+    def _open(self, start: Checkpoint | None) -> Games:
+        """The training games; the held-out ones are set aside."""
+        encoding = self.config.model.world.encoding
+        games, valid, self._split = open_split(self.job.dataset, encoding, **self.config.train.split)
+        held_out = valid.corpus(range(min(HELD_OUT_GAMES, len(valid.names))))
+        measures = self.ranks.first and len(held_out.windows(encoding))
+        self._held_out = HeldOut(self.config, HeldGames(held_out), start) if measures else None
+        return games
+
+    def _new_record(self) -> Record:
+        asked = {"config": self.config.to_json(), "form": self.state.learner.form, "parent": self._parent}
+        self.job.run.mkdir(parents=True, exist_ok=True)
+        return Record(self.job.run, asked, _described(self._split), self.ranks.size)
+
+    def take_up(self) -> bool:
+        """Go on where a killed run stopped; whether there was one."""
+        there = take_up(self.job.run, self.state, self.config, self.ranks)
+        if there and self.record:
+            self.record.go_on(self.state.step)
+        return there
+
+    def start_over(self) -> None:
+        """Begin; what the folder held is another run's."""
+        if self.ranks.first:
+            forget(self.job.run)
+        self.keep()
+
+    def loop(self) -> None:
+        """Steps until the work is done. Raises KeyboardInterrupt, with the state kept, on Ctrl-C."""
+        self._lap = time.process_time()
+        with _interrupts() as interrupted:
+            while self._share() < 1:
+                agreed = self._step(interrupted())
+                done = self._share() >= 1
+                if done or self.state.step % REPORT_EVERY == 0:
+                    self._tell(done or self.state.step % HELD_OUT_EVERY == 0)
+                if not done and (agreed.save or agreed.stop):
+                    self.keep()
+                if agreed.stop and not done:
+                    raise KeyboardInterrupt
+
+    def _share(self) -> float:
+        train = self.config.train
+        by_time = self.state.seconds / (60 * train.minutes) if train.minutes else 0.0
+        return max(self.state.step / train.steps, by_time)
+
+    def _step(self, interrupted: bool) -> Agreed:
+        state, net = self.state, self.state.learner.net
+        for group in state.optimizer.param_groups:
+            group["lr"] = self._rate()
+        torch.manual_seed(_chance(self.config.train.seed, state.step, self.ranks.rank))
+        parts, frames = state.learner.losses(state.step, self._share())
+        total = sum(parts.values(), torch.zeros(()))
+        if frames and not torch.isfinite(total):
+            got = float(total.detach())
+            raise WmTrainError(f"training diverged at step {state.step}: loss is {got}; lower train.learning_rate")
+        means = {name: value.detach() if frames else torch.zeros(()) for name, value in parts.items()}
+        save = time.monotonic() - self._saved > SAVE_SECONDS
+        before, self._lap = self._lap, time.process_time()
+        agreed = self.ranks.agree(Agreed(means, frames, self._lap - before, save, interrupted))
+        state.optimizer.zero_grad(set_to_none=True)
+        if frames:
+            (total * (frames / agreed.frames)).backward()
+        self.ranks.add_gradients(net.parameters())
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        state.optimizer.step()
+        state.average.update(state.step)
+        self._count(agreed)
+        return agreed
+
+    def _rate(self) -> float:
+        return learning_rate(self.config.train, self._share(), self.job.qat)
+
+    def _count(self, agreed: Agreed) -> None:
+        state = self.state
+        for name, value in agreed.losses.items():
+            state.sums[name] = state.sums.get(name, torch.zeros(())) + value
+        state.step, state.summed = state.step + 1, state.summed + 1
+        state.frames, state.seconds = state.frames + agreed.frames, state.seconds + agreed.seconds
+
+    def _tell(self, measure: bool) -> None:
+        """Report the steps since the last report, with the held-out loss if `measure`."""
+        state = self.state
+        held_out = self._measure() if measure and self._held_out else None
+        frames, seconds = state.frames - state.reported[0], state.seconds - state.reported[1]
+        progress = Progress(
+            share=min(1.0, self._share()),
+            step=state.step,
+            epoch=state.frames / self._frames,
+            seconds=state.seconds,
+            learning_rate=self._rate(),
+            frames_per_second=frames / seconds if seconds > 0 else 0.0,
+            losses={name: float(value) / state.summed for name, value in state.sums.items()},
+            held_out=held_out,
+        )
+        state.sums, state.summed, state.reported = {}, 0, (state.frames, state.seconds)
+        if self.record:
+            self.record.add(vars(progress))
+        self._report(progress)
+
+    def _measure(self) -> dict[str, float]:
+        """The held-out loss; what is better than all before is saved."""
+        assert self._held_out
+        with self.state.average.in_place():
+            losses = self._held_out.losses(self.state.learner.net)
+            self.state.held_out = sum(losses.values())
+            if self.state.held_out < self.state.best:
+                self.state.best = self.state.held_out
+                (self.job.run / BEST).mkdir(exist_ok=True)
+                save_checkpoint(self.job.run / BEST, self._checkpoint())
+        return losses
+
+    def keep(self) -> None:
+        """Write what `take_up` needs: the reports first, as they may be ahead of the state but never behind."""
+        if self.record:
+            self.record.write()
+        keep(self.job.run, self.state, self.config, self.ranks)
+        self._saved = time.monotonic()
+
+    def _checkpoint(self) -> Checkpoint:
+        trained = self.state.learner
+        figures = {"steps": self.state.step, "held_out": self.state.held_out}
+        return Checkpoint(self.config, trained.form, to_arrays(trained.net), _described(self._split), figures,
+                          trained.scales(), self._parent)  # fmt: skip
+
+    def finish(self) -> Checkpoint:
+        """Save the outcome; nothing is left to resume."""
+        with self.state.average.in_place():
+            checkpoint = self._checkpoint()
+        if self.record:
+            self.record.write()
+            save_checkpoint(self.job.run, checkpoint)
+            (self.job.run / RESUME_FILE).unlink(missing_ok=True)
+        self.ranks.wait()
+        return checkpoint
+
+
+def _described(split: Split) -> dict[str, Any]:
+    return {"train": split.train, "valid": split.valid, "skipped": split.skipped, "fingerprint": split.fingerprint}
+
+
+def _parent(job: Job) -> str | None:
+    if job.start is None:
+        return None
+    if job.start.resolve() == job.run.resolve():
+        raise WmTrainError(f"{job.run}: a run cannot start from itself; give another --out")
+    return digest(job.start)
+
+
+def _chance(seed: int, step: int, rank: int) -> int:
+    """Where a step's random numbers (dropout) begin, so that they depend on nothing that came before."""
+    entropy = (seed % (1 << 64), step, rank)
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])

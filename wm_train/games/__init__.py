@@ -1,0 +1,1 @@
+"""Recorded games: from replays to a dataset, and from a dataset to sequences and batches of windows."""

@@ -1,0 +1,247 @@
+"""Games as integer Frames, and the windows a network sees of them. Columns all the way; no loop over frames.
+
+A **Corpus** holds games end to end. Window `t` shows slots t-K+1..t and, if the encoding is conditioned, the inputs of
+t+1; its target is Frame t+1. With a lookahead of n it shows the slots n - 1 frames earlier, and all inputs after them.
+No window crosses from one game into the next.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wm_train.errors import WmTrainError
+from wm_train.games.dataset import META_NAME, DatasetMeta, StoredGame, fingerprint, open_dataset, read_game
+from wm_train.grid.arithmetic import FRAC_BITS, AnyInts, Ints, round_half_up
+from wm_train.world.definition import Game
+from wm_train.world.encoding import Encoding
+from wm_train.world.extras import with_extras
+from wm_train.world.fields import PLAYERS, Field, Kind
+from wm_train.world.registry import find_game
+
+Columns = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Games end to end.
+
+    frames   (T, 2, len(frame_fields)) int32
+    inputs   (T, 2, len(controls)) int8
+    place    (T,) int64 id of the place, 0 where the game has none
+    game     (T,) int64 index into `names`
+    names    MD5 of each game
+    """
+
+    frames: NDArray[np.int32]
+    inputs: NDArray[np.int8]
+    place: Ints
+    game: Ints
+    names: tuple[str, ...]
+
+    def windows(self, encoding: Encoding) -> Ints:
+        """Every t that has `span` frames up to it and one after it, in the same game."""
+        t = np.arange(encoding.span - 1, len(self.game) - 1)
+        return t[self.game[t - encoding.span + 1] == self.game[t + 1]]
+
+    def session(self, encoding: Encoding, t: Ints) -> Ints:
+        """(len(t), session ids) int64 at frames `t`: each player's, then the place, as far as they are read."""
+        states = [self.frames[t, p, encoding.frame_index[f.name]] for p in range(PLAYERS) for f in encoding.session_ids]
+        ids: list[AnyInts] = [*states, *[self.place[t]] * len(encoding.place)]
+        return np.stack(ids, 1).astype(np.int64) if ids else np.zeros((len(t), 0), np.int64)
+
+
+def window_counts(lengths: Ints, encoding: Encoding) -> Ints:
+    """How many windows games of these lengths have: what `Corpus.windows` finds in them."""
+    return np.maximum(lengths - encoding.span, 0)
+
+
+def _values(field: Field, column: NDArray[np.generic]) -> Ints:
+    """Integers of one field as a Frame holds them; ids outside the vocabulary become the last id."""
+    if field.kind is Kind.CONTINUOUS:
+        bounded = np.clip(np.nan_to_num(column.astype(np.float64)), field.lo, field.hi)
+        return round_half_up(bounded * (1 << FRAC_BITS)).astype(np.int64)
+    if field.kind is Kind.AXIS:
+        scaled = column if column.dtype == np.int8 else round_half_up(column.astype(np.float64) * field.hi)
+        return np.clip(scaled, field.lo, field.hi).astype(np.int64)
+    if field.kind is Kind.BUTTON:
+        return ((column.astype(np.int64) & field.bit) != 0).astype(np.int64)
+    if field.kind is Kind.BINARY:
+        return field.holds(column.astype(np.int64)).astype(np.int64)
+    return np.clip(column.astype(np.int64), 0, field.vocab - 1)
+
+
+def game_arrays(encoding: Encoding, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """(frames, inputs) of one game as a Corpus holds them, from its columns of `encoding.read_columns`."""
+    frames = len(columns[encoding.read_columns[0]])
+
+    def stack(fields: Sequence[Field], dtype: type) -> NDArray[np.int32]:
+        out: NDArray[np.int32] = np.zeros((frames, PLAYERS, len(fields)), dtype)
+        for player in range(PLAYERS):
+            for i, field in enumerate(fields):
+                column = columns.get(f"p{player}_{field.column}")
+                if column is not None:
+                    out[:, player, i] = _values(field, column)
+        return out
+
+    game = encoding.game
+    return with_extras(encoding, columns, stack(game.state, np.int32), stack(game.controls, np.int8).astype(np.int8))
+
+
+def played_dataset(dataset: Path, encoding: Encoding) -> DatasetMeta:
+    """`open_dataset`; WmTrainError unless its games are of the encoding's game."""
+    meta = open_dataset(dataset)
+    if meta.game is not encoding.game:
+        raise WmTrainError(f"{dataset}: its games are of {meta.game.name}, expected {encoding.game.name}; name another")
+    return meta
+
+
+def place_of(game: Game, stored: StoredGame) -> int:
+    """Id of the place of a stored game, inside the vocabulary; 0 where the game has none."""
+    if game.place is None:
+        return 0
+    return min(max(stored.about[game.facts.place], 0), game.place.vocab - 1)
+
+
+def load_corpus(dataset: Path, names: Iterable[str], encoding: Encoding) -> Corpus:
+    """The named games of a dataset; WmTrainError where one lacks a column that the encoding reads."""
+    meta = played_dataset(dataset, encoding)
+    places = {game.md5: place_of(encoding.game, game) for game in meta.games}
+    frames, inputs, place, game = [], [], [], []
+    names = tuple(names)
+    for index, name in enumerate(names):
+        one_frames, one_inputs = game_arrays(encoding, read_game(dataset, name, encoding.read_columns))
+        length = len(one_frames)
+        frames.append(one_frames)
+        inputs.append(one_inputs)
+        place.append(np.full(length, places[name], np.int64))
+        game.append(np.full(length, index, np.int64))
+    if not frames:
+        raise WmTrainError(f"{dataset}: no game to read; run `wmq ingest` on a folder of 1v1 recordings first")
+    return Corpus(np.concatenate(frames), np.concatenate(inputs), np.concatenate(place), np.concatenate(game), names)
+
+
+def made_up_corpus(frames: int, seed: int, played: Game | None = None) -> Corpus:
+    """One game without sense whose every field and input is in range: to run executors on where there is no data."""
+    rng = np.random.default_rng(seed)
+    game = played or find_game()
+    states, inputs = _in_range(rng, game.state, frames), _in_range(rng, game.controls, frames)
+    constant = [i for i, field in enumerate(game.state) if field.session]
+    states[..., constant] = states[0][:, constant]
+    place = np.full(frames, rng.integers(game.place.vocab) if game.place else 0, np.int64)
+    return Corpus(states.astype(np.int32), inputs.astype(np.int8), place, np.zeros(frames, np.int64), ("made-up",))
+
+
+def _in_range(rng: np.random.Generator, fields: Sequence[Field], frames: int) -> Ints:
+    """(frames, 2, len(fields)) integers over the whole range of every field."""
+    unit = [1 << FRAC_BITS if field.kind is Kind.CONTINUOUS else 1 for field in fields]
+    low, high = (
+        [int(end * u) for end, u in zip(ends, unit, strict=True)]
+        for ends in ([f.lo for f in fields], [f.hi for f in fields])
+    )
+    return rng.integers(low, np.add(high, 1), (frames, PLAYERS, len(fields)))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Games apart for training and validation, and those that do neither. With one game only, its middle is held out
+    instead."""
+
+    train: tuple[str, ...]
+    valid: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the dataset that was split: `skipped` games are among its games."""
+        return fingerprint(self.train + self.valid + self.skipped)
+
+
+def usable_games(dataset: Path, encoding: Encoding) -> list[str]:
+    """MD5s of the games that have every field of the encoding; WmTrainError if there is none."""
+    missing = {game.md5: set(game.missing) for game in played_dataset(dataset, encoding).games}
+    usable = [md5 for md5, lacks in missing.items() if not lacks & encoding.required_columns]
+    if not usable:
+        needed = ".".join(map(str, encoding.since))
+        raise WmTrainError(
+            f"{dataset}: none of {len(missing)} games has every field of encoding {encoding.name}, which needs "
+            f"{encoding.game.recorded} {needed} or newer; ingest such games or choose an older encoding"
+        )
+    return usable
+
+
+def split_games(
+    dataset: Path, encoding: Encoding, holdout: float, seed: int, hold_character: int = -1, hold_seen: bool = False
+) -> Split:
+    """Which games train and which validate: by hash of MD5 and seed, so that a game keeps its side as others come and
+    go (unless all would fall on one side: then one is moved over). Games that lack a column are `skipped`.
+
+    With `hold_character`, a character-select id, `holdout` is the share of the games with that character that
+    validate, and those without it train. With `hold_seen` as many train, first the character's other games.
+    """
+    share = {md5: _hashed(md5, seed) for md5 in usable_games(dataset, encoding)}
+    meta = played_dataset(dataset, encoding)
+    games = {game.md5: game for game in meta.games}
+    ranked = sorted(share, key=share.__getitem__)
+    held = [md5 for md5 in ranked if hold_character < 0 or hold_character in meta.cast(games[md5])]
+    others = [md5 for md5 in ranked if md5 not in held]
+    if hold_character >= 0 and not (len(held) > 1 and others):
+        found = f"{len(held)} of {len(ranked)} usable games have character {hold_character}"
+        raise WmTrainError(f"{dataset}: {found}; expected at least two with it, and one without; see {META_NAME}")
+    valid, rest = _parted(held, share, holdout)
+    train = [*rest * hold_seen, *others][: len(others)] if hold_character >= 0 else rest or valid
+    return Split(*(tuple(sorted(part)) for part in (train, valid, set(games) - {*train, *valid})))
+
+
+def _parted(ranked: list[str], share: Mapping[str, float], holdout: float) -> tuple[list[str], list[str]]:
+    """(games below `holdout`, the rest); at least one below, and one not if there are two."""
+    below = [md5 for md5 in ranked if share[md5] < holdout] or ranked[:1]
+    if 1 < len(ranked) == len(below):
+        below.pop()
+    return below, [md5 for md5 in ranked if md5 not in below]
+
+
+def _hashed(md5: str, seed: int) -> float:
+    """0 to 1, as by chance."""
+    return int(hashlib.sha256(f"{seed}:{md5}".encode()).hexdigest()[:8], 16) / 2**32
+
+
+def cut(corpus: Corpus, part: str, holdout: float) -> Corpus:
+    """The middle (`valid`) or the rest (`train`) of a single game that has to serve as both.
+
+    Not its end: how a game ends is seen nowhere else in it. The rest counts as two games: no window spans the gap.
+    """
+    length = len(corpus.game)
+    first = int(length * (1 - holdout) / 2)
+    last = first + int(length * holdout)
+    if part == "valid":
+        keep, names = np.arange(first, last), corpus.names
+    else:
+        keep, names = np.concatenate([np.arange(first), np.arange(last, length)]), corpus.names * 2
+    game = (keep >= last).astype(np.int64)
+    return Corpus(corpus.frames[keep], corpus.inputs[keep], corpus.place[keep], game, names)
+
+
+def any_games(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float, frames: int) -> Corpus:
+    """Frames to run executors on: held-out games, else any of the dataset, else `frames` made-up ones."""
+    if not (dataset / META_NAME).exists():
+        return made_up_corpus(frames, 0, encoding.game)
+    usable = set(usable_games(dataset, encoding))
+    fresh = usable - set(split.get("train", ()))
+    return held_out(dataset, encoding, split, holdout) if fresh else load_corpus(dataset, sorted(usable), encoding)
+
+
+def held_out(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float) -> Corpus:
+    """What of a dataset a run has not trained on: every usable game outside its training games; where one game served
+    as both, that game's held-out middle. WmTrainError if nothing is left."""
+    trained, valid = set(split.get("train", ())), set(split.get("valid", ()))
+    usable = set(usable_games(dataset, encoding))
+    if fresh := usable - trained:
+        return load_corpus(dataset, sorted(fresh), encoding)
+    if trained == valid and usable:
+        return cut(load_corpus(dataset, sorted(usable), encoding), "valid", holdout)
+    raise WmTrainError(f"{dataset}: the run was trained on all {len(usable)} usable games; evaluate on others")

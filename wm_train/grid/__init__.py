@@ -1,0 +1,1 @@
+"""Integer arithmetic of the networks: the tie rule, weights and tables on the grid. numpy only."""

@@ -1,0 +1,1 @@
+"""The networks in torch: float, and as QAT computes them."""

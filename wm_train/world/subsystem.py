@@ -1,0 +1,188 @@
+"""The parts that a world's rules are made of. No field of any game is named here.
+
+A **Subsystem** is one system of a game: the heads that it has of the network, the rule that makes the next values of
+some fields from them, and what those heads should have said where the next Frame is known. A **HeadSet** is subsystems
+in order. Each field is written by one of them at most; the others stay as they are. A rule reads the current Frame,
+and what subsystems before it wrote of the next one.
+
+Glossary, as the parameters of rules and targets
+    now     field -> its value in the current Frame
+    new     field -> what a subsystem before this one wrote of the next Frame, not yet clamped to the field's range
+    after   field -> its value in the true next Frame
+    head    head -> its value; of a choice the chosen id in a rule, its logits in targets
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from wm_train.errors import WmTrainError
+from wm_train.world.rule_ops import Ops, Read
+
+
+@dataclass(frozen=True)
+class Head:
+    """One output of the network for one player.
+
+    value   a number in the Frame's units: a change, or a new value where an event says so
+    event   happens when > 0
+    choice  `width` logits; the field of the same name becomes the arg max, lowest index on ties
+
+    A choice `within` another one, which stands before it in the output, takes the arg max among the ids whose entry of
+    `labels` is what the other chose; every label has ids.
+    """
+
+    name: str
+    kind: str
+    width: int = 1
+    within: str = ""
+    labels: tuple[int, ...] = ()
+
+
+def value_heads(*names: str) -> tuple[Head, ...]:
+    """Heads of kind value."""
+    return tuple(Head(name, "value") for name in names)
+
+
+def event_heads(*names: str) -> tuple[Head, ...]:
+    """Heads of kind event."""
+    return tuple(Head(name, "event") for name in names)
+
+
+@dataclass(frozen=True)
+class Number:
+    """What value heads got wrong: the loss is a robust function of `weight * error`, a mean over the batch.
+
+    part     what the loss calls it; parts of one name are added up
+    weight   of one unit of error
+    error    (N,) float, in the field's unit
+    counts   (N,) bool, rows in which the heads are read; None: in all
+    smooth   the robust function is smooth L1, whatever LossConfig says
+    """
+
+    part: str
+    weight: float
+    error: Any
+    counts: Any = None
+    smooth: bool = False
+
+
+@dataclass(frozen=True)
+class Event:
+    """What an event head should have said: `happened` (N,) bool."""
+
+    head: str
+    happened: Any
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The choice that LossConfig weighs by itself (fit/choices.py).
+
+    head    the choice, and the field that it writes
+    group   what its ids are grouped by; where a head has that name, the choice is made within the group it chooses
+    labels  group of every id, each of 0..groups - 1 used
+    gate    event head that says whether the field changes at all; "": the choice is always read
+    """
+
+    head: str
+    group: str
+    labels: tuple[int, ...]
+    gate: str = ""
+
+
+Rule = Callable[[Ops, Read, Read, Read], Mapping[str, Any]]
+Targets = Callable[[Ops, Read, Read, Read], tuple[Number | Event, ...]]
+
+
+@dataclass(frozen=True)
+class Subsystem:
+    """One system of a game, for one player.
+
+    reads      fields that its rule reads of the current Frame
+    reads_new  fields that it reads of the next Frame
+    writes     fields whose next value it makes
+    heads      what it has of the network
+    rule       (ops, now, new, head) -> the next value of each field of `writes`
+    targets    (ops, now, after, head) -> what its value and event heads should have said, on floats in the fields'
+               units; a choice should have said the field of its name
+    decision   the choice among its heads that LossConfig weighs by itself, if it is here
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    reads_new: tuple[str, ...]
+    writes: tuple[str, ...]
+    heads: tuple[Head, ...]
+    rule: Rule
+    targets: Targets
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True)
+class HeadSet:
+    """Subsystems in the order of their rules, and their heads in the order of the network's output.
+
+    `order` names every head once. WmTrainError where a field is written twice, where a subsystem reads what none before
+    it wrote, where `order` is not the subsystems' heads, or where a choice stands before the one that it is within.
+    """
+
+    name: str
+    subsystems: tuple[Subsystem, ...]
+    order: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self._check_fields()
+        self._check_order()
+
+    @cached_property
+    def heads(self) -> tuple[Head, ...]:
+        """Heads of one player, in output order."""
+        named = {head.name: head for subsystem in self.subsystems for head in subsystem.heads}
+        return tuple(named[name] for name in self.order)
+
+    @cached_property
+    def writes(self) -> tuple[str, ...]:
+        """Fields that the rules write, in the order of the rules."""
+        return tuple(name for subsystem in self.subsystems for name in subsystem.writes)
+
+    @cached_property
+    def decision(self) -> Decision | None:
+        """The choice that LossConfig weighs by itself, if there is one."""
+        return next((s.decision for s in self.subsystems if s.decision), None)
+
+    def rule(self, ops: Ops, now: Read, head: Read) -> dict[str, Any]:
+        """Next value of every field of `writes`, as the rules leave it, not yet clamped to the field's range."""
+        new: dict[str, Any] = {}
+        for subsystem in self.subsystems:
+            ops.begin(subsystem.name)
+            written = subsystem.rule(ops, now, new.__getitem__, head)
+            new |= {name: ops.name(f"next_{name}", written[name]) for name in subsystem.writes}
+        return new
+
+    def targets(self, ops: Ops, now: Read, after: Read, head: Read) -> list[Number | Event]:
+        """What every value and event head should have said."""
+        return [target for subsystem in self.subsystems for target in subsystem.targets(ops, now, after, head)]
+
+    def _check_fields(self) -> None:
+        written: list[str] = []
+        for subsystem in self.subsystems:
+            if missing := set(subsystem.reads_new).difference(written):
+                raise WmTrainError(
+                    f"heads {self.name}: {subsystem.name} reads {min(missing)!r} of the next Frame, which no subsystem "
+                    "before it writes"
+                )
+            written += subsystem.writes
+        if twice := [name for name, times in Counter(written).items() if times > 1]:
+            raise WmTrainError(f"heads {self.name}: {twice[0]!r} is written by two subsystems, expected one")
+
+    def _check_order(self) -> None:
+        names = sorted(head.name for subsystem in self.subsystems for head in subsystem.heads)
+        if sorted(self.order) != names:
+            odd = min(set(self.order).symmetric_difference(names), default="a name that stands twice")
+            raise WmTrainError(f"heads {self.name}: the output order is not the subsystems' heads: {odd!r}")
+        for at, head in enumerate(self.heads):
+            if head.within and head.within not in self.order[:at]:
+                raise WmTrainError(f"heads {self.name}: {head.name!r} is chosen within {head.within!r}; put it first")
