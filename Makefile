@@ -32,10 +32,10 @@ lint: setup  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint  ## lint, and the tests that need nothing but Python: under 3 minutes on 2 cores
+check: lint  ## lint, and the tests that need nothing but Python
 	$(PYTEST) -m fast
 
-test: lint  ## lint, then every Python and Rust test: under 15 minutes on 2 cores
+test: lint  ## lint, then every Python and Rust test
 	$(PYTEST)
 	cd onchain && cargo fmt --check
 	cd onchain && cargo clippy --all-targets -- -D warnings

@@ -1,1 +1,1 @@
-"""Checkpoint -> QNet, and the machine that defines what a QNet means and costs."""
+"""Checkpoint -> QNet, and the machine that defines what a QNet means."""
