@@ -1,10 +1,17 @@
 """The driver: a beat for every frame whatever becomes of its transactions, and a word where nothing moves."""
 
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from solders.hash import Hash
+from solders.instruction import AccountMeta, Instruction
+from solders.keypair import Keypair
+from solders.pubkey import Pubkey
 
 from tests.factories import random_inputs, small_qnet
 from tests.wm_live.games import FRAMES, Deployed, deployed_on, moves
@@ -12,7 +19,7 @@ from wm_export.lower.lowering import lower
 from wm_export.schema.accounts import SESSION
 from wm_export.schema.limits import ACCOUNT_VERSION, LOOKAHEAD
 from wm_export.solana.layout import layout
-from wm_live.chain.rpc import Rpc
+from wm_live.chain.rpc import Rpc, RpcError
 from wm_live.chain.transactions import Sender
 from wm_live.errors import WmLiveError
 from wm_live.localnet.servers import Localnet
@@ -126,6 +133,26 @@ def test_a_guest_s_input_is_lost(deployed: Deployed, tmp_path: Path, monkeypatch
             await ended(game, log)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(("text", "lost"), [("already been processed", False), ("blockhash not found", True)])
+def test_an_input_sent_twice_is_not_lost(text: str, lost: bool) -> None:
+    key = Keypair()
+
+    async def latest_blockhash() -> Any:
+        return SimpleNamespace(hash=Hash.default())
+
+    async def send(transaction: bytes, skip_preflight: bool) -> str:
+        raise RpcError(f"sendTransaction: this transaction has {text}")
+
+    records = SimpleNamespace(parts=lambda raw: (raw, raw))
+    instruction = Instruction(Pubkey.default(), b"", [AccountMeta(key.pubkey(), True, False)])
+    session: Any = SimpleNamespace(
+        world=SimpleNamespace(layout=SimpleNamespace(records=records)), input=lambda *_: instruction
+    )
+    rollup: Any = SimpleNamespace(latest_blockhash=latest_blockhash, send=send)
+    with pytest.raises(RpcError) if lost else nullcontext():
+        asyncio.run(Guest(rollup, session, 1, key)._send(0, b""))
 
 
 def test_an_ended_session_is_said(deployed: Deployed, tmp_path: Path) -> None:
