@@ -5,7 +5,7 @@
 
 Values between ops are int64 vectors, named; each is written down whole in a Trace. A frame starts from the world's
 state (`codes`, the dense columns of the window and the following inputs; `ids`, the per-frame ids; `session_bias`) and
-ends with `heads`, from which world.decode makes the next Frame. What each op reads, needs, computes and keeps from
+ends with `heads`, from which world.step.decode makes the next Frame. What each op reads, needs, computes and keeps from
 frame to frame is said by its class, in wm_quant/ops/.
 """
 

@@ -1,4 +1,4 @@
-"""Runs the graph of onnx_graph.py in ONNX Runtime, with the types and meaning of wm_quant's Interpreter."""
+"""Runs the graph of graph.py in ONNX Runtime, with the types and meaning of wm_quant's Interpreter."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -4,7 +4,7 @@ Ids are Melee's action states: 0 to 340 mean the same for every character, those
 A category holds what obeys the same rules: what moves the player, what can interrupt it, and what may come next. So a
 category tells the other heads more than a name does: an aerial and its landing lag look alike and stand apart here.
 
-The losses read this table, and so does a head that is chosen `within` the category (world.py).
+The losses read this table, and so does a head that is chosen `within` the category (step.py).
 """
 
 from collections.abc import Mapping

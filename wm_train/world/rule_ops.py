@@ -48,7 +48,7 @@ class CodeOps(Protocol):
         """See Ops."""
 
     def requantize(self, value: Any, mult: int, shift: int) -> Any:
-        """The tie rule of grid.requantize."""
+        """The tie rule of arithmetic.requantize."""
 
 
 class NumpyOps:

@@ -1,4 +1,4 @@
-"""sensitivity.py and bits.py: what a layer saves is what the network with it costs less, and the cheapest loss goes."""
+"""sensitivity, bit_budget: what a layer saves is what the network with it costs less, and the cheapest loss goes."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""windows.py: columns become integer Frames, windows stay inside their game, and the split holds still."""
+"""corpus.py: columns become integer Frames, windows stay inside their game, and the split holds still."""
 
 from pathlib import Path
 from typing import Any

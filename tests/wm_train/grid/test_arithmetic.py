@@ -1,4 +1,4 @@
-"""grid.py: the tie rule against exact fractions, multipliers, and rows that fit the lanes whatever the weights."""
+"""arithmetic: the tie rule against exact fractions, multipliers, and rows that fit the lanes whatever the weights."""
 
 import itertools
 import math

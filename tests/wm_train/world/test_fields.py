@@ -1,4 +1,4 @@
-"""frames.py: the field table is sound, and its fixed point has the tie rule."""
+"""fields.py: the field table is sound, and its fixed point has the tie rule."""
 
 from wm_train.melee.field_table import CONTROLS, STATE, STATE_INDEX
 from wm_train.world.fields import Kind, fixed

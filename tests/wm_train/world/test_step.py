@@ -1,4 +1,4 @@
-"""world.py: codes in range, heads become the next Frame by the rules, and no rule leaves a field's range."""
+"""step.py: codes in range, heads become the next Frame by the rules, and no rule leaves a field's range."""
 
 from typing import Any
 
