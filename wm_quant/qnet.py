@@ -169,8 +169,10 @@ def save_qnet(folder: Path, net: QNet) -> None:
     )
 
 
-def _op(data: Mapping[str, Any]) -> Op:
+def _op(data: Any) -> Op:
     """The op that an entry of qnet.json says; WmQuantError where its kind or its fields are not known."""
+    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+        raise WmQuantError(f"qnet: an op is {data!r:.60}, expected an object with a kind")
     own = {key: value for key, value in data.items() if key != "kind"}
     kind = OPS.get(data["kind"])
     if kind is None:

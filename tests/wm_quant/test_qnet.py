@@ -169,7 +169,9 @@ def test_a_flipped_byte_is_refused(folder: Path, at: int) -> None:
         ({"ops": 3}, "quantize again"),
         ({"ops": ops_with(colour="red")}, 'op "layer1": fields differ from those of a matvec: colour'),
         ({"ops": ops_with(kind="pool")}, "op \"layer1\": kind 'pool', expected matvec, gather, requantize, "),
-        ({"ops": ops_with(kind=["matvec"])}, "quantize again"),
+        ({"ops": ops_with(kind=["matvec"])}, "expected an object with a kind; quantize again"),
+        ({"ops": [["matvec"]]}, r"an op is \['matvec'\], expected an object with a kind; quantize again"),
+        ({"ops": [{}]}, "an op is {}, expected an object with a kind; quantize again"),
         ({"ops": ops_with(kind="lut")}, 'op "layer1": fields differ from those of a lut: bits, block, first, init'),
     ],
 )
