@@ -3,6 +3,8 @@
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
+# Every process of the tests would compile pytest's and hypothesis's modules again.
+unexport PYTHONDONTWRITEBYTECODE
 # A process for each core; the tests of a file share one, and those that take longest begin first.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadgroup --no-loadscope-reorder
 
@@ -32,7 +34,7 @@ lint: setup  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint  ## lint, and the tests that need nothing but Python
+check: lint  ## lint, and the tests that need nothing but one process of Python
 	$(PYTEST) -m fast
 
 test: lint  ## lint, then every Python and Rust test

@@ -3,6 +3,7 @@
 # Debian's Rust compiler, its own copy of the Rust library, and sbpf-linker from the crate registry.
 #
 #   sbpf.sh install                                 once; needs Debian 12 or newer and root (or sudo without password)
+#   sbpf.sh fetch                                   the crates that onchain/Cargo.lock names: builds are offline
 #   sbpf.sh build CRATE_DIR OUT.so [--features F]   quiet unless it fails
 #   sbpf.sh versions                                one tool a line; fails when not installed
 #
@@ -13,6 +14,7 @@ set -euo pipefail
 # rustc and linker must share one LLVM. 23 miscompiles sBPF v0 without a word, and the linker does not know older ones.
 readonly LLVM=22
 readonly LINKER_VERSION=0.2.6
+readonly REGISTRY=index.crates.io-1949cf8c6b5b557f # what cargo calls the folder of the crate registry's sources
 # Debian's own, by full path: a rustup compiler in front of it on PATH has another LLVM.
 readonly DEBIAN_RUSTC=/usr/bin/rustc DEBIAN_CARGO=/usr/bin/cargo
 readonly TARGET=bpfel-unknown-none
@@ -105,8 +107,28 @@ install_linker() {
     rm -rf "$TOOLS/linker-build"
 }
 
+# Into cargo's own cache, each checked against the hash in Cargo.lock. The generated crate adds none.
+fetch_crates() {
+    local cargo=$DEBIAN_CARGO onchain work
+    onchain=$(cd "$(dirname "$0")/../onchain" && pwd)
+    [ -x "$cargo" ] || cargo=$(command -v cargo) || die 3 "no cargo to fetch crates with; next: make toolchain"
+    mkdir -p "$TOOLS"
+    work=$(mktemp -d "$TOOLS/fetch.XXXXXX")
+    # shellcheck disable=SC2064
+    trap "rm -rf '$work'" EXIT
+    cp -r "$onchain"/{Cargo.toml,Cargo.lock,kernels,program,host} "$work"
+    mkdir -p "$work/world/src"
+    cp "$onchain/world/Cargo.toml" "$work/world"
+    : >"$work/world/src/lib.rs"
+    cd "$work"
+    "$cargo" fetch --quiet --locked --offline 2>/dev/null && return
+    say "crates of the programs, by Cargo.lock"
+    "$cargo" fetch --quiet --locked || die 1 "the crates of $onchain/Cargo.lock could not be fetched"
+}
+
 install_all() {
     if compiler_ready && linker_ready; then
+        fetch_crates
         say "ready: $(rustc_version), LLVM $(rustc_llvm), sbpf-linker $LINKER_VERSION"
         return
     fi
@@ -114,12 +136,14 @@ install_all() {
     take_lock
     compiler_ready || install_packages
     linker_ready || install_linker
+    fetch_crates
     say "ready: $(rustc_version), LLVM $(rustc_llvm), sbpf-linker $LINKER_VERSION"
 }
 
 # --- build -------------------------------------------------------------------------------------------------------
 
 rust_flags() {
+    local home=${CARGO_HOME:-$HOME/.cargo} folder
     local flags=(
         -A explicit_builtin_cfgs_in_flags --cfg 'target_os="solana"' # crates choose their syscalls by it
         -C target-cpu=v2                               # no 32-bit jumps or arithmetic: sBPF v0 has none
@@ -130,9 +154,13 @@ rust_flags() {
         -C link-arg=--disable-math-builtins            # LLVM's BPF cannot compile __multi3 and its like
         -C link-arg=--llvm-args=-bpf-stack-size=4096
         -C link-arg=--llvm-args=-inline-threshold=5000 # a function of more than five registers must be inlined
-        # Panic messages hold source paths: the same program must not depend on whose home it was built in.
-        "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo"
+        # Panic messages hold source paths: the same program must not depend on whose home it was built in,
+        # or on which mirror of the registry its crates came from.
+        "--remap-path-prefix=$home=cargo"
     )
+    for folder in "$home"/registry/src/*; do
+        flags+=("--remap-path-prefix=$folder=cargo/registry/src/$REGISTRY")
+    done
     local IFS=$'\x1f'
     printf '%s' "${flags[*]}"
 }
@@ -141,7 +169,7 @@ rust_flags() {
 run_cargo() {
     CARGO_ENCODED_RUSTFLAGS=$(rust_flags) RUSTC=$DEBIAN_RUSTC RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET_DIR \
         CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER=$LINKER \
-        "$DEBIAN_CARGO" build --quiet --release --target "$TARGET" -Z build-std=core,alloc \
+        "$DEBIAN_CARGO" build --quiet --release --locked --offline --target "$TARGET" -Z build-std=core,alloc \
         --message-format=json-render-diagnostics "$@" 9>&-
 }
 
@@ -172,6 +200,7 @@ build() {
 case ${1-} in
     install) install_all ;;
     build) shift && build "$@" ;;
+    fetch) fetch_crates ;;
     versions) versions ;;
-    *) die 2 "use: sbpf.sh install | build CRATE_DIR OUT.so [--features F] | versions" ;;
+    *) die 2 "use: sbpf.sh install | fetch | build CRATE_DIR OUT.so [--features F] | versions" ;;
 esac

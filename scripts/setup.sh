@@ -83,6 +83,7 @@ install_toolchain() {
     local status=0
     if command -v cargo-build-sbf >/dev/null; then
         say "Solana's own cargo build-sbf is here and will build the programs"
+        scripts/sbpf.sh fetch || die "the crates of the programs could not be fetched, see above. Again: make setup"
         return
     fi
     scripts/sbpf.sh install || status=$?

@@ -5,7 +5,6 @@ What was compiled lies in ${WMQ_CACHE:-~/.cache/wmq}/tests, by the SHA-256 of so
 
 import fcntl
 import hashlib
-import os
 import re
 import shutil
 import time
@@ -14,10 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wm_export.solana import toolchain
+from wm_export.solana.build_record import keep_record
+from wm_export.solana.export import Export, checked_sources
+from wm_export.solana.sources import cache_folder
 from wm_export.solana.toolchain import SBPF_SCRIPT, BuildInfo, find_toolchain, host_cargo, version_lines
+from wm_export.solana.workspace import staged
 from wm_train.files import atomic_write_bytes
 
-CACHE = Path(os.environ.get("WMQ_CACHE") or Path.home() / ".cache" / "wmq") / "tests"
+CACHE = cache_folder() / "tests"
 KEEP_S = 14 * 24 * 3600
 
 
@@ -39,6 +42,14 @@ def build_program(crate: Path, out: Path, features: Sequence[str] = ()) -> Build
     program = kept.read_bytes()
     atomic_write_bytes(out, program)
     return BuildInfo(tools.name, tools.versions, hashlib.sha256(program).hexdigest(), len(program))
+
+
+def built(export: Export) -> Export:
+    """The export with its program, without what meters it: all that sessions and disputes need of `wmq build`."""
+    with staged(checked_sources(export)) as workspace:
+        info = build_program(workspace / "program", export.program)
+    keep_record(export, info, ["program.so"])
+    return export
 
 
 def build_host(crate: Path, bin_name: str) -> Path:

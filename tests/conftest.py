@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -152,6 +153,12 @@ def chromium() -> tuple[str, str]:
     if browser is None or driver is None:
         pytest.skip("no Chromium with its driver; on Debian: apt install chromium chromium-driver")
     return browser, driver
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """Python, for a process that a test starts."""
+    return sys.executable
 
 
 @pytest.fixture(scope="session")

@@ -209,7 +209,8 @@ def random_arrays(model: ModelConfig, seed: int = 0) -> dict[str, Any]:
 def random_checkpoint(model: ModelConfig, seed: int = 0) -> Checkpoint:
     """A QAT checkpoint that no training made."""
     scales = {name: SCALES.get(name.rpartition(".")[2], 1 / 512) for name in scale_names(model)}
-    return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), {"train": ["a"]}, {"steps": 1}, scales)
+    split = {"train": [game_name(99)]}
+    return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), split, {"steps": 1}, scales)
 
 
 def small_qnet(model: ModelConfig | None = None, seed: int = 0) -> QNet:

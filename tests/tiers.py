@@ -3,7 +3,8 @@
 rollup    starts the real validator or a browser
 program   compiles Rust, runs what was compiled, or starts Anchor's client
 replays   reads the archive of real replays
-fast      none of these: no compiler, no network, no shared folder
+process   starts Python again, which loads torch for seconds, to end it, to kill it or to let two work together
+fast      none of these: no compiler, no process of Python, no network, no shared folder
 
 A test needs what the fixtures need that it uses, directly or through others. Every need is a fixture, all in
 tests/conftest.py.
@@ -25,6 +26,7 @@ NEEDS = {
     "rollup": {"validator", "chromium"},
     "program": {"sbpf", "cargo", "rustfmt", "anchor"},
     "replays": {"shared"},
+    "process": {"python"},
     "fast": set[str](),
 }
 #: Programs that no test of the tier `fast` starts.
@@ -76,7 +78,7 @@ class Guard:
         name = os.fspath(words[0])
         # Stand-ins that a test has made lie in temporary folders, and to ask for a version needs no tool.
         stand_in = (shutil.which(name) or "").startswith(tempfile.gettempdir())
-        if Path(name).name in TOOLS and not stand_in and "--version" not in words:
+        if (Path(name).name in TOOLS or name == sys.executable) and not stand_in and "--version" not in words:
             assert self.seen is not None
             self.seen.append(f"starts {name}")
 

@@ -16,5 +16,10 @@ PLAYED_KEYS = f"frames fps late_frames round_trip_ms {PERCENTILE_KEYS}"
 VERIFICATION_KEYS = (
     "ok program model upgrade_authority model_authority frozen differing_sections checks name found expected"
 )
-AUDIT_KEYS = "ok session status validator frames frames_per_second wrong_frames frame text chains chain root"
-DISPUTE_KEYS = "session frame account verdict text sent what cu kept loads judges account_bytes rent transactions fees"
+AUDIT_KEYS = (
+    "ok session status validator lamports missing_lamports frames frames_per_second wrong_frames frame text chains "
+    "chain root"
+)
+DISPUTE_KEYS = (
+    "session frame account verdict text sent what cu kept pins loads judges account_bytes rent transactions fees"
+)

@@ -1,8 +1,9 @@
 """What the verbs share: the decorator that makes a function a verb, and options and arguments that several have."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -48,6 +49,23 @@ def folder_argument(name: str, default: Path | None) -> Callable[[F], F]:
     return click.argument(name, type=click.Path(path_type=Path), default=default, required=False)
 
 
+def export_argument(function: F) -> F:
+    """EXPORT, and --program for one that holds several. Gives `export`: its folder, or the named program's."""
+
+    @wraps(function)
+    def chosen(*args: Any, export: Path, program: str | None, **options: Any) -> Any:
+        from wm_export.manifest import check_name
+        from wm_export.solana.export import program_folder
+
+        if program is not None:
+            check_name(program)
+            export = program_folder(export, program)
+        return function(*args, export=export, **options)
+
+    choice = click.option("--program", metavar="NAME", help="A program of an export that holds several.")
+    return cast(F, folder_argument("export", project.EXPORT)(choice(chosen)))
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 dataset_option = path_option("--dataset", project.DATASET, "Dataset folder.")
 config_option = click.option(
@@ -77,6 +95,6 @@ def session_options(function: F) -> F:
     """Where a session is, and which one: the wallet's own, by its number. Gives the arguments of places.Where."""
     number = click.option("--id", "number", type=click.IntRange(0), default=0, show_default=True, help="Its number.")
     rollup = click.option("--rollup", help="The rollup's node.  [default: the cluster's]")
-    for option in (number, keypair_option, rollup, cluster_option, folder_argument("export", project.EXPORT)):
+    for option in (number, keypair_option, rollup, cluster_option, export_argument):
         function = option(function)
     return function

@@ -17,11 +17,12 @@ from wm_live.chain.wallet import ROLLUPS, cluster_url, load_keypair
 from wm_live.deploy.target import target_of
 from wm_live.errors import WmLiveError
 from wm_live.session.account import session_state
-from wm_live.session.committed import Committed, read_session, read_world
+from wm_live.session.committed import Committed, numbered_sessions, read_session, read_world
 from wm_live.session.delegation import read_delegation
-from wm_live.session.game import OwnSession, game_of, rollup_identity
+from wm_live.session.game import OwnSession, OwnWorld, rollup_identity
 from wm_live.session.instructions import DeployedWorld
 from wm_live.session.lifecycle import SessionNodes
+from wm_live.session.log import read_log
 from wm_train.games.corpus import Corpus
 from wm_train.measure.evaluate import Window, window_at
 
@@ -70,26 +71,50 @@ async def places(where: Where) -> AsyncIterator[SessionNodes]:
         yield SessionNodes(base, rollup, await rollup_identity(rollup))
 
 
-def with_game(where: Where, do: Callable[["OwnSession"], Awaitable[T]]) -> T:
-    """Connect to both nodes and run `do` with the wallet's session."""
+def with_world(where: Where, do: Callable[[OwnWorld], Awaitable[T]]) -> T:
+    """Connect to both nodes and run `do` with the world that the wallet has deployed."""
     export, wallet = built(where.export), load_keypair(where.keypair)
     world = DeployedWorld(export, target_of(export, wallet).program.pubkey(), wallet.pubkey())
 
     async def run() -> T:
         async with places(where) as at:
-            return await do(game_of(at, world, wallet, where.number))
+            return await do(OwnWorld(at, world, wallet))
 
     return asyncio.run(run())
 
 
+def with_game(where: Where, folder: Path | None, do: Callable[[OwnSession], Awaitable[T]]) -> T:
+    """The same with the wallet's session that the log in `folder`, or in the usual place, is of."""
+
+    async def run(own: OwnWorld) -> T:
+        return await do(await own_session(own, where.number, folder or where.log))
+
+    return with_world(where, run)
+
+
+async def own_session(own: OwnWorld, number: int, folder: Path) -> OwnSession:
+    """The wallet's session `number`: the one of the log, or the one that the base chain has, if there is no log."""
+    if not (folder / "log.json").exists():
+        found = await numbered_sessions(own.places.base, own.world, own.wallet.pubkey(), number)
+        if len(found) != 1:
+            several = f"{len(found)} sessions {number} of {own.wallet.pubkey()} are there"
+            raise WmLiveError(f"{folder}: no log, and {several}; name the log with --log")
+        return await own.found(found[0])
+    game = await own.found(address_of(read_log(folder).about.session))
+    if game.session.number != number:
+        raise WmLiveError(f"{folder}: the log is of session {game.session.number}, expected {number}; see --id")
+    return game
+
+
 def built(folder: Path) -> "Export":
     """An export that has been built; WmLiveError if it has not: the live verbs build nothing."""
-    from wm_export.solana import metering
+    from wm_export.solana.build_record import built as is_built
     from wm_export.solana.export import open_export
 
-    if not metering.built(folder):
+    export = open_export(folder)
+    if not is_built(export):
         raise WmLiveError(f"{folder}: not built yet; next: wmq build {folder}")
-    return open_export(folder)
+    return export
 
 
 def start_window(export: "Export", dataset: Path, start: int) -> tuple[Window, Corpus, int]:

@@ -13,6 +13,8 @@ RUNS = Path("runs")
 QNET = Path("qnet")
 QNET_PTQ = Path("qnet-ptq")
 EXPORT = Path("export")
+#: Of an export of one program: its own folder.
+PROGRAM = EXPORT / "programs" / "program"
 KEYPAIR = Path("payer.json")
 ONNX = Path("world.onnx")
 REPORT = Path("report.html")

@@ -1,7 +1,6 @@
 """The two players of a session: who sits where, and where the session stands."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from solders.keypair import Keypair
@@ -21,17 +20,10 @@ def opponent_of(text: str | None) -> Pubkey | None:
     return None if text is None else Pubkey.default() if text == "any" else address_of(text)
 
 
-async def seated(game: OwnSession, opponent: str | None) -> OwnSession:
-    """The session, without the second player's key where another wallet has that seat, or is invited to."""
-    state = await lifecycle.read_session(game.places.base, game.session)
-    alone = opponent is None if state is None else state.players[1].wallet == game.party
-    return game if alone else replace(game, keys=game.keys[:1])
-
-
 async def join(base: Rpc, wallet: Keypair, found: Committed) -> None:
     """Take the second seat of a session that was found, if it is still that one."""
     seat = Seat(wallet, session_key(wallet, found.session.address, 1))
-    await lifecycle.join(base, found.session, seat, found.state.start, int(time.time()) + KEY_S)
+    await lifecycle.join(base, found.session, seat, int(time.time()) + KEY_S)
 
 
 async def state_of(game: OwnSession) -> dict[str, Any]:

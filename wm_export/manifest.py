@@ -1,9 +1,16 @@
-"""The manifest: what the bytes of an export mean. Its own hash is written into program and accounts."""
+"""The manifest: what the bytes of an export mean, program by program.
+
+A program's *manifest hash* is written into the program and its accounts: the sha256 of the manifest that an export of
+this program alone has. So it does not depend on what else is in the export, and of an export of one program it is the
+sha256 of its manifest.json.
+"""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +23,38 @@ from wm_quant.prove import Proof
 from wm_quant.qnet import QNet
 from wm_train.config import RunConfig
 
-FORMAT = "wmq-export-4"
+FORMAT = "wmq-export-5"
 MANIFEST_MAX_BYTES = 1 << 20
-#: Name of the program that computes frames: build/program.so.
-FRAME_PROGRAM = "program"
+#: Name of the program of an export that has one.
+PROGRAM = "program"
+PROGRAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,20}")
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A parsed manifest and the bytes it was parsed from."""
+    """What one program of an export means: its entry in `programs`."""
 
     data: Mapping[str, Any]
-    raw: bytes
 
     @property
+    def name(self) -> str:
+        """Of the program, in its export."""
+        return str(self.data["name"])
+
+    @cached_property
     def hash(self) -> bytes:
-        """sha256 of the manifest file: 32 bytes."""
-        return hashlib.sha256(self.raw).digest()
+        """32 bytes: sha256 of the manifest of an export of this program alone."""
+        return hashlib.sha256(manifest_text([self])).digest()
 
     @property
-    def frame_program(self) -> Mapping[str, Any]:
-        """Of the export's programs the one that computes frames: name, ops, cuts, plan, compact."""
-        found: Mapping[str, Any] = self.data["programs"][0]
-        return found
+    def sources(self) -> str:
+        """sha256, in hex, of the Rust sources that the program is built from (solana/workspace.py)."""
+        return str(self.data["sources_sha256"])
 
     @property
     def plan(self) -> Plan:
         """A frame's transactions as (first op, op after the last)."""
-        return tuple((int(a), int(b)) for a, b in self.frame_program["plan"])
+        return tuple((int(a), int(b)) for a, b in self.data["plan"])
 
     @property
     def digests(self) -> tuple[bytes, ...]:
@@ -59,58 +70,74 @@ class Manifest:
     @property
     def lowering(self) -> dict[str, Any]:
         """What the QNet was lowered with: arguments of `lower`."""
-        return {"cuts": tuple(map(str, self.frame_program["cuts"])), "compact": self.frame_program["compact"]}
+        return {"cuts": tuple(map(str, self.data["cuts"])), "compact": self.data["compact"]}
 
 
-def describe(net: QNet, program: Program, blob: Blob, proofs: Sequence[Proof]) -> Manifest:
-    """The manifest of an export: the same bytes for the same QNet and program."""
+def manifest_text(programs: Iterable[Manifest]) -> bytes:
+    """The bytes of manifest.json of an export of these programs."""
+    data = {"format": FORMAT, "programs": [program.data for program in programs]}
+    return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+
+
+def check_name(name: str) -> None:
+    """WmExportError unless a program can have this name."""
+    if not PROGRAM_NAME.fullmatch(name):
+        raise WmExportError(
+            f"program {name[:40]!r}: expected a name of a to z, 0 to 9 and _, at most 21 long, a letter first"
+        )
+
+
+def describe(
+    net: QNet, program: Program, blob: Blob, proofs: Sequence[Proof], sources: str, name: str = PROGRAM
+) -> Manifest:
+    """The manifest of a program: the same for the same QNet, lowering and sources (their sha256 in hex)."""
+    check_name(name)
     where = layout(program, blob.sizes)
     _check_sizes(where, blob)
-    data = {
-        "format": FORMAT,
-        "model": RunConfig(model=net.model).to_json()["model"],
-        "qnet_parent": net.parent,
-        "programs": [_program(FRAME_PROGRAM, program)],
-        "blob": {
-            "bytes": len(blob.data),
-            "sha256": hashlib.sha256(blob.data).hexdigest(),
-            **_shards(blob),
-            "sections": [
-                {
-                    "name": s.name,
-                    "offset": blob.start(s.name),
-                    "element_bytes": s.width,
-                    "elements": s.count,
-                    "sha256": blob.sha256(s.name),
-                }
-                for s in blob.sections.values()
-            ],
-        },
-        "accounts": {
-            "model": list(where.model_bytes) if len(blob.shards) > 1 else where.model_bytes[0],
-            "session": where.session_bytes,
-            "scratch": where.scratch_bytes,
-            "dispute": where.dispute_bytes,
-        },
-        "proofs": [proof.to_json() for proof in proofs],
+    return Manifest(
+        {
+            "name": name,
+            "model": RunConfig(model=net.model).to_json()["model"],
+            "qnet_parent": net.parent,
+            "ops": program.names,
+            "cuts": list(program.cuts),
+            "plan": [list(step) for step in program.plan],
+            "compact": program.compact,
+            "sources_sha256": sources,
+            "blob": _blob(blob),
+            "accounts": {
+                "model": list(where.model_bytes) if len(blob.shards) > 1 else where.model_bytes[0],
+                "session": where.session_bytes,
+                "scratch": where.scratch_bytes,
+                "dispute": where.dispute_bytes,
+            },
+            "proofs": [proof.to_json() for proof in proofs],
+        }
+    )
+
+
+def _blob(blob: Blob) -> dict[str, Any]:
+    return {
+        "bytes": len(blob.data),
+        "sha256": hashlib.sha256(blob.data).hexdigest(),
+        **_shards(blob),
+        "sections": [
+            {
+                "name": s.name,
+                "offset": blob.start(s.name),
+                "element_bytes": s.width,
+                "elements": s.count,
+                "sha256": blob.sha256(s.name),
+            }
+            for s in blob.sections.values()
+        ],
     }
-    return Manifest(data, (json.dumps(data, indent=1, sort_keys=True) + "\n").encode())
 
 
 def _shards(blob: Blob) -> dict[str, Any]:
     """The digest of a blob that lies in one account; of one that lies in several how, and the digest of each."""
     parts = [{"bytes": len(shard), "digest": digest(shard).hex()} for shard in blob.shards]
     return {"shard_max": blob.most, "shards": parts} if len(parts) > 1 else {"digest": parts[0]["digest"]}
-
-
-def _program(name: str, program: Program) -> dict[str, Any]:
-    return {
-        "name": name,
-        "ops": program.names,
-        "cuts": list(program.cuts),
-        "plan": [list(step) for step in program.plan],
-        "compact": program.compact,
-    }
 
 
 def _check_sizes(where: Layout, blob: Blob) -> None:
@@ -125,24 +152,28 @@ def _check_sizes(where: Layout, blob: Blob) -> None:
         )
 
 
-def load_manifest(path: Path) -> Manifest:
-    """A checked manifest, or WmExportError."""
+def load_manifest(path: Path) -> dict[str, Manifest]:
+    """The checked manifest of each program of an export, by its name, or WmExportError."""
     try:
         raw = path.read_bytes()
         data = json.loads(raw) if len(raw) <= MANIFEST_MAX_BYTES else None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise WmExportError(f"{path}: {error.strerror}, expected an export; next: wmq export, then wmq build") from None
+    except (ValueError, RecursionError) as error:
         raise WmExportError(f"{path}: cannot be read as a manifest ({error}); export again") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
-        found = data.get("format") if isinstance(data, dict) else None
+        other = data.get("format") if isinstance(data, dict) else None
         raise WmExportError(
-            f"{path}: expected format {FORMAT}, got {str(found)[:40]}; it was written by another wmq: `wmq export` "
+            f"{path}: expected format {FORMAT}, got {str(other)[:40]}; it was written by another wmq: `wmq export` "
             "makes it again from the QNet"
         )
     programs = data.get("programs")
-    whole = isinstance(programs, list) and programs and all(map(_is_program, programs))
-    if not (whole and isinstance(data.get("blob"), dict) and type(data["blob"].get("shard_max", 0)) is int):
-        raise WmExportError(f"{path}: programs or blob are not what wmq writes; export again")
-    return Manifest(data, raw)
+    if not (isinstance(programs, list) and programs and all(map(_is_program, programs))):
+        raise WmExportError(f"{path}: programs are not what wmq writes; export again")
+    found = {program["name"]: Manifest(program) for program in programs}
+    if manifest_text(found.values()) != raw:
+        raise WmExportError(f"{path}: not the bytes that wmq writes; export again")
+    return found
 
 
 def _is_program(data: Any) -> bool:
@@ -150,7 +181,10 @@ def _is_program(data: Any) -> bool:
     if not isinstance(data, dict) or not all(isinstance(data.get(part), list) for part in ("ops", "cuts", "plan")):
         return False
     steps = all(isinstance(s, list) and len(s) == 2 and all(type(v) is int for v in s) for s in data["plan"])
-    return steps and type(data.get("compact")) is bool
+    blob, texts = data.get("blob"), [data.get("name"), data.get("sources_sha256")]
+    sized = isinstance(blob, dict) and type(blob.get("shard_max", 0)) is int
+    named = all(isinstance(text, str) for text in texts) and PROGRAM_NAME.fullmatch(data["name"]) is not None
+    return steps and type(data.get("compact")) is bool and sized and named
 
 
 def check_blob(manifest: Manifest, blob: bytes, path: Path) -> None:

@@ -130,9 +130,9 @@ class _Block:
             _mult(ints.conv),
         )
         group = np.repeat(np.arange(3), [inner, cells, cells])
-        yield Lut(at("silu"), at("pre"), at("xBC"), passed), {"table": ints.silu, "group": group}
+        yield Lut(at("silu"), at("pre"), at("xbc"), passed), {"table": ints.silu, "group": group}
         ssm = {"decay": ints.decay, "gain": ints.gain, "skip": ints.skip}
-        yield SSM(at("ssm"), at("xBC"), at("acc_y"), inner, by=at("dt")), ssm
+        yield SSM(at("ssm"), at("xbc"), at("acc_y"), inner, by=at("dt")), ssm
         yield RequantizeWide(at("y_scale"), at("acc_y"), at("y"), inner, shift=ints.y_shift), {"mult": ints.y_mult}
 
     def _leave(self) -> Iterator[Made]:

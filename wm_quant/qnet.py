@@ -10,7 +10,6 @@ frame to frame is said by its class, in wm_quant/ops/.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -19,20 +18,62 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
 from wm_quant.errors import WmQuantError
 from wm_quant.ops.base import CODES, IDS, SESSION_BIAS, Op, Sum, Tensor
 from wm_quant.ops.kinds import OPS
+from wm_train import json_schema as js
+from wm_train.artifact import check_folder
+from wm_train.checkpoint import FIGURES, FORMS, SPLIT
 from wm_train.config import ModelConfig, RunConfig
 from wm_train.errors import WmTrainError
-from wm_train.files import atomic_write_bytes, atomic_write_json
+from wm_train.files import atomic_write_files, json_bytes
 from wm_train.grid.arithmetic import Ints
+from wm_train.naming import misnamed
+from wm_train.reading import Artifact, JsonArtifact, parse_arrays, read_json
 from wm_train.world.step import World
 
 FORMAT = "wmq-qnet-4"
 HEADS = "heads"
+_AGAIN = "make it again from its run with `wmq quantize`"
+#: Fields of an op, by what they are in its class.
+_FIELDS: Mapping[Any, js.Schema] = {str: js.text(), int: js.integer()}
+
+
+def _is_op(value: Any, where: str) -> None:
+    """The schema of an entry of `ops`: it has the fields of its kind."""
+    js.record({"kind": js.one_of(*OPS)}, more=True)(value, where)
+    own = {item.name: _FIELDS[item.type] for item in fields(OPS[value["kind"]])}
+    js.record({"kind": js.anything} | own)(value, where)
+
+
+QNET_JSON = JsonArtifact(
+    WmQuantError,
+    _AGAIN,
+    max_bytes=1 << 28,
+    format=FORMAT,
+    schema=js.record(
+        {
+            "format": js.text(),
+            "model": js.anything,
+            "ops": js.list_of(_is_op, most=4096),
+            "parent": js.text(),
+            "provenance": js.record(
+                {},
+                {
+                    "form": js.one_of(*FORMS),
+                    "split": SPLIT,
+                    "figures": FIGURES,
+                    "seed": js.integer(),
+                    "holdout": js.number(0, 1),
+                },
+            ),
+            "sha256": js.text(js.SHA256),
+        }
+    ),
+)
+TENSORS = Artifact(WmQuantError, _AGAIN, max_bytes=1 << 30)
 
 
 @dataclass(frozen=True)
@@ -123,6 +164,9 @@ def validate(net: QNet) -> None:
 def _check_ops(net: QNet) -> None:
     known, names = {CODES, IDS}, set[str]()
     for op in net.ops:
+        op.check_fields()
+    _check_names(net)
+    for op in net.ops:
         op.check(net, known)
         if op.name in names:
             raise WmQuantError(f'qnet: two ops are called "{op.name}"')
@@ -134,6 +178,13 @@ def _check_ops(net: QNet) -> None:
         raise WmQuantError(f"qnet: {begun} ops start from {SESSION_BIAS}, expected one")
     if net.memories and net.world.encoding.slots != 1:
         raise WmQuantError(f"qnet: {net.world.encoding.slots} slots, expected 1 of a network with a memory")
+
+
+def _check_names(net: QNet) -> None:
+    """No two ops, and no two vectors, have names that become one in a program."""
+    for names in ([op.name for op in net.ops], [CODES, IDS, SESSION_BIAS, *(op.out for op in net.ops)]):
+        if wrong := misnamed(names):
+            raise WmQuantError(f"qnet: {wrong}; `wmq quantize` makes it again from its run")
 
 
 def _check_tensor(name: str, got: NDArray[Any], tensor: Tensor) -> None:
@@ -155,54 +206,34 @@ def save_qnet(folder: Path, net: QNet) -> None:
     validate(net)
     folder.mkdir(parents=True, exist_ok=True)
     blob = save({name: np.ascontiguousarray(value) for name, value in sorted(net.tensors.items())})
-    atomic_write_bytes(folder / "qnet.safetensors", blob)
-    atomic_write_json(
-        folder / "qnet.json",
-        {
-            "format": FORMAT,
-            "model": RunConfig(model=net.model).to_json()["model"],
-            "ops": [{"kind": op.kind} | asdict(op) for op in net.ops],
-            "parent": net.parent,
-            "provenance": dict(net.provenance),
-            "sha256": hashlib.sha256(blob).hexdigest(),
-        },
-    )
+    meta = {
+        "format": FORMAT,
+        "model": RunConfig(model=net.model).to_json()["model"],
+        "ops": [{"kind": op.kind} | asdict(op) for op in net.ops],
+        "parent": net.parent,
+        "provenance": dict(net.provenance),
+        "sha256": hashlib.sha256(blob).hexdigest(),
+    }
+    atomic_write_files({folder / "qnet.safetensors": blob, folder / "qnet.json": json_bytes(meta)})
 
 
-def _op(data: Any) -> Op:
-    """The op that an entry of qnet.json says; WmQuantError where its kind or its fields are not known."""
-    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
-        raise WmQuantError(f"qnet: an op is {data!r:.60}, expected an object with a kind")
-    own = {key: value for key, value in data.items() if key != "kind"}
-    kind = OPS.get(data["kind"])
-    if kind is None:
-        raise WmQuantError(f'qnet: op "{data.get("name")}": kind {data["kind"]!r}, expected {", ".join(OPS)}')
-    if own.keys() != (known := {item.name for item in fields(kind)}):
-        odd = ", ".join(sorted(own.keys() ^ known))
-        raise WmQuantError(f'qnet: op "{data.get("name")}": fields differ from those of a {kind.kind}: {odd}')
-    return kind(**own)
+def _op(data: Mapping[str, Any]) -> Op:
+    """The op that an entry of qnet.json says."""
+    return OPS[data["kind"]](**{key: value for key, value in data.items() if key != "kind"})
 
 
 def load_qnet(folder: Path) -> QNet:
     """A validated QNet, or WmQuantError."""
-    path = folder / "qnet.json"
+    check_folder(folder, WmQuantError)
+    path, tensors = folder / "qnet.json", folder / "qnet.safetensors"
+    meta, blob = read_json(path, QNET_JSON), TENSORS.read(tensors)
+    if hashlib.sha256(blob).hexdigest() != meta["sha256"]:
+        raise WmQuantError(f"{tensors}: its hash is not the one in qnet.json; quantize again")
     try:
-        meta = json.loads(path.read_text())
-        blob = (folder / "qnet.safetensors").read_bytes()
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WmQuantError(f"{folder}: not a QNet folder ({error}); make one with `wmq quantize`") from None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        found = meta.get("format") if isinstance(meta, dict) else None
-        raise WmQuantError(
-            f"{path}: expected format {FORMAT}, got {found!r}; make it again from its run with `wmq quantize`"
-        )
-    if hashlib.sha256(blob).hexdigest() != meta.get("sha256"):
-        raise WmQuantError(f"{folder}/qnet.safetensors: its hash is not the one in qnet.json; quantize again")
-    try:
-        model = RunConfig.from_json({"model": meta.get("model")}).model
-        ops = tuple(_op(op) for op in meta["ops"])
-        net = QNet(model, ops, load(blob), str(meta.get("parent", "")), meta.get("provenance", {}))
-    except (WmTrainError, WmQuantError, SafetensorError, TypeError, AttributeError, KeyError, ValueError) as error:
-        raise WmQuantError(f"{path}: {error}; quantize again") from None
+        model = RunConfig.from_json({"model": meta["model"]}).model
+    except WmTrainError as error:
+        raise QNET_JSON.refuse(path, error) from None
+    ops = tuple(_op(op) for op in meta["ops"])
+    net = QNet(model, ops, parse_arrays(blob, tensors, TENSORS), meta["parent"], meta["provenance"])
     validate(net)
     return net

@@ -7,25 +7,52 @@ RUN/manifest.json        how the run was made; see manifest.py
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import save
 
+from wm_train import json_schema as js
+from wm_train.artifact import check_folder
 from wm_train.config import RunConfig
 from wm_train.errors import WmTrainError
-from wm_train.files import atomic_write_bytes, atomic_write_json
+from wm_train.files import atomic_write_files, json_bytes
+from wm_train.reading import Artifact, JsonArtifact, parse_arrays, read_json
 from wm_train.shapes import array_shapes, scale_names
 
 FORMAT = "wmq-run-3"
 FORMS = ("float", "qat")
+_AGAIN = "not a run folder of this wmq; make one with `wmq train`"
+
+_GAMES = js.list_of(js.text(js.MD5))
+#: Games that trained, validated and were left out, and the fingerprint of their dataset.
+SPLIT = js.record({}, {"train": _GAMES, "valid": _GAMES, "skipped": _GAMES, "fingerprint": js.text(js.SHA256)})
+#: What the loop measured at the end.
+FIGURES = js.record({}, {"steps": js.integer(0), "held_out": js.nullable(js.number())})
+RUN_JSON = JsonArtifact(
+    WmTrainError,
+    _AGAIN,
+    max_bytes=1 << 28,
+    format=FORMAT,
+    schema=js.record(
+        {
+            "format": js.text(),
+            "form": js.one_of(*FORMS),
+            "config": js.anything,
+            "scales": js.mapping(js.positive),
+            "split": SPLIT,
+            "figures": FIGURES,
+            "parent": js.nullable(js.text(js.SHA256)),
+            "sha256": js.text(js.SHA256),
+        }
+    ),
+)
+ARRAYS = Artifact(WmTrainError, _AGAIN, max_bytes=1 << 30)
 
 
 @dataclass(frozen=True)
@@ -56,59 +83,40 @@ class Checkpoint:
 
 def digest(run: Path) -> str:
     """sha256 of a run folder's run.json, which has that of its arrays: what names the run to those made from it."""
-    return hashlib.sha256((run / "run.json").read_bytes()).hexdigest()
+    return hashlib.sha256(RUN_JSON.read(run / "run.json")).hexdigest()
 
 
-def save_checkpoint(run: Path, checkpoint: Checkpoint) -> None:
-    """Write a run folder; either file appears whole or not at all, run.json last."""
+def save_checkpoint(run: Path, checkpoint: Checkpoint, beside: Mapping[Path, bytes] = MappingProxyType({})) -> None:
+    """Write a run folder, and what goes before it; each file appears whole or not at all, run.json last."""
     blob = save({name: np.ascontiguousarray(value) for name, value in checkpoint.arrays.items()})
-    atomic_write_bytes(run / "model.safetensors", blob)
-    atomic_write_json(
-        run / "run.json",
-        {
-            "format": FORMAT,
-            "form": checkpoint.form,
-            "config": checkpoint.config.to_json(),
-            "scales": dict(checkpoint.scales),
-            "split": dict(checkpoint.split),
-            "figures": dict(checkpoint.figures),
-            "parent": checkpoint.parent,
-            "sha256": hashlib.sha256(blob).hexdigest(),
-        },
-    )
+    meta = {
+        "format": FORMAT,
+        "form": checkpoint.form,
+        "config": checkpoint.config.to_json(),
+        "scales": dict(checkpoint.scales),
+        "split": dict(checkpoint.split),
+        "figures": dict(checkpoint.figures),
+        "parent": checkpoint.parent,
+        "sha256": hashlib.sha256(blob).hexdigest(),
+    }
+    atomic_write_files({**beside, run / "model.safetensors": blob, run / "run.json": json_bytes(meta)})
 
 
 def load_checkpoint(run: Path) -> Checkpoint:
     """A checked Checkpoint, or WmTrainError saying what is wrong with which file."""
+    check_folder(run, WmTrainError)
     path = run / "run.json"
-    try:
-        meta = json.loads(path.read_text())
-        blob = (run / "model.safetensors").read_bytes()
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise WmTrainError(f"{run}: not a run folder ({error}); make one with `wmq train`") from None
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT or meta.get("form") not in FORMS:
-        raise WmTrainError(
-            f"{path}: expected format {FORMAT} and form {' or '.join(FORMS)}; was it written by another wmq?"
-        )
-    if hashlib.sha256(blob).hexdigest() != meta.get("sha256"):
+    meta, blob = read_json(path, RUN_JSON), ARRAYS.read(run / "model.safetensors")
+    if hashlib.sha256(blob).hexdigest() != meta["sha256"]:
         raise WmTrainError(f"{run}/model.safetensors: its hash is not the one in run.json; train again or restore it")
-    config = RunConfig.from_json(meta.get("config"))
-    return Checkpoint(
-        config,
-        meta["form"],
-        _arrays(run, blob, config),
-        _mapping(meta, "split"),
-        _mapping(meta, "figures"),
-        _scales(meta, path, config),
-        meta.get("parent"),
-    )
+    config = RunConfig.from_json(meta["config"])
+    _check_scales(meta["scales"], path, config)
+    arrays = _arrays(run, blob, config)
+    return Checkpoint(config, meta["form"], arrays, meta["split"], meta["figures"], meta["scales"], meta["parent"])
 
 
 def _arrays(run: Path, blob: bytes, config: RunConfig) -> dict[str, NDArray[np.float32]]:
-    try:
-        arrays = load(blob)
-    except (SafetensorError, ValueError) as error:
-        raise WmTrainError(f"{run}/model.safetensors: {error}") from None
+    arrays = parse_arrays(blob, run / "model.safetensors", ARRAYS)
     for name, shape in array_shapes(config.model).items():
         got = arrays.get(name)
         if got is None or got.shape != shape or got.dtype != np.float32 or not np.isfinite(got).all():
@@ -117,17 +125,6 @@ def _arrays(run: Path, blob: bytes, config: RunConfig) -> dict[str, NDArray[np.f
     return arrays
 
 
-def _mapping(meta: dict[str, Any], key: str) -> dict[str, Any]:
-    value = meta.get(key)
-    if not isinstance(value, dict):
-        raise WmTrainError(f"run.json: {key} is {type(value).__name__}, expected an object")
-    return value
-
-
-def _scales(meta: dict[str, Any], path: Path, config: RunConfig) -> dict[str, float]:
-    scales, names = meta.get("scales"), scale_names(config.model)
-    if not (isinstance(scales, dict) and all(isinstance(s, float) and 0 < s < inf for s in scales.values())):
-        raise WmTrainError(f"{path}: scales is {scales!r}, expected positive numbers by name")
-    if set(scales) != set(names):
+def _check_scales(scales: Mapping[str, float], path: Path, config: RunConfig) -> None:
+    if set(scales) != set(names := scale_names(config.model)):
         raise WmTrainError(f"{path}: scales are of {', '.join(scales) or 'nothing'}, expected {', '.join(names)}")
-    return scales

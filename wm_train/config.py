@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from wm_train.errors import WmTrainError
 from wm_train.grid.arithmetic import WEIGHT_GRIDS
+from wm_train.reading import read_yaml
 from wm_train.world.encoding import Encoding
 from wm_train.world.flags import NO_FLAGS, Flags
 from wm_train.world.registry import DEFAULT_GAME, find_game
@@ -366,12 +367,7 @@ def load_config(path: Path | None) -> RunConfig:
     alone."""
     if path is None:
         return RunConfig()
-    import yaml
-
-    try:
-        given = yaml.safe_load(path.read_text()) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise WmTrainError(f"{path}: cannot be read as YAML: {error}") from None
+    given = read_yaml(path, WmTrainError) or {}
     config = RunConfig.from_json(given)
     if config.train.minutes and "steps" not in given["train"]:
         return dataclasses.replace(config, train=dataclasses.replace(config.train, steps=ENDLESS))

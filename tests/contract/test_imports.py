@@ -2,7 +2,6 @@
 
 import ast
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -86,12 +85,12 @@ def right_of(module: str) -> set[str]:
     return FORBIDDEN.get(module.split(".")[0], set())
 
 
-def test_fresh_processes_load_no_torch_and_nothing_to_the_right() -> None:
+def test_fresh_processes_load_no_torch_and_nothing_to_the_right(python: str) -> None:
     """One process a package: what all of its modules outside TORCH_FOLDERS load together."""
     for package in (*PACKAGES, "cli"):
         wanted = [name for name in EVERY if name.split(".")[0] == package and not may_import_torch(name)]
         code = f"import sys, {', '.join(wanted)}\nprint('\\n'.join(sys.modules))"
-        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run([python, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         tops = {name.split(".")[0] for name in done.stdout.split()}
         assert package in tops

@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ def test_every_test_has_one_tier(request: pytest.FixtureRequest) -> None:
         ((), "fast"),
         (("tmp_path", "exact_again"), "fast"),
         (("train_replays", "shared"), "replays"),
+        (("tmp_path", "python"), "process"),
+        (("shared", "python"), "replays"),
         (("small", "sbpf"), "program"),
         (("shared", "cargo"), "program"),
         (("localnet", "validator", "sbpf"), "rollup"),
@@ -35,6 +38,12 @@ def test_the_greatest_need_decides(fixtures: tuple[str, ...], tier: str) -> None
 def test_every_need_is_a_fixture(request: pytest.FixtureRequest) -> None:
     manager = request.session._fixturemanager
     assert [name for needs in NEEDS.values() for name in needs if not manager.getfixturedefs(name, request.node)] == []
+
+
+def test_a_process_of_python_is_seen(request: pytest.FixtureRequest) -> None:
+    with request.config.stash[GUARD].watching() as seen, pytest.raises(OSError):
+        subprocess.Popen([sys.executable, "-c", ""], cwd="/nowhere")
+    assert seen == [f"starts {sys.executable}"]
 
 
 @pytest.mark.parametrize("tool", sorted(TOOLS))

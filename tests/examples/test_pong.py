@@ -80,7 +80,7 @@ def same(name: str, executor: Executor, export: Export, dataset: Path) -> None:
 
 def test_artifacts_name_the_game(export: Export, dataset: Path) -> None:
     assert open_dataset(dataset).game is GAME and find_game("pong") is GAME
-    assert load_qnet(export.folder / "qnet").world.game is GAME
+    assert load_qnet(export.home / "qnet").world.game is GAME
     assert export.manifest.data["model"]["game"] == "pong"
     assert pickle.loads(pickle.dumps(GAME)) is GAME
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -368,8 +367,8 @@ def test_copy_uses_the_syscalls(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("script", [["-m", "wm_export.lower.kernel_files"], [str(CRATE / "gen_golden.py")]])
-def test_machine_written_files_are_up_to_date(script: list[str]) -> None:
-    done = subprocess.run([sys.executable, *script, "--check"], capture_output=True, text=True)
+def test_machine_written_files_are_up_to_date(script: list[str], python: str) -> None:
+    done = subprocess.run([python, *script, "--check"], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -17,13 +17,14 @@ from tests.security.kit import CREATOR, DISPUTED, OPPONENT, PLAYED, PROGRAM, STR
 from tests.security.registry import exploit
 from tests.security.sealevel import ELSEWHERE, ROGUE, stranger_game
 from tests.security.world_risks import false_records
-from wm_export.schema.accounts import DISPUTE, SESSION, STATUSES
+from wm_export.schema.accounts import DISPUTE, PIN, SESSION, STATUSES
 from wm_export.schema.instruction_set import UNDELEGATION
 from wm_live.chain.addresses import (
     DELEGATION_PROGRAM,
     SYSTEM_PROGRAM,
     delegation_metadata,
     delegation_record,
+    pin_address,
     undelegate_buffer,
 )
 from wm_live.localnet.base_chain.genesis import FEES_VAULT, rollup_accounts
@@ -79,7 +80,8 @@ def undelegate(world: World, address: Pubkey, payer: Pubkey) -> Instruction:
 def committed(world: World, data: bytes) -> None:
     """The session is delegated, and its validator has committed these bytes and asked for undelegation."""
     world.must(world.delegate(world.game), signers=[CREATOR])
-    world.patch(world.game.address, 0, data)
+    old = world.account(world.game.address)
+    world.put(world.game.address, Account(old.lamports, data, old.owner))
     world.patch(delegation_metadata(world.game.address), UNDELEGATABLE, b"\x01")
 
 
@@ -101,8 +103,8 @@ def forged_session(world: World) -> tuple[Pubkey, bytes]:
     data = bytearray(world.data(world.game.address))
     at = SESSION.offsets
     data[at["creator"] : at["creator"] + 32] = bytes(STRANGER.pubkey())
-    struct.pack_into("<Q", data, at["id"], game.number)
-    seeds = [b"session", bytes(world.model), bytes(STRANGER.pubkey()), struct.pack("<Q", game.number)]
+    struct.pack_into("<Q", data, at["id"], game.terms.number)
+    seeds = [b"session", bytes(world.model), bytes(STRANGER.pubkey()), game.terms.hash]
     struct.pack_into("<I", data, at["bump"], Pubkey.find_program_address(seeds, PROGRAM)[1])
     struct.pack_into("<QII", data, at["frame_number"], 10**6, 0, STATUSES.index("started"))
     return game.address, bytes(data)
@@ -144,6 +146,34 @@ def session_with_a_creator_of_the_operators(world: World) -> bool:
     return world.attack(undelegate(world, world.game.address, CREATOR.pubkey()), signers=[VALIDATOR])
 
 
+def _bent(world: World, field: str, value: bytes) -> bool:
+    with_platform(world)
+    data = bytearray(world.data(world.game.address))
+    data[SESSION.place(field)] = value
+    committed(world, bytes(data))
+    return world.attack(undelegate(world, world.game.address, CREATOR.pubkey()), signers=[VALIDATOR])
+
+
+@exploit("forged undelegation", "played", "WrongAccount", behind=SEEDS)
+def session_given_back_with_another_validator(world: World) -> bool:
+    return _bent(world, "validator", bytes(STRANGER.pubkey()))
+
+
+@exploit("forged undelegation", "played", "WrongAccount", behind=SEEDS)
+def session_given_back_with_another_window(world: World) -> bool:
+    return _bent(world, "start", bytes([5]) * 32)
+
+
+@exploit("forged undelegation", "played", "WrongAccount", behind=SEEDS)
+def session_given_back_with_other_ids(world: World) -> bool:
+    return _bent(world, "ids", struct.pack("<4H", 1, 1, 1, 0))
+
+
+@exploit("forged undelegation", "played", "WrongAccount", behind=SEEDS)
+def session_given_back_with_another_opponent(world: World) -> bool:
+    return _bent(world, "opponent", bytes(STRANGER.pubkey()))
+
+
 @exploit("forged undelegation", "played", "WrongAccount", behind=SEEDS)
 def session_with_the_bytes_of_another(world: World) -> bool:
     other = stranger_game(world)
@@ -157,6 +187,48 @@ def session_with_the_bytes_of_nothing(world: World) -> bool:
     with_platform(world)
     committed(world, bytes(world.kit.where.session_bytes))
     return world.attack(undelegate(world, world.game.address, CREATOR.pubkey()), signers=[VALIDATOR])
+
+
+def emptied(world: World) -> None:
+    """The operator has committed no bytes at all; DLP gives such an account back without asking the program."""
+    old = world.account(world.game.address)
+    world.put(world.game.address, Account(old.lamports, b"", PROGRAM))
+
+
+def close_empty(world: World, who: Keypair) -> Instruction:
+    accounts = {"creator": who.pubkey(), "session": world.game.address, "model": world.model}
+    return world.make("close_empty", accounts, terms=world.game.terms.hash)
+
+
+@exploit("close by a stranger", "played", "WrongAccount")
+def empty_session_closed_by_a_stranger(world: World) -> bool:
+    emptied(world)
+    before = world.lamports(STRANGER)
+    return world.attack(close_empty(world, STRANGER), signers=[STRANGER]) and world.lamports(STRANGER) > before
+
+
+@exploit("close by a stranger", "played", "NotEmpty")
+def session_closed_as_if_it_were_empty(world: World) -> bool:
+    return world.attack(close_empty(world, CREATOR), signers=[CREATOR]) and not world.exists(world.game.address)
+
+
+@exploit(
+    "revive after close",
+    "ended",
+    "Delegated",
+)
+def session_closed_on_the_rollup(world: World) -> bool:
+    """There it looks like any other of the program; the base chain would still have it delegated."""
+    world.put(delegation_record(world.game.address), Account(10**6, bytes(96), DELEGATION_PROGRAM))
+    return world.attack(world.close(world.game), signers=[CREATOR]) and not world.exists(world.game.address)
+
+
+@exploit("revive after close", "ended", "WrongAccount")
+def session_closed_on_the_rollup_with_another_record(world: World) -> bool:
+    world.put(delegation_record(world.game.address), Account(10**6, bytes(96), DELEGATION_PROGRAM))
+    accounts = {"creator": CREATOR.pubkey(), "session": world.game.address, "record": ELSEWHERE}
+    one = world.make("close_session", accounts)
+    return world.attack(one, signers=[CREATOR]) and not world.exists(world.game.address)
 
 
 @exploit("foreign delegation", "joined", "WrongAuthority")
@@ -192,7 +264,7 @@ def another_frame_judged_than_proved(world: World) -> bool:
     return _judge(world, world.game.log[leaf], leaf) and world.verdict() == 2
 
 
-@exploit("false verdict", "played", "WrongProof")
+@exploit("false verdict", "pinned", "WrongProof")
 def window_of_a_dispute_made_up(world: World) -> bool:
     world.must(world.new_dispute(), world.open_dispute(world.game), signers=[OPPONENT])
     pairs = enumerate(false_records(world)[: world.kit.slots])
@@ -200,7 +272,7 @@ def window_of_a_dispute_made_up(world: World) -> bool:
     return all(loaded) and _judge(world, world.game.log[DISPUTED + world.kit.slots]) and world.verdict() == 2
 
 
-@exploit("false verdict", "played", "WrongStep")
+@exploit("false verdict", "pinned", "WrongStep")
 def window_of_a_dispute_in_another_order(world: World) -> bool:
     world.must(world.new_dispute(), world.open_dispute(world.game), signers=[OPPONENT])
     order = range(DISPUTED + world.kit.slots - 1, DISPUTED - 1, -1)
@@ -208,30 +280,88 @@ def window_of_a_dispute_in_another_order(world: World) -> bool:
     return all(loaded) and _judge(world, world.game.log[DISPUTED + world.kit.slots]) and world.verdict() == 2
 
 
-@exploit("false verdict", "played", "WindowMissing")
+@exploit("false verdict", "pinned", "WindowMissing")
 def frame_judged_from_an_empty_window(world: World) -> bool:
     world.must(world.new_dispute(), world.open_dispute(world.game), signers=[OPPONENT])
     return _judge(world, world.game.log[DISPUTED + world.kit.slots]) and world.verdict() == 2
 
 
-@exploit("false verdict", "played", "WrongProof")
+@exploit("false verdict", "pinned", "WrongProof")
 def dispute_over_a_tree_of_the_disputers(world: World) -> bool:
     log = (*world.game.log[:-PLAYED], *false_records(world), *world.game.log)[: len(world.game.log)]
     game = replace(world.game, log=log)
-    passed = world.attack(world.new_dispute(), world.open_dispute(game), signers=[OPPONENT])
+    opened = world.open_dispute(game, pin=world.pinned(world.game))
+    passed = world.attack(world.new_dispute(), opened, signers=[OPPONENT])
     return passed and world.data(world.dispute)[DISPUTE.offsets["session"] :][:32] == bytes(game.address)
 
 
-@exploit("false verdict", "played", "WrongFrame")
+@exploit("false verdict", "pinned", "WrongFrame")
 def dispute_over_a_frame_that_was_not_committed(world: World) -> bool:
     opened = world.open_dispute(world.game, PLAYED)
     return world.attack(world.new_dispute(), opened, signers=[OPPONENT]) and world.exists(world.dispute)
 
 
-@exploit("false verdict", "joined", "WrongStatus", also=["WrongFrame", "WrongProof"])
-def dispute_before_the_start(world: World) -> bool:
-    opened = world.open_dispute(replace(world.game, log=world.kit.seeds), 0)
-    return world.attack(world.new_dispute(), opened, signers=[OPPONENT]) and world.exists(world.dispute)
+@exploit("false verdict", "joined", "WrongStatus")
+def nothing_pinned_as_a_commit(world: World) -> bool:
+    at = pin_address(PROGRAM, world.game.address, OPPONENT.pubkey(), bytes(32))
+    return world.attack(world.pin(world.game), signers=[OPPONENT]) and world.exists(at)
+
+
+@exploit("false verdict", "played", "WrongProof")
+def root_pinned_that_was_not_committed(world: World) -> bool:
+    game = replace(world.game, log=(*world.game.log[:-PLAYED], *false_records(world)))
+    one = world.pin(game, root=game.tree.root())
+    return world.attack(one, signers=[OPPONENT]) and world.exists(world.pinned(game))
+
+
+@exploit("false verdict", "played", "WrongFrame")
+def more_leaves_pinned_than_a_tree_has(world: World) -> bool:
+    world.patch(world.game.address, SESSION.offsets["frame_number"], struct.pack("<Q", 2**64 - 1))
+    return world.attack(world.pin(world.game), signers=[OPPONENT]) and world.exists(world.pinned(world.game))
+
+
+@exploit("false verdict", "pinned", "NotEmpty", behind="the system program makes no account twice")
+def commit_pinned_again(world: World) -> bool:
+    return world.attack(world.pin(world.game), signers=[OPPONENT])
+
+
+@exploit("false verdict", "played", "WrongAccount", behind="the program signs for the pinner's address only")
+def pin_at_the_address_of_another(world: World) -> bool:
+    return world.attack(world.pin(world.game, pin=world.pinned(world.game, STRANGER)), signers=[OPPONENT])
+
+
+@exploit("dispute of another", "pinned", "WrongAuthority")
+def pin_closed_by_a_stranger(world: World) -> bool:
+    before, at = world.lamports(STRANGER), world.pinned(world.game)
+    one = world.make("close_pin", {"pinner": STRANGER.pubkey(), "pin": at})
+    return world.attack(one, signers=[STRANGER]) and world.lamports(STRANGER) > before
+
+
+def _framed(world: World, field: str, value: bytes) -> bool:
+    """The operator has committed something else than was agreed; a pin of it would be evidence against somebody."""
+    world.patch(world.game.address, SESSION.offsets[field], value)
+    passed = world.attack(world.pin(world.game), signers=[OPPONENT])
+    return passed and PIN.read(world.data(world.pinned(world.game)), "session") == bytes(world.game.address)
+
+
+@exploit("false verdict", "played", "WrongAccount")
+def innocent_validator_named(world: World) -> bool:
+    return _framed(world, "validator", bytes(STRANGER.pubkey()))
+
+
+@exploit("false verdict", "played", "WrongAccount")
+def other_window_named(world: World) -> bool:
+    return _framed(world, "start", bytes([5]) * 32)
+
+
+@exploit("false verdict", "played", "WrongAccount")
+def other_ids_named(world: World) -> bool:
+    return _framed(world, "ids", struct.pack("<H", 1))
+
+
+@exploit("false verdict", "played", "WrongAccount")
+def other_opponent_named(world: World) -> bool:
+    return _framed(world, "opponent", bytes(STRANGER.pubkey()))
 
 
 @exploit("false verdict", "started", "WrongAccount")
@@ -241,6 +371,7 @@ def dispute_with_a_model_that_is_not_the_sessions(world: World) -> bool:
     world.upload(STRANGER, model)
     world.freeze(STRANGER, model)
     world.game = world.play(world.game)
+    world.must(world.pin(world.game), signers=[OPPONENT])
     opened = world.open_dispute(world.game, 0, model=model)
     return world.attack(world.new_dispute(), opened, signers=[OPPONENT]) and world.exists(world.dispute)
 

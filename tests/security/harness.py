@@ -39,7 +39,7 @@ from tests.security.kit import (
     Outcome,
     error_of,
 )
-from wm_export.schema.accounts import DISPUTE, VERDICTS
+from wm_export.schema.accounts import DISPUTE, SESSION, VERDICTS
 from wm_export.schema.limits import CHUNK_BYTES
 from wm_export.solana.layout import chunks, pieces
 from wm_live.chain.addresses import (
@@ -48,11 +48,13 @@ from wm_live.chain.addresses import (
     delegation_record,
     model_address,
     model_seed,
+    pin_address,
     scratch_address,
     session_address,
 )
 from wm_live.deploy.program import instruction
 from wm_live.session.account import SessionState, session_state
+from wm_live.session.terms import Terms
 from wm_live.session.tree import root_of
 
 #: Instructions in one upload transaction; a LiteSVM does not mind its size.
@@ -73,6 +75,7 @@ class World:
         self.set_time(NOW)
         self._known: set[Pubkey] = set()
         self.failures: list[str] = []
+        self.logs: tuple[str, ...] = ()
         shards, manifest = range(len(kit.export.shards)), kit.export.manifest.hash
         self.model, *self.more_models = (model_address(PUBLISHER.pubkey(), manifest, PROGRAM, k) for k in shards)
         self.game = self.new_game()
@@ -155,6 +158,7 @@ class World:
         self._see(instructions)
         before = dict(self.accounts())
         outcome = self.send(*instructions, signers=signers)
+        self.logs = outcome.logs
         if outcome.error:
             self.failures.append(outcome.error)
             # The fee alone is gone.
@@ -218,30 +222,23 @@ class World:
 
     # --- a session
 
-    def new_game(self, creator: Keypair = CREATOR, opponent: Keypair = OPPONENT, number: int = 1) -> Game:
-        """A session's addresses; it need not exist yet."""
-        address = session_address(PROGRAM, self.model, creator.pubkey(), number)
-        return Game(address, scratch_address(PROGRAM, address), creator, opponent, number)
+    def new_game(self, creator: Keypair = CREATOR, model: Pubkey | None = None, **changed: Any) -> Game:
+        """A session and its addresses; it need not exist yet. What is agreed may be changed."""
+        known = Terms(1, (2, 8, 9, 0), root_of(self.kit.seeds), Pubkey(NOBODY), VALIDATOR.pubkey())
+        terms, model = replace(known, **changed), model or self.model
+        address = session_address(PROGRAM, model, creator.pubkey(), terms.hash)
+        return Game(address, scratch_address(PROGRAM, address), creator, OPPONENT, terms, model)
 
-    def terms(self, game: Game, **changed: Any) -> Instruction:
-        """`create_session`; arguments and the account `model` may be changed."""
-        model = changed.pop("model", self.model)
-        accounts = {"creator": game.creator.pubkey(), "session": game.address, "model": model}
-        args = {
-            "id": game.number,
-            "ids": (2, 8, 9, 0),
-            "start": root_of(self.kit.seeds),
-            "opponent": NOBODY,
-            "validator": bytes(VALIDATOR.pubkey()),
-            "key": bytes(KEYS[0].pubkey()),
-            "expires": NOW + 3600,
-        }
-        return self.make("create_session", accounts, **args | changed)
+    def create(self, game: Game) -> Instruction:
+        """`create_session`."""
+        accounts = {"creator": game.creator.pubkey(), "session": game.address, "model": game.model}
+        key = {"key": bytes(KEYS[0].pubkey()), "expires": NOW + 3600}
+        return self.make("create_session", accounts, **game.terms.arguments, **key)
 
-    def join(self, game: Game, who: Keypair | None = None, start: bytes | None = None) -> Instruction:
+    def join(self, game: Game, who: Keypair | None = None) -> Instruction:
         """`join_session`, by the opponent or by somebody else."""
         accounts = {"player": (who or game.opponent).pubkey(), "session": game.address}
-        terms = {"start": start or root_of(self.kit.seeds), "key": bytes(KEYS[1].pubkey()), "expires": NOW + 3600}
+        terms = {"terms": game.terms.hash, "key": bytes(KEYS[1].pubkey()), "expires": NOW + 3600}
         return self.make("join_session", accounts, **terms)
 
     def open_window(self, game: Game) -> Instruction:
@@ -296,7 +293,8 @@ class World:
     def close(self, game: Game, who: Keypair | None = None) -> Instruction:
         """`close_session`, by the creator or by somebody else."""
         signer = who or game.creator
-        return self.make("close_session", {"creator": signer.pubkey(), "session": game.address})
+        accounts = {"creator": signer.pubkey(), "session": game.address, "record": delegation_record(game.address)}
+        return self.make("close_session", accounts)
 
     def delegate(self, game: Game, who: Keypair | None = None, **accounts: Pubkey) -> Instruction:
         """`delegate_session`; accounts may be others."""
@@ -312,11 +310,22 @@ class World:
 
     # --- a dispute
 
+    def pin(self, game: Game, who: Keypair = OPPONENT, root: bytes | None = None, **accounts: Pubkey) -> Instruction:
+        """`pin_commit` of the root that the session has now, or of another; accounts may be others."""
+        root = SESSION.read(self.data(game.address), "root") if root is None else root
+        at = pin_address(PROGRAM, game.address, who.pubkey(), root)
+        given = {"pinner": who.pubkey(), "pin": at, "session": game.address}
+        return self.make("pin_commit", given | accounts, root=root)
+
+    def pinned(self, game: Game, who: Keypair = OPPONENT) -> Pubkey:
+        """Where the pin of the game's log lies."""
+        return pin_address(PROGRAM, game.address, who.pubkey(), game.tree.root())
+
     def open_dispute(
         self, game: Game, frame: int = DISPUTED, who: Keypair = OPPONENT, **accounts: Pubkey
     ) -> Instruction:
         """`open_dispute` at `self.dispute`; accounts may be others."""
-        given = {"disputer": who.pubkey(), "dispute": self.dispute, "session": game.address, "model": self.model}
+        given = {"disputer": who.pubkey(), "dispute": self.dispute, "pin": self.pinned(game), "model": self.model}
         return self.make("open_dispute", given | accounts, frame=frame, peaks=game.peaks)
 
     def new_dispute(self) -> Instruction:

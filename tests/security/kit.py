@@ -13,6 +13,7 @@ from tests.records import frame_bytes, input_bytes
 from wm_export.schema.program_errors import error_name
 from wm_export.solana.export import Export
 from wm_export.solana.layout import Layout
+from wm_live.session.terms import Terms
 from wm_live.session.tree import Tree
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ class Game:
     scratch: Pubkey
     creator: Keypair
     opponent: Keypair
-    number: int
+    terms: Terms
+    model: Pubkey
     log: tuple[bytes, ...] = ()
 
     @property

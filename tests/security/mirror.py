@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from tests.records import FRAME_BYTES
 from tests.security.kit import CREATOR, KEYS, Kit
 from wm_live.session.tree import Tree, root_of
 
 LOOKAHEAD = 8
-OPEN, JOINED, STARTED, ENDED, CLOSED = "open", "joined", "started", "ended", "closed"
+OPEN, JOINED, STARTED, LOADING, ENDED, CLOSED = "open", "joined", "started", "loading", "ended", "closed"
 
 
 @dataclass
 class Mirror:
-    """A session and its scratch account. `loaded` is None until the window was opened for the first time.
+    """A session and its scratch account. `loaded` is None until the window was opened, and after it was lost.
 
     wallets, keys    of both players
     inputs           what waits, by (player, frame)
@@ -39,6 +40,11 @@ class Mirror:
         """Root that the session holds."""
         return root_of(self.log) if self.log else bytes(32)
 
+    @property
+    def current(self) -> bytes:
+        """The Frame that the session holds: the last record's, whatever is under way."""
+        return self.log[-1][-FRAME_BYTES:] if self.log else bytes(FRAME_BYTES)
+
     def plays(self, player: int, who: Keypair) -> bool:
         """May `who` act for this player?"""
         return player < 2 and who.pubkey() in (self.wallets[player], self.keys[player])
@@ -61,12 +67,20 @@ class Mirror:
         return True
 
     def open_window(self, who: Keypair, peaks: list[bytes]) -> bool:
-        if self.status == CLOSED or not self.has_part(who):
+        if self.status not in (JOINED, STARTED, LOADING) or not self.has_part(who):
             return False
-        if peaks != ([] if self.status == JOINED else Tree(self.log).peaks() if self.log else None):
+        if self.status != JOINED and self.loaded is not None:
             return False
-        self.loaded = 0
+        if peaks != ([] if self.status == JOINED else Tree(self.log).peaks()):
+            return False
+        if self.status != JOINED:
+            self.status = LOADING
+        self.loaded, self.window = 0, self.frame
         return True
+
+    def lose(self) -> None:
+        """The rollup loses the scratch account."""
+        self.loaded = None
 
     def seed(self, who: Keypair, index: int, record: bytes, valid: bool) -> bool:
         if self.status != JOINED or not self.has_part(who) or self.loaded is None or not valid:
@@ -81,11 +95,13 @@ class Mirror:
         return True
 
     def load(self, leaf: int, honest: bool) -> bool:
-        if self.status != STARTED or self.loaded is None or self.loaded >= self.kit.slots:
+        if self.status != LOADING or self.loaded is None:
             return False
         if leaf != self.frame + self.loaded or not honest:
             return False
-        self.loaded, self.window, self.step = self.loaded + 1, self.frame, 0
+        self.loaded += 1
+        if self.loaded == self.kit.slots:
+            self.status, self.step = STARTED, 0
         return True
 
     def submit(self, player: int, who: Keypair, frame: int, value: bytes, valid: bool) -> bool:
@@ -112,13 +128,14 @@ class Mirror:
         self.window = self.frame
 
     def end(self, who: Keypair) -> bool:
-        if self.status in (ENDED, CLOSED) or not self.has_part(who):
+        if self.status in (LOADING, ENDED, CLOSED) or self.step or not self.has_part(who):
             return False
         self.status = ENDED
         return True
 
     def close(self, who: Keypair) -> bool:
-        if self.status in (STARTED, CLOSED) or who.pubkey() != CREATOR.pubkey():
+        """Of a session that has come back: in the middle of a frame it could not be ended."""
+        if self.status == CLOSED or (self.status == STARTED and not self.step) or who.pubkey() != CREATOR.pubkey():
             return False
         self.status = CLOSED
         return True

@@ -22,7 +22,7 @@ def session_of_the_model_before_an_upgrade(world: World) -> bool:
 def session_on_a_model_that_can_still_change(world: World) -> bool:
     model = false_model(world)
     game = stranger_game(world, started=False, model=model)
-    return world.attack(world.terms(game, model=model), signers=[STRANGER]) and world.exists(game.address)
+    return world.attack(world.create(game), signers=[STRANGER]) and world.exists(game.address)
 
 
 @exploit("wrong model", "disputed", "ModelNotFrozen")
@@ -34,7 +34,7 @@ def honest_frame_judged_by_false_weights(world: World) -> bool:
 
 @exploit("wrong model", "frozen", "WrongIds")
 def session_with_ids_outside_their_tables(world: World) -> bool:
-    return world.attack(world.terms(world.game, ids=(60_000, 1, 1, 0)), signers=[CREATOR])
+    return world.attack(world.create(world.new_game(ids=(60_000, 1, 1, 0))), signers=[CREATOR])
 
 
 @exploit("write after freeze", "frozen", "ModelFrozen")

@@ -10,7 +10,7 @@ from tests.security.harness import World
 from tests.security.kit import CREATOR, KEYS, NOW, OPPONENT, PROGRAM, PUBLISHER, STRANGER, Game, keypair
 from tests.security.registry import exploit
 from wm_export.schema.accounts import DISPUTE, MODEL
-from wm_live.chain.addresses import scratch_address, session_address
+from wm_live.chain.addresses import delegation_record, pin_address
 
 ELSEWHERE = Pubkey.from_bytes(bytes([0x66]) * 32)
 ROGUE = keypair("rogue")
@@ -103,17 +103,24 @@ def session_on_a_forged_model(world: World) -> bool:
     forged = true.data[:at] + bytes(len(true.data) - at)
     world.put(ROGUE.pubkey(), Account(true.lamports, forged, ELSEWHERE))
     game = stranger_game(world, started=False, model=ROGUE.pubkey())
-    return world.attack(world.terms(game, model=ROGUE.pubkey()), signers=[STRANGER]) and world.exists(game.address)
+    return world.attack(world.create(game), signers=[STRANGER]) and world.exists(game.address)
 
 
 @exploit("wrong owner", "played", "InvalidAccountOwner", also=["WrongAccount"])
-def verdict_on_a_forged_session(world: World) -> bool:
+def forged_session_pinned(world: World) -> bool:
     true = world.account(world.game.address)
     world.put(ROGUE.pubkey(), Account(true.lamports, true.data, ELSEWHERE))
-    opened = world.open_dispute(world.game, session=ROGUE.pubkey())
-    passed = world.attack(world.new_dispute(), opened, signers=[OPPONENT])
-    at = DISPUTE.offsets["session"]
-    return passed and world.data(world.dispute)[at : at + 32] == bytes(ROGUE.pubkey())
+    at = pin_address(PROGRAM, ROGUE.pubkey(), OPPONENT.pubkey(), world.state().root)
+    one = world.pin(world.game, session=ROGUE.pubkey(), pin=at)
+    return world.attack(one, signers=[OPPONENT]) and world.exists(at)
+
+
+@exploit("wrong owner", "pinned", "InvalidAccountOwner")
+def verdict_on_a_forged_pin(world: World) -> bool:
+    true = world.account(world.pinned(world.game))
+    world.put(ROGUE.pubkey(), Account(true.lamports, true.data, ELSEWHERE))
+    opened = world.open_dispute(world.game, pin=ROGUE.pubkey())
+    return world.attack(world.new_dispute(), opened, signers=[OPPONENT]) and world.exists(world.dispute)
 
 
 # 3 type cosplay
@@ -127,11 +134,17 @@ def frozen_model_closed_as_if_it_were_a_dispute(world: World) -> bool:
     return world.attack(one, signers=[PUBLISHER]) and world.lamports(PUBLISHER) > before
 
 
-@exploit("type cosplay", "frozen", "WrongTag", also=["WrongVersion", "WrongLength", "WrongManifest", "WrongAuthority"])
+@exploit(
+    "type cosplay",
+    "frozen",
+    "WrongTag",
+    also=["WrongVersion", "WrongLength", "WrongManifest", "WrongAccount", "WrongAuthority"],
+)
 def account_without_a_kind_closed_as_a_session(world: World) -> bool:
     world.must(world.new_account(OPPONENT, "victim", world.kit.where.session_bytes), signers=[OPPONENT])
     victim = Pubkey.create_with_seed(OPPONENT.pubkey(), "victim", PROGRAM)
-    one = world.make("close_session", {"creator": STRANGER.pubkey(), "session": victim})
+    accounts = {"creator": STRANGER.pubkey(), "session": victim, "record": delegation_record(victim)}
+    one = world.make("close_session", accounts)
     return world.attack(one, signers=[STRANGER]) and not world.exists(victim)
 
 
@@ -148,7 +161,7 @@ def dispute_taken_over_by_opening_it_again(world: World) -> bool:
 
 @exploit("initialization", "played", "NotEmpty", behind="the system program makes no account twice")
 def session_created_again(world: World) -> bool:
-    return world.attack(world.terms(world.game), signers=[CREATOR]) and world.state().frame_number == 0
+    return world.attack(world.create(world.game), signers=[CREATOR]) and world.state().frame_number == 0
 
 
 # 5 arbitrary CPI
@@ -169,7 +182,7 @@ def fake_magic_program(world: World) -> bool:
     return world.attack(changed(one, 3, key=ELSEWHERE), signers=[CREATOR])
 
 
-@exploit("arbitrary CPI", "started", "WrongProgram", behind=CONSTANT)
+@exploit("arbitrary CPI", "ended", "WrongProgram", behind=CONSTANT)
 def fake_vault_of_the_rollup(world: World) -> bool:
     accounts = {"party": CREATOR.pubkey(), "session": world.game.address, "scratch": world.game.scratch}
     one = world.make("close_scratch", accounts)
@@ -196,6 +209,7 @@ def session_that_is_its_own_scratch_account(world: World) -> bool:
     "duplicate mutable accounts", "played", "SameAccount", behind="the runtime counts all lamports before and after"
 )
 def dispute_closed_into_itself(world: World) -> bool:
+    world.must(world.pin(world.game), signers=[OPPONENT])
     size = world.kit.where.dispute_bytes
     world.zeroed(ROGUE.pubkey(), size)
     opened = world.open_dispute(world.game, who=ROGUE, dispute=ROGUE.pubkey())
@@ -210,13 +224,13 @@ def dispute_closed_into_itself(world: World) -> bool:
 
 @exploit("bump canonicalization", "frozen", "WrongAccount", behind="the program signs for the canonical address only")
 def second_address_of_the_same_session(world: World) -> bool:
-    one = world.terms(world.game)
+    one = world.create(world.game)
     return world.attack(changed(one, 1, key=other_bump(world)), signers=[CREATOR])
 
 
 def other_bump(world: World) -> Pubkey:
-    """The address of the creator's session 1 under the next bump below the canonical one."""
-    seeds = [b"session", bytes(world.model), bytes(CREATOR.pubkey()), (1).to_bytes(8, "little")]
+    """The address of the creator's session under the next bump below the canonical one."""
+    seeds = [b"session", bytes(world.model), bytes(CREATOR.pubkey()), world.game.terms.hash]
     _, bump = Pubkey.find_program_address(seeds, PROGRAM)
     for lower in range(bump - 1, -1, -1):
         try:
@@ -232,7 +246,7 @@ def other_bump(world: World) -> Pubkey:
 @exploit("PDA sharing", "started", "WrongAccount")
 def scratch_account_of_another_session_claimed(world: World) -> bool:
     mine = stranger_game(world, started=False)
-    world.must(world.terms(mine), signers=[STRANGER])
+    world.must(world.create(mine), signers=[STRANGER])
     world.must(world.join(mine), signers=[OPPONENT])
     one = changed(world.open_window(mine), 2, key=world.game.scratch)
     world.submit_both(world.game, 0)
@@ -246,7 +260,16 @@ def scratch_account_of_another_session_claimed(world: World) -> bool:
     "revive after close",
     "ended",
     "InvalidAccountOwner",
-    also=["WrongLength", "WrongTag", "WrongVersion", "WrongManifest", "WrongAuthority", "WrongStatus"],
+    also=[
+        "WrongLength",
+        "WrongTag",
+        "WrongVersion",
+        "WrongManifest",
+        "WrongAccount",
+        "WrongAuthority",
+        "WrongStatus",
+        "WrongTerms",
+    ],
     behind="the runtime lets a program write only what it owns, and a closed account is the system's",
 )
 def session_used_after_its_rent_was_paid_out(world: World) -> bool:
@@ -287,11 +310,10 @@ def forged_clock_given_to_an_expired_key(world: World) -> bool:
 
 def stranger_game(world: World, started: bool = True, model: Pubkey | None = None) -> Game:
     """A session of the stranger's, with OPPONENT as the other player."""
-    address = session_address(PROGRAM, model or world.model, STRANGER.pubkey(), 7)
-    game = Game(address, scratch_address(PROGRAM, address), STRANGER, OPPONENT, 7)
+    game = world.new_game(STRANGER, model=model, number=7)
     if not started:
         return game
-    world.must(world.terms(game), signers=[STRANGER])
+    world.must(world.create(game), signers=[STRANGER])
     world.must(world.join(game), signers=[OPPONENT])
     return world.started(game)
 

@@ -26,11 +26,12 @@ def _frozen(world: World) -> None:
 
 
 def _open(world: World) -> None:
-    world.must(world.terms(world.game), signers=[CREATOR])
+    world.must(world.create(world.game), signers=[CREATOR])
 
 
 def _reserved(world: World) -> None:
-    world.must(world.terms(world.game, opponent=bytes(OPPONENT.pubkey())), signers=[CREATOR])
+    world.game = world.new_game(opponent=OPPONENT.pubkey())
+    world.must(world.create(world.game), signers=[CREATOR])
 
 
 def _joined(world: World) -> None:
@@ -44,6 +45,17 @@ def _started(world: World) -> None:
 def _played(world: World) -> None:
     for _ in range(PLAYED):
         world.game = world.play(world.game)
+
+
+def _pinned(world: World) -> None:
+    world.must(world.pin(world.game), signers=[OPPONENT])
+
+
+def _loading(world: World) -> None:
+    """The rollup has lost the scratch account; the window was opened again, and one record is there."""
+    world.zeroed(world.game.scratch, world.kit.where.scratch_bytes)
+    world.must(world.open_window(world.game), signers=[CREATOR])
+    world.must(world.load_for_scratch(world.game, PLAYED))
 
 
 def _ended(world: World) -> None:
@@ -69,7 +81,9 @@ STAGES: dict[str, tuple[str, Callable[[World], None]]] = {
     "started": ("joined", _started),
     "played": ("started", _played),
     "ended": ("played", _ended),
-    "disputed": ("played", _disputed),
+    "loading": ("played", _loading),
+    "pinned": ("played", _pinned),
+    "disputed": ("pinned", _disputed),
     "judged": ("disputed", _judged),
 }
 

@@ -78,13 +78,14 @@ def read_only(one: Instruction, index: int) -> Instruction:
 
 
 def test_a_window_is_opened_with_the_bounds_of_its_stage(kit: Kit) -> None:
-    world, section = world_at(kit, "joined"), kit.where.work["bounds"]
-    world.zeroed(world.game.scratch, kit.where.scratch_bytes)
+    world, section = world_at(kit, "frozen"), kit.where.work["bounds"]
     at = kit.where.scratch_work + section.offset
     for stage, expected in enumerate(place_bounds(kit.export.net.world.encoding)):
-        world.patch(world.game.address, SESSION.offsets["ids"], struct.pack("<3H", 1, 2, stage))
-        world.must(world.open_window(world.game), signers=[CREATOR])
-        assert np.frombuffer(world.data(world.game.scratch), "<i8", section.count, at).tolist() == expected.tolist()
+        game = world.new_game(ids=(1, 2, stage, 0))
+        world.must(world.create(game), world.join(game), signers=[CREATOR, OPPONENT])
+        world.zeroed(game.scratch, kit.where.scratch_bytes)
+        world.must(world.open_window(game), signers=[CREATOR])
+        assert np.frombuffer(world.data(game.scratch), "<i8", section.count, at).tolist() == expected.tolist()
 
 
 def test_good_ones_pass(world: World) -> None:
@@ -105,7 +106,7 @@ def test_account_of_another_program(world: World, role: str) -> None:
 @pytest.mark.parametrize("role", list(HEADERS))
 @pytest.mark.parametrize(("field", "value", "error"), [
     ("tag", bytes(8), "WrongTag"),
-    ("version", struct.pack("<I", 1), "WrongVersion"),
+    ("version", struct.pack("<I", 2), "WrongVersion"),
     ("length", bytes(8), "WrongLength"),
 ])  # fmt: skip
 def test_headers(world: World, role: str, field: str, value: bytes, error: str) -> None:
@@ -223,16 +224,14 @@ def test_inputs_too_late(kit: Kit) -> None:
 
 
 def test_full_tree(world: World) -> None:
-    """The last leaf would need one level more: refused, not written behind the peaks."""
+    """The last leaf would need one level more: refused before the frame is begun, so that the session can be ended."""
     last = (1 << TREE_LEVELS) - 1 - world.kit.slots
     world.patch(world.game.address, SESSION.offsets["frame_number"], struct.pack("<Q", last))
     world.patch(world.game.scratch, SCRATCH.offsets["frame_number"], struct.pack("<Q", last))
     at = world.kit.where.session["inputs"].offset
     world.patch(world.game.address, at, (bytes(7) + b"\x80") * 16)
-    *others, final = range(len(world.kit.export.manifest.plan))
-    for number in others:
-        world.must(step(world, last, number))
-    refused(world, "WrongFrame", step(world, last, final))
+    refused(world, "WrongFrame", step(world, last, 0))
+    world.must(world.end(world.game), signers=[CREATOR])
 
 
 @pytest.mark.parametrize("name", list(INSTRUCTIONS))
@@ -263,12 +262,13 @@ def test_data_of_other_lengths(world: World) -> None:
 
 
 def test_grown_scratch_grows_no_more(world: World) -> None:
-    accounts = {"party": CREATOR.pubkey(), "session": world.game.address, "scratch": world.game.scratch}
-    refused(world, "NotEmpty", world.make("grow_scratch", accounts))
+    scratch = world.game.scratch
+    accounts = {"party": CREATOR.pubkey(), "session": world.game.address, "scratch": scratch, "previous": scratch}
+    refused(world, "NotEmpty", world.make("grow_scratch", accounts, nonce=0))
 
 
 def test_judged_dispute_takes_no_frame(kit: Kit) -> None:
-    world = world_at(kit, "played")
+    world = world_at(kit, "pinned")
     world.must(world.new_dispute(), world.open_dispute(world.game), signers=[OPPONENT])
     world.patch(world.dispute, DISPUTE.offsets["verdict"], struct.pack("<I", 2))
     refused(world, "Judged", world.load(world.game, 4))

@@ -8,7 +8,7 @@ from solders.account import Account
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
-from tests.builds import build_program
+from tests.builds import built
 from tests.factories import small_qnet
 from tests.security.harness import World
 from tests.security.kit import CREATOR, OPPONENT, PROGRAM, PUBLISHER, Kit
@@ -34,9 +34,8 @@ def sharded(sbpf: Toolchain, cargo: Path, tmp_path_factory: pytest.TempPathFacto
     """A small world in three transactions a frame and three accounts."""
     folder = tmp_path_factory.mktemp("sharded")
     export_solana(small_qnet(), folder / "export", (2, 4), shard_max=910_000)
-    export = open_export(folder / "export")
-    build_program(export.folder / "onchain" / "program", folder / "program.so")
-    kit = Kit(export, (folder / "program.so").read_bytes(), b"")
+    export = built(open_export(folder / "export"))
+    kit = Kit(export, export.program.read_bytes(), b"")
     kit.stages["frozen"] = _frozen(kit)
     assert len(kit.export.shards) == 3
     return kit
@@ -60,7 +59,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
 WAYS = {
     "open_window": ("joined", lambda world: world.open_window(world.game), [CREATOR]),
     "step": ("started", lambda world: world.step(world.game, 0, 0), []),
-    "open_dispute": ("played", lambda world: world.open_dispute(world.game), [OPPONENT]),
+    "open_dispute": ("pinned", lambda world: world.open_dispute(world.game), [OPPONENT]),
     "judge": ("disputed", lambda world: world.judge(world.game, 0), []),
 }
 

@@ -1,6 +1,7 @@
 """Random instructions, right and wrong, by anyone: each passes exactly when it may, and does exactly what it must."""
 
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from solders.keypair import Keypair
 
 from tests.records import FRAME_BYTES, INPUT_BYTES, RECORDS, frame_bytes
 from tests.security.kit import CREATOR, KEYS, NOW, OPPONENT, PROGRAM, STRANGER, Game, Kit
-from tests.security.mirror import CLOSED, JOINED, OPEN, STARTED, Mirror
+from tests.security.mirror import CLOSED, JOINED, LOADING, OPEN, STARTED, Mirror
 from tests.security.stages import world_at
 from wm_export.schema.accounts import SCRATCH
 from wm_live.session.recompute import arrays
@@ -40,7 +41,7 @@ class Walk:
     def game(self) -> Game:
         """The session with the log that the mirror keeps."""
         old = self.world.game
-        return Game(old.address, old.scratch, old.creator, old.opponent, old.number, tuple(self.mirror.log))
+        return replace(old, log=tuple(self.mirror.log))
 
     def take(self, expected: bool, one: Instruction, *signers: Keypair) -> None:
         """Send it: it passes as expected, and afterwards both are the same."""
@@ -61,6 +62,7 @@ class Walk:
         assert [player.wallet for player in state.players] == mirror.wallets
         assert [player.key for player in state.players] == mirror.keys
         assert state.root == mirror.root and self.ring() == mirror.inputs
+        assert frame_bytes(state.frame) == mirror.current
         if mirror.loaded is not None:
             at = SCRATCH.offsets["frame_number"]
             window, loaded = struct.unpack_from("<QQ", self.world.data(self.world.game.scratch), at)
@@ -96,6 +98,10 @@ class Walk:
         accounts = {"party": who.pubkey(), "session": game.address, "scratch": game.scratch, "model": self.world.model}
         one = self.world.make("open_window", accounts, peaks=peaks)
         self.take(self.mirror.open_window(who, peaks), one, who)
+
+    def lose(self) -> None:
+        self.world.zeroed(self.world.game.scratch, self.kit.where.scratch_bytes)
+        self.mirror.lose()
 
     def seed(self, who: Keypair, index: int, record: bytes, valid: bool = True) -> None:
         one = by(self.world.seed(self.world.game, index, record), who)
@@ -134,21 +140,21 @@ class Walk:
         mirror = self.mirror
         if mirror.status == OPEN:
             self.join(OPPONENT)
-        elif mirror.status in (JOINED, STARTED) and mirror.loaded is None:
+        elif mirror.status in (JOINED, STARTED, LOADING) and mirror.loaded is None:
             self.open_window(CREATOR, stale=False)
         elif mirror.status == JOINED:
             right = mirror.seeded == list(self.kit.seeds[: mirror.loaded or 0])
             index = (mirror.loaded or 0) if right else 0
             self.seed(CREATOR, index, self.kit.seeds[index])
+        elif mirror.status == LOADING:
+            self.load(mirror.frame + (mirror.loaded or 0), honest=True)
         elif mirror.status == STARTED:
             self._play()
 
     def _play(self) -> None:
         mirror, wallets = self.mirror, {who.pubkey(): who for who in PEOPLE}
         missing = [player for player in range(2) if (player, mirror.frame) not in mirror.inputs]
-        if mirror.loaded is not None and mirror.loaded < self.kit.slots:
-            self.load(mirror.frame + mirror.loaded, honest=True)
-        elif missing:
+        if missing:
             self.submit(wallets[mirror.wallets[missing[0]]], missing[0], 0, bytes([missing[0] + 1] * 5 + [3]))
         else:
             self.step(0, mirror.step)
@@ -180,6 +186,8 @@ ACTIONS = st.one_of(
     st.tuples(st.just("join"), WHO),
     st.tuples(st.just("set_key"), WHO, st.integers(0, 2), WHO),
     st.tuples(st.just("open_window"), WHO, st.booleans()),
+    st.tuples(st.just("lose")),
+    st.tuples(st.just("end"), WHO),
     st.tuples(st.just("seed"), WHO, st.integers(0, 3), st.integers(0, 2)),
     st.tuples(st.just("load"), st.integers(0, 6), st.booleans()),
     st.tuples(st.just("submit"), WHO, st.integers(0, 2), st.integers(-1, 9), VALUE),
@@ -222,6 +230,7 @@ def test_the_walk_goes_somewhere(kit: Kit) -> None:
     walk = Walk(kit)
     for _ in range(1 + 1 + kit.slots + 5 * 9):
         walk.advance()
+    walk.lose()
     walk.open_window(OPPONENT, stale=False)
     for _ in range(kit.slots + 5):
         walk.advance()

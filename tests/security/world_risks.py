@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import replace
+from typing import Any
 
 from solders.instruction import AccountMeta, Instruction
 
@@ -10,8 +11,9 @@ from tests.records import FRAME_BYTES, INPUT_BYTES, frame_bytes, input_bytes
 from tests.security.harness import World
 from tests.security.kit import CREATOR, KEYS, NOW, OPPONENT, PROGRAM, STRANGER, Game
 from tests.security.registry import exploit
-from tests.security.sealevel import input_waits, stranger_game
-from wm_export.schema.accounts import SESSION
+from tests.security.sealevel import input_waits
+from wm_export.schema.accounts import SCRATCH, SESSION
+from wm_live.chain.addresses import MAGIC_PROGRAM, scratch_address
 from wm_live.session.tree import Tree, root_of
 from wm_train.melee.field_table import STATE_INDEX
 
@@ -22,9 +24,9 @@ FULL = bytes([80, 80, 80, 80, 80, 0])
 def lasting(world: World, record: bytes) -> Game:
     """A session of the stranger's whose agreed window ends with this record."""
     seeds = (*world.kit.seeds[:-1], record)
-    game = stranger_game(world, started=False)
-    world.must(world.terms(game, start=root_of(seeds)), signers=[STRANGER])
-    world.must(world.join(game, start=root_of(seeds)), signers=[OPPONENT])
+    game = world.new_game(STRANGER, start=root_of(seeds))
+    world.must(world.create(game), signers=[STRANGER])
+    world.must(world.join(game), signers=[OPPONENT])
     world.zeroed(game.scratch, world.kit.where.scratch_bytes)
     world.must(world.open_window(game), signers=[STRANGER])
     for index, seed in enumerate(seeds[:-1]):
@@ -84,9 +86,10 @@ def frame_computed_without_the_opponents_input(world: World) -> bool:
 
 
 @exploit("step before inputs", "played", "WindowMissing")
-def frame_computed_from_an_empty_window(world: World) -> bool:
-    world.must(world.open_window(world.game), signers=[CREATOR])
+def frame_computed_from_an_old_window(world: World) -> bool:
+    """The scratch account that a rollup still had when the session came back to it."""
     frame = world.state().frame_number
+    world.patch(world.game.scratch, SCRATCH.offsets["frame_number"], struct.pack("<Q", frame - 1))
     world.submit_both(world.game, frame)
     steps = range(len(world.kit.export.manifest.plan))
     return all(world.attack(world.step(world.game, frame, step)) for step in steps)
@@ -204,11 +207,36 @@ def seat_taken_from_who_sits_there(world: World) -> bool:
     return world.attack(one, signers=[STRANGER]) and world.state().players[1].wallet == STRANGER.pubkey()
 
 
-@exploit("other terms", "open", "WrongStart")
-def terms_changed_before_the_other_joins(world: World) -> bool:
-    """The creator makes the session again, of another window, while the join is under way."""
-    world.must(world.close(world.game), world.terms(world.game, start=b"\x05" * 32), signers=[CREATOR])
-    return world.attack(world.join(world.game), signers=[OPPONENT]) and world.state().status == "joined"
+def _bent_join(world: World, **changed: Any) -> bool:
+    """The creator makes the session again, with something else agreed, while the join is under way; it has another
+    address then, and who takes the join there finds that it names other terms."""
+    other = world.new_game(**changed)
+    assert other.address != world.game.address
+    world.must(world.close(world.game), world.create(other), signers=[CREATOR])
+    passed = world.attack(world.join(replace(other, terms=world.game.terms)), signers=[OPPONENT])
+    return passed and world.state(other).status == "joined"
+
+
+@exploit("other terms", "open", "WrongTerms")
+def window_changed_before_the_other_joins(world: World) -> bool:
+    return _bent_join(world, start=b"\x05" * 32)
+
+
+@exploit("other terms", "open", "WrongTerms")
+def ids_changed_before_the_other_joins(world: World) -> bool:
+    return _bent_join(world, ids=(1, 1, 1, 0))
+
+
+@exploit("other terms", "open", "WrongTerms")
+def validator_changed_before_the_other_joins(world: World) -> bool:
+    return _bent_join(world, validator=STRANGER.pubkey())
+
+
+@exploit("other terms", "frozen", "WrongAccount", behind="the program signs for the address that the terms lead to")
+def session_made_at_the_address_of_other_terms(world: World) -> bool:
+    other = world.new_game(validator=STRANGER.pubkey())
+    one = world.create(replace(other, address=world.game.address))
+    return world.attack(one, signers=[CREATOR]) and world.exists(world.game.address)
 
 
 @exploit("close by a stranger", "ended", "WrongAuthority")
@@ -257,6 +285,7 @@ def agreed_window_with_an_id_outside_its_table(world: World) -> bool:
 def committed_window_with_an_id_outside_its_table(world: World) -> bool:
     """What another rollup's operator has committed comes back to an honest one."""
     game = rewritten(world, -1, bad_record(world))
+    lost(world)
     world.must(world.open_window(game), signers=[CREATOR])
     first = world.state().frame_number
     leaves = range(first, first + world.kit.slots)
@@ -264,10 +293,16 @@ def committed_window_with_an_id_outside_its_table(world: World) -> bool:
     return all(passed) and max(window_ids(world, game)) == 60_000
 
 
-@exploit("record out of range", "played", "WrongIds")
+@exploit("record out of range", "played", "WrongAccount", also=["WrongIds"])
 def committed_ids_outside_their_tables(world: World) -> bool:
+    lost(world)
     world.patch(world.game.address, SESSION.offsets["ids"], struct.pack("<H", 33))
     return world.attack(world.open_window(world.game), signers=[CREATOR])
+
+
+def lost(world: World) -> None:
+    """The rollup has lost the scratch account, and made it again."""
+    world.zeroed(world.game.scratch, world.kit.where.scratch_bytes)
 
 
 def rewritten(world: World, index: int, record: bytes) -> Game:
@@ -288,6 +323,7 @@ def false_records(world: World) -> tuple[bytes, ...]:
 @exploit("forged window", "played", "WrongProof")
 def window_of_records_that_were_never_committed(world: World) -> bool:
     game = world.game
+    lost(world)
     world.must(world.open_window(game), signers=[CREATOR])
     first = world.state().frame_number
     pairs = enumerate(false_records(world)[: world.kit.slots])
@@ -297,6 +333,7 @@ def window_of_records_that_were_never_committed(world: World) -> bool:
 
 @exploit("forged window", "played", "WrongProof")
 def peaks_of_another_tree(world: World) -> bool:
+    lost(world)
     one = world.make(
         "open_window",
         {"party": CREATOR.pubkey(), "session": world.game.address, "scratch": world.game.scratch, "model": world.model},
@@ -305,15 +342,108 @@ def peaks_of_another_tree(world: World) -> bool:
     return world.attack(one, signers=[CREATOR])
 
 
-@exploit("forged window", "played", "WrongStep")
+@exploit("forged window", "loading", "WrongStep")
 def window_in_another_order(world: World) -> bool:
-    game = world.game
-    world.must(world.open_window(game), signers=[CREATOR])
-    first = world.state().frame_number
-    return world.attack(world.load_for_scratch(game, first + 1))
+    return world.attack(world.load_for_scratch(world.game, world.state().frame_number + 2))
 
 
 @exploit("forged window", "started", "WrongStatus")
 def window_seeded_again_in_the_middle(world: World) -> bool:
-    world.must(world.open_window(world.game), signers=[CREATOR])
     return world.attack(world.seed(world.game, 0), signers=[CREATOR])
+
+
+@exploit("forged window", "loading", "WrongFrame")
+def window_loaded_for_another_frame(world: World) -> bool:
+    world.patch(world.game.scratch, SCRATCH.offsets["frame_number"], bytes(8))
+    return world.attack(world.load_for_scratch(world.game, world.state().frame_number + 1))
+
+
+# the current Frame changes with its record, and with nothing else
+
+
+@exploit("half a frame", "loading", "WrongStatus")
+def session_ended_while_its_window_is_loaded(world: World) -> bool:
+    return world.attack(world.end(world.game), signers=[CREATOR]) and world.state().status == "ended"
+
+
+def _asked(world: World, one: Instruction) -> bool:
+    """Only a rollup has the Magic program: who gets as far as calling it was not refused."""
+    return world.attack(one, signers=[CREATOR]) or any(f"{MAGIC_PROGRAM} invoke" in line for line in world.logs)
+
+
+def _written(world: World, name: str) -> bool:
+    return _asked(world, world.make(name, {"party": CREATOR.pubkey(), "session": world.game.address}))
+
+
+def _half(world: World) -> None:
+    """In the middle of a frame."""
+    world.submit_both(world.game, 0)
+    world.must(world.step(world.game, 0, 0))
+
+
+@exploit("half a frame", "loading", "WrongStatus")
+def session_committed_while_its_window_is_loaded(world: World) -> bool:
+    return _written(world, "commit_session")
+
+
+@exploit("half a frame", "loading", "WrongStatus")
+def session_given_back_while_its_window_is_loaded(world: World) -> bool:
+    return _written(world, "undelegate_session")
+
+
+@exploit("half a frame", "started", "WrongStep")
+def session_ended_in_the_middle_of_a_frame(world: World) -> bool:
+    _half(world)
+    return world.attack(world.end(world.game), signers=[CREATOR]) and world.state().status == "ended"
+
+
+@exploit("half a frame", "started", "WrongStep")
+def session_committed_in_the_middle_of_a_frame(world: World) -> bool:
+    _half(world)
+    return _written(world, "commit_session")
+
+
+@exploit("half a frame", "started", "WrongStep")
+def session_given_back_in_the_middle_of_a_frame(world: World) -> bool:
+    _half(world)
+    return _written(world, "undelegate_session")
+
+
+@exploit("window taken away", "played", "NotEmpty")
+def window_opened_again_under_the_others_hands(world: World) -> bool:
+    """Who does so before every step keeps the other from ever ending a frame."""
+    world.submit_both(world.game, world.state().frame_number)
+    world.must(world.step(world.game, world.state().frame_number, 0))
+    passed = world.attack(world.open_window(world.game), signers=[CREATOR])
+    return passed and world.state().status == "loading"
+
+
+@exploit("window taken away", "loading", "NotEmpty")
+def loading_begun_again(world: World) -> bool:
+    passed = world.attack(world.open_window(world.game), signers=[CREATOR])
+    return passed and SCRATCH.read(world.data(world.game.scratch), "loaded") == 0
+
+
+@exploit("window taken away", "started", "WrongStatus")
+def scratch_account_closed_while_it_is_played(world: World) -> bool:
+    accounts = {"party": CREATOR.pubkey(), "session": world.game.address, "scratch": world.game.scratch}
+    return _asked(world, world.make("close_scratch", accounts))
+
+
+@exploit("window taken away", "started", "NotEmpty")
+def second_scratch_account_made(world: World) -> bool:
+    """The session would lose the window of the first, and pay for both."""
+    to = scratch_address(PROGRAM, world.game.address, 1)
+    accounts = {"party": CREATOR.pubkey(), "session": world.game.address, "scratch": to, "previous": world.game.scratch}
+    return _asked(world, world.make("grow_scratch", accounts, nonce=1))
+
+
+@exploit("numbers", "started", "WrongFrame")
+def frame_beyond_the_end_of_the_range(world: World) -> bool:
+    """An operator's session at frame 2^64 - 1: its tree would be of a few leaves."""
+    last = 2**64 - 1
+    world.patch(world.game.address, SESSION.offsets["frame_number"], struct.pack("<Q", last))
+    world.patch(world.game.scratch, SCRATCH.offsets["frame_number"], struct.pack("<Q", last))
+    at = world.kit.where.session["inputs"].offset
+    world.patch(world.game.address, at, (bytes(7) + b"\x80") * 16)
+    return all(world.attack(world.step(world.game, last, n)) for n in range(len(world.kit.export.manifest.plan)))

@@ -15,7 +15,8 @@ from wm_cli.demo.journey import differences
 from wm_cli.verb_table import VERBS
 from wm_cli.verbs.compute_units import cost_figures
 from wm_export.lower.cost import PRESET_OVERHEADS, preset_cost
-from wm_export.solana.metering import built
+from wm_export.solana.build_record import built
+from wm_export.solana.export import open_export
 from wm_export.solana.toolchain import Toolchain
 from wm_quant.qnet import save_qnet
 from wm_train.checkpoint import save_checkpoint
@@ -113,7 +114,7 @@ def test_a_dataset_that_was_named_must_be_there(
     folder = pipeline[0]
     monkeypatch.chdir(folder)
     (folder / "payer.json").write_text(json.dumps(list(bytes(Keypair.from_seed(bytes(32))))))
-    if not built(Path("export")):
+    if not built(open_export(Path("export"))):
         figures("build")
     result = run(*command, "--dataset", "nowhere")
     assert result.exit_code == 1 and "nowhere: no dataset there" in result.output

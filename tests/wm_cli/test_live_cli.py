@@ -92,7 +92,7 @@ def test_a_session_s_life(project: Project) -> None:
     assert closed["compared"] and closed["frames"] == 2 * FRAMES and closed["lamports"] > 0
     assert closed["root"] == shown["root"]
     gone = project.run("session", "show", *at)
-    assert gone.exit_code == 1 and "no session" in gone.stderr
+    assert gone.exit_code == 1 and "never created, closed" in gone.stderr
 
 
 def test_verify_and_dispute(project: Project) -> None:
@@ -127,7 +127,7 @@ def test_bench(project: Project) -> None:
 MISTAKES = {
     "a cluster whose rollup is not known": (("session", "show", "--cluster", "http://127.0.0.1:1"), 1, "--rollup URL"),
     "no wallet": (("session", "show", "--keypair", "nobody.json"), 1, "nobody.json"),
-    "no export": (("session", "show", "nothing"), 1, "next: wmq build nothing"),
+    "no export": (("session", "show", "nothing"), 1, "next: wmq export"),
     "no log": (("verify", "--log", "nothing"), 1, "cannot be read as a session's log"),
     "no number": (("session", "show", "--id", "-1"), 2, "Invalid value"),
     "no frames": (("play", "--frames", "0"), 2, "Invalid value"),

@@ -2,7 +2,6 @@
 
 import inspect
 import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -35,9 +34,9 @@ def commands() -> list[click.Command]:
     return [c for one in found for c in (one.commands.values() if isinstance(one, click.Group) else [one])]
 
 
-def test_help_loads_nothing_heavy_and_lists_every_verb() -> None:
+def test_help_loads_nothing_heavy_and_lists_every_verb(python: str) -> None:
     code = "import cli, sys\ntry: cli.main(['--help'])\nexcept SystemExit: print('\\n'.join(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([python, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     words = {line.split()[0].partition(".")[0] for line in done.stdout.splitlines() if line.strip()}
     assert set(VERBS) <= words and not words & HEAVY
 

@@ -99,5 +99,5 @@ def test_an_older_export_is_not_built_as_another(
         export_solana(small_qnet(seed=seed + 1), folder)
     for folder in reversed(folders):
         build(open_export(folder))  # refuses a program without the manifest's hash, and meters a frame
-    older, newer = ((folder / "build" / "program.so").read_bytes() for folder in folders)
+    older, newer = (open_export(folder).program.read_bytes() for folder in folders)
     assert older != newer

@@ -28,7 +28,7 @@ GOOD = Check("thing", True, "1.0", "1.0", "make setup")
 
 
 @pytest.fixture(scope="module")
-def bare_machine(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Check]:
+def bare_machine(tmp_path_factory: pytest.TempPathFactory, python: str) -> dict[str, Check]:
     """All checks, by name, with an empty PATH and an empty cache."""
     empty = str(tmp_path_factory.mktemp("empty"))
     with pytest.MonkeyPatch.context() as patch:
@@ -66,7 +66,7 @@ def test_packages_of_this_environment_load(bare_machine: dict[str, Check], name:
     assert bare_machine[name].ok, bare_machine[name].found
 
 
-def test_package_that_is_absent_or_crashes_is_a_finding() -> None:
+def test_package_that_is_absent_or_crashes_is_a_finding(python: str) -> None:
     absent = doctor._package("no_such_package", "it")
     crashed = doctor._package("os", "it", probe="os.abort()")
     assert (absent.ok, absent.fix) == (False, "make setup") and "no_such_package" in absent.found

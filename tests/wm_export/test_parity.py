@@ -15,9 +15,11 @@ from wm_export.onnx.runtime import OrtRunner
 from wm_export.parity import Executor, Recording, rollouts, teacher_forced
 from wm_export.schema.accounts import SESSION
 from wm_export.schema.limits import TRANSACTION_BUDGET
+from wm_export.solana.export import checked_sources
 from wm_export.solana.metering import predicted, runner
 from wm_export.solana.native import NativeRunner
 from wm_export.solana.svm import SvmRunner
+from wm_export.solana.workspace import staged
 from wm_quant.interp import Interpreter, RefInterpreter, State, Trace
 from wm_train.melee.field_table import STATE_INDEX
 from wm_train.melee.zones import BOUNDED
@@ -87,7 +89,8 @@ def test_worlds_of_other_weights_are_the_same_everywhere(name: str, other_bits: 
 def test_portable_kernels_compute_the_same_within_one_transaction(default_size: Built, tmp_path: Path) -> None:
     export, run = default_size.export, recording(default_size.export.net, 5, 1)
     program = tmp_path / "portable.so"
-    build_program(export.folder / "onchain" / "program", program, features=["portable"])
+    with staged(checked_sources(export)) as workspace:
+        build_program(workspace / "program", program, features=["portable"])
     portable = SvmRunner(export.net, export.lowered, program, export.shards, export.manifest.hash)
     found = teacher_forced("portable", portable, default_size.reference, run)
     assert (found.frames, found.first) == (5, None)

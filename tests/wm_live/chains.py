@@ -14,7 +14,7 @@ import pytest
 from solders.keypair import Keypair
 from solders.transaction import VersionedTransaction
 
-from tests.builds import build_program
+from tests.builds import built
 from tests.factories import small_model, small_qnet
 from wm_export.schema.accounts import discriminator
 from wm_export.solana.export import Export, export_solana, open_export
@@ -37,7 +37,7 @@ def tiny_world(factory: pytest.TempPathFactory) -> Export:
     if not folder.exists():
         model = small_model("v1", "published", 1)
         export_solana(small_qnet(type(model)(**vars(model) | {"hidden": (8, 8)})), folder)
-        build_program(folder / "onchain" / "program", folder / "build" / "program.so")
+        built(open_export(folder))
     return open_export(folder)
 
 

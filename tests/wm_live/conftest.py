@@ -24,6 +24,7 @@ panic = "abort"
 """
 #: Fails with error 7 if it can read the clock, which takes a system call that LiteSVM's loader does not know without
 #: features; with 8 if it cannot.
+LOCK = 'version = 4\n[[package]]\nname = "sample"\nversion = "0.1.0"\n'
 SOURCE = """#![no_std]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {{ loop {{}} }}
@@ -51,7 +52,7 @@ class BaseChain:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseChain]:
+def base(tmp_path_factory: pytest.TempPathFactory, python: str) -> Iterator[BaseChain]:
     """A base chain with the real slot time."""
     chain = BaseChain(tmp_path_factory.mktemp("base"), slot_ms=400)
     chain.server.start()
@@ -60,7 +61,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseChain]:
 
 
 @pytest.fixture
-def hurried_base(tmp_path: Path) -> Iterator[BaseChain]:
+def hurried_base(tmp_path: Path, python: str) -> Iterator[BaseChain]:
     """A base chain whose blockhashes live a third of a second."""
     chain = BaseChain(tmp_path, slot_ms=2)
     chain.server.start()
@@ -74,6 +75,7 @@ def clock_program(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("sample")
     (folder / "src").mkdir()
     (folder / "Cargo.toml").write_text(MANIFEST)
+    (folder / "Cargo.lock").write_text(LOCK)
     (folder / "src" / "lib.rs").write_text(SOURCE.format(clock=list(bytes(CLOCK))))
     build_program(folder, folder / "sample.so")
     return (folder / "sample.so").read_bytes()

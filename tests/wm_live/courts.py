@@ -16,7 +16,7 @@ from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from tests.builds import build_program
+from tests import builds
 from tests.factories import random_corpus, random_inputs, small_qnet
 from tests.records import FRAME_BYTES, RECORDS, frame_of, inputs_of, record_bytes
 from wm_export.schema.accounts import SESSION
@@ -31,10 +31,11 @@ from wm_live.localnet.base_chain.chain import Chain
 from wm_live.localnet.base_chain.endpoint import Endpoint
 from wm_live.localnet.base_chain.genesis import RENT, SOL, Genesis, rollup_accounts
 from wm_live.localnet.servers import find_installed, free_ports
-from wm_live.session.instructions import DeployedWorld, Session, Terms
+from wm_live.session.instructions import DeployedWorld, Session
 from wm_live.session.lifecycle import window_records
 from wm_live.session.log import About, Log, new_log
 from wm_live.session.recompute import arrays
+from wm_live.session.terms import Terms
 from wm_live.session.tree import Tree, root_of
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
@@ -150,10 +151,7 @@ def built(factory: pytest.TempPathFactory, cuts: tuple[int, ...] = ()) -> Export
     if cuts not in _BUILT:
         folder = factory.mktemp("court")
         export_solana(small_qnet(), folder, cuts)
-        export = open_export(folder)
-        export.program.parent.mkdir()
-        build_program(folder / "onchain" / "program", export.program)
-        _BUILT[cuts] = export
+        _BUILT[cuts] = builds.built(open_export(folder))
     return _BUILT[cuts]
 
 
@@ -234,11 +232,11 @@ async def court(export: Export, ids: list[int], records: list[bytes]) -> AsyncIt
     await ready.wait()
     try:
         async with Rpc(f"http://127.0.0.1:{port}") as rpc:
-            session, me = Session(DeployedWorld(export, PROGRAM, AUTHORITY), PLAYER.pubkey(), 7), PLAYER.pubkey()
-            start = root_of(records[: session.world.slots])
-            sender = Sender(rpc, PLAYER)
-            await sender.send([session.create(Terms(ids, start, me, VALIDATOR.pubkey()), me, NEVER)])
-            await sender.send([session.join(me, start, me, NEVER)])
+            world, me = DeployedWorld(export, PROGRAM, AUTHORITY), PLAYER.pubkey()
+            terms = Terms(7, ids, root_of(records[: world.slots]), me, VALIDATOR.pubkey())
+            session, sender = Session(world, me, terms), Sender(rpc, PLAYER)
+            await sender.send([session.create(me, NEVER)])
+            await sender.send([session.join(me, me, NEVER)])
             await sender.send([session.delegate()])
             yield Court(chain, rpc, session, ids, [])
     finally:

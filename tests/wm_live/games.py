@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from solders.keypair import Keypair
 
-from tests.builds import build_program
+from tests.builds import built
 from tests.factories import random_inputs, small_qnet
 from tests.records import RECORDS, record_bytes
 from tests.wm_live.courts import first_window
@@ -20,9 +20,9 @@ from wm_export.solana.export import Export, export_solana, open_export
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.wallet import SOL, fund
 from wm_live.deploy.target import target_of
-from wm_live.localnet.own import OwnWorld, own_world
+from wm_live.localnet.own import own_world
 from wm_live.localnet.servers import Localnet
-from wm_live.session.game import OwnSession, Recorder, play, rollup_identity
+from wm_live.session.game import OwnSession, OwnWorld, Recorder, play, rollup_identity
 from wm_live.session.inputs import Inputs, replayed
 from wm_live.session.instructions import DeployedWorld
 from wm_live.session.lifecycle import SessionNodes, window_records
@@ -45,7 +45,7 @@ def small_world(factory: pytest.TempPathFactory, steps: int) -> Export:
     folder = factory.getbasetemp() / f"small-world-{steps}"
     if not folder.exists():
         export_solana(small_qnet(), folder, CUTS[steps])
-        build_program(folder / "onchain" / "program", folder / "build" / "program.so")
+        built(open_export(folder))
     return open_export(folder)
 
 
@@ -83,7 +83,7 @@ class Deployed:
     async def game(self) -> AsyncIterator[OwnSession]:
         """A new session's game, not opened yet."""
         async with self.own() as own:
-            yield own.game(next(self.numbers))
+            yield own.game(next(self.numbers), self.window)
 
     def records(self, frames: int, seed: int = 0) -> list[bytes]:
         """What a game on `moves(seed)` should come to: its window, then a record per frame, by the reference."""

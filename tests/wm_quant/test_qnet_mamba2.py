@@ -72,7 +72,7 @@ def test_tensors_follow_from_the_ops() -> None:
         (with_op("blocks.0.ssm", by="blocks.0.in"), r"48 channels of 106 heads do not fit"),
         (with_op("blocks.0.ssm", by=""), r"reads '' too"),
         (with_op("blocks.0.ssm", by="blocks.0.y"), r"reads 'blocks\.0\.y' too"),
-        (with_op("blocks.0.gate", by="blocks.0.xBC"), r"`blocks\.0\.xBC` has 58 values, expected 48"),
+        (with_op("blocks.0.gate", by="blocks.0.xbc"), r"`blocks\.0\.xbc` has 58 values, expected 48"),
         (with_op("blocks.0.gate", by="nothing"), r"reads 'nothing' too"),
         (with_op("blocks.0.silu", size=59), r"59 values from 0 on, of 58"),
         (with_op("blocks.0.norm", source="acc1"), r"a rmsnorm of the sum `acc1`; expected what a requantize"),

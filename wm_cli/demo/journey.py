@@ -30,7 +30,7 @@ INTERRUPTED = 130
 
 META, RUN, RUN_QAT = project.DATASET / "meta.json", project.RUN / "run.json", project.RUN_QAT / "run.json"
 QNET, QNET_PTQ = project.QNET / "qnet.json", project.QNET_PTQ / "qnet.json"
-EXPORT, BUILT = project.EXPORT / "manifest.json", project.EXPORT / "build" / "overheads.json"
+EXPORT, BUILT = project.EXPORT / "manifest.json", project.PROGRAM / "build" / "build.json"
 #: Figures that the summary and the report wait for.
 FIGURES = ("evaluate-float", "evaluate-qat", "evaluate-ptq", "evaluate-qnet", "cu", "parity")
 
@@ -188,11 +188,12 @@ def _integers() -> list[DemoStage]:
         ),
         _evaluation("ptq", QNET_PTQ),
         DemoStage(
-            "export to Solana", EXPORT, (QNET,), lambda: making.export_qnet(project.QNET, "solana", project.EXPORT, ())
+            "export to Solana",
+            EXPORT,
+            (QNET,),
+            lambda: making.export_qnets([(project.PROGRAM.name, str(project.QNET))], project.EXPORT),
         ),
-        DemoStage(
-            "export to ONNX", project.ONNX, (QNET,), lambda: making.export_qnet(project.QNET, "onnx", project.ONNX, ())
-        ),
+        DemoStage("export to ONNX", project.ONNX, (QNET,), lambda: making.export_onnx(project.QNET, project.ONNX)),
     ]
 
 

@@ -22,6 +22,7 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     ("program.md", "session"): program_tables.session_account_table,
     ("program.md", "player"): program_tables.player_table,
     ("program.md", "scratch"): program_tables.scratch_account_table,
+    ("program.md", "pin"): program_tables.pin_account_table,
     ("program.md", "dispute"): program_tables.dispute_account_table,
     ("program.md", "work"): program_tables.work_table,
     ("program.md", "instructions"): program_tables.instructions_table,

@@ -6,7 +6,7 @@ from wm_cli.documents.markdown import table
 from wm_export.lower.cost import preset_cost
 from wm_export.lower.kernels import KERNELS
 from wm_export.lower.lowering import lower
-from wm_export.schema.accounts import DISPUTE, MODEL, SCRATCH, SESSION, Account
+from wm_export.schema.accounts import DISPUTE, MODEL, PIN, SCRATCH, SESSION, Account
 from wm_export.schema.interface_tables import (
     ERROR_HEAD,
     FIELD_HEAD,
@@ -64,6 +64,11 @@ def scratch_account_table() -> str:
     """The scratch account."""
     where = layout(PROGRAM)
     return _account(SCRATCH, where.scratch_bytes, _work_area(where.scratch_work, where.work_bytes))
+
+
+def pin_account_table() -> str:
+    """The pin account."""
+    return _account(PIN, PIN.size)
 
 
 def dispute_account_table() -> str:

@@ -444,8 +444,8 @@ def _provenance(found: Project) -> str:
         "QAT run": project.RUN_QAT / "run.json",
         "QNet": project.QNET / "qnet.json",
         "manifest": project.EXPORT / "manifest.json",
-        "weights": project.EXPORT / "blob.bin",
-        "program": project.EXPORT / "build" / "program.so",
+        "weights": project.PROGRAM / "blob.bin",
+        "program": project.PROGRAM / "build" / "program.so",
         "ONNX graph": project.ONNX,
     }
     rows: list[list[Cell | str]] = [

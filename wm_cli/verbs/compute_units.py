@@ -9,8 +9,8 @@ import click
 
 from wm_cli import output, project
 from wm_cli.opening import recording
-from wm_cli.options import dataset_option, folder_argument, json_option, verb
-from wm_cli.verbs.making import built_export
+from wm_cli.options import dataset_option, export_argument, json_option, verb
+from wm_cli.verbs.making import as_one, built_export, each_program, kept_name
 from wm_export.schema.limits import TRANSACTION_BUDGET
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     prints=(
         "total_cu worst_cu transactions step cu_predicted cu_metered ops name kind macs cells cu "
         "kernel_cu cu_per_mac cu_per_cell budget frames_metered frames_different equal ok "
-        "manifest_sha256"
+        "manifest_sha256 programs.*"
     ),
 )
-@folder_argument("export", project.EXPORT)
+@export_argument
 @click.option("--preset", help="A known shape instead of an export: its cost before anything is trained.")
 @click.option("--frames", type=click.IntRange(1), default=20, show_default=True, help="Frames to meter.")
 @click.option(
@@ -41,17 +41,25 @@ if TYPE_CHECKING:
 @json_option
 def cu(export: Path, preset: str | None, frames: int, budget: int, dataset: Path, as_json: bool) -> None:
     """Predicted and metered compute units, op by op. Exit code 1 if they differ or a transaction is over budget."""
-    figures, table = cost_of_preset(preset, budget) if preset else meter_export(export, dataset, frames, budget)
-    if as_json:
-        output.print_json(figures)
+    if preset:
+        found = {preset: cost_of_preset(preset, budget)}
     else:
-        output.out.print(table)
-        output.out.print(
-            f"{figures['total_cu']:,} units a frame, {figures['cu_per_mac']:.4f} per MAC; "
-            f"{figures['frames_metered']} frames metered, {figures['frames_different']} differ",
-            highlight=False,
-        )
-    sys.exit(0 if figures["ok"] else 1)
+        found = each_program(export, lambda folder: meter_export(folder, dataset, frames, budget))
+    if as_json:
+        output.print_json(as_one({name: figures for name, (figures, _) in found.items()}))
+    else:
+        for figures, table in found.values():
+            _print(figures, table)
+    sys.exit(0 if all(figures["ok"] for figures, _ in found.values()) else 1)
+
+
+def _print(figures: Mapping[str, Any], table: "Table") -> None:
+    output.out.print(table)
+    output.out.print(
+        f"{figures['total_cu']:,} units a frame, {figures['cu_per_mac']:.4f} per MAC; "
+        f"{figures['frames_metered']} frames metered, {figures['frames_different']} differ",
+        highlight=False,
+    )
 
 
 def cost_of_preset(name: str, budget: int) -> "tuple[dict[str, Any], Table]":
@@ -80,7 +88,7 @@ def meter_export(folder: Path, dataset: Path, frames: int, budget: int) -> "tupl
     meter.step(frames_run.state.at(slice(0, 1)), frames_run.inputs[0, :1])
     metered = metered_ops(meter, export)
     figures = cost_figures(cost, budget, metered, spent) | {"manifest_sha256": export.manifest.hash.hex()}
-    project.keep_figures("cu", figures)
+    project.keep_figures(kept_name("cu", export), figures)
     return figures, cost_table(cost, metered)
 
 

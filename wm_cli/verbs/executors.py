@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ import click
 
 from wm_cli import output, project
 from wm_cli.opening import executor_games, recording
-from wm_cli.options import dataset_option, folder_argument, json_option, verb
-from wm_cli.verbs.making import built_export
+from wm_cli.options import dataset_option, export_argument, json_option, verb
+from wm_cli.verbs.making import as_one, built_export, each_program, kept_name
 
 if TYPE_CHECKING:
     from wm_export.parity import Executor, Outcome
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     "wmq parity\nwmq parity export --frames 2000 --target svm --json",
     prints=(
         "manifest_sha256 frames rollout_frames executors mismatches outcomes executor first_difference "
-        "frame tensor index got expected"
+        "frame tensor index got expected programs.*"
     ),
 )
-@folder_argument("export", project.EXPORT)
+@export_argument
 @click.option("--frames", type=click.IntRange(1), default=200, show_default=True, help="Teacher-forced frames.")
 @click.option("--rollouts", type=click.IntRange(0), default=5, show_default=True, help="Worlds that run by themselves.")
 @click.option("--rollout-frames", type=click.IntRange(1), default=60, show_default=True, help="Frames of each.")
@@ -53,16 +53,21 @@ def parity(
     ref: integer loops in Python; ort: ONNX Runtime; native: the program's crates on this host;
     svm: the program in LiteSVM; er: the program on a real rollup of its own (make rollup), rollouts only.
     """
-    figures = compare_executors(export, dataset, frames, rollouts, rollout_frames, targets)
+    found = each_program(
+        export, lambda folder: compare_executors(folder, dataset, frames, rollouts, rollout_frames, targets)
+    )
     if as_json:
-        output.print_json(figures)
+        output.print_json(as_one(found))
     else:
-        for row in figures["outcomes"]:
-            output.out.print(
-                f"{row['executor']:12} {row['frames']:6,} frames, {row['mismatches']} differ", highlight=False
-            )
-        output.out.print(figures["first_difference"] or "every tensor and every byte of every next Frame is equal")
-    sys.exit(1 if figures["mismatches"] else 0)
+        for figures in found.values():
+            _print(figures)
+    sys.exit(1 if any(figures["mismatches"] for figures in found.values()) else 0)
+
+
+def _print(figures: Mapping[str, Any]) -> None:
+    for row in figures["outcomes"]:
+        output.out.print(f"{row['executor']:12} {row['frames']:6,} frames, {row['mismatches']} differ", highlight=False)
+    output.out.print(figures["first_difference"] or "every tensor and every byte of every next Frame is equal")
 
 
 def compare_executors(
@@ -103,7 +108,7 @@ def compare_executors(
         "first_difference": first.to_json() if first else None,
         "outcomes": [o.to_json() for o in outcomes],
     }
-    project.keep_figures("parity", figures)
+    project.keep_figures(kept_name("parity", export), figures)
     return figures
 
 
@@ -148,7 +153,7 @@ def rollup_outcome(
         async with own_world(localnet, export, Keypair()) as own:
             for number, t in enumerate(starts):
                 window = window_at(corpus, encoding, starts[number : number + 1])
-                await compare(own.game(number), window, corpus.inputs[t + 1 : t + 1 + length], outcome, advance)
+                await compare(own.game(number, window), window, corpus.inputs[t + 1 : t + 1 + length], outcome, advance)
 
     with Localnet() as localnet:
         asyncio.run(run(localnet))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from wm_cli import output, project
+from wm_cli import output
 from wm_cli.json_keys import AUDIT_KEYS, DISPUTE_KEYS
-from wm_cli.options import cluster_option, folder_argument, json_option, keypair_option, needed_log_option, verb
+from wm_cli.options import cluster_option, export_argument, json_option, keypair_option, needed_log_option, verb
 from wm_cli.places import address_of, built
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.transactions import Sender
@@ -23,7 +23,7 @@ from wm_live.session.log import Log, read_log
     "wmq verify --log session-1\nwmq verify --log session-1 --rollup http://127.0.0.1:7799 --json",
     prints=AUDIT_KEYS,
 )
-@folder_argument("export", project.EXPORT)
+@export_argument
 @cluster_option
 @click.option("--rollup", help="The rollup's node, to compare with what it has now as well.")
 @needed_log_option
@@ -59,7 +59,7 @@ def verify_session(folder: Path, cluster: str, rollup: str | None, log_folder: P
     prints=DISPUTE_KEYS,
 )
 @click.argument("frame", type=click.IntRange(0))
-@folder_argument("export", project.EXPORT)
+@export_argument
 @cluster_option
 @keypair_option
 @needed_log_option

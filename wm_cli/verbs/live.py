@@ -13,17 +13,17 @@ from solders.keypair import Keypair
 
 from wm_cli import output, project
 from wm_cli.json_keys import AUDIT_KEYS, DISPUTE_KEYS, PERCENTILE_KEYS, PLAYED_KEYS
-from wm_cli.options import dataset_option, folder_argument, json_option, session_options, verb
-from wm_cli.places import Where, built, inputs_after, start_window, with_game
+from wm_cli.options import dataset_option, export_argument, json_option, session_options, verb
+from wm_cli.places import Where, built, inputs_after, start_window, with_world
 from wm_cli.tally import Tally, frame_cu
 from wm_live.bench import pace
 from wm_live.chain.transactions import Sender
 from wm_live.judge.audit import audit
 from wm_live.judge.dispute import Dispute
-from wm_live.localnet.own import OwnWorld, own_world
+from wm_live.localnet.own import own_world
 from wm_live.localnet.servers import Localnet
 from wm_live.session import lifecycle
-from wm_live.session.game import OwnSession, Recorder, bring_up, finish, game_of, open_game, play, take_down
+from wm_live.session.game import OwnWorld, Recorder, bring_up, finish, open_game, play, take_down
 from wm_live.session.inputs import Inputs, replayed
 from wm_live.session.log import read_log
 from wm_live.session.play import Beat
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     "wmq live\nwmq live export-split --frames 600 --json",
     prints=(f"{PLAYED_KEYS} {AUDIT_KEYS} {DISPUTE_KEYS} manifest_sha256 steps deploy_s audit dispute lamports"),
 )
-@folder_argument("export", project.EXPORT)
+@export_argument
 @dataset_option
 @click.option("--frames", type=click.IntRange(10), default=3600, show_default=True, help="Frames to play.")
 @click.option("--dispute", "disputed", type=click.IntRange(0), default=7, show_default=True, help="Frame to dispute.")
@@ -86,7 +86,7 @@ def live_once(folder: Path, dataset: Path, frames: int, dispute_frame: int) -> d
 async def _whole_life(
     own: OwnWorld, window: Window, inputs: Inputs, frames: int, dispute_frame: int, folder: Path
 ) -> dict[str, Any]:
-    game, tally = own.game(0), Tally()
+    game, tally = own.game(0, window), Tally()
     with await open_game(game, window, folder) as log, output.progress_bar("play", frames) as (bar, task):
 
         def beat(beat: Beat, _: "NDArray[np.int32]") -> None:
@@ -145,21 +145,17 @@ def measure_rollup(where: Where, dataset: Path, seconds: float, sessions: int) -
     fps = export.net.world.game.fps
     inputs, frames = replayed(inputs_after(corpus, t)), max(1, round(seconds * fps))
 
-    async def do(first: OwnSession) -> dict[str, Any]:
-        games = [_numbered(first, where.number + i) for i in range(sessions)]
+    async def do(own: OwnWorld) -> dict[str, Any]:
+        games = [own.game(where.number + i, window) for i in range(sessions)]
         for game in games:
             await bring_up(game, window)
-        rollup, all_sessions = first.places.rollup, [game.session for game in games]
+        rollup, all_sessions = own.places.rollup, [game.session for game in games]
         with output.err.status(f"bench: {frames:,} frames at {fps} fps, then as many without pace"):
             paced = await pace.together(rollup, all_sessions, [game.keys for game in games], inputs, frames, fps)
             full = await pace.together(rollup, all_sessions, [game.keys for game in games], inputs, frames, 0)
-        figures = pace.figures(paced, full, first.session.world.steps, fps)
+        figures = pace.figures(paced, full, own.world.steps, fps)
         for game in games:
             await take_down(game)
-        return figures | {"cu_per_frame": frame_cu(first.session.world.export)(0)}
+        return figures | {"cu_per_frame": frame_cu(export)(0)}
 
-    return with_game(where, do)
-
-
-def _numbered(game: OwnSession, number: int) -> OwnSession:
-    return game_of(game.places, game.session.world, game.wallet, number)
+    return with_world(where, do)

@@ -1,17 +1,19 @@
 """`wmq quantize`, `export`, `build`: a run becomes an integer network, and that a program."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from wm_cli import output, project
 from wm_cli.opening import file_figures
-from wm_cli.options import folder_argument, json_option, path_option, verb
+from wm_cli.options import export_argument, folder_argument, json_option, path_option, verb
 
 if TYPE_CHECKING:
     from wm_export.solana.export import Export
+
+T = TypeVar("T")
 
 
 @verb(
@@ -44,65 +46,109 @@ def quantize_run(run: Path, out: Path) -> dict[str, Any]:
 
 
 @verb(
-    "wmq export --target solana\nwmq export qnet --target onnx --out world.onnx",
-    prints="target out manifest_sha256 plan accounts model session scratch dispute bytes sha256",
+    "wmq export --target solana\nwmq export qnet --target onnx --out world.onnx\n"
+    "wmq export fox=qnet-fox marth=qnet-marth --target solana --out both",
+    prints="target out manifest_sha256 plan accounts model session scratch dispute bytes sha256 programs.*",
 )
-@folder_argument("qnet", project.QNET)
+@click.argument("qnets", metavar="[[NAME=]QNET]...", nargs=-1)
 @click.option("--target", type=click.Choice(["solana", "onnx"]), required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="[default: export, or world.onnx]")
 @click.option(
     "--cut",
     "cuts",
     multiple=True,
-    metavar="OP[.GROUP]",
+    metavar="[NAME=]OP[.GROUP]",
     help="Split a frame into transactions before this op, or inside it before one of its row groups; repeatable.",
 )
 @click.option("--compact", is_flag=True, help="Let vectors that no op needs at the same time share bytes on chain.")
 @json_option
-def export(qnet: Path, target: str, out: Path | None, cuts: tuple[str, ...], compact: bool, as_json: bool) -> None:
-    """Write a QNet's weight blob, manifest, IDL and Rust workspace, or an integer-only ONNX graph."""
+def export(
+    qnets: tuple[str, ...], target: str, out: Path | None, cuts: tuple[str, ...], compact: bool, as_json: bool
+) -> None:
+    """Write a QNet's weight blob, manifest, IDL and Rust workspace, or an integer-only ONNX graph.
+
+    Several QNets, each with a name, make an export that holds a program for each; their --cut has the name too.
+    """
     out = out or (project.EXPORT if target == "solana" else project.ONNX)
-    figures = export_qnet(qnet, target, out, cuts, compact)
-    output.say(as_json, figures, f"{out}: {figures['bytes']:,} bytes, sha256 {figures['sha256']}")
+    if target == "onnx":
+        figures = export_onnx(_only(qnets), out)
+    else:
+        named = [_named(word) for word in qnets or (str(project.QNET),)]
+        if len(dict(named)) < len(named):
+            raise click.UsageError(f"expected each QNET with a name of its own, NAME=QNET; got {' '.join(qnets)}")
+        figures = export_qnets(named, out, cuts, compact)
+    lines = [
+        f"{name}: {one['bytes']:,} bytes, sha256 {one['sha256']}"
+        for name, one in figures.get("programs", {str(out): figures}).items()
+    ]
+    output.say(as_json, figures, "\n".join(lines))
 
 
-def export_qnet(qnet: Path, target: str, out: Path, cuts: Sequence[str], compact: bool = False) -> dict[str, Any]:
-    """Write the QNet's export for a target, solana or onnx, to `out`."""
+def _only(qnets: Sequence[str]) -> Path:
+    if len(qnets) > 1:
+        raise click.UsageError(f"--target onnx: expected one QNET, got {len(qnets)}")
+    return Path(qnets[0]) if qnets else project.QNET
+
+
+def _named(word: str) -> tuple[str, str]:
+    """(name, rest) of NAME=REST; a word without a name is of the one program that an export has otherwise."""
+    from wm_export.manifest import PROGRAM, PROGRAM_NAME
+
+    name, mark, rest = word.partition("=")
+    return (name, rest) if mark and PROGRAM_NAME.fullmatch(name) else (PROGRAM, word)
+
+
+def export_onnx(qnet: Path, out: Path) -> dict[str, Any]:
+    """Write the QNet's ONNX graph to `out`."""
+    from wm_export.onnx.graph import export_onnx as write
     from wm_quant.qnet import load_qnet
 
-    net = load_qnet(qnet)
-    if target == "onnx":
-        from wm_export.onnx.graph import export_onnx
+    write(load_qnet(qnet), out)
+    return {"target": "onnx", "out": str(out), **file_figures(out)}
 
-        export_onnx(net, out)
-        return {"target": target, "out": str(out), **file_figures(out)}
-    from wm_export.solana.export import export_solana
 
-    manifest = export_solana(net, out, cuts, compact)
-    return {
-        "target": target,
-        "out": str(out),
-        "manifest_sha256": manifest.hash.hex(),
-        "plan": [list(step) for step in manifest.plan],
-        "accounts": manifest.data["accounts"],
-        **file_figures(out / "blob.bin"),
+def export_qnets(
+    qnets: Sequence[tuple[str, str]], out: Path, cuts: Sequence[str] = (), compact: bool = False
+) -> dict[str, Any]:
+    """Write an export of (name, QNet folder), a program for each, to `out`."""
+    from wm_export.solana.export import Wanted, export_programs, program_folder
+    from wm_quant.qnet import load_qnet
+
+    named = [_named(word) for word in cuts]
+    if unknown := dict(named).keys() - dict(qnets).keys():
+        raise click.UsageError(f"--cut: no program {', '.join(sorted(unknown))} is exported; expected --cut NAME=OP")
+    wanted = {
+        name: Wanted(load_qnet(Path(folder)), [op for of, op in named if of == name], compact) for name, folder in qnets
     }
+    figures = {
+        name: {
+            "manifest_sha256": manifest.hash.hex(),
+            "plan": [list(step) for step in manifest.plan],
+            "accounts": manifest.data["accounts"],
+            **file_figures(program_folder(out, name) / "blob.bin"),
+        }
+        for name, manifest in export_programs(wanted, out).items()
+    }
+    return {"target": "solana", "out": str(out), **as_one(figures)}
 
 
 @verb(
     "wmq build\nwmq build export --json",
-    prints="manifest_sha256 program size sha256 toolchain versions overheads.*",
+    prints="manifest_sha256 program size sha256 toolchain versions overheads.* programs.*",
 )
-@folder_argument("export", project.EXPORT)
+@export_argument
 @json_option
 def build(export: Path, as_json: bool) -> None:
-    """Build an export's Solana program, and meter what its compiled code costs."""
-    figures = build_export(export)
-    output.say(
-        as_json,
-        figures,
-        f"{figures['program']}: {figures['size']:,} bytes, sha256 {figures['sha256']} ({figures['toolchain']})",
-    )
+    """Build an export's Solana programs, and meter what their compiled code costs.
+
+    Its sources are compared with those that this wmq writes for its QNets; others are not built.
+    """
+    found = each_program(export, build_export)
+    lines = [
+        f"{one['program']}: {one['size']:,} bytes, sha256 {one['sha256']} ({one['toolchain']})"
+        for one in found.values()
+    ]
+    output.say(as_json, as_one(found), "\n".join(lines))
 
 
 def build_export(folder: Path) -> dict[str, Any]:
@@ -122,15 +168,37 @@ def build_export(folder: Path) -> dict[str, Any]:
         "versions": list(info.versions),
         "overheads": dict(overheads.ops),
     }
-    project.keep_figures("build", figures)
+    project.keep_figures(kept_name("build", export), figures)
     return figures
 
 
 def built_export(folder: Path) -> "Export":
-    """The export, built first if it is not yet."""
+    """The export of a program, built first if it is not yet."""
+    from wm_export.solana.build_record import built
     from wm_export.solana.export import open_export
-    from wm_export.solana.metering import built
 
-    if not built(folder):
+    export = open_export(folder)
+    if not built(export):
         build_export(folder)
-    return open_export(folder)
+    return export
+
+
+def each_program(folder: Path, run: Callable[[Path], T]) -> dict[str, T]:
+    """What a verb gives for each program of an export, or for the one whose folder it is, by name."""
+    from wm_export.solana.export import program_folder, program_names
+
+    names = program_names(folder)
+    return {name: run(folder if len(names) == 1 else program_folder(folder, name)) for name in names}
+
+
+def as_one(figures: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Figures of the one program; of several an object with those of each."""
+    (first, *others) = figures.values()
+    return {"programs": dict(figures)} if others else first
+
+
+def kept_name(verb: str, export: "Export") -> str:
+    """What a verb's figures of a program are kept as."""
+    from wm_export.manifest import PROGRAM
+
+    return verb if export.manifest.name == PROGRAM else f"{verb}-{export.manifest.name}"

@@ -13,12 +13,22 @@ import numpy as np
 from wm_cli import output
 from wm_cli.json_keys import PLAYED_KEYS, SESSION_KEYS
 from wm_cli.options import dataset_option, json_option, log_option, session_options, start_option, verb
-from wm_cli.places import Where, address_of, built, found_session, inputs_after, places, start_window, with_game
-from wm_cli.seats import join, opponent_of, seated, state_of
+from wm_cli.places import (
+    Where,
+    address_of,
+    built,
+    found_session,
+    inputs_after,
+    own_session,
+    places,
+    start_window,
+    with_world,
+)
+from wm_cli.seats import join, opponent_of, state_of
 from wm_cli.tally import Tally, frame_cu
 from wm_live.chain.wallet import load_keypair
 from wm_live.session import lifecycle
-from wm_live.session.game import OwnSession, Recorder, again, open_game, session_key, take_up
+from wm_live.session.game import OwnSession, OwnWorld, Recorder, again, open_game, session_key, take_up
 from wm_live.session.game import play as play_frames
 from wm_live.session.inputs import Inputs, by_chance, keyboard, replayed
 from wm_live.session.instructions import Session
@@ -105,13 +115,18 @@ def play_session(where: Where, how: Pace) -> dict[str, Any]:
     with ExitStack() as stack:
         inputs = _inputs(export.net.world.game, how, corpus, t, stack)
 
-        async def do(game: OwnSession) -> dict[str, Any]:
-            game = await seated(game, how.opponent)
-            log, source = await _opened(game, window, folder, inputs, how.opponent)
+        async def do(own: OwnWorld) -> dict[str, Any]:
+            new = not (folder / "log.json").exists()
+            game = (
+                own.game(where.number, window, opponent_of(how.opponent))
+                if new
+                else await own_session(own, where.number, folder)
+            )
+            log, source = await _opened(game, window, folder, inputs)
             with log:
                 return await _played(game, log, source, how, (corpus, t))
 
-        return with_game(where, do)
+        return with_world(where, do)
 
 
 def play_as_guest(where: Where, how: Pace, address: str) -> dict[str, Any]:
@@ -146,13 +161,11 @@ def _inputs(played: Game, how: Pace, corpus: Corpus, t: int, stack: ExitStack) -
     return replay if how.inputs == "replay" else by_chance(played, how.start)
 
 
-async def _opened(
-    game: OwnSession, window: Window, folder: Path, inputs: Inputs, opponent: str | None
-) -> tuple[Log, Inputs]:
+async def _opened(game: OwnSession, window: Window, folder: Path, inputs: Inputs) -> tuple[Log, Inputs]:
     if not (folder / "log.json").exists():
-        if opponent is not None:
+        if game.session.terms.opponent != game.party:
             output.note(f"waiting for the second player of session {game.session.address}")
-        return await open_game(game, window, folder, opponent_of(opponent)), inputs
+        return await open_game(game, window, folder), inputs
     log, lost = await take_up(game, folder)
     done = log.frames
     return log, again(log.codec, lost, lambda frame: inputs(done + frame + len(lost)))

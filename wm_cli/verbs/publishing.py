@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from wm_cli import output, project
+from wm_cli import output
 from wm_cli.json_keys import VERIFICATION_KEYS
-from wm_cli.options import cluster_option, folder_argument, json_option, keypair_option, verb
+from wm_cli.options import cluster_option, export_argument, json_option, keypair_option, verb
 from wm_cli.places import address_of
 from wm_export.solana.export import Export, open_export
 from wm_live.chain.rpc import Rpc
@@ -103,7 +103,7 @@ def deploy() -> None:
         "transactions fees total needs balance seconds dry_run seconds_taken balance_after"
     ),
 )
-@folder_argument("export", project.EXPORT)
+@export_argument
 @cluster_option
 @keypair_option
 @click.option("--dry-run", is_flag=True, help="Say what it takes and costs; send nothing.")
@@ -170,7 +170,7 @@ def run_deploy(
     group=deploy,
     prints=VERIFICATION_KEYS,
 )
-@folder_argument("export", project.EXPORT)
+@export_argument
 @cluster_option
 @click.option("--keypair", type=click.Path(path_type=Path), help="Keypair that deployed it, instead of --model.")
 @click.option("--model", metavar="ADDRESS", help="The model account, instead of the keypair that deployed it.")
@@ -203,7 +203,7 @@ def run_verify(export: Export, cluster: str, model: str | None, keypair: Path | 
     group=deploy,
     prints="returned model buffer fees total",
 )
-@folder_argument("export", project.EXPORT)
+@export_argument
 @cluster_option
 @keypair_option
 @json_option

@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from wm_cli import output, project
+from wm_cli import output
 from wm_cli.json_keys import SESSION_KEYS
 from wm_cli.options import (
     cluster_option,
     dataset_option,
-    folder_argument,
+    export_argument,
     json_option,
     keypair_option,
     log_option,
@@ -20,12 +20,12 @@ from wm_cli.options import (
     start_option,
     verb,
 )
-from wm_cli.places import Where, address_of, built, found_session, start_window, with_game
-from wm_cli.seats import join, opponent_of, seated, state_of
+from wm_cli.places import Where, address_of, built, found_session, start_window, with_game, with_world
+from wm_cli.seats import join, opponent_of, state_of
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.wallet import cluster_url, load_keypair
 from wm_live.session import lifecycle
-from wm_live.session.game import OwnSession, finish, open_game
+from wm_live.session.game import OwnSession, OwnWorld, finish, open_game
 from wm_live.session.log import read_log
 
 
@@ -58,13 +58,13 @@ def open_session(where: Where, dataset: Path, start: int, folder: Path | None, o
     """`wmq session open`."""
     window, _, _ = start_window(built(where.export), dataset, start)
 
-    async def do(game: OwnSession) -> dict[str, Any]:
+    async def do(own: OwnWorld) -> dict[str, Any]:
         begun = time.monotonic()
-        game = await seated(game, opponent)
-        (await open_game(game, window, folder or where.log, opponent_of(opponent))).close()
+        game = own.game(where.number, window, opponent_of(opponent))
+        (await open_game(game, window, folder or where.log)).close()
         return await state_of(game) | {"log": str(folder or where.log), "seconds": round(time.monotonic() - begun, 3)}
 
-    return with_game(where, do)
+    return with_world(where, do)
 
 
 @verb(
@@ -74,7 +74,7 @@ def open_session(where: Where, dataset: Path, start: int, folder: Path | None, o
     prints="session player start",
 )
 @click.argument("address")
-@folder_argument("export", project.EXPORT)
+@export_argument
 @cluster_option
 @keypair_option
 @json_option
@@ -92,7 +92,7 @@ def join_session(folder: Path, cluster: str, keypair: Path, address: str) -> dic
         async with Rpc(cluster_url(cluster)) as base:
             found = await found_session(base, export, at)
             await join(base, wallet, found)
-            return {"session": address, "player": str(wallet.pubkey()), "start": found.state.start.hex()}
+            return {"session": address, "player": str(wallet.pubkey()), "start": found.state.terms.start.hex()}
 
     return asyncio.run(run())
 
@@ -104,17 +104,18 @@ def join_session(folder: Path, cluster: str, keypair: Path, address: str) -> dic
     prints=SESSION_KEYS,
 )
 @session_options
+@log_option
 @json_option
-def session_show(as_json: bool, **where: Any) -> None:
+def session_show(folder: Path | None, as_json: bool, **where: Any) -> None:
     """Where a session stands."""
-    figures = show_session(Where(**where))
+    figures = show_session(Where(**where), folder)
     text = f"{figures['status']} on the {figures['on']}, frame {figures['frame_number']:,}, root {figures['root']}"
     output.say(as_json, figures, f"session {figures['session']}: {text}")
 
 
-def show_session(where: Where) -> dict[str, Any]:
+def show_session(where: Where, folder: Path | None) -> dict[str, Any]:
     """`wmq session show`."""
-    return with_game(where, state_of)
+    return with_game(where, folder, state_of)
 
 
 @verb(
@@ -124,20 +125,21 @@ def show_session(where: Where) -> dict[str, Any]:
     prints=f"{SESSION_KEYS} committed",
 )
 @session_options
+@log_option
 @json_option
-def session_commit(as_json: bool, **where: Any) -> None:
+def session_commit(folder: Path | None, as_json: bool, **where: Any) -> None:
     """Write a session, as it stands on the rollup, to the base chain."""
-    figures = commit_session(Where(**where))
+    figures = commit_session(Where(**where), folder)
     output.say(as_json, figures, f"session {figures['session']}: committed at frame {figures['committed']:,}")
 
 
-def commit_session(where: Where) -> dict[str, Any]:
+def commit_session(where: Where, folder: Path | None) -> dict[str, Any]:
     """`wmq session commit`."""
 
     async def do(game: OwnSession) -> dict[str, Any]:
         return {"committed": await lifecycle.commit(game.places, game.session, game.wallet)} | await state_of(game)
 
-    return with_game(where, do)
+    return with_game(where, folder, do)
 
 
 @verb(
@@ -171,4 +173,4 @@ def close_session(where: Where, folder: Path | None) -> dict[str, Any]:
             "compared": log is not None,
         }
 
-    return with_game(where, do)
+    return with_game(where, folder, do)

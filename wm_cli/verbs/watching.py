@@ -8,7 +8,7 @@ import click
 
 from wm_cli import output, project
 from wm_cli.opening import held_out_window
-from wm_cli.options import dataset_option, folder_argument, verb
+from wm_cli.options import dataset_option, export_argument, verb
 from wm_cli.places import address_of, built
 from wm_export.solana.layout import session_vocab
 from wm_live.chain.rpc import Rpc
@@ -28,7 +28,7 @@ from wm_live.watch.viewer import Hello, LiveFeed, RolloutFeed, cast_of
     help="Run or QNet to let run beside its replay.  [default: the furthest stage]",
 )
 @click.option("--rpc", default="http://127.0.0.1:7799", show_default=True, help="Node that has the session.")
-@folder_argument("export", project.EXPORT)
+@export_argument
 @dataset_option
 @click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Held-out window to start at.")
 @click.option("--frames", type=click.IntRange(1, 18_000), default=600, show_default=True, help="Frames of a rollout.")
@@ -66,7 +66,7 @@ def session_feed(address: str, url: str, folder: Path) -> LiveFeed:
 
     state, slots = asyncio.run(first()), export.net.world.encoding.slots
     game = export.net.world.game
-    place = state.ids[len(session_vocab(export.net)) - 1] if game.place else 0
+    place = state.terms.ids[len(session_vocab(export.net)) - 1] if game.place else 0
     hello = Hello(f"session {address}", game, place, cast_of(game, state.frame), slots)
     return LiveFeed(hello, SessionSource(where, changes))
 

@@ -18,6 +18,7 @@ from wm_quant.ops.requantize import Add, Requantize, RequantizeCode, RequantizeF
 from wm_quant.ops.ssm import SSM
 from wm_quant.ops.table import Lut
 from wm_quant.qnet import QNet
+from wm_train.naming import misnamed
 
 #: By class of op: op and builder in, routine out.
 LOWERINGS: dict[type[Op], Callable[[Any, Builder], Routine]] = {
@@ -49,6 +50,17 @@ def need_lowerings(net: QNet) -> None:
         )
 
 
+def _check_names(net: QNet) -> None:
+    """WmExportError where an op or a vector has the name of one of the world's, or becomes the same constant."""
+    ops = [*world_lowering.ROUTINES, *(op.name for op in net.ops)]
+    begun = [op.out for op in net.ops if op.begins]
+    vectors = [*world_lowering.BUFFERS, *kept(net), *begun]
+    for names in (ops, vectors):
+        twice = next((name for name in names if names.count(name) > 1), "")
+        if wrong := f"{twice} is a name of the world's own" if twice else misnamed(names):
+            raise WmExportError(f"export: {wrong}; name the op or its vector otherwise")
+
+
 def kept(net: QNet) -> dict[str, int]:
     """Length of the buffer of each op that keeps something from frame to frame, by the buffer's name."""
     return {op.kept: net.memories[op.name] for op in net.ops if op.name in net.memories}
@@ -60,6 +72,7 @@ def lower(net: QNet, cuts: Sequence[str | int] = (), compact: bool = False) -> P
     WmExportError where an op has no lowering or a cut is wrong.
     """
     need_lowerings(net)
+    _check_names(net)
     builder = Builder(net)
     routines = frame(builder)
     assert builder.start is not None  # validate: one op starts from the session's ids

@@ -11,6 +11,9 @@ from wm_train.world.subsystem import Head
 
 #: Buffers that the rules name.
 CODES, CONTROL_CODES, IDS, PLACE_BOUNDS, HEADS = "codes", "controls", "ids", "bounds", "heads"
+#: Buffers and routines that are the world's; no op has their names.
+BUFFERS = (CODES, CONTROL_CODES, IDS, PLACE_BOUNDS)
+ROUTINES = BEGIN, DECODE, PUSH = ("begin", "decode", "push")
 
 
 def begin(builder: Builder) -> Routine:
@@ -23,7 +26,7 @@ def begin(builder: Builder) -> Routine:
         builder.buffer(CONTROL_CODES, PLAYERS * len(encoding.game.controls))
     builder.buffer(IDS, padded(len(list(encoding.id_fields())), GATHER_UNROLL), Lifetime.SESSION, "u16")
     call = Call("rules::encode_inputs", ("inputs", "work"), uses=(codes,))
-    return Routine("begin", "encode", "codes of both players' inputs", (call,))
+    return Routine(BEGIN, "encode", "codes of both players' inputs", (call,))
 
 
 def _choice(head: Head) -> Call:
@@ -36,11 +39,11 @@ def decode(builder: Builder) -> Routine:
     choices = tuple(_choice(head) for head in world.heads if head.kind == "choice") * PLAYERS
     builder.buffer(PLACE_BOUNDS, world.encoding.game.bounds, Lifetime.SESSION)
     call = Call("rules::decode", ("frame", "work"), inside=choices, uses=(HEADS, PLACE_BOUNDS))
-    return Routine("decode", "decode", "the next Frame, from the heads", (call,))
+    return Routine(DECODE, "decode", "the next Frame, from the heads", (call,))
 
 
 def push(builder: Builder) -> Routine:
     """The window with the new Frame as its last slot."""
     controls = (CONTROL_CODES,) if CONTROL_CODES in builder.buffers else ()
     call = Call("rules::push", ("frame", "work"), uses=(CODES, IDS, *controls))
-    return Routine("push", "encode", "the window moves on by one slot", (call,))
+    return Routine(PUSH, "encode", "the window moves on by one slot", (call,))

@@ -24,6 +24,7 @@ STATUS = Enum(
         ("Open", "Waits for its second player."),
         ("Joined", "Both players are there; the window is being seeded."),
         ("Started", "Frames are being computed."),
+        ("Loading", "Its window is being loaded again from the log; then it is started once more."),
         ("Ended", "Over."),
     ),
 )
@@ -112,11 +113,13 @@ SESSION = Account(
         Field("manifest", HASH, "hash of the manifest"),
         Field("model", Address(), "the model account"),
         Field("creator", Address(), "who made the session, and gets its rent back"),
-        Field("validator", Address(), "validator of the rollup that it was created for"),
-        Field("start", HASH, "root of the hash tree over the window that it starts from"),
-        Field("root", HASH, "root of its hash tree"),
         Field("id", U64, "the creator's number for it"),
         Field("ids", IDS, "ids that stay while it lasts; those without a table are zero"),
+        Field("start", HASH, "root of the hash tree over the window that it starts from"),
+        Field("opponent", Address(), "whom the second seat is kept for; all zeros for whoever comes first"),
+        Field("validator", Address(), "validator of the rollup that it was created for"),
+        Field("root", HASH, "root of its hash tree"),
+        Field("nonce", U64, "in the seeds of its scratch account's address"),
         Field("frame_number", U64, "the frame that is computed next"),
         Field("step", U32, "the transaction of that frame that comes next"),
         Field("status", Word(STATUS), "where it stands"),
@@ -146,6 +149,23 @@ SCRATCH = Account(
     sections=(Field("peaks", PEAKS, "of the session's hash tree"),),
 )
 
+PIN = Account(
+    "Pin",
+    "The pin account.",
+    (
+        *_HEADER,
+        Field("session", Address(), "the session account"),
+        Field("pinner", Address(), "who made it, and gets its rent back"),
+        Field("model", Address(), "the session's"),
+        Field("ids", IDS, "the session's"),
+        Field("start", HASH, "the session's"),
+        Field("validator", Address(), "the session's"),
+        Field("leaves", U64, "leaves of the hash tree that was committed"),
+        Field("root", HASH, "its root"),
+        Field("slot", U64, "slot of the base chain in which it was pinned"),
+    ),
+)
+
 DISPUTE = Account(
     "Dispute",
     "The dispute account.",
@@ -154,6 +174,7 @@ DISPUTE = Account(
         Field("session", Address(), "the session account"),
         Field("disputer", Address(), "who opened it, and gets its rent back"),
         Field("validator", Address(), "the session's"),
+        Field("start", HASH, "the session's"),
         Field("leaves", U64, "leaves of the hash tree that it judges by"),
         Field("frame_number", U64, "the frame that is disputed"),
         Field("loaded", U64, "records of the window that are there"),
@@ -161,12 +182,13 @@ DISPUTE = Account(
         Field("verdict", Word(VERDICT), "how it ended"),
     ),
     sections=(
-        Field("peaks", PEAKS, "of the hash tree, as it was committed when the dispute was opened"),
+        Field("peaks", PEAKS, "of the hash tree that was pinned"),
+        Field("window", PEAKS, "of the hash tree over the records loaded, if the first frame is disputed"),
         Field("frame", FRAME, "the Frame computed last"),
     ),
 )
 
-ACCOUNTS: Mapping[str, Account] = {account.name: account for account in (MODEL, SESSION, SCRATCH, DISPUTE)}
+ACCOUNTS: Mapping[str, Account] = {account.name: account for account in (MODEL, SESSION, SCRATCH, PIN, DISPUTE)}
 ENUMS = (STATUS, VERDICT)
 
 

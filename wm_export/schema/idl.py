@@ -110,10 +110,10 @@ def _known(role: Role, one: Instruction) -> dict[str, Any]:
         return {"address": FIXED[role.name]}
     rule = DERIVED.get(role.name)
     names = {other.name for other in one.accounts} | {arg.name for arg in one.args}
-    if rule is None or not {*rule.accounts, *rule.numbers} <= names:
+    if rule is None or not {*rule.names} <= names:
         return {}
     seeds: list[dict[str, Any]] = [{"kind": "const", "value": list(rule.label.encode())}]
     seeds += [{"kind": "account", "path": name} for name in rule.accounts]
-    seeds += [{"kind": "arg", "path": name} for name in rule.numbers]
+    seeds += [{"kind": "arg", "path": name} for name in rule.hashes + rule.numbers]
     program = {"program": {"kind": "account", "path": rule.program}} if rule.program else {}
     return {"pda": {"seeds": seeds} | program}

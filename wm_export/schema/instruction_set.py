@@ -112,24 +112,25 @@ CHUNK = Group(
     "A chunk of a model's blob.",
     (Field("index", U32, "Its number."), Field("data", List(U8), "Its bytes.")),
 )
-TERMS = Group(
-    "terms",
-    "Terms",
-    "What a session is created with.",
+#: In the order in which they are hashed (wm_live/session/terms.py, accounts/session.rs).
+AGREED = Group(
+    "agreed",
+    "Agreed",
+    "What a session's players agree on. Its hash is in the session's address, and who joins signs it.",
     (
         Field("id", U64, "The creator's number for it."),
         Field("ids", IDS, "Ids that stay while it lasts: one per entry of `SESSION_VOCAB`, the rest zero."),
         Field("start", HASH, "Root of the hash tree over the window it starts from: who joins knows what."),
         Field("opponent", Address(), "The second player's wallet; all zeros for whoever comes first."),
         Field("validator", Address(), "Validator of the rollup that it will be delegated to."),
-        KEY,
     ),
 )
-GROUPS = (RECORD, PROVED, CHUNK, KEY, TERMS)
+TERMS = Group("terms", "Terms", "What a session is created with.", (AGREED, KEY))
+GROUPS = (RECORD, PROVED, CHUNK, KEY, AGREED, TERMS)
 
 _PEAKS = Field("peaks", List(HASH))
 _PLAYER, _FRAME, _STEP = Field("player", U8), Field("frame", U64), Field("step", U8)
-_LEAF, _START = Field("leaf", U64), Field("start", HASH)
+_LEAF, _TERMS, _ROOT = Field("leaf", U64), Field("terms", HASH), Field("root", HASH)
 _PLATFORM = "buffer:w record:w metadata:w system_program delegation_program"
 _MAGIC = "magic_context:w magic_program fee_vault:w?"
 _SPONSORED = "party:s session:w scratch:w vault:w magic_program"
@@ -178,7 +179,7 @@ _ALL = (
         _roles("creator:sw session:w model system_program"),
         (TERMS,),
     ),
-    Instruction("join_session", "Takes the second seat.", _roles("player:s session:w"), (_START, KEY)),
+    Instruction("join_session", "Takes the second seat.", _roles("player:s session:w"), (_TERMS, KEY)),
     Instruction(
         "set_key", "A player names another session key, or none.", _roles("player:s session:w"), (_PLAYER, KEY)
     ),
@@ -200,19 +201,29 @@ _ALL = (
         _roles("party:s session:w"),
     ),
     Instruction(
-        "close_session", "Returns the rent. One that has frames must have been ended.", _roles("creator:sw session:w")
+        "close_session",
+        "Returns the rent, on the base chain. One that has frames must have been ended.",
+        _roles("creator:sw session:w record"),
+    ),
+    Instruction(
+        "close_empty",
+        "Returns the rent of a session that came back without a byte.",
+        _roles("creator:sw session:w model"),
+        (_TERMS,),
     ),
     # --- a session, on the rollup ---
     Instruction(
         "grow_scratch",
-        "Makes the session's scratch account, or lets it grow by what one instruction allows.",
-        _roles(_SPONSORED),
+        "Makes the session's scratch account, or lets it grow by what one instruction allows. With another nonce it is "
+        "made at another address, if there is none yet.",
+        _roles("party:s session:w scratch:w previous vault:w magic_program"),
+        (Field("nonce", U64),),
     ),
     Instruction("close_scratch", "Gives up the scratch account; the session gets its rent back.", _roles(_SPONSORED)),
     Instruction(
         "open_window",
         "Empties the window, so that it can be seeded, or loaded again from the log.",
-        _roles("party:s session scratch:w model"),
+        _roles("party:s session:w scratch:w model"),
         (_PEAKS,),
     ),
     Instruction(
@@ -232,14 +243,21 @@ _ALL = (
     Instruction("undelegate_session", _COMMIT.format(", and to give it back"), _roles("party:sw session:w " + _MAGIC)),
     # --- a dispute, on the base chain ---
     Instruction(
+        "pin_commit",
+        "Keeps what a session has committed, leaves and root, whatever is committed later. Anyone may.",
+        _roles("pinner:sw pin:w session system_program"),
+        (_ROOT,),
+    ),
+    Instruction("close_pin", "Returns the rent.", _roles("pinner:sw pin:w")),
+    Instruction(
         "open_dispute",
-        "Claims a zeroed account of the right size for one frame of a session.",
-        _roles("disputer:s dispute:w session model"),
+        "Claims a zeroed account of the right size for one frame of a session, as a pin has it.",
+        _roles("disputer:s dispute:w pin model"),
         (_FRAME, _PEAKS),
     ),
     Instruction(
         "load_disputed",
-        "One record of the window before a disputed frame, in order, proved against the hash tree that was committed. "
+        "One record of the window before a disputed frame, in order, proved against the hash tree that was pinned. "
         "Anyone may.",
         _roles("dispute:w session"),
         (_LEAF, PROVED),

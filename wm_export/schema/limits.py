@@ -1,7 +1,7 @@
 """Numbers of the interface that no world changes: versions, sizes of an upload, limits of the chain."""
 
 #: Version in every account's header.
-ACCOUNT_VERSION = 2
+ACCOUNT_VERSION = 3
 #: Most compute units of one transaction.
 TRANSACTION_BUDGET = 1_400_000
 #: Levels of a session's hash tree: 2^24 leaves are 77 hours at 60 frames a second.

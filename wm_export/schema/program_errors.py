@@ -36,6 +36,8 @@ ERRORS: Mapping[str, str] = {
     "ChunkMissing": "a chunk of the blob has not been written yet",
     "WrongDigest": "the bytes of the blob are not those of the manifest, or have not been hashed whole",
     "Judged": "the dispute has its verdict already",
+    "WrongTerms": "what is named is not what the session was created with",
+    "Delegated": "the session is delegated: that can be done after it has come back to the base chain",
 }
 
 

@@ -23,26 +23,34 @@ FIXED: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Derived:
-    """An address from seeds: `label` as text, then `accounts` (32 bytes each) and `numbers` (u64 each) by name.
+    """An address from seeds: `label` as text, then `accounts` and `hashes` (32 bytes each) and `numbers` (u64 each) by
+    name.
 
     program   in FIXED, of the program that it is derived by; empty for this one
     """
 
     label: str
     accounts: tuple[str, ...]
+    hashes: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
     program: str = ""
 
-    def seeds(self, *accounts: bytes, numbers: tuple[int, ...] = ()) -> list[bytes]:
-        """The seeds of one, without its bump."""
-        assert (len(accounts), len(numbers)) == (len(self.accounts), len(self.numbers))
-        return [self.label.encode(), *accounts, *(number.to_bytes(8, "little") for number in numbers)]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of everything behind the label, in order."""
+        return self.accounts + self.hashes + self.numbers
+
+    def seeds(self, *raw: bytes, numbers: tuple[int, ...] = ()) -> list[bytes]:
+        """The seeds of one, without its bump; `raw` are accounts, then hashes."""
+        assert (len(raw), len(numbers)) == (len(self.accounts + self.hashes), len(self.numbers))
+        return [self.label.encode(), *raw, *(number.to_bytes(8, "little") for number in numbers)]
 
 
 #: By the name that the account has in instructions.
 DERIVED: Mapping[str, Derived] = {
-    "session": Derived("session", ("model", "creator"), ("id",)),
-    "scratch": Derived("scratch", ("session",)),
+    "session": Derived("session", ("model", "creator"), hashes=("terms",)),
+    "scratch": Derived("scratch", ("session",), numbers=("nonce",)),
+    "pin": Derived("pin", ("session", "pinner"), hashes=("root",)),
     "buffer": Derived("buffer", ("session",)),
     "record": Derived("delegation", ("session",), program="delegation_program"),
     "metadata": Derived("delegation-metadata", ("session",), program="delegation_program"),

@@ -11,9 +11,11 @@ import numpy as np
 from wm_export.errors import WmExportError
 from wm_export.lower.cost import Cost, Overheads, cost, kernel_cu
 from wm_export.lower.lowered_program import Plan
-from wm_export.solana.export import Export
+from wm_export.solana.build_record import check_built, keep_record
+from wm_export.solana.export import Export, checked_sources
 from wm_export.solana.svm import SvmRunner
 from wm_export.solana.toolchain import BuildInfo, build_program
+from wm_export.solana.workspace import staged
 from wm_train.files import atomic_write_json
 from wm_train.world.fields import PLAYERS
 
@@ -25,18 +27,23 @@ METER_LIMIT = 10_000_000
 
 
 def build(export: Export, progress: Callable[[str], None] = lambda text: None) -> tuple[BuildInfo, Overheads]:
-    """Build program.so and meter.so, meter one frame, and keep what compiled code costs in build/overheads.json."""
-    crate = export.folder / "onchain" / "program"
-    export.program.parent.mkdir(exist_ok=True)
-    progress("program.so")
-    info = build_program(crate, export.program)
-    progress("meter.so")
-    build_program(crate, export.meter, features=["meter"])
+    """Build program.so and meter.so from sources that were compared, meter one frame, and keep what compiled code costs
+    in build/overheads.json."""
+    sources, folder = checked_sources(export), export.program.parent
+    if folder.is_symlink():
+        raise WmExportError(f"{folder}: a link; nothing was built or run. Remove it")
+    folder.mkdir(exist_ok=True)
+    with staged(sources) as workspace:
+        progress("program.so")
+        info = build_program(workspace / "program", export.program)
+        progress("meter.so")
+        build_program(workspace / "program", export.meter, features=["meter"])
     for program in (export.program, export.meter):
         _check_identity(export, program)
     progress("metering one frame")
-    overheads = measure_overheads(export, info.toolchain)
-    atomic_write_json(export.folder / "build" / "overheads.json", asdict(overheads) | {"program_sha256": info.sha256})
+    overheads = _measure_overheads(export, info.toolchain)
+    atomic_write_json(folder / "overheads.json", asdict(overheads))
+    keep_record(export, info)
     return info, overheads
 
 
@@ -49,14 +56,22 @@ def _check_identity(export: Export, program: Path) -> None:
 
 
 def runner(export: Export) -> SvmRunner:
-    """The built program in LiteSVM."""
-    if not export.program.exists():
-        raise WmExportError(f"{export.program}: not built yet; run `wmq build`")
+    """The built program in LiteSVM; WmExportError unless it is what `wmq build` made."""
+    check_built(export, "program.so")
+    return _runner(export)
+
+
+def _runner(export: Export) -> SvmRunner:
     return SvmRunner(export.net, export.lowered, export.program, export.shards, export.manifest.hash)
 
 
 def meter_runner(export: Export) -> SvmRunner:
-    """The metering program in LiteSVM."""
+    """The metering program in LiteSVM; WmExportError unless it is what `wmq build` made."""
+    check_built(export, "meter.so")
+    return _meter_runner(export)
+
+
+def _meter_runner(export: Export) -> SvmRunner:
     return SvmRunner(
         export.net,
         export.lowered,
@@ -103,12 +118,12 @@ def metered_ops(runner: SvmRunner, export: Export) -> dict[str, int]:
     return {name: cu for name, cu in metered.items() if name not in firsts}
 
 
-def measure_overheads(export: Export, toolchain: str) -> Overheads:
-    """Overheads of a built export, from one frame of its metering program and three of the other."""
+def _measure_overheads(export: Export, toolchain: str) -> Overheads:
+    """Overheads of the programs in the build folder, from one frame of its metering program and three of the other."""
     still, zeros = still_state(export), np.zeros((1, PLAYERS, len(export.net.world.game.controls)), np.int8)
     names, plan = export.lowered.names, export.lowered.plan
     kernels = [kernel_cu(routine) for routine in export.lowered.routines]
-    metering = meter_runner(export)
+    metering = _meter_runner(export)
     metering.step(still, zeros)
     around = [metered - inside for metered, inside in zip(op_readings(metering, plan), kernels, strict=True)]
     merge, peak, spent = _tree_costs(export)
@@ -123,7 +138,7 @@ def measure_overheads(export: Export, toolchain: str) -> Overheads:
 def _tree_costs(export: Export) -> tuple[int, int, list[int]]:
     """Compute units of joining two nodes of the hash tree, of a peak under its root, and of each transaction of a frame
     without either. From three frames that differ in nothing else."""
-    program, zeros = runner(export), np.zeros((1, PLAYERS, len(export.net.world.game.controls)), np.int8)
+    program, zeros = _runner(export), np.zeros((1, PLAYERS, len(export.net.world.game.controls)), np.int8)
     first = 64 - export.net.world.encoding.slots
     even, one_more, two = (program.metered_step(still_state(export), zeros, first + i)[2] for i in (0, 2, 1))
     # Leaf 64 leads to peaks 64 and 1; leaf 66 to 64, 2 and 1; leaf 65 to 64 and 2, with one pair joined.
@@ -134,7 +149,8 @@ def _tree_costs(export: Export) -> tuple[int, int, list[int]]:
 
 def load_overheads(export: Export) -> Overheads:
     """What `build` has measured."""
-    path = export.folder / "build" / "overheads.json"
+    check_built(export, "overheads.json")
+    path = export.program.parent / "overheads.json"
     try:
         data = json.loads(path.read_text())
         return Overheads(
@@ -151,8 +167,3 @@ def load_overheads(export: Export) -> Overheads:
 def predicted(export: Export) -> Cost:
     """The Cost of a built export."""
     return cost(export.lowered, load_overheads(export))
-
-
-def built(folder: Path) -> bool:
-    """Whether `build` has finished there."""
-    return (folder / "build" / "overheads.json").exists()

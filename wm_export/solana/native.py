@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from wm_export.errors import WmExportError
 from wm_export.solana.account_codec import AccountCodec, Keys
-from wm_export.solana.export import Export
+from wm_export.solana.export import Export, checked_sources
 from wm_export.solana.toolchain import build_host
+from wm_export.solana.workspace import staged
 
 if TYPE_CHECKING:
     from wm_quant.interp import State, Trace
@@ -23,9 +24,9 @@ class NativeRunner:
 
     def __init__(self, export: Export) -> None:
         self.codec = AccountCodec(export.net, export.lowered, export.manifest.hash)
-        binary = build_host(export.folder / "onchain" / "host", "wmq-host")
-        command = [str(binary), str(export.folder / "blob.bin")]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        with staged(checked_sources(export)) as workspace:
+            command, pipe = [str(build_host(workspace / "host", "wmq-host")), str(export.blob_path)], subprocess.PIPE
+            self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
 
     def __enter__(self) -> "NativeRunner":
         return self

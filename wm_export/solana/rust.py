@@ -1,8 +1,5 @@
-"""QNet and field table -> the generated crate `wmq-world`: templates with named holes, filled here, then rustfmt."""
+"""QNet and field table -> the generated crate `wmq-world`: templates with named holes, filled here."""
 
-import shutil
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from wm_export.lower.kernels import KERNELS
@@ -23,16 +20,16 @@ from wm_export.solana.rust_kernels import kernel_sources
 from wm_export.solana.rust_layout import accounts
 from wm_export.solana.rust_network import bounds_table, network, step
 from wm_export.solana.rust_rules import rules
-from wm_export.solana.rust_text import byte_rows, fill, rustfmt
+from wm_export.solana.rust_text import byte_rows, fill, indented
 from wm_quant.qnet import QNet
-from wm_train.files import atomic_write_bytes
 from wm_train.world.fields import PLAYERS
 
 SOURCES = ("lib.rs", "layout.rs", "network.rs", "rules.rs", "step.rs")
 
 
 def generate(net: QNet, program: Program, blob: Blob, manifest_hash: bytes) -> dict[str, str]:
-    """Path inside the crate -> text, of every file of the generated crate."""
+    """Path inside the crate -> text, of every file of the generated crate: the same on every machine, with rustfmt or
+    without."""
     where = layout(program, blob.sizes)
     vocab, game, records = session_vocab(net), net.world.game, Records(net.world.game)
     holes: dict[str, Any] = {
@@ -66,14 +63,5 @@ def generate(net: QNet, program: Program, blob: Blob, manifest_hash: bytes) -> d
         "step.rs": step(program, blob),
     }
     called = kernel_sources([KERNELS[name] for name in program.kernels()])
-    filled = {f"src/{name}": rustfmt(fill(name, holes[name])) for name in SOURCES}
+    filled = {f"src/{name}": indented(fill(name, holes[name])) for name in SOURCES}
     return {"Cargo.toml": fill("Cargo.toml", {})} | filled | called
-
-
-def write_crate(crate: Path, files: Mapping[str, str]) -> None:
-    """Write the generated crate."""
-    for folder in ("src", "asm"):
-        shutil.rmtree(crate / folder, ignore_errors=True)
-        (crate / folder).mkdir(parents=True)
-    for name, text in files.items():
-        atomic_write_bytes(crate / name, text.encode())

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from wm_export.schema.accounts import DISPUTE, MODEL, PLAYER, SCRATCH, SESSION, Account
+from wm_export.schema.accounts import DISPUTE, MODEL, PIN, PLAYER, SCRATCH, SESSION, Account
 from wm_export.solana.blob import Blob
 from wm_export.solana.layout import Layout, Section
 from wm_export.solana.rust_text import upper
@@ -46,6 +46,7 @@ def accounts(where: Layout, blob: Blob) -> str:
             _account(SESSION, _starts(where.session), where.session_bytes),
             _module("player", PLAYER.about, b"", PLAYER.offsets, PLAYER.size),
             _account(SCRATCH, scratch, where.scratch_bytes),
+            _account(PIN, {}, PIN.size),
             _account(DISPUTE, dispute, where.dispute_bytes),
             _module("work", "The work area, from its own first byte.", b"", _starts(where.work), where.work_bytes),
         ]

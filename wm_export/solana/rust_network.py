@@ -17,7 +17,7 @@ from wm_export.lower.lowered_program import (
     width,
 )
 from wm_export.solana.blob import Blob
-from wm_export.solana.rust_text import at, call, fill, upper
+from wm_export.solana.rust_text import at, call, fill, function_name, quoted, upper, word
 from wm_train.world.bounds import place_bounds
 from wm_train.world.encoding import Encoding
 
@@ -73,13 +73,13 @@ class Printer:
         for rows in (operand for made in routine.calls for operand in made.operands if isinstance(operand, Rows)):
             base = self.blob.sections[rows.table.name].offset
             starts = ", ".join(str(base + 8 * rows.row * first) for first in rows.firsts)
-            holes = {"table": rows.table.name, "name": _table(routine.name), "rows": len(rows.firsts), "starts": starts}
+            holes = {
+                "table": word(rows.table.name),
+                "name": _table(routine.name),
+                "rows": len(rows.firsts),
+                "starts": starts,
+            }
             yield fill("table.rs", holes)
-
-
-def function_name(routine: str) -> str:
-    """The function of a routine."""
-    return routine.replace(".", "_")
 
 
 def _table(routine: str) -> str:
@@ -120,7 +120,7 @@ def step(program: Program, blob: Blob) -> dict[str, object]:
         arms.append(f"if step == {number} {{\n{lines}\n}}")
     return {
         "op_count": len(program.names),
-        "op_names": "\n".join(f'"{name}",' for name in program.names),
+        "op_names": "\n".join(f"{quoted(name)}," for name in program.names),
         "begin": bodies[0],
         "plan_count": len(program.plan),
         "plan": "\n".join(f"({a}, {b})," for a, b in program.plan),

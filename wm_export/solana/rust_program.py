@@ -16,7 +16,7 @@ from wm_train.files import atomic_write_bytes
 
 SOURCES = Path(__file__).resolve().parents[2] / "onchain" / "program" / "src"
 #: Addresses that the program derives itself, or signs for.
-OWN_SEEDS = ("session", "scratch", "buffer")
+OWN_SEEDS = ("session", "scratch", "pin", "buffer")
 _HEADER = ("tag", "version", "reserved", "length")
 
 
@@ -227,20 +227,21 @@ def _section(place: str, field: Field) -> str:
 
 def _known_by(account: Account, rule: Derived) -> bool:
     """Whether an account's own fields are the seeds of its address."""
-    return {*rule.accounts, *rule.numbers} <= {field.name for field in account.fields}
+    return {*rule.names} <= {field.name for field in account.fields}
 
 
 def _own_seeds(place: str) -> str:
     rule, rust = DERIVED[place], f"{_camel(place)}Seeds"
-    parts = [f"{name}: *self.{name}()" for name in rule.accounts]
+    parts = [f"{name}: *self.{name}()" for name in rule.accounts + rule.hashes]
     parts += [f"{name}: self.{name}().to_le_bytes()" for name in rule.numbers]
     return f"/// Seeds of its own address.\npub fn seeds(&self) -> {rust} {{\n{rust} {{ {', '.join(parts)} }}\n}}"
 
 
 def _seeds(name: str) -> str:
     rule = DERIVED[name]
-    names = [*rule.accounts, *rule.numbers]
+    names = rule.names
     fields = [f"/// Address of the {one}.\npub {one}: [u8; 32]," for one in rule.accounts]
+    fields += [f"/// Hash `{one}`.\npub {one}: [u8; 32]," for one in rule.hashes]
     fields += [f"/// `{one}`, little-endian.\npub {one}: [u8; 8]," for one in rule.numbers]
     letters = [chr(ord("a") + i) for i in range(1 + len(names))]
     holes = {

@@ -4,6 +4,7 @@ In the repository both lie beside the packages. A wheel carries them inside this
 Imports the standard library only: setup.py loads it before anything is installed.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ PACKAGED = Path(__file__).resolve().parent / "packaged"
 HOME = PACKAGED if PACKAGED.is_dir() else Path(__file__).resolve().parents[2]
 ONCHAIN, SCRIPTS = HOME / "onchain", HOME / "scripts"
 
-#: What of the workspace goes into an export as it is; `wmq export` writes the rest.
+#: What of the workspace goes into an export as it is, files and folders of Rust; `wmq export` writes the rest.
 WORKSPACE = (
     "Cargo.toml",
     "Cargo.lock",
@@ -25,29 +26,40 @@ WORKSPACE = (
     "host/Cargo.toml",
     "host/src",
 )
+WORLD_MANIFEST = "world/Cargo.toml"
 #: The scripts that packages call.
 SCRIPT_NAMES = ("sbpf.sh", "rollup.sh")
 
 #: The commands that install tools: a wheel has no Makefile.
 _IN_REPOSITORY = HOME != PACKAGED
 INSTALL_TOOLCHAIN = "make toolchain" if _IN_REPOSITORY else f"bash {SCRIPTS / 'sbpf.sh'} install"
+FETCH_CRATES = f"bash {'scripts' if _IN_REPOSITORY else SCRIPTS}/sbpf.sh fetch"
 INSTALL_ROLLUP = "make rollup" if _IN_REPOSITORY else f"bash {SCRIPTS / 'rollup.sh'} install"
 
 
-def copy_workspace(to: Path) -> None:
-    """Copy WORKSPACE into the folder `to`; other files there stay."""
-    for name in WORKSPACE:
-        source, target = ONCHAIN / name, to / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copyfile(source, target)
+def cache_folder() -> Path:
+    """What wmq keeps for this user, beside projects: ${WMQ_CACHE:-~/.cache/wmq}."""
+    return Path(os.environ.get("WMQ_CACHE") or Path.home() / ".cache" / "wmq").absolute()
+
+
+def workspace_files() -> dict[str, bytes]:
+    """Path inside the workspace -> bytes, of every file of WORKSPACE."""
+    files = [path for name in WORKSPACE for path in _files(ONCHAIN / name)]
+    return {path.relative_to(ONCHAIN).as_posix(): path.read_bytes() for path in files}
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, or every Rust file of a folder: what cargo or an editor has left there is no source."""
+    return sorted(path.rglob("*.rs")) if path.is_dir() else [path]
 
 
 def copy_all(to: Path) -> None:
     """Copy all that a wheel needs into the folder `to`."""
-    copy_workspace(to / "onchain")
+    # The crate of a world is generated; its Cargo.toml alone makes the workspace one that crates can be fetched for.
+    for name, data in (workspace_files() | {WORLD_MANIFEST: (ONCHAIN / WORLD_MANIFEST).read_bytes()}).items():
+        target = to / "onchain" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
     (to / "scripts").mkdir(parents=True, exist_ok=True)
     for name in SCRIPT_NAMES:
         shutil.copyfile(SCRIPTS / name, to / "scripts" / name)

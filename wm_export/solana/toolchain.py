@@ -2,10 +2,14 @@
 
 Two toolchains make the same program: `scripts/sbpf.sh` with the tools that `make toolchain` puts into the cache, else
 Solana's own `cargo build-sbf`, whose program computes the same integers but without the assembly kernels.
+
+A compiler sees nothing but the sources it is given: it runs in their folder with few variables of the environment,
+takes its crates as Cargo.lock has them, and needs no network (`sbpf.sh fetch` gets them once, at set-up).
 """
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -14,11 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wm_export.errors import WmExportError
-from wm_export.solana.sources import INSTALL_TOOLCHAIN, SCRIPTS
+from wm_export.solana.sources import FETCH_CRATES, INSTALL_TOOLCHAIN, SCRIPTS, cache_folder
 from wm_train.files import atomic_write_bytes
 
 SBPF_SCRIPT = SCRIPTS / "sbpf.sh"
 ERROR_LINES = 20
+#: What a compiler may know of the environment: where tools, their caches and temporary files are. Not in it are flags,
+#: wrappers and configuration (RUSTFLAGS, CARGO_*, RUSTC_WRAPPER, RUSTUP_TOOLCHAIN), which change what is built.
+VARIABLES = ("PATH", "HOME", "USER", "LANG", "TMPDIR", "CARGO_HOME", "RUSTUP_HOME")
+LOCKED = ("--locked", "--offline")
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ def find_toolchain() -> Toolchain | None:
 def host_cargo() -> Path | None:
     """The cargo on PATH, which builds for this machine; None when there is none."""
     found = shutil.which("cargo")
-    return Path(found) if found else None
+    return Path(found).absolute() if found else None
 
 
 def build_program(crate_dir: Path, out_so: Path, features: Sequence[str] = ()) -> BuildInfo:
@@ -66,7 +74,7 @@ def build_program(crate_dir: Path, out_so: Path, features: Sequence[str] = ()) -
 
     Raises WmExportError when there is no toolchain, no crate, or the compiler refuses (its last lines are in the text).
     """
-    _need_manifest(crate_dir)
+    crate_dir = _crate(crate_dir)
     toolchain = find_toolchain()
     if toolchain is None:
         raise WmExportError(
@@ -74,7 +82,7 @@ def build_program(crate_dir: Path, out_so: Path, features: Sequence[str] = ()) -
             f"scripts/sbpf.sh in the cache, got neither; next: {INSTALL_TOOLCHAIN}"
         )
     with tempfile.TemporaryDirectory(prefix="wmq-sbpf-") as temp:
-        _run(_program_command(toolchain, crate_dir, Path(temp), features), f"program {crate_dir}")
+        _run(_program_command(toolchain, crate_dir, Path(temp), features), crate_dir, f"program {crate_dir}")
         program = _only_program(Path(temp), crate_dir)
     out_so.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_bytes(out_so, program)
@@ -86,13 +94,13 @@ def build_host(crate_dir: Path, bin_name: str) -> Path:
 
     Raises WmExportError when cargo or the binary is missing, or the compiler refuses.
     """
-    _need_manifest(crate_dir)
+    crate_dir = _crate(crate_dir)
     cargo = host_cargo()
     if cargo is None:
         raise WmExportError(f"binary {bin_name}: expected cargo on PATH, got none; next: {INSTALL_TOOLCHAIN}")
-    command = [str(cargo), "build", "--quiet", "--release", "--bin", bin_name]
-    command += ["--manifest-path", str(crate_dir / "Cargo.toml"), "--message-format=json-render-diagnostics"]
-    for line in reversed(_run(command, f"binary {bin_name}").splitlines()):
+    command = [str(cargo), "build", "--quiet", "--release", *LOCKED, "--bin", bin_name]
+    command += ["--target-dir", str(crate_dir / "target"), "--message-format=json-render-diagnostics"]
+    for line in reversed(_run(command, crate_dir, f"binary {bin_name}").splitlines()):
         executable = json.loads(line).get("executable")
         if executable:
             return Path(executable)
@@ -100,9 +108,12 @@ def build_host(crate_dir: Path, bin_name: str) -> Path:
 
 
 def version_lines(command: Sequence[str]) -> tuple[str, ...] | None:
-    """What a tool prints of its version, line by line; None when it is missing or fails."""
+    """What a tool prints of its version, line by line; None when it is missing or fails.
+
+    It runs in the root folder: rustup's tools let a file in or above the current one choose what they run.
+    """
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = _started(command, Path("/"))
     except OSError:
         return None
     return tuple(done.stdout.strip().splitlines()) if done.returncode == 0 else None
@@ -113,24 +124,34 @@ def _program_command(toolchain: Toolchain, crate_dir: Path, out_dir: Path, featu
         # v0: what every cluster and the LiteSVM of our solders run; newer tools may have another default.
         command = ["cargo-build-sbf", "--manifest-path", str(crate_dir / "Cargo.toml")]
         command += ["--sbf-out-dir", str(out_dir), "--arch", "v0"]
-    else:
-        command = ["bash", str(SBPF_SCRIPT), "build", str(crate_dir), str(out_dir / "program.so")]
+        chosen = ["--features", ",".join(features)] if features else []
+        return [*command, *chosen, "--", *LOCKED]
+    command = ["bash", str(SBPF_SCRIPT), "build", str(crate_dir), str(out_dir / "program.so")]
     return [*command, "--features", ",".join(features)] if features else command
 
 
-def _run(command: Sequence[str], what: str) -> str:
-    """Standard output of a compiler; its last error lines become the exception."""
+def _run(command: Sequence[str], folder: Path, what: str) -> str:
+    """Standard output of a compiler that runs in a folder; its last error lines become the exception."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = _started(command, folder)
     except OSError as error:
         raise WmExportError(f"{what}: {command[0]} does not start: {error}; next: wmq doctor") from error
     if done.returncode != 0:
         tail = "\n".join(done.stderr.strip().splitlines()[-ERROR_LINES:])
+        lacks = "--offline" in done.stderr
+        step = (
+            f"crates are not on this machine; {FETCH_CRATES}" if lacks else "if a tool itself is at fault, wmq doctor"
+        )
         raise WmExportError(
-            f"{what}: {command[0]} ended with status {done.returncode}, expected 0:\n{tail}\n"
-            "next: mend the lines above and build again; if a tool itself is at fault, wmq doctor"
+            f"{what}: {command[0]} ended with status {done.returncode}, expected 0:\n{tail}\nnext: {step}"
         )
     return done.stdout
+
+
+def _started(command: Sequence[str], folder: Path) -> "subprocess.CompletedProcess[str]":
+    known = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    environment = known | {"WMQ_CACHE": str(cache_folder())}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def _only_program(folder: Path, crate_dir: Path) -> bytes:
@@ -141,6 +162,8 @@ def _only_program(folder: Path, crate_dir: Path) -> bytes:
     return made[0].read_bytes()
 
 
-def _need_manifest(crate_dir: Path) -> None:
-    if not (crate_dir / "Cargo.toml").is_file():
-        raise WmExportError(f"crate {crate_dir}: expected a Cargo.toml there, got none; next: name a crate's folder")
+def _crate(folder: Path) -> Path:
+    """A crate's folder from the root on; WmExportError if it is none."""
+    if not (folder / "Cargo.toml").is_file():
+        raise WmExportError(f"crate {folder}: expected a Cargo.toml there, got none; next: name a crate's folder")
+    return folder.absolute()

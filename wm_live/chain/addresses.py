@@ -41,15 +41,20 @@ def model_seed(manifest_hash: bytes, shard: int = 0) -> str:
     return seed[:-1] + chr(ord("f") + shard) if shard else seed
 
 
-def session_address(program: Pubkey, model: Pubkey, creator: Pubkey, number: int) -> Pubkey:
-    """The account of the creator's session `number`."""
-    found = DERIVED["session"].seeds(bytes(model), bytes(creator), numbers=(number,))
+def session_address(program: Pubkey, model: Pubkey, creator: Pubkey, terms: bytes) -> Pubkey:
+    """The account of the creator's session with these terms (session/terms.py)."""
+    found = DERIVED["session"].seeds(bytes(model), bytes(creator), terms)
     return Pubkey.find_program_address(found, program)[0]
 
 
-def scratch_address(program: Pubkey, session: Pubkey) -> Pubkey:
+def scratch_address(program: Pubkey, session: Pubkey, nonce: int = 0) -> Pubkey:
     """What a session computes with, on the rollup."""
-    return Pubkey.find_program_address(DERIVED["scratch"].seeds(bytes(session)), program)[0]
+    return Pubkey.find_program_address(DERIVED["scratch"].seeds(bytes(session), numbers=(nonce,)), program)[0]
+
+
+def pin_address(program: Pubkey, session: Pubkey, pinner: Pubkey, root: bytes) -> Pubkey:
+    """Where a wallet keeps that the session has committed this root."""
+    return Pubkey.find_program_address(DERIVED["pin"].seeds(bytes(session), bytes(pinner), root), program)[0]
 
 
 def delegation_buffer(program: Pubkey, account: Pubkey) -> Pubkey:

@@ -5,12 +5,14 @@ import binascii
 from dataclasses import dataclass
 from typing import Any
 
-from solders.hash import Hash
+from solders.hash import Hash, ParseHashError
 from solders.pubkey import Pubkey
 
 from wm_live.errors import WmLiveError
 
 MAX_LOGS = 1_000
+#: Of a node's words that are repeated: the system program writes no longer line.
+MOST_LETTERS = 1_000
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,14 @@ class BadAnswerError(WmLiveError):
 
 
 def need(value: Any, kind: type, what: str) -> Any:
-    """`value` if it is of this JSON type (whole numbers from 0 for int); BadAnswerError otherwise."""
+    """`value` if it is of this JSON type (whole numbers of 64 bits for int); BadAnswerError otherwise."""
     if not isinstance(value, kind) or (kind is int and not _is_count(value)):
         raise BadAnswerError(f"{what}: expected {kind.__name__}, got {value!r:.80}")
     return value
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value < 1 << 64
 
 
 def value_of(result: Any) -> Any:
@@ -75,6 +77,14 @@ def value_of(result: Any) -> Any:
     if "value" not in need(result, dict, "answer"):
         raise BadAnswerError(f"answer: expected a value with its context, got {result!r:.80}")
     return result["value"]
+
+
+def address_in(value: Any) -> Pubkey:
+    """An address in base58."""
+    try:
+        return Pubkey.from_string(need(value, str, "address"))
+    except ValueError as error:
+        raise BadAnswerError(f"address: {error}") from None
 
 
 def account_of(value: Any) -> AccountInfo | None:
@@ -99,8 +109,8 @@ def blockhash_of(value: Any) -> Blockhash:
     fields = need(value, dict, "blockhash")
     try:
         blockhash = Hash.from_string(need(fields.get("blockhash"), str, "blockhash"))
-    except ValueError as error:
-        raise BadAnswerError(f"blockhash: {error}") from None
+    except (ValueError, ParseHashError) as error:
+        raise BadAnswerError(f"blockhash: {error!s:.100}") from None
     return Blockhash(blockhash, need(fields.get("lastValidBlockHeight"), int, "lastValidBlockHeight"))
 
 
@@ -126,7 +136,7 @@ def transaction_of(value: Any) -> TransactionInfo | None:
 def logs_of(fields: Any) -> tuple[str, ...]:
     """Log lines of a transaction or of a failed simulation; none where there are none."""
     lines = (fields.get("logMessages") or fields.get("logs")) if isinstance(fields, dict) else None
-    return tuple(str(line) for line in lines[:MAX_LOGS]) if isinstance(lines, list) else ()
+    return tuple(f"{line!s:.{MOST_LETTERS}}" for line in lines[:MAX_LOGS]) if isinstance(lines, list) else ()
 
 
 def custom_error(error: Any) -> int | None:

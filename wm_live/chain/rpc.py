@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import itertools
-import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Self
@@ -13,13 +12,16 @@ import aiohttp
 from solders.hash import Hash
 from solders.pubkey import Pubkey
 
+from wm_live import bounded_json
 from wm_live.chain.answers import (
+    MOST_LETTERS,
     AccountInfo,
     BadAnswerError,
     Blockhash,
     Status,
     TransactionInfo,
     account_of,
+    address_in,
     blockhash_of,
     custom_error,
     logs_of,
@@ -104,7 +106,7 @@ class Rpc:
 
     async def _post(self, method: str, body: dict[str, Any]) -> tuple[int, bytes]:
         try:
-            async with self._session.post(self.url, json=body) as response:
+            async with self._session.post(self.url, json=body, allow_redirects=False) as response:
                 return response.status, await _limited(response, method)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
@@ -113,15 +115,16 @@ class Rpc:
     def _result(self, method: str, status: int, answer: bytes) -> Any:
         where = f"{self.url}: {method}"
         try:
-            fields = json.loads(answer)
-        except (ValueError, RecursionError):
+            fields = bounded_json.parse(answer)
+        except ValueError:
             raise RpcError(f"{where}: HTTP {status}, expected JSON, got {answer[:80]!r}", status) from None
         if not isinstance(fields, dict) or ("result" not in fields and "error" not in fields):
             raise BadAnswerError(f"{where}: HTTP {status}, expected a result or an error, got {answer[:80]!r}")
         if fields.get("error") is not None:
             error = need(fields["error"], dict, f"{where}: error")
             code = error.get("code")
-            raise RpcError(f"{where}: {error.get('message')}", code if type(code) is int else 0, error.get("data"))
+            said = f"{error.get('message')!s:.{MOST_LETTERS}}"
+            raise RpcError(f"{where}: {said}", code if type(code) is int else 0, error.get("data"))
         return fields["result"]
 
     # --- accounts ---
@@ -142,6 +145,15 @@ class Rpc:
             result = value_of(await self.call("getMultipleAccounts", [part, _config(offset, length)]))
             found += [account_of(value) for value in _as_many(result, part, "accounts")]
         return found
+
+    async def owned(self, owner: Pubkey, size: int, offset: int, value: bytes) -> list[Pubkey]:
+        """Accounts of `size` bytes that belong to `owner` and hold `value` at `offset`; no more than MOST_ACCOUNTS."""
+        compare = {"offset": offset, "bytes": base64.b64encode(value).decode(), "encoding": "base64"}
+        config = _config(0, 0) | {"filters": [{"dataSize": size}, {"memcmp": compare}]}
+        listed = need(await self.call("getProgramAccounts", [str(owner), config]), list, "accounts")
+        if len(listed) > MOST_ACCOUNTS:
+            raise BadAnswerError(f"accounts: {len(listed)} of {owner}, expected at most {MOST_ACCOUNTS}")
+        return [address_in(need(entry, dict, "account").get("pubkey")) for entry in listed]
 
     async def balance(self, address: Pubkey) -> int:
         """Lamports of an address, 0 if it holds nothing."""
@@ -276,8 +288,8 @@ async def _limited(response: aiohttp.ClientResponse, method: str) -> bytes:
 def _notified(where: str, message: aiohttp.WSMessage) -> Any:
     """The result that a message brings; None for the confirmation of the subscription."""
     try:
-        fields = need(json.loads(message.data), dict, where)
-    except (ValueError, TypeError):
+        fields = need(bounded_json.parse(need(message.data, str, where)), dict, where)
+    except ValueError:
         raise BadAnswerError(f"{where}: expected JSON, got {message.data!r:.80}") from None
     if "error" in fields:
         raise RpcError(f"{where}: accountSubscribe: {fields['error']!r:.200}")

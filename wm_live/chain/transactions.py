@@ -18,7 +18,7 @@ from solders.message import Message
 from solders.transaction import Transaction
 
 from wm_export.schema.program_errors import ERRORS, error_name
-from wm_live.chain.answers import Blockhash, Status
+from wm_live.chain.answers import MOST_LETTERS, Blockhash, Status
 from wm_live.chain.rpc import Rpc, RpcError
 from wm_live.errors import WmLiveError
 
@@ -164,7 +164,7 @@ class Sender:
 
     async def _failure(self, signature: str, status: Status) -> TransactionError:
         info = await self.rpc.transaction(signature)
-        lines = [f"transaction {signature} failed: {status.error}", *(info.logs[-4:] if info else ())]
+        lines = [f"transaction {signature} failed: {status.error!s:.{MOST_LETTERS}}", *(info.logs[-4:] if info else ())]
         return TransactionError("\n  ".join(lines), status.error, status.custom)
 
     # --- the poll ---

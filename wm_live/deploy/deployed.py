@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from solders.pubkey import Pubkey
@@ -15,7 +14,7 @@ from wm_live.chain.answers import AccountInfo
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.upgradeable import ProgramData, check_program, program_data_address, read_program_data
 from wm_live.deploy.model_account import ModelHead, ModelShape, shapes_of
-from wm_live.deploy.target import read_elf
+from wm_live.deploy.target import built_elf
 from wm_live.errors import WmLiveError
 
 
@@ -66,10 +65,11 @@ class Verification:
         return out
 
 
-async def verify(rpc: Rpc, export: Export, model: Pubkey) -> Verification:
-    """Compare the model at `model`, and the program that it belongs to, with a built export.
+async def verify(rpc: Rpc, export: Export, model: Pubkey, elf: bytes | None = None) -> Verification:
+    """Compare the model at `model`, and the program that it belongs to, with an export.
 
     model   the account of the first shard; those of the others follow from what it says
+    elf     what the program must be; what `wmq build` has made of the export unless it is given
 
     WmLiveError if there is no such model, or it is not of this export's kind and size.
     """
@@ -83,7 +83,7 @@ async def verify(rpc: Rpc, export: Export, model: Pubkey) -> Verification:
     code, frozen = await _code(rpc, program), all(part.head.frozen for part in parts)
     sections = differing_sections(export, b"".join(part.blob for part in parts))
     checks = [
-        _program_check(export.program, code),
+        _program_check(built_elf(export) if elf is None else elf, code),
         *(_check(one.named("manifest"), one.head.manifest.hex(), export.manifest.hash.hex()) for one in parts),
         *(check for one in parts for check in _digest_checks(one, export.manifest.digests[one.shard].hex())),
         _check("blob sections", f"{', '.join(sections)} differ" if sections else "all equal", "all equal"),
@@ -162,9 +162,8 @@ def _there(account: AccountInfo | None, address: Pubkey) -> AccountInfo:
     return account
 
 
-def _program_check(path: Path, code: ProgramData) -> DeploymentCheck:
+def _program_check(elf: bytes, code: ProgramData) -> DeploymentCheck:
     """The program's hash, over as many bytes as the build has; what follows must be zeros."""
-    elf = read_elf(path)
     found = hashlib.sha256(code.code[: len(elf)]).hexdigest()
     if any(code.code[len(elf) :]):
         found += " and more bytes behind it"

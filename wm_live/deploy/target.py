@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from wm_export.errors import WmExportError
+from wm_export.solana.build_record import check_built
 from wm_export.solana.export import Export
 from wm_export.solana.svm import RENT_OVERHEAD, RENT_PER_BYTE
 from wm_live.chain.addresses import SYSTEM_PROGRAM, model_address, model_seed, program_keypair
@@ -98,12 +99,14 @@ class Found:
     shards: Sequence[FoundShard]
 
 
-def read_elf(path: Path) -> bytes:
-    """A built program; WmLiveError if there is none."""
+def built_elf(export: Export) -> bytes:
+    """The program that `wmq build` made of an export; WmLiveError if there is none, or another."""
+    path = export.program
     try:
-        elf = path.read_bytes()
-    except OSError as error:
-        raise WmLiveError(f"{path}: {error.strerror}; next: wmq build") from None
+        check_built(export, path.name)
+    except WmExportError as error:
+        raise WmLiveError(str(error)) from None
+    elf = path.read_bytes()
     if elf[:4] != b"\x7fELF" or len(elf) > ELF_MAX_BYTES:
         raise WmLiveError(f"{path}: expected a built program of at most {ELF_MAX_BYTES:,} bytes; next: wmq build")
     return elf
@@ -125,7 +128,7 @@ def target_of(export: Export, authority: Keypair) -> DeployTarget:
     ]
     return DeployTarget(
         export,
-        read_elf(export.program),
+        built_elf(export),
         authority,
         program,
         buffer_keypair(authority, manifest.hash),

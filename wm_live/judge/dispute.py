@@ -1,10 +1,10 @@
 """A dispute over one frame: the base chain computes it again from what was committed, and records a verdict.
 
-    open     one transaction: makes the dispute account, whose address follows from disputer, session and frame, and
-             pins the hash tree as it is committed then; what is committed later changes nothing
+    pin      keeps what is committed now (judge/pin.py), unless it is pinned: what is committed later changes nothing
+    open     makes the dispute account, whose address follows from disputer, session and frame, for the tree pinned
     load     the window before the frame, record by record, each proved against that tree
     judge    one transaction for each of the Plan: the committed record of the frame, with its proof
-    close    returns the rent
+    close    returns the rent of the dispute and of the disputer's own pin
 
 What comes next follows from the dispute account alone. So a dispute that was interrupted goes on where it stopped.
 """
@@ -20,16 +20,18 @@ from solders.pubkey import Pubkey
 from solders.system_program import AllocateWithSeedParams, TransferParams, allocate_with_seed, transfer
 
 from wm_export.errors import WmExportError
-from wm_export.schema.accounts import DISPUTE, PEAKS
+from wm_export.schema.accounts import DISPUTE, PEAKS, PIN
 from wm_export.schema.limits import ACCOUNT_VERSION
 from wm_export.schema.records import Records
 from wm_export.schema.types import U64
 from wm_export.solana.export import Export
 from wm_export.solana.layout import account_sections
+from wm_live.chain.addresses import pin_address
 from wm_live.chain.answers import AccountInfo
 from wm_live.chain.transactions import LAG_S, SIGNATURE_FEE, Sender, TransactionError
 from wm_live.deploy.program import instruction
 from wm_live.errors import WmLiveError
+from wm_live.judge.pin import Pin, close_pin, pin_commit, pins_of, read_pin
 from wm_live.session.committed import check_log, read_session, read_world
 from wm_live.session.instructions import DeployedWorld
 from wm_live.session.lifecycle import CU_LIMIT, packets
@@ -105,8 +107,9 @@ def read_dispute(account: AccountInfo, records: Records, size: int, program: Pub
 
 @dataclass(frozen=True)
 class Costs:
-    """What a dispute takes. rent: lamports that come back when it is closed; fees do not."""
+    """What a dispute takes. rent: lamports that come back when it is closed; fees do not. pins: 0 if there is a pin."""
 
+    pins: int
     loads: int
     judges: int
     account_bytes: int
@@ -115,7 +118,7 @@ class Costs:
     @property
     def transactions(self) -> int:
         """In all: one more opens it, and one closes it."""
-        return 1 + self.loads + self.judges + 1
+        return self.pins + 1 + self.loads + self.judges + 1
 
     @property
     def fees(self) -> int:
@@ -129,9 +132,9 @@ class Costs:
     def text(self) -> str:
         """One line."""
         return (
-            f"{self.transactions} transactions (open 1, load {self.loads}, judge {self.judges}, close 1): "
-            f"{self.fees:,} lamports of fees; {self.rent:,} lamports of rent for {self.account_bytes:,} bytes, which "
-            "come back"
+            f"{self.transactions} transactions (pin {self.pins}, open 1, load {self.loads}, judge {self.judges}, "
+            f"close 1): {self.fees:,} lamports of fees; {self.rent:,} lamports of rent for {self.account_bytes:,} "
+            "bytes, which come back"
         )
 
 
@@ -165,10 +168,22 @@ class SettledDispute:
         return vars(self) | {"sent": [vars(it) for it in self.sent]}
 
 
+@dataclass(frozen=True)
+class _Commit:
+    """What was committed, and the address of a pin of it, which may have to be made."""
+
+    pin: Pubkey
+    leaves: int
+    root: Hash
+    there: bool
+
+
 class Dispute:
     """One frame of a session, disputed by the sender's payer with a log."""
 
     def __init__(self, sender: Sender, export: Export, log: Log, session: Pubkey, frame: int) -> None:
+        if not 0 <= frame < log.frames:
+            raise WmLiveError(f"frame {frame:,}: the log holds frames 0 to {log.frames - 1:,}")
         self.sender, self.export, self.log, self.session, self.frame = sender, export, log, session, frame
         self.program, self.model = check_log(export, log, session)
         self.disputer = sender.payer.pubkey()
@@ -177,13 +192,14 @@ class Dispute:
         self._shards: list[Pubkey] = []
         self._size, self._slots = export.layout.dispute_bytes, log.about.slots
         self._records = log.codec
-        if not 0 <= frame < log.frames:
-            raise WmLiveError(f"frame {frame:,}: the log holds frames 0 to {log.frames - 1:,}")
 
     async def costs(self) -> Costs:
         """What it takes from start to end; nothing is sent. WmLiveError as `run`."""
-        loads = len(self._loads(await self._committed_leaves(), 0))
-        return Costs(loads, len(self.export.manifest.plan), self._size, await self.sender.rpc.rent(self._size))
+        commit = await self._commit()
+        loads, rpc = len(self._loads(commit.leaves, 0)), self.sender.rpc
+        size = self._size + (0 if commit.there else PIN.size)
+        rent = await rpc.rent(self._size) + (0 if commit.there else await rpc.rent(PIN.size))
+        return Costs(int(not commit.there), loads, len(self.export.manifest.plan), size, rent)
 
     async def run(
         self, keep: bool = False, progress: Callable[[str, int, int], None] = lambda *_: None
@@ -196,8 +212,7 @@ class Dispute:
         """
         state = await self._to_the_verdict(progress)
         if not keep:
-            accounts = {"disputer": self.disputer, "dispute": self.address}
-            await self._send("close", [instruction(self.program, "close_dispute", accounts)])
+            await self._close(state)
         names = str(self.session), self.frame, str(self.address)
         return SettledDispute(*names, state.verdict, self._words(state), tuple(self.sent), keep)
 
@@ -227,8 +242,23 @@ class Dispute:
         self._shards = world.more_models
         return world
 
-    async def _committed_leaves(self) -> int:
-        """Leaves of the tree as committed now. WmLiveError unless the log has that tree, and the frame is in it."""
+    async def _commit(self) -> "_Commit":
+        """What the session has committed, of which the log has the tree and the frame is part: as it stands now, or
+        else as anybody has pinned it. WmLiveError if there is no such commit."""
+        try:
+            return await self._committed_now()
+        except WmLiveError:
+            pins = await pins_of(self.sender.rpc, self.program, self.session)
+            newest = max(filter(self._suits, pins), key=lambda pin: pin.leaves, default=None)
+            if newest is None:
+                raise
+            return _Commit(newest.address, newest.leaves, newest.root, there=True)
+
+    def _suits(self, pin: Pin) -> bool:
+        known = self.frame + self._slots < pin.leaves <= len(self.log.records)
+        return known and self.log.tree.root(pin.leaves) == pin.root
+
+    async def _committed_now(self) -> "_Commit":
         world = await self._world()
         state = (await read_session(self.sender.rpc, world, self.session)).state
         if self.frame >= state.frame_number:
@@ -239,7 +269,9 @@ class Dispute:
         if self.log.tree.root(leaves) != state.root:
             roots = f"root {state.root.hex()}, of the log {self.log.tree.root(leaves).hex()}"
             raise self._other_log(f"what was committed up to frame {state.frame_number:,}", roots)
-        return leaves
+        address = pin_address(self.program, self.session, self.disputer, state.root)
+        there = await read_pin(self.sender.rpc, self.program, address)
+        return _Commit(address, leaves, state.root, there is not None)
 
     async def _state(self) -> DisputeState | None:
         """The dispute as it stands; None before it is opened. WmLiveError unless the log is the one that it pins."""
@@ -269,7 +301,10 @@ class Dispute:
 
         Paid, then made: an account that somebody has sent lamports to could not be created in one go.
         """
-        leaves, rent = await self._committed_leaves(), await self.sender.rpc.rent(self._size)
+        commit, rent = await self._commit(), await self.sender.rpc.rent(self._size)
+        left = len(self._loads(commit.leaves, 0)) + len(self.export.manifest.plan)
+        if not commit.there:
+            return "pin", [pin_commit(self.program, self.session, self.disputer, commit.root)], 1 + left
         pay = TransferParams(from_pubkey=self.disputer, to_pubkey=self.address, lamports=rent)
         make = AllocateWithSeedParams(
             address=self.address,
@@ -278,10 +313,9 @@ class Dispute:
             space=self._size,
             owner=self.program,
         )
-        names = {"disputer": self.disputer, "dispute": self.address, "session": self.session, "model": self.model}
-        peaks = self.log.tree.peaks(leaves)
+        names = {"disputer": self.disputer, "dispute": self.address, "pin": commit.pin, "model": self.model}
+        peaks = self.log.tree.peaks(commit.leaves)
         opens = instruction(self.program, "open_dispute", names, self._shards, frame=self.frame, peaks=peaks)
-        left = len(self._loads(leaves, 0)) + len(self.export.manifest.plan)
         return "open", [CU_LIMIT, transfer(pay), allocate_with_seed(make), opens], left
 
     def _next(self, state: DisputeState) -> tuple[str, list[Instruction], int]:
@@ -307,6 +341,14 @@ class Dispute:
     def _proved(self, leaf: int, leaves: int) -> dict[str, Any]:
         return self._records.split_record(self.log.records[leaf]) | {"proof": self.log.tree.proof(leaf, leaves)}
 
+    async def _close(self, state: DisputeState) -> None:
+        accounts = {"disputer": self.disputer, "dispute": self.address}
+        closing, root = [instruction(self.program, "close_dispute", accounts)], self.log.tree.root(state.leaves)
+        own = pin_address(self.program, self.session, self.disputer, root)
+        if await read_pin(self.sender.rpc, self.program, own) is not None:
+            closing.append(close_pin(self.program, self.session, self.disputer, root))
+        await self._send("close", closing)
+
     async def _send(self, what: str, instructions: Sequence[Instruction]) -> None:
         confirmed = await self.sender.send(instructions)
         info = await self.sender.rpc.transaction(confirmed.signature)
@@ -322,8 +364,8 @@ class Dispute:
             )
         if state.step < len(self.export.manifest.plan):
             return (
-                f"frame {self.frame:,} is wrong: a committed record lies outside the ranges of a game, or the "
-                "session's ids outside their tables; no program of this world commits such a one"
+                f"frame {self.frame:,} is wrong: a committed record lies outside the ranges of a game, or the first "
+                "window is not the one that the session was created for; no program of this world commits such a one"
             )
         claimed = self.log.records[self.frame + self._slots][-self._records.frame_size :]
         frames = (self._records.frame_of(raw) for raw in (claimed, state.frame))

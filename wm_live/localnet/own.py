@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from solders.keypair import Keypair
 
@@ -12,25 +11,12 @@ from wm_live.chain.wallet import SOL, fund
 from wm_live.deploy.deploying import Progress, carry_out, prepare
 from wm_live.deploy.target import target_of
 from wm_live.localnet.servers import Localnet
-from wm_live.session.game import OwnSession, game_of, rollup_identity
+from wm_live.session.game import OwnWorld, rollup_identity
 from wm_live.session.instructions import DeployedWorld
 from wm_live.session.lifecycle import SessionNodes
 
 #: More than any world's rent.
 PURSE_SOL = 200
-
-
-@dataclass(frozen=True)
-class OwnWorld:
-    """A world on a rollup of one's own, and the wallet that deployed it."""
-
-    places: SessionNodes
-    world: DeployedWorld
-    wallet: Keypair
-
-    def game(self, number: int) -> OwnSession:
-        """The wallet's session `number`."""
-        return game_of(self.places, self.world, self.wallet, number)
 
 
 @asynccontextmanager

@@ -20,10 +20,12 @@ from typing import Any, Self
 from solders.pubkey import Pubkey
 
 from wm_export.solana.sources import INSTALL_ROLLUP
+from wm_live import bounded_json
 from wm_live.chain.rpc import websocket_url
 from wm_live.errors import WmLiveError
 from wm_live.localnet.base_chain.genesis import FEES_VAULT
 from wm_live.localnet.base_tools import BaseTool, base_tool
+from wm_train.writer import Writer
 
 HOST = "127.0.0.1"
 BASE_PORT, ROLLUP_PORT = 8899, 7799
@@ -162,6 +164,7 @@ class Localnet:
         self._tool: BaseTool | None = None if base == "lite" or "://" in base else base_tool(base)
         self._temporary = None if storage else tempfile.TemporaryDirectory(prefix="wmq-localnet-")
         self.storage = storage or Path(self._temporary.name if self._temporary else "")
+        self._writer: Writer | None = None
         base_port, rollup_port = (port or free_ports(3) for port in ports)
         self.places = _places(base, base_port, rollup_port, self.storage)
         self._metrics_port = rollup_port + 2
@@ -181,7 +184,7 @@ class Localnet:
 
     def start(self) -> None:
         """Start both and wait until they answer; WmLiveError says which did not, and why."""
-        self.storage.mkdir(parents=True, exist_ok=True)
+        self._writer = Writer(self.storage, "localnet")
         if self._base:
             self._base.start()
             if self._tool:
@@ -195,6 +198,8 @@ class Localnet:
         with contextlib.ExitStack() as last_to_first:
             if self._temporary:
                 last_to_first.callback(self._temporary.cleanup)
+            if self._writer:
+                last_to_first.callback(self._writer.release)
             if self._base:
                 last_to_first.callback(self._base.stop)
             last_to_first.callback(self._rollup.stop)
@@ -303,7 +308,7 @@ def _ask(url: str, method: str, *params: Any) -> dict[str, Any]:
     request = urllib.request.Request(url, body, {"content-type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=2) as response:
-            answer: Any = json.loads(response.read(1 << 16))
+            answer: Any = bounded_json.parse(response.read(1 << 16))
     except (OSError, ValueError):
         return {}
     return answer if isinstance(answer, dict) else {}

@@ -8,9 +8,10 @@ from solders.pubkey import Pubkey
 
 from wm_export.errors import WmExportError
 from wm_export.schema.accounts import PLAYER, SESSION
-from wm_export.schema.limits import ACCOUNT_VERSION
+from wm_export.schema.limits import ACCOUNT_VERSION, TREE_LEVELS
 from wm_export.solana.layout import Layout
 from wm_live.errors import WmLiveError
+from wm_live.session.terms import Terms
 from wm_live.session.tree import Hash
 from wm_train.world.fields import PLAYERS
 
@@ -27,16 +28,14 @@ class Player:
 @dataclass(frozen=True)
 class SessionState:
     """What a session account holds; `frame_number` is the frame computed next, `frame` (2, len(STATE)) int32 the
-    current one; `root` that of its hash tree over `leaves` records."""
+    current one; `root` that of its hash tree over `leaves` records; `nonce` leads to its scratch account."""
 
     manifest: bytes
     model: Pubkey
     creator: Pubkey
-    validator: Pubkey
-    start: Hash
+    terms: Terms
     root: Hash
-    number: int
-    ids: tuple[int, ...]
+    nonce: int
     frame_number: int
     step: int
     status: str
@@ -64,16 +63,17 @@ def session_state(where: Layout, data: bytes) -> SessionState:
         head = SESSION.unpack(data)
     except WmExportError as error:
         raise WmLiveError(f"session account: {error}") from None
+    if head["frame_number"] >= 1 << TREE_LEVELS:
+        at = f"frame number {head['frame_number']}, expected below {1 << TREE_LEVELS}"
+        raise WmLiveError(f"session account: {at}: no program counts further; does the node tell the truth?")
     frame = where.session["frame"].offset
     return SessionState(
         manifest=head["manifest"],
         model=Pubkey(head["model"]),
         creator=Pubkey(head["creator"]),
-        validator=Pubkey(head["validator"]),
-        start=head["start"],
+        terms=Terms(head["id"], head["ids"], head["start"], Pubkey(head["opponent"]), Pubkey(head["validator"])),
         root=head["root"],
-        number=head["id"],
-        ids=head["ids"],
+        nonce=head["nonce"],
         frame_number=head["frame_number"],
         step=head["step"],
         status=head["status"],

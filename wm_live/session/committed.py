@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from solders.pubkey import Pubkey
 
-from wm_export.schema.accounts import MODEL
+from wm_export.schema.accounts import MODEL, SESSION
 from wm_export.schema.limits import ACCOUNT_VERSION
+from wm_export.schema.types import U64
 from wm_export.solana.export import Export
 from wm_live.chain.addresses import DELEGATION_PROGRAM, delegation_record, model_address
 from wm_live.chain.answers import AccountInfo
@@ -19,11 +20,12 @@ from wm_live.session.log import Log
 
 @dataclass(frozen=True)
 class Committed:
-    """A session on a chain. delegation: None if it is not delegated."""
+    """A session on a chain. delegation: None if it is not delegated. lamports: of its account."""
 
     session: Session
     state: SessionState
     delegation: Delegation | None
+    lamports: int
 
 
 def check_log(export: Export, log: Log, session: Pubkey) -> tuple[Pubkey, Pubkey]:
@@ -86,9 +88,22 @@ async def read_session(rpc: Rpc, world: DeployedWorld, address: Pubkey) -> Commi
     state = session_state(world.layout, account.data)
     _equal(f"session {address}: manifest", state.manifest, world.export.manifest.hash)
     _equal(f"session {address}: model", str(state.model), str(world.model))
-    session = Session(world, state.creator, state.number)
-    _equal(f"session {address}: address of its creator and number", str(session.address), str(address))
-    return Committed(session, state, delegation)
+    session = Session(world, state.creator, state.terms)
+    _equal(f"session {address}: address of its creator and of what was agreed", str(session.address), str(address))
+    session.use_nonce(state.nonce)
+    if delegation is not None:
+        _equal(f"session {address}: validator", str(delegation.validator), str(state.terms.validator))
+    return Committed(session, state, delegation, account.lamports)
+
+
+async def numbered_sessions(rpc: Rpc, world: DeployedWorld, creator: Pubkey, number: int) -> list[Pubkey]:
+    """Addresses of the creator's sessions of this number on the base chain, delegated or not: what the node says."""
+    offsets = SESSION.offsets
+    assert offsets["id"] == offsets["creator"] + len(bytes(creator))
+    wanted = bytes(creator) + U64.pack(number)
+    owners = (world.program, DELEGATION_PROGRAM)
+    found = [await rpc.owned(it, world.layout.session_bytes, offsets["creator"], wanted) for it in owners]
+    return [address for group in found for address in group]
 
 
 async def _delegation(rpc: Rpc, world: DeployedWorld, address: Pubkey, account: AccountInfo) -> Delegation | None:

@@ -23,12 +23,14 @@ from wm_live.chain.transactions import Sender, TransactionError
 from wm_live.errors import WmLiveError
 from wm_live.session import lifecycle
 from wm_live.session.account import SessionState
+from wm_live.session.committed import read_session as read_committed
 from wm_live.session.inputs import Inputs
 from wm_live.session.instructions import SPONSORED_COMMITS, DeployedWorld, Seat, Session
-from wm_live.session.lifecycle import SessionNodes, need_session, read_session
+from wm_live.session.lifecycle import SessionNodes, need_session, read_session, window_records
 from wm_live.session.log import About, Log, new_log, open_log
 from wm_live.session.play import Beat, Driver
 from wm_live.session.recompute import next_frame
+from wm_live.session.terms import Terms
 from wm_live.session.tree import root_of
 from wm_train.measure.evaluate import Window
 from wm_train.world.fields import PLAYERS
@@ -64,45 +66,70 @@ class OwnSession:
         return self.wallet.pubkey()
 
 
-def game_of(
-    places: SessionNodes, world: DeployedWorld, wallet: Keypair, number: int, players: int = PLAYERS
-) -> OwnSession:
-    """The wallet's session `number`, whether or not it exists; `players` of its seats are this wallet's."""
-    session = Session(world, wallet.pubkey(), number)
-    return OwnSession(places, session, wallet, [session_key(wallet, session.address, p) for p in range(players)])
+@dataclass(frozen=True)
+class OwnWorld:
+    """A deployed world, its nodes, and the wallet that opens sessions of it."""
+
+    places: SessionNodes
+    world: DeployedWorld
+    wallet: Keypair
+
+    def game(self, number: int, window: Window, opponent: Pubkey | None = None) -> OwnSession:
+        """The wallet's session that starts from `window` (batch of one), whether or not it exists.
+
+        opponent  wallet of the second player, zeros for whoever comes first; None if this wallet plays both
+        """
+        other = self.wallet.pubkey() if opponent is None else opponent
+        start = root_of(window_records(self.world.layout.records, window))
+        ids = [int(value) for value in window.session[0]]
+        return self._own(Terms(number, ids, start, other, self.places.validator))
+
+    async def found(self, address: Pubkey) -> OwnSession:
+        """The wallet's session at an address; WmLiveError if there is none, or it is another wallet's."""
+        state = (await read_committed(self.places.base, self.world, address)).state
+        if state.creator != self.wallet.pubkey():
+            raise WmLiveError(f"session {address}: {state.creator} has made it, not this wallet")
+        game = self._own(state.terms)
+        game.session.use_nonce(state.nonce)
+        alone = state.players[1].wallet == self.wallet.pubkey()
+        return game if alone else replace(game, keys=game.keys[:1])
+
+    def _own(self, terms: Terms) -> OwnSession:
+        session = Session(self.world, self.wallet.pubkey(), terms)
+        players = PLAYERS if terms.opponent == self.wallet.pubkey() else 1
+        keys = [session_key(self.wallet, session.address, player) for player in range(players)]
+        return OwnSession(self.places, session, self.wallet, keys)
 
 
 # ------------------------------------------------------------------------------------------------------------- opening
 
 
-async def open_game(game: OwnSession, window: Window, folder: Path, opponent: Pubkey | None = None) -> Log:
+async def open_game(game: OwnSession, window: Window, folder: Path) -> Log:
     """`bring_up`, and the log of the session."""
-    await bring_up(game, window, opponent)
-    log = new_log(folder, _about(game, [int(v) for v in window.session[0]]))
-    for record in lifecycle.window_records(game.session.world.layout.records, window):
+    await bring_up(game, window)
+    log = new_log(folder, _about(game))
+    for record in window_records(game.session.world.layout.records, window):
         log.append(record)
     log.flush()
     return log
 
 
-async def bring_up(game: OwnSession, window: Window, opponent: Pubkey | None = None) -> None:
-    """Create the session that starts from `window` (batch of one), and bring it to its first frame on the rollup.
+async def bring_up(game: OwnSession, window: Window) -> None:
+    """Create the session, which starts from `window` (batch of one), and bring it to its first frame on the rollup.
 
-    Without an `opponent` the wallet takes both seats; else this waits until the other has joined.
+    Where the wallet does not play both seats this waits until the other has joined.
     """
     if await read_session(game.places.base, game.session) is not None:
         raise WmLiveError(f"session {game.session.number} of {game.party} exists already; name another number")
     seats = [Seat(game.wallet, key) for key in game.keys]
-    other = game.party if opponent is None else opponent
-    await lifecycle.create(game.places, game.session, window, seats[0], other, int(time.time()) + KEY_S)
-    if opponent is None:
-        start = root_of(lifecycle.window_records(game.session.world.layout.records, window))
-        await lifecycle.join(game.places.base, game.session, seats[1], start, int(time.time()) + KEY_S)
+    await lifecycle.create(game.places, game.session, seats[0], int(time.time()) + KEY_S)
+    if len(seats) == PLAYERS:
+        await lifecycle.join(game.places.base, game.session, seats[1], int(time.time()) + KEY_S)
     await lifecycle.until("the second player", lambda: _joined(game), timeout_s=3600)
     await lifecycle.delegate(game.places, game.session, game.wallet)
     await lifecycle.prepare(game.places, game.session, game.wallet)
     await lifecycle.seed(
-        game.places, game.session, game.wallet, lifecycle.window_records(game.session.world.layout.records, window)
+        game.places, game.session, game.wallet, window_records(game.session.world.layout.records, window)
     )
 
 
@@ -116,7 +143,7 @@ async def _joined(game: OwnSession) -> bool:
     return (await need_session(game.places.base, game.session)).status == "joined"
 
 
-def _about(game: OwnSession, ids: Sequence[int]) -> About:
+def _about(game: OwnSession) -> About:
     world = game.session.world
     manifest = world.export.manifest.hash.hex()
     return About(
@@ -124,7 +151,7 @@ def _about(game: OwnSession, ids: Sequence[int]) -> About:
         str(world.model),
         str(game.session.address),
         manifest,
-        session_ids(ids),
+        session_ids(game.session.terms.ids),
         world.slots,
         world.export.net.world.game.name,
     )
@@ -153,18 +180,23 @@ async def _take_up(game: OwnSession, log: Log) -> list[bytes]:
     if not await lifecycle.delegated(game.places, game.session):
         await lifecycle.delegate(game.places, game.session, game.wallet)
     state = await _started(game, log)
+    if state.frame_number < base.frame_number:
+        at = f"frame {state.frame_number:,}, the base chain has {base.frame_number:,}"
+        raise WmLiveError(f"{game.places.rollup.url}: session {game.session.address} is at {at}; is it its rollup?")
     _complete(game, log, state)
     count = state.frame_number + game.session.world.slots
-    if state.status != "started" or count > len(log.records) or log.tree.root(count) != state.root:
+    if state.status not in ("started", "loading") or count > len(log.records) or log.tree.root(count) != state.root:
         raise WmLiveError(
             f"{log.folder}: the log does not lead to frame {state.frame_number} of session {game.session.address}, "
             f"which is {state.status}; is it another session's, or older?"
         )
     lost = log.records[count:]
     log.truncate(count)
-    if not await _window_stands(game, state):
+    game.session.use_nonce(state.nonce)
+    loaded = await _loaded(game, state)
+    if loaded is None:
         await lifecycle.prepare(game.places, game.session, game.wallet, log.tree.peaks())
-        await lifecycle.load(game.places, game.session, game.wallet, log.records, log.tree, state.frame_number)
+    await lifecycle.load(game.places, game.session, game.wallet, log, state.frame_number, loaded or 0)
     await _renew_keys(game, state)
     return lost
 
@@ -187,9 +219,10 @@ async def _started(game: OwnSession, log: Log) -> SessionState:
     return await need_session(game.places.rollup, game.session)
 
 
-async def _window_stands(game: OwnSession, state: SessionState) -> bool:
+async def _loaded(game: OwnSession, state: SessionState) -> int | None:
+    """Records that the window before the current frame has; None if it has to be opened."""
     scratch = await game.places.rollup.account(game.session.scratch)
-    return scratch is not None and game.session.world.window_stands(scratch.data, state.frame_number)
+    return None if scratch is None else game.session.world.loaded(scratch.data, state.frame_number)
 
 
 async def _renew_keys(game: OwnSession, state: SessionState) -> None:
@@ -286,6 +319,11 @@ async def finish(game: OwnSession, log: Log | None = None) -> SessionState:
     else:
         ended = (await need_session(game.places.rollup, game.session)).status == "ended"
         state = await lifecycle.leave(game.places, game.session, game.wallet, end=not ended)
+    if log is not None and state.frame_number > log.frames:
+        raise WmLiveError(
+            f"{log.folder}: ends at frame {log.frames:,}, session {game.session.address} at {state.frame_number:,}; "
+            "name a newer log with --log, or a folder without one to close it unseen"
+        )
     if log is not None and log.tree.root(state.leaves(log.about.slots)) != state.root:
         raise WmLiveError(f"session {game.session.address}: what was committed is not what the log has; see wmq verify")
     return state

@@ -10,7 +10,7 @@ from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from wm_export.schema.accounts import SCRATCH, session_ids
+from wm_export.schema.accounts import SCRATCH
 from wm_export.schema.limits import GROWTH
 from wm_export.solana.export import Export
 from wm_export.solana.layout import Layout
@@ -23,10 +23,13 @@ from wm_live.chain.addresses import (
     session_address,
 )
 from wm_live.deploy.program import instruction
+from wm_live.session.terms import Terms
 from wm_live.session.tree import Hash
 
 #: Commits of a delegation that the validator pays for; the last is kept for undelegation.
 SPONSORED_COMMITS = 10
+#: What the rollup takes for an account: lamports a byte, and bytes beyond its data.
+EPHEMERAL_RENT, EPHEMERAL_OVERHEAD = 32, 60
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,16 @@ class DeployedWorld:
         """Frames in a window."""
         return self.export.net.world.encoding.slots
 
-    def window_stands(self, scratch: bytes, frame: int) -> bool:
-        """Whether this scratch account's window is whole, and the one that `frame` is computed from."""
+    def loaded(self, scratch: bytes, frame: int) -> int | None:
+        """Records of the window before `frame` that this scratch account has; None if it was not opened for that."""
         if len(scratch) != self.layout.scratch_bytes or not SCRATCH.is_one(scratch):
-            return False
-        return (SCRATCH.read(scratch, "frame_number"), SCRATCH.read(scratch, "loaded")) == (frame, self.slots)
+            return None
+        return SCRATCH.read(scratch, "loaded") if SCRATCH.read(scratch, "frame_number") == frame else None
+
+    @property
+    def deposit(self) -> int:
+        """Lamports that a session holds above its rent: what its scratch account costs on the rollup."""
+        return (self.layout.scratch_bytes + EPHEMERAL_OVERHEAD) * EPHEMERAL_RENT
 
     @property
     def fps(self) -> int:
@@ -76,17 +84,6 @@ class DeployedWorld:
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What a session is created with: `ids` of stage and characters, `start` the root of its window, the `opponent`'s
-    wallet (all zeros for whoever comes first), and the `validator` of its rollup."""
-
-    ids: Sequence[int]
-    start: Hash
-    opponent: Pubkey
-    validator: Pubkey
-
-
-@dataclass(frozen=True)
 class Seat:
     """A player: the wallet that sits there, and the session key that signs its inputs."""
 
@@ -95,30 +92,39 @@ class Seat:
 
 
 class Session:
-    """One session of a deployed world, by its creator and the creator's number for it."""
+    """One session of a deployed world, by its creator and what its players agree on.
 
-    def __init__(self, world: DeployedWorld, creator: Pubkey, number: int) -> None:
-        self.world, self.creator, self.number = world, creator, number
+    scratch   its scratch account: that of nonce 0, unless `use_nonce` has said otherwise
+    """
+
+    def __init__(self, world: DeployedWorld, creator: Pubkey, terms: Terms) -> None:
+        self.world, self.creator, self.terms = world, creator, terms
         self._records = world.layout.records
-        self.address = session_address(world.program, world.model, creator, number)
-        self.scratch = scratch_address(world.program, self.address)
+        self.address = session_address(world.program, world.model, creator, terms.hash)
+        self.use_nonce(0)
+
+    @property
+    def number(self) -> int:
+        """The creator's for it."""
+        return self.terms.number
+
+    def use_nonce(self, nonce: int) -> None:
+        """From here on its scratch account is that of this nonce, u64; a session says its own (SessionState.nonce)."""
+        self.nonce, self.scratch = nonce, scratch_address(self.world.program, self.address, nonce)
 
     def _do(self, name: str, accounts: dict[str, Pubkey], **args: Any) -> Instruction:
         return instruction(self.world.program, name, accounts | {"session": self.address}, **args)
 
     # --- on the base chain ---
 
-    def create(self, terms: "Terms", key: Pubkey, expires: int) -> Instruction:
+    def create(self, key: Pubkey, expires: int) -> Instruction:
         """Makes it, with the first player's session key."""
         accounts = {"creator": self.creator, "model": self.world.model}
-        rest = {"start": terms.start, "opponent": terms.opponent, "validator": terms.validator}
-        return self._do(
-            "create_session", accounts, id=self.number, ids=session_ids(terms.ids), key=key, expires=expires, **rest
-        )
+        return self._do("create_session", accounts, key=key, expires=expires, **self.terms.arguments)
 
-    def join(self, player: Pubkey, start: Hash, key: Pubkey, expires: int) -> Instruction:
-        """Takes the second seat of the session that starts from this window."""
-        return self._do("join_session", {"player": player}, start=start, key=key, expires=expires)
+    def join(self, player: Pubkey, key: Pubkey, expires: int) -> Instruction:
+        """Takes the second seat of the session with these terms, and of no other."""
+        return self._do("join_session", {"player": player}, terms=self.terms.hash, key=key, expires=expires)
 
     def set_key(self, wallet: Pubkey, player: int, key: Pubkey, expires: int) -> Instruction:
         """Names another session key."""
@@ -139,15 +145,26 @@ class Session:
         return self._do("end_session", {"party": party})
 
     def close(self) -> Instruction:
-        """Returns its rent to the creator."""
-        return self._do("close_session", {"creator": self.creator})
+        """Returns its rent to the creator; on the base chain."""
+        return self._do("close_session", {"creator": self.creator, "record": delegation_record(self.address)})
+
+    def close_empty(self) -> Instruction:
+        """The same of one that came back without a byte."""
+        accounts = {"creator": self.creator, "model": self.world.model}
+        return self._do("close_empty", accounts, terms=self.terms.hash)
 
     # --- on the rollup ---
 
     def grow_scratch(self, party: Pubkey) -> list[Instruction]:
         """Makes the scratch account: as many instructions as it takes to its full size."""
+        return self.move_scratch(party, self.nonce)
+
+    def move_scratch(self, party: Pubkey, nonce: int) -> list[Instruction]:
+        """The same at the address of another nonce, if there is none yet."""
         times = math.ceil(self.world.layout.scratch_bytes / GROWTH)
-        return [self._do("grow_scratch", {"party": party, "scratch": self.scratch})] * times
+        to = scratch_address(self.world.program, self.address, nonce)
+        accounts = {"party": party, "scratch": to, "previous": self.scratch}
+        return [self._do("grow_scratch", accounts, nonce=nonce)] * times
 
     def close_scratch(self, party: Pubkey) -> Instruction:
         """Gives the scratch account up."""

@@ -1,6 +1,7 @@
 """The life cycle of a session: create and join on the base chain, delegate to the rollup, commit, undelegate, close."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,9 @@ from wm_live.chain.rpc import Rpc
 from wm_live.chain.transactions import PACKET_BYTES, Sender, TransactionError
 from wm_live.errors import WmLiveError
 from wm_live.session.account import SessionState, session_state
-from wm_live.session.instructions import Seat, Session, Terms
-from wm_live.session.tree import Hash, Tree, root_of
+from wm_live.session.instructions import Seat, Session
+from wm_live.session.log import Log
+from wm_live.session.tree import Hash
 from wm_train.measure.evaluate import Window
 
 #: What every transaction of a world may need; the chain's own limit.
@@ -33,6 +35,8 @@ SIGNATURES_BYTES = 1 + 64
 GROWTHS_AT_ONCE = 31
 #: The rollup's error for a write to what is not delegated to it.
 NOT_WRITABLE = "InvalidWritableAccount"
+#: The program's, while a frame of several transactions is computed.
+IN_A_FRAME = "WrongStep"
 
 
 @dataclass(frozen=True)
@@ -80,18 +84,14 @@ async def delegated(places: SessionNodes, session: Session) -> bool:
     return account.owner == DELEGATION_PROGRAM
 
 
-async def create(
-    places: SessionNodes, session: Session, window: Window, creator: Seat, opponent: Pubkey, expires: int = NEVER
-) -> None:
-    """Make a session on the base chain that starts from `window` (batch of one); its creator takes the first seat."""
-    ids = [int(value) for value in window.session[0]]
-    terms = Terms(ids, root_of(window_records(session.world.layout.records, window)), opponent, places.validator)
-    await Sender(places.base, creator.wallet).send([session.create(terms, creator.key.pubkey(), expires)])
+async def create(places: SessionNodes, session: Session, creator: Seat, expires: int = NEVER) -> None:
+    """Make a session on the base chain; its creator takes the first seat."""
+    await Sender(places.base, creator.wallet).send([session.create(creator.key.pubkey(), expires)])
 
 
-async def join(base: Rpc, session: Session, seat: Seat, start: Hash, expires: int = NEVER) -> None:
-    """Take the second seat of the session that starts from the window with this root, and of no other."""
-    await Sender(base, seat.wallet).send([session.join(seat.wallet.pubkey(), start, seat.key.pubkey(), expires)])
+async def join(base: Rpc, session: Session, seat: Seat, expires: int = NEVER) -> None:
+    """Take the second seat of the session with these terms, and of no other."""
+    await Sender(base, seat.wallet).send([session.join(seat.wallet.pubkey(), seat.key.pubkey(), expires)])
 
 
 async def delegate(places: SessionNodes, session: Session, creator: Keypair) -> None:
@@ -107,25 +107,39 @@ async def delegate(places: SessionNodes, session: Session, creator: Keypair) -> 
 
 async def prepare(places: SessionNodes, session: Session, party: Keypair, peaks: Sequence[Hash] = ()) -> None:
     """Make the scratch account on the rollup, and open its window; `peaks` once the session has started."""
-    sender, growths = Sender(places.rollup, party), session.grow_scratch(party.pubkey())
+    sender, taken = Sender(places.rollup, party), await places.rollup.account(session.scratch, 0, 0)
+    # Lamports that somebody has sent there on the base chain keep the rollup from making it: at another address, then.
+    foreign = taken is not None and taken.owner != session.world.program
+    nonce = secrets.randbits(64) if foreign else session.nonce
+    growths = session.move_scratch(party.pubkey(), nonce)
     for first in range(0, len(growths), GROWTHS_AT_ONCE):
         await _once_writable(sender, [CU_LIMIT, *growths[first : first + GROWTHS_AT_ONCE]])
+        session.use_nonce(nonce)
     await sender.send([CU_LIMIT, session.open_window(party.pubkey(), peaks)], preflight=False)
 
 
 async def _once_writable(sender: Sender, instructions: Sequence[Instruction]) -> None:
     """Send the instructions; again while the rollup still has the account of before the delegation."""
 
-    async def passed() -> bool:
-        try:
-            await sender.send(instructions, preflight=False)
-        except TransactionError as error:
-            if error.error != NOT_WRITABLE:
-                raise
-            return False
-        return True
+    await until("delegation", lambda: _passes(sender, instructions, lambda error: error.error == NOT_WRITABLE))
 
-    await until("delegation", passed)
+
+async def _between_frames(sender: Sender, instructions: Sequence[Instruction]) -> None:
+    """Send the instructions; again while a frame of several transactions is computed."""
+    await until("the end of a frame", lambda: _passes(sender, instructions, lambda error: error.name == IN_A_FRAME))
+
+
+async def _passes(
+    sender: Sender, instructions: Sequence[Instruction], later: Callable[[TransactionError], bool]
+) -> bool:
+    """Whether a transaction has passed; False if it was refused for what is over `later`."""
+    try:
+        await sender.send(instructions, preflight=False)
+    except TransactionError as error:
+        if not later(error):
+            raise
+        return False
+    return True
 
 
 async def seed(places: SessionNodes, session: Session, party: Keypair, records: Sequence[bytes]) -> None:
@@ -134,12 +148,14 @@ async def seed(places: SessionNodes, session: Session, party: Keypair, records: 
     await _in_packets(Sender(places.rollup, party), instructions)
 
 
-async def load(
-    places: SessionNodes, session: Session, party: Keypair, records: Sequence[bytes], tree: Tree, frame: int
-) -> None:
-    """Write the window before `frame` from a log's records with Merkle proofs: for a rollup that has lost it."""
+async def load(places: SessionNodes, session: Session, party: Keypair, log: Log, frame: int, loaded: int = 0) -> None:
+    """Write the window before `frame` from a log's records with Merkle proofs: for a rollup that has lost it.
+
+    loaded  records of it that are there
+    """
     count = frame + session.world.slots
-    instructions = [session.load(leaf, records[leaf], tree.proof(leaf, count)) for leaf in range(frame, count)]
+    missing = range(frame + loaded, count)
+    instructions = [session.load(leaf, log.records[leaf], log.tree.proof(leaf, count)) for leaf in missing]
     await _in_packets(Sender(places.rollup, party), instructions)
 
 
@@ -169,7 +185,7 @@ def _fits(instructions: Sequence[Instruction], payer: Keypair) -> bool:
 async def commit(places: SessionNodes, session: Session, party: Keypair) -> int:
     """Commit the session to the base chain and wait for it; returns the committed frame number."""
     wanted = (await need_session(places.rollup, session)).frame_number
-    await Sender(places.rollup, party).send([session.commit(party.pubkey())], preflight=False)
+    await _between_frames(Sender(places.rollup, party), [session.commit(party.pubkey())])
 
     async def landed() -> bool:
         return (await need_session(places.base, session)).frame_number >= wanted
@@ -178,19 +194,27 @@ async def commit(places: SessionNodes, session: Session, party: Keypair) -> int:
     return wanted
 
 
+async def end_session(sender: Sender, session: Session) -> None:
+    """End a session after the frame that is computed just now."""
+    await _between_frames(sender, [session.end(sender.payer.pubkey())])
+
+
 async def leave(places: SessionNodes, session: Session, party: Keypair, end: bool = True) -> SessionState:
-    """Close the scratch account and undelegate the session, which writes it to the base chain; `end` ends it first.
+    """Undelegate the session, which writes it to the base chain; `end` ends it first. One that has ended gives up its
+    scratch account; one that goes on keeps it, for nobody can take it away from one that is played.
 
     Returns the session as the base chain then has it.
     """
     sender = Sender(places.rollup, party)
     if end:
-        await sender.send([session.end(party.pubkey())], preflight=False)
+        await end_session(sender, session)
+    state = await need_session(places.rollup, session)
+    session.use_nonce(state.nonce)
     scratch = await places.rollup.account(session.scratch, 0, 0)
     # Anyone can send lamports to its address on the base chain, which the rollup then shows.
-    if scratch is not None and scratch.owner == session.world.program:
+    if state.status == "ended" and scratch is not None and scratch.owner == session.world.program:
         await sender.send([session.close_scratch(party.pubkey())], preflight=False)
-    await sender.send([session.undelegate(party.pubkey())], preflight=False)
+    await _between_frames(sender, [session.undelegate(party.pubkey())])
 
     async def back() -> bool:
         account = await places.base.account(session.address)

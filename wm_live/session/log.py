@@ -10,6 +10,8 @@ leaves frames behind that were sent and are in no record yet: from what was sent
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
@@ -21,10 +23,12 @@ from wm_export.schema.records import Records
 from wm_live.errors import WmLiveError
 from wm_live.session.tree import Tree
 from wm_train.errors import WmTrainError
-from wm_train.files import atomic_write_json
+from wm_train.files import atomic_write_json, naming, write_whole
 from wm_train.world.registry import DEFAULT_GAME, find_game
+from wm_train.writer import one_writer
 
 FORMAT = "wmq-log-1"
+RECORDS, SENT = "records.bin", "sent.bin"
 #: A day at 60 frames a second.
 MOST_RECORDS = 60 * 86_400
 
@@ -51,10 +55,16 @@ class Log:
     """An open log. `records` and `tree` always agree; what is appended is on disk after `flush`."""
 
     def __init__(
-        self, folder: Path, about: About, records: list[bytes], file: FileIO | None, sent: FileIO | None
+        self,
+        folder: Path,
+        about: About,
+        records: list[bytes],
+        file: FileIO | None,
+        sent: FileIO | None,
+        opened: ExitStack,
     ) -> None:
         self.folder, self.about, self.records, self.tree = folder, about, records, Tree(records)
-        self._file, self._sent = file, sent
+        self._file, self._sent, self._open = file, sent, opened
         self.codec = about.codec
 
     def __enter__(self) -> Self:
@@ -71,15 +81,14 @@ class Log:
     def append(self, record: bytes) -> None:
         """Add the next record. Not to a log that was opened to be read."""
         assert self._file is not None
-        self._file.write(record)
+        write_whole(self._file, len(self.records) * self.codec.record_size, record)
         self.records.append(record)
         self.tree.append(record)
 
     def intend(self, frame: int, inputs: bytes) -> None:
         """Keep both players' inputs (codec.inputs_size bytes) of a frame that is about to be sent."""
         assert self._sent is not None
-        self._sent.seek(frame * self.codec.inputs_size)
-        self._sent.write(inputs)
+        write_whole(self._sent, frame * self.codec.inputs_size, inputs)
 
     def intended(self, frame: int) -> bytes | None:
         """What `intend` has kept for a frame; None if there is nothing."""
@@ -91,57 +100,67 @@ class Log:
     def flush(self) -> None:
         """Everything so far survives whatever comes; without it, all but the end of the machine."""
         assert self._file is not None
-        os.fsync(self._file.fileno())
+        with naming(self.folder / RECORDS):
+            os.fsync(self._file.fileno())
 
     def truncate(self, count: int) -> None:
         """Forget every record after the first `count`: frames that were lost with a rollup."""
         self.flush()
         assert self._file is not None
         self._file.truncate(count * self.codec.record_size)
-        self._file.seek(count * self.codec.record_size)
         self.records = self.records[:count]
         self.tree = Tree(self.records)
 
     def close(self) -> None:
         """End it."""
-        if self._file is not None and self._sent is not None:
-            self.flush()
-            self._file.close()
-            self._sent.close()
+        with self._open:
+            if self._file is not None and not self._file.closed:
+                self.flush()
 
 
 def new_log(folder: Path, about: About) -> Log:
     """An empty log; WmLiveError if one is there already."""
-    if (folder / "log.json").exists():
-        raise WmLiveError(f"{folder}: there is a log already; name another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    file, sent = ((folder / name).open("w+b", buffering=0) for name in ("records.bin", "sent.bin"))
-    kept = {name: value for name, value in asdict(about).items() if (name, value) != ("game", DEFAULT_GAME)}
-    atomic_write_json(folder / "log.json", {"format": FORMAT, "record_bytes": about.codec.record_size} | kept)
-    return Log(folder, about, [], file, sent)
+    with _writing(folder) as opened:
+        if (folder / "log.json").exists():
+            raise WmLiveError(f"{folder}: there is a log already; name another folder")
+        if any((folder / name).is_file() and (folder / name).stat().st_size for name in (RECORDS, SENT)):
+            raise WmLiveError(f"{folder}: there are records of a log without its log.json; name another folder")
+        file, sent = (opened.enter_context((folder / name).open("w+b", buffering=0)) for name in (RECORDS, SENT))
+        kept = {name: value for name, value in asdict(about).items() if (name, value) != ("game", DEFAULT_GAME)}
+        atomic_write_json(folder / "log.json", {"format": FORMAT, "record_bytes": about.codec.record_size} | kept)
+        return Log(folder, about, [], file, sent, opened.pop_all())
 
 
 def read_log(folder: Path) -> Log:
     """A log that is there, checked; it may be another's, and in use."""
     about, records = _read(folder)
-    return Log(folder, about, records, None, None)
+    return Log(folder, about, records, None, None, ExitStack())
 
 
 def open_log(folder: Path) -> Log:
-    """The same, to be gone on with. A torn record at its end is dropped."""
-    about, records = _read(folder)
-    file = (folder / "records.bin").open("r+b", buffering=0)
-    file.seek(len(records) * about.codec.record_size)
-    file.truncate()
-    path = folder / "sent.bin"
-    return Log(folder, about, records, file, path.open("r+b" if path.exists() else "w+b", buffering=0))
+    """The same, to be gone on with by this process alone. A torn record at its end is dropped."""
+    with _writing(folder) as opened:
+        about, records = _read(folder)
+        file = opened.enter_context((folder / RECORDS).open("r+b", buffering=0))
+        file.truncate(len(records) * about.codec.record_size)
+        path = folder / SENT
+        sent = opened.enter_context(path.open("r+b" if path.exists() else "w+b", buffering=0))
+        return Log(folder, about, records, file, sent, opened.pop_all())
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[ExitStack]:
+    """What has to end when the log is closed, or cannot be opened; the folder's only writer is in it."""
+    with ExitStack() as opened:
+        opened.enter_context(one_writer(folder, "play"))
+        yield opened
 
 
 def _read(folder: Path) -> tuple[About, list[bytes]]:
     path = folder / "log.json"
     try:
         data = json.loads(path.read_text())
-        raw = (folder / "records.bin").read_bytes()
+        raw = (folder / RECORDS).read_bytes()
     except (OSError, ValueError, RecursionError) as error:
         raise WmLiveError(f"{path}: cannot be read as a session's log ({error})") from None
     about = _about(path, data)

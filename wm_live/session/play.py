@@ -39,6 +39,7 @@ AHEAD, AHEAD_SPLIT = 8, 2
 HICCUP_S, STALL_S = 0.25, 15.0
 #: How long nothing may arrive before what an interrupted driver has sent counts as lost.
 SETTLE_S = 1.0
+MOST_NEWS = 1_024
 #: Set in a word of the ring of inputs while that input waits for its frame.
 WAITING = 1 << 63
 
@@ -128,7 +129,12 @@ async def followed(follower: Follower) -> AsyncIterator[Follower]:
     """Follow the session while the body runs. An error in following cancels the body."""
     async with asyncio.TaskGroup() as group:
         watcher = group.create_task(follower.watch())
-        await follower.listening.wait()
+        try:
+            async with asyncio.timeout(STALL_S):
+                await follower.listening.wait()
+        except TimeoutError:
+            url = follower.rollup.url
+            raise WmLiveError(f"{url}: no subscription within {STALL_S:g} s; name another node") from None
         await follower.look()
         yield follower
         watcher.cancel()
@@ -150,8 +156,8 @@ class Driver:
     before_send: Callable[[int, bytes], None] = lambda frame, inputs: None
     _sent: dict[int, _Sent] = field(default_factory=dict)
     _start: float = 0.0
-    _reported: int = 0
-    _news: deque[tuple[float, SessionState]] = field(default_factory=deque)
+    #: States that were seen since the last report, of which only the newest count where a node sends a flood.
+    _news: deque[tuple[float, SessionState]] = field(default_factory=lambda: deque(maxlen=MOST_NEWS))
     _rounds: int = 0
 
     @property
@@ -176,7 +182,7 @@ class Driver:
             raise several.exceptions[0] from None
 
     async def _play(self, follower: Follower, inputs: Inputs, frames: int) -> None:
-        self._reported = first = follower.state.frame_number
+        first = follower.state.frame_number
         self._start, last, patience = time.monotonic(), first + frames, time.monotonic() + STALL_S
         while follower.state.frame_number < last:
             before = follower.state.cursor
@@ -289,17 +295,15 @@ class Driver:
         return bytes(signed([limit, *instructions], signers, blockhash.hash))
 
     def _report_beats(self) -> None:
-        """Report a Beat for every frame that has been computed since the last call."""
+        """Report a Beat for every frame that was sent and has been computed since the last call."""
         while self._news:
-            at, state = self._news[0]
-            while self._reported < state.frame_number:
-                number, self._reported = self._reported, self._reported + 1
-                sent = self._sent.pop(number, None)
-                if sent is not None:
-                    seen = state if number == state.frame_number - 1 else None
-                    times = sent.at - self._start, at - self._start
-                    self.on_beat(Beat(number, self._records.inputs_of(sent.inputs), seen, *times, sent.late))
-            self._news.popleft()
+            at, state = self._news.popleft()
+            # Of what was sent, not of all numbers up to the one that the node names.
+            for number in sorted(n for n in self._sent if n < state.frame_number):
+                sent = self._sent.pop(number)
+                seen = state if number == state.frame_number - 1 else None
+                times = sent.at - self._start, at - self._start
+                self.on_beat(Beat(number, self._records.inputs_of(sent.inputs), seen, *times, sent.late))
 
 
 #: What a node says of a transaction that it has taken before.
@@ -336,6 +340,7 @@ class Guest:
                     if follower.data == before:
                         await follower.look()
                         next_frame = self._missing(follower, next_frame)
+                    next_frame = max(next_frame, follower.state.frame_number)  # nobody waits for those before
         except* (WmLiveError, OSError) as several:
             raise several.exceptions[0] from None
 

@@ -50,6 +50,8 @@ BATCH = 240
 BACKLOG = 120
 #: Seconds between signs of life to a viewer; one that does not answer is let go.
 HEARTBEAT = 20.0
+#: Connections that are served at a time; a browser has a handful.
+MOST_VIEWERS = 64
 #: A viewer has nothing to say.
 MAX_MESSAGE = 1024
 
@@ -195,7 +197,9 @@ class Watch:
             error.headers.update(HEADERS)
             raise
 
-    async def _serve_feed(self, request: web.Request) -> web.WebSocketResponse:
+    async def _serve_feed(self, request: web.Request) -> web.StreamResponse:
+        if len(self._viewers) >= MOST_VIEWERS:
+            return web.Response(status=503, text=f"{MOST_VIEWERS} viewers are all.\n", headers=HEADERS)
         viewer = web.WebSocketResponse(timeout=1.0, heartbeat=HEARTBEAT, max_msg_size=MAX_MESSAGE, compress=False)
         await viewer.prepare(request)
         self._viewers.add(viewer)

@@ -96,9 +96,9 @@ def _plain(value: Any) -> Any:
 
 
 def field_json(field: Field) -> dict[str, Any]:
-    """What a page needs of a field: a value is its integer divided by `scale`, in `unit`, at most `high`."""
+    """What a page needs of a field: a value is its integer divided by `scale`, in `unit`, from `low` to `high`."""
     scale = ONE if field.kind is Kind.CONTINUOUS else 1
-    return {"name": field.name, "unit": field.unit, "scale": scale, "high": field.hi}
+    return {"name": field.name, "unit": field.unit, "scale": scale, "low": field.lo, "high": field.hi}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,9 @@ from wm_quant.ops.intervals import Bounds, Interval, Intervals
 from wm_train.config import ModelConfig
 from wm_train.grid.arithmetic import Ints
 from wm_train.grid.integer_mlp import table_starts
+from wm_train.json_schema import shown
+from wm_train.naming import misnamed
+from wm_train.reading import one_line
 from wm_train.world.fields import Field
 from wm_train.world.step import World
 
@@ -34,6 +37,8 @@ CODES, IDS, SESSION_BIAS = "codes", "ids", "session_bias"
 BIAS = "bias"
 #: 2^shift and what is shifted fit 64 bits.
 SHIFT_MAX = 62
+#: Longest vector.
+SIZE_MAX = 1 << 20
 INT64_MAX = 2**63 - 1
 
 #: Vectors of B worlds by name, (B, length) int64 each; and of one world, Python integers.
@@ -91,10 +96,10 @@ class Network(Protocol):
 class Op(ABC):
     """One step of the network.
 
-    name    unique; tensors are `<name>.<part>`
+    name    unique, as wm_train.naming says; tensors are `<name>.<part>`
     source  the vector that it reads
-    out     the vector that it writes or adds to
-    size    length of `out`, 1 or more
+    out     the vector that it writes or adds to, named as ops are
+    size    length of `out`, 1 to SIZE_MAX
     """
 
     #: The name of the class in qnet.json.
@@ -143,9 +148,8 @@ class Op(ABC):
 
     def check(self, net: Network, known: Set[str]) -> None:
         """WmQuantError where the op is not as its class says, or reads what is not in `known`."""
-        self._check_fields()
-        if self.size < 1:
-            raise self.refused(f"size {self.size}, expected 1 or more")
+        if not 1 <= self.size <= SIZE_MAX:
+            raise self.refused(f"size {self.size}, expected 1 to {SIZE_MAX}")
         if self.reads_ids != (self.source == IDS):
             raise self.refused(f"a {self.kind} of `{self.source}`; ids are read by gathers only")
         if self.source not in known:
@@ -155,10 +159,13 @@ class Op(ABC):
         if self.begins == (self.out in known):
             raise self.refused(f"`{self.out}` has {'two starts' if self.begins else 'no start'}")
 
-    def _check_fields(self) -> None:
+    def check_fields(self) -> None:
+        """WmQuantError where a field is not of its type, or no name where it is one. Before anything else is asked."""
         for item in fields(self):
             if type(value := getattr(self, item.name)) is not item.type:
-                raise self.refused(f"{item.name} is {value!r}, expected {item.type}")
+                raise self.refused(f"{item.name} is {shown(value)}, expected {item.type}")
+        if wrong := misnamed((self.name, self.out)):
+            raise self.refused(wrong)
 
     def check_shift(self, shift: int, least: int) -> None:
         """WmQuantError where `shift` is not in least..SHIFT_MAX."""
@@ -172,7 +179,7 @@ class Op(ABC):
 
     def refused(self, why: str) -> WmQuantError:
         """The error that names this op."""
-        return WmQuantError(f'qnet: op "{self.name}": {why}')
+        return WmQuantError(f'qnet: op "{one_line(self.name, 60)}": {why}')
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from wm_train.errors import WmTrainError
-from wm_train.files import atomic_write_json
+from wm_train.files import json_bytes
 from wm_train.fit.curves import Curves, open_curves
 
 MANIFEST = "manifest.json"
@@ -96,9 +96,9 @@ class Record:
         if self._curves:
             self._curves.add(report)
 
-    def write(self) -> None:
-        """Write the manifest, whole."""
-        atomic_write_json(self._run / MANIFEST, self.data)
+    def files(self) -> dict[Path, bytes]:
+        """The manifest as it is now."""
+        return {self._run / MANIFEST: json_bytes(self.data)}
 
     def __enter__(self) -> "Record":
         """Begin the curves, with the reports that are there already."""

@@ -7,6 +7,7 @@ each step. So the file holds those, and where in the run it is.
 import io
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 
 from wm_train.config import RunConfig
 from wm_train.errors import WmTrainError
-from wm_train.files import atomic_write_bytes
+from wm_train.files import atomic_write_files
 from wm_train.fit.average import Average
 from wm_train.fit.learners import Learner
 from wm_train.fit.ranks import Ranks
@@ -51,8 +52,9 @@ class TrainState:
 _NUMBERS = ("step", "frames", "seconds", "held_out", "best", "sums", "summed", "reported")
 
 
-def keep(run: Path, state: TrainState, config: RunConfig, ranks: Ranks) -> None:
-    """Write what `take_up` needs into the run folder. Every rank calls it, the first one writes."""
+def keep(run: Path, state: TrainState, config: RunConfig, ranks: Ranks, beside: Mapping[Path, bytes]) -> None:
+    """Write what `take_up` needs into the run folder, with the files that go before it. Every rank calls it, the first
+    one writes."""
     carried = ranks.whole(state.learner.carried())
     if not ranks.first:
         return
@@ -69,13 +71,24 @@ def keep(run: Path, state: TrainState, config: RunConfig, ranks: Ranks) -> None:
         },
         buffer,
     )
-    atomic_write_bytes(run / RESUME_FILE, buffer.getvalue())
+    atomic_write_files({**beside, run / RESUME_FILE: buffer.getvalue()})
+
+
+def finished(run: Path) -> bool:
+    """Whether a run has come to its end here, and no other has begun since."""
+    return (run / "run.json").exists() and not (run / RESUME_FILE).exists()
+
+
+def forget_results(run: Path) -> None:
+    """Take away what would pass for a result of a run that has begun here."""
+    for path in (run / "run.json", run / BEST / "run.json"):
+        path.unlink(missing_ok=True)
 
 
 def forget(run: Path) -> None:
-    """Take away what would pass for a result, or for the state, of a run that is about to begin here."""
-    for path in (run / RESUME_FILE, run / "run.json", run / BEST / "run.json"):
-        path.unlink(missing_ok=True)
+    """Take away the results of a run, and its state."""
+    (run / RESUME_FILE).unlink(missing_ok=True)
+    forget_results(run)
 
 
 def take_up(run: Path, state: TrainState, config: RunConfig, ranks: Ranks) -> bool:

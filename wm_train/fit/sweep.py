@@ -28,6 +28,7 @@ from wm_train.fit.train import Job, train
 from wm_train.games.cluster import connected
 from wm_train.measure.compare import flat
 from wm_train.nets.predict import held_out_figures
+from wm_train.reading import read_yaml
 
 HELD_OUT = "held_out"
 #: Ray Tune writes no logs of its own, and nothing on standard output.
@@ -92,12 +93,7 @@ class Swept:
 
 def load_sweep(path: Path) -> Sweep:
     """A checked Sweep from a YAML file, or WmTrainError."""
-    import yaml
-
-    try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise WmTrainError(f"{path}: cannot be read as YAML: {error}") from None
+    data = read_yaml(path, WmTrainError)
     types = {item.name: str if item.name == "metric" else (float if item.name == "minutes" else int)
              for item in dataclasses.fields(Sweep) if item.name not in ("base", "space")}  # fmt: skip
     if not isinstance(data, dict) or not isinstance(data.get("space"), dict) or "base" not in data:

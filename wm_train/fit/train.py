@@ -1,10 +1,8 @@
 """The training loop: float, then (or at once) through the grid. Callable; nothing runs at import."""
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import cos, pi
 from pathlib import Path
@@ -14,19 +12,22 @@ import numpy as np
 import torch
 from torch import nn
 
+from wm_train.artifact import check_folder
 from wm_train.checkpoint import Checkpoint, digest, save_checkpoint
 from wm_train.config import RunConfig, TrainConfig, need_category_loss
 from wm_train.errors import WmTrainError
 from wm_train.fit.average import Average
 from wm_train.fit.held_out import HELD_OUT_GAMES, HeldOut
+from wm_train.fit.interrupts import interrupts
 from wm_train.fit.learners import learner, parent_of
 from wm_train.fit.ranks import Agreed, Ranks, joined
 from wm_train.fit.record import Record
-from wm_train.fit.resume import BEST, RESUME_FILE, TrainState, forget, keep, take_up
+from wm_train.fit.resume import BEST, RESUME_FILE, TrainState, finished, forget, forget_results, keep, take_up
 from wm_train.games.corpus import Split, window_counts
 from wm_train.games.store import Games, HeldGames, open_split
 from wm_train.nets.matmul import use_fast_matmul
 from wm_train.nets.network import to_arrays
+from wm_train.writer import one_writer
 
 #: Steps between two reports, and between two measurements of the held-out loss (a multiple).
 REPORT_EVERY = 100
@@ -78,17 +79,22 @@ Report = Callable[[Progress], None]
 def train(job: Job, report: Report = lambda progress: None) -> Checkpoint:
     """Train and save a Checkpoint; the newest state is kept in the run folder, for `resume`, as the loop goes.
 
-    Under torchrun every process calls this with the same job; the first one writes and reports.
+    Under torchrun every process calls this with the same job; the first one writes and reports. WmTrainError if another
+    process writes into the run folder.
     """
-    with joined() as ranks:
+    with joined() as ranks, one_writer(job.run, "train") if ranks.first else nullcontext():
+        check_folder(job.run, WmTrainError)
         every = _train_both if job.qat and job.start is None else _train_one
         return every(job, ranks, report if ranks.first else lambda progress: None)
 
 
-def _train_one(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
+def _train_one(job: Job, ranks: Ranks, report: Report, outer: Path | None = None) -> Checkpoint:
+    """One phase; what the run folder `outer` holds is older than it, and goes once this one has begun."""
     run = _Run(job, ranks, report)
     if not (job.resume and run.take_up()):
         run.start_over()
+    if outer and ranks.first:
+        forget(outer)
     with run.record or nullcontext():
         run.loop()
         return run.finish()
@@ -111,11 +117,10 @@ def _train_both(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
     def scaled(done: float, share: float) -> Report:
         return lambda progress: report(replace(progress, share=done + share * progress.share))
 
-    if ranks.first and not job.resume:
-        forget(job.run)
-    if not (job.resume and (start / "run.json").exists()):
+    if not (job.resume and finished(start)):
         floating = replace(job, run=start, config=first, qat=False)
-        _train_one(floating, ranks, scaled(0.0, FLOAT_SHARE))
+        with one_writer(start, "train") if ranks.first else nullcontext():
+            _train_one(floating, ranks, scaled(0.0, FLOAT_SHARE), outer=job.run)
     through = replace(job, config=second, start=start)
     return _train_one(through, ranks, scaled(FLOAT_SHARE, 1 - FLOAT_SHARE))
 
@@ -135,21 +140,6 @@ def learning_rate(train: TrainConfig, share: float, qat: bool) -> float:
     if share < train.warmup:
         return peak * min(1.0, (share + 1e-4) / train.warmup)
     return peak * 0.5 * (1 + cos(pi * min(1.0, (share - train.warmup) / (1 - train.warmup))))
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed: asked between two steps, where the state is whole and can be kept."""
-    pressed = threading.Event()
-    mine = threading.current_thread() is threading.main_thread()
-    if not mine or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield pressed.is_set
-        return
-    signal.signal(signal.SIGINT, lambda number, frame: pressed.set())
-    try:
-        yield pressed.is_set
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Run:
@@ -190,18 +180,20 @@ class _Run:
         there = take_up(self.job.run, self.state, self.config, self.ranks)
         if there and self.record:
             self.record.go_on(self.state.step)
+            if not self.state.step:  # killed before the results of the run before were gone
+                forget_results(self.job.run)
         return there
 
     def start_over(self) -> None:
-        """Begin; what the folder held is another run's."""
-        if self.ranks.first:
-            forget(self.job.run)
+        """Begin; what the folder held is another run's, and goes once this one's state is on the disk."""
         self.keep()
+        if self.ranks.first:
+            forget_results(self.job.run)
 
     def loop(self) -> None:
         """Steps until the work is done. Raises KeyboardInterrupt, with the state kept, on Ctrl-C."""
         self._lap = time.process_time()
-        with _interrupts() as interrupted:
+        with interrupts() as interrupted:
             while self._share() < 1:
                 agreed = self._step(interrupted())
                 done = self._share() >= 1
@@ -285,9 +277,7 @@ class _Run:
 
     def keep(self) -> None:
         """Write what `take_up` needs: the reports first, as they may be ahead of the state but never behind."""
-        if self.record:
-            self.record.write()
-        keep(self.job.run, self.state, self.config, self.ranks)
+        keep(self.job.run, self.state, self.config, self.ranks, self.record.files() if self.record else {})
         self._saved = time.monotonic()
 
     def _checkpoint(self) -> Checkpoint:
@@ -301,8 +291,7 @@ class _Run:
         with self.state.average.in_place():
             checkpoint = self._checkpoint()
         if self.record:
-            self.record.write()
-            save_checkpoint(self.job.run, checkpoint)
+            save_checkpoint(self.job.run, checkpoint, self.record.files())
             (self.job.run / RESUME_FILE).unlink(missing_ok=True)
         self.ranks.wait()
         return checkpoint

@@ -9,8 +9,7 @@ there are is the played game's; those of player 0 and 1 carry the prefix `p0_` a
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,8 +19,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from wm_train import json_schema as js
+from wm_train.artifact import check_folder
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes, atomic_write_json
+from wm_train.naming import NAME
+from wm_train.reading import Artifact, JsonArtifact, check_json, parse_json, read_json
 from wm_train.world.definition import LIST_OFFSETS, Game
 from wm_train.world.fields import PLAYERS, Column
 from wm_train.world.registry import DEFAULT_GAME, find_game
@@ -29,13 +32,40 @@ from wm_train.world.registry import DEFAULT_GAME, find_game
 FORMAT = "wmq-dataset"
 FORMAT_VERSION = 1
 META_NAME = "meta.json"
-MAX_META_BYTES = 1 << 30
 MAX_FRAMES = 1 << 20  # 4.8 hours at 60 frames a second
 
 #: The row's frame number: -123, -122 and so on without a gap.
 FRAME = "frame"
 
 _GAME_KEY, _FORMAT_KEY, _PLAYED_KEY = b"wmq_game", b"wmq_format", b"wmq_played"
+_AGAIN = "run ingest again"
+#: Encoded games, beside the games themselves (encoded.py).
+ENCODED = "encoded"
+
+_MD5 = js.text(js.MD5)
+_REJECTED = js.record({"name": js.text(), "md5": js.nullable(_MD5), "reason": js.text(), "detail": js.text()})
+META_JSON = JsonArtifact(
+    WmTrainError,
+    _AGAIN,
+    max_bytes=1 << 28,
+    format=FORMAT,
+    schema=js.record(
+        {
+            "format": js.text(),
+            "version": js.holds(lambda value: value == FORMAT_VERSION, f"{FORMAT} version {FORMAT_VERSION}"),
+            "parser": js.text(),
+            # each as `_game_schema` says, once it is known which game is played
+            "games": js.list_of(js.anything),
+            "rejected": js.list_of(_REJECTED),
+        },
+        {"game": js.text(NAME)},
+    ),
+)
+#: A game's file, and what it says of itself.
+PARQUET = Artifact(WmTrainError, "delete it, run ingest again", max_bytes=1 << 30)
+#: What Arrow raises of a file that is none of its own.
+_REFUSALS = (pa.ArrowException, OSError, MemoryError, ValueError, KeyError, TypeError, OverflowError)
+_ABOUT = JsonArtifact(WmTrainError, PARQUET.again, max_bytes=1 << 20, schema=js.anything)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,25 +212,20 @@ def open_dataset(path: Path) -> DatasetMeta:
 def read_meta(path: Path) -> DatasetMeta:
     """`open_dataset` without a look at the games' files."""
     where = path / META_NAME
-    raw = _load_json(where)
-    if not isinstance(raw, dict) or raw.keys() - {"game"} != {"format", "version", "parser", "games", "rejected"}:
-        raise WmTrainError(f"{where}: expected the keys format, version, parser, games, rejected; run ingest again")
-    if (raw["format"], raw["version"]) != (FORMAT, FORMAT_VERSION):
-        got = f"{raw['format']!r:.40} version {raw['version']!r:.20}"
-        raise WmTrainError(f"{where}: expected {FORMAT} version {FORMAT_VERSION}, got {got}; run ingest again")
-    if not (isinstance(raw["games"], list) and isinstance(raw["rejected"], list) and _is_text(raw["parser"])):
-        raise WmTrainError(f"{where}: games and rejected must be lists, parser a text; run ingest again")
+    check_folder(path, WmTrainError, inner=(ENCODED,))
+    raw = read_json(where, META_JSON)
     played = _found(raw.get("game", DEFAULT_GAME), where)
-    games = tuple(_checked_game(game, f"{where}: games[{i}]", played) for i, game in enumerate(raw["games"]))
-    rejected = tuple(_checked_rejected(entry, f"{where}: rejected[{i}]") for i, entry in enumerate(raw["rejected"]))
+    games_schema = js.list_of(_game_schema(played))
+    check_json(raw["games"], games_schema, where, META_JSON, "games")
+    games = tuple(_stored_game(game, played) for game in raw["games"])
     if any(a.md5 >= b.md5 for a, b in pairwise(games)):
-        raise WmTrainError(f"{where}: games must be in the order of md5, each once; run ingest again")
-    return DatasetMeta(path, raw["parser"], games, rejected, played)
+        raise META_JSON.refuse(where, "games must be in the order of md5, each once")
+    return DatasetMeta(path, raw["parser"], games, tuple(Rejected(**entry) for entry in raw["rejected"]), played)
 
 
-def _found(name: object, where: Path) -> Game:
+def _found(name: str, where: Path) -> Game:
     try:
-        return find_game(str(name))
+        return find_game(name)
     except WmTrainError as error:
         raise WmTrainError(f"{where}: {error}") from None
 
@@ -233,7 +258,7 @@ def read_game(dataset: DatasetMeta | Path, md5: str, columns: Iterable[str]) -> 
         _check_columns(file, path, wanted, _header(file, path, md5), types)
         try:
             table = file.read(columns=wanted, use_threads=False)
-        except (pa.ArrowException, OSError, MemoryError) as error:
+        except _REFUSALS as error:
             raise _damaged(path, error) from None
     out: dict[str, np.ndarray] = {}
     for name in wanted:
@@ -272,14 +297,19 @@ def _to_numpy(name: str, chunked: pa.ChunkedArray, path: Path) -> dict[str, np.n
 
 
 def _open_parquet(path: Path) -> pq.ParquetFile:
+    PARQUET.check(path)
     try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(path, thrift_string_size_limit=1 << 20, thrift_container_size_limit=1 << 16)
+    except _REFUSALS as error:
         raise _damaged(path, error) from None
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    if file.metadata.num_rows > MAX_FRAMES or sum(group.total_byte_size for group in groups) > PARQUET.max_bytes:
+        raise _damaged(path, ValueError(f"{file.metadata.num_rows} rows, or more bytes unpacked than a game has"))
+    return file
 
 
-def _damaged(path: Path, error: BaseException) -> WmTrainError:
-    return WmTrainError(f"{path}: expected a game's Parquet file, got {error!s:.200}; delete it, run ingest again")
+def _damaged(path: Path, error: BaseException) -> Exception:
+    return PARQUET.refuse(path, f"expected a game's Parquet file, got {error}")
 
 
 def _game_of(file: pq.ParquetFile, path: Path) -> Game:
@@ -296,12 +326,10 @@ def _header(file: pq.ParquetFile, path: Path, md5: str) -> StoredGame:
         raise WmTrainError(
             f"{path}: expected dataset format {FORMAT_VERSION}, got {keys.get(_FORMAT_KEY)}; ingest again"
         )
-    try:
-        about = json.loads(keys.get(_GAME_KEY, b""))
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, error) from None
+    about, played = parse_json(keys.get(_GAME_KEY, b""), path, _ABOUT), _game_of(file, path)
     about = about | {"bytes": path.stat().st_size} if isinstance(about, dict) else about
-    game = _checked_game(about, str(path), _game_of(file, path))
+    check_json(about, _game_schema(played), path, _ABOUT)
+    game = _stored_game(about, played)
     if game.md5 != md5 or game.frames != file.metadata.num_rows:
         got = f"game {game.md5} with {file.metadata.num_rows} rows"
         raise WmTrainError(
@@ -310,69 +338,18 @@ def _header(file: pq.ParquetFile, path: Path, md5: str) -> StoredGame:
     return game
 
 
-def _load_json(path: Path) -> object:
-    try:
-        if path.stat().st_size > MAX_META_BYTES:
-            raise WmTrainError(f"{path}: larger than {MAX_META_BYTES} bytes, no meta.json of ours; run ingest again")
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise WmTrainError(f"{path}: {error.strerror}; expected a dataset folder made by ingest") from None
-    except (ValueError, RecursionError) as error:
-        raise WmTrainError(f"{path}: expected JSON, got {error!s:.200}; run ingest again") from None
+def _game_schema(game: Game) -> js.Schema:
+    """The schema of a stored game's description."""
+    columns = [column.name for column in game.columns + game.lists]
+    facts = {name: js.holds(check, f"a fact of {game.title}") for name, check in game.facts.checks.items()}
+    frames, size = js.integer(1, MAX_FRAMES), js.integer(1, PARQUET.max_bytes)
+    return js.record(
+        {"md5": _MD5, "frames": frames, **facts, "missing": js.list_of(js.one_of(*columns)), "bytes": size}
+    )
 
 
-def _is_int(value: object, low: int, high: int) -> bool:
-    return type(value) is int and low <= value <= high
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= 4096
-
-
-def _is_md5(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{32}", value) is not None
-
-
-def _checks(game: Game) -> dict[str, Callable[[object], bool]]:
-    """What each key of a stored game's description must be."""
-    known = {column.name for column in game.columns + game.lists}
-
-    def missing(value: object) -> bool:
-        return isinstance(value, list) and all(isinstance(name, str) and name in known for name in value)
-
-    return {
-        "md5": _is_md5,
-        "frames": lambda v: _is_int(v, 1, MAX_FRAMES),
-        **game.facts.checks,
-        "missing": missing,
-        "bytes": lambda v: _is_int(v, 1, 1 << 40),
-    }
-
-
-_REJECTED_CHECKS: dict[str, Callable[[object], bool]] = {
-    "name": _is_text,
-    "md5": lambda v: v is None or _is_md5(v),
-    "reason": _is_text,
-    "detail": _is_text,
-}
-
-
-def _check(raw: object, checks: Mapping[str, Callable[[object], bool]], where: str) -> dict[str, Any]:
-    if not isinstance(raw, dict) or raw.keys() != checks.keys():
-        raise WmTrainError(f"{where}: expected the keys {', '.join(checks)}; run ingest again")
-    for key, check in checks.items():
-        if not check(raw[key]):
-            raise WmTrainError(f"{where}: {key} cannot be {raw[key]!r:.80}; run ingest again")
-    return raw
-
-
-def _checked_game(raw: object, where: str, game: Game) -> StoredGame:
-    known = _check(raw, _checks(game), where)
+def _stored_game(known: Mapping[str, Any], game: Game) -> StoredGame:
     about = {name: known[name] for name in game.facts.checks}
     return StoredGame(
         md5=known["md5"], frames=known["frames"], about=about, missing=tuple(known["missing"]), bytes=known["bytes"]
     )
-
-
-def _checked_rejected(raw: object, where: str) -> Rejected:
-    return Rejected(**_check(raw, _REJECTED_CHECKS, where))

@@ -11,27 +11,34 @@ of date is not either; the next `encode` removes it. There is no list to keep, s
 import contextlib
 import hashlib
 import io
+import os
 import platform
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_train.artifact import check_folder, remove_own
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes
 from wm_train.games.cluster import spread
 from wm_train.games.corpus import game_arrays, usable_games
-from wm_train.games.dataset import StoredGame, game_path, open_dataset, read_game, stored_types
-from wm_train.games.workers import in_processes, locked
+from wm_train.games.dataset import ENCODED, StoredGame, game_path, open_dataset, read_game, stored_types
+from wm_train.games.workers import in_processes
+from wm_train.reading import one_line
 from wm_train.world.definition import LIST_OFFSETS, Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS
+from wm_train.writer import one_writer
 
-FOLDER = "encoded"
+#: What `encode` writes, and may delete.
+NAME_OF_FILE = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}\.npy")
 _PROBE_FRAMES = 512
 _NUMPY = {"float": "float32"}
 
@@ -96,7 +103,7 @@ def encoded_path(dataset: Path, game: StoredGame, encoding: Encoding) -> Path:
     """Where the game's records are, or would be. Raises OSError if the game's Parquet file is not there."""
     about = game_path(dataset, game.md5).stat()
     key = hashlib.sha256(f"{about.st_size} {about.st_mtime_ns}".encode()).hexdigest()[:16]
-    return dataset / FOLDER / identity(encoding) / f"{game.md5}-{key}.npy"
+    return dataset / ENCODED / identity(encoding) / f"{game.md5}-{key}.npy"
 
 
 def encode_game(dataset: Path, game: StoredGame, encoding: Encoding) -> Records:
@@ -110,16 +117,31 @@ def encode_game(dataset: Path, game: StoredGame, encoding: Encoding) -> Records:
 def map_game(dataset: Path, game: StoredGame, encoding: Encoding) -> Records | None:
     """The game's records, mapped and not read; None if it is not encoded. WmTrainError if the file is damaged."""
     path = encoded_path(dataset, game, encoding)
+    check_folder(path.parent.parent, WmTrainError)
     try:
-        records = np.load(path, mmap_mode="r", allow_pickle=False)
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            return _mapped(file, game.frames, record_type(encoding))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError) as error:
-        raise WmTrainError(f"{path}: {error!s:.200}; delete it, run `wmq encode` again") from None
-    if records.dtype != record_type(encoding) or records.shape != (game.frames,):
-        got = f"{records.dtype} {records.shape}"
-        raise WmTrainError(f"{path}: expected records of {game.frames} frames, got {got:.200}; delete it, encode again")
-    return records
+    except (OSError, ValueError) as error:
+        raise WmTrainError(f"{path}: {one_line(error)}; delete it, run `wmq encode` again") from None
+
+
+def _mapped(file: BinaryIO, frames: int, kind: np.dtype[np.void]) -> Records:
+    """The records of an open file, mapped; ValueError where it is not as `_write` writes it, byte for byte up to the
+    first record: what a file says of its own type and shape is compared, not believed."""
+    head, size = _header(frames, kind), os.fstat(file.fileno()).st_size
+    if file.read(len(head)) != head or size != len(head) + frames * kind.itemsize:
+        raise ValueError(f"expected records of {frames} frames, got {size} bytes of others")
+    return np.memmap(file, kind, "r", len(head), (frames,))
+
+
+def _header(frames: int, kind: np.dtype[np.void]) -> bytes:
+    """What a file of that many records begins with."""
+    head = io.BytesIO()
+    about = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (frames,)}
+    np.lib.format.write_array_header_1_0(head, about)
+    return head.getvalue()
 
 
 def encode(
@@ -137,13 +159,13 @@ def encode(
     disk that is full.
     """
     began, meta = time.monotonic(), open_dataset(dataset.resolve())
-    usable, folder = set(usable_games(dataset, encoding)), meta.path / FOLDER / identity(encoding)
+    usable, folder = set(usable_games(dataset, encoding)), meta.path / ENCODED / identity(encoding)
     games = [game for game in meta.games if game.md5 in usable]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder, "encode"):
+        with one_writer(folder, "encode"):
             tasks = [Task(meta.path, game, encoding, encoded_path(meta.path, game, encoding)) for game in games]
-            removed, missing = _remove_others(folder, tasks), [task for task in tasks if not task.path.exists()]
+            removed = remove_own(folder, NAME_OF_FILE, {task.path.name for task in tasks}, WmTrainError)
+            missing = [task for task in tasks if not task.path.exists()]
             work = spread(address, _write, missing) if address else in_processes(_write, missing, workers)
             with contextlib.closing(work) as run:
                 for done, _ in enumerate(run, len(tasks) - len(missing) + 1):
@@ -161,15 +183,6 @@ def encode(
         bytes=size,
         seconds=time.monotonic() - began,
     )
-
-
-def _remove_others(folder: Path, tasks: list[Task]) -> int:
-    """Delete what no task would write: other keys, other games, parts that a killed run left. Gives how many."""
-    wanted = {task.path.name for task in tasks}
-    others = [path for path in folder.iterdir() if path.name not in wanted]
-    for path in others:
-        path.unlink()
-    return len(others)
 
 
 def _write(task: Task) -> None:

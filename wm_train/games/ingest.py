@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from wm_train.artifact import check_folder
 from wm_train.errors import WmTrainError
-from wm_train.files import TEMP_PREFIX
 from wm_train.games.cluster import spread
 from wm_train.games.dataset import (
     META_NAME,
@@ -34,9 +34,10 @@ from wm_train.games.dataset import (
     write_packed,
 )
 from wm_train.games.recordings import Reader, Recording, RecordingError, read_bytes
-from wm_train.games.workers import locked, start_worker
+from wm_train.games.workers import start_worker
 from wm_train.world.definition import Game
 from wm_train.world.registry import find_game
+from wm_train.writer import one_writer
 
 #: A recording that takes longer (a 256 MiB one takes about 5) is taken for one that the parser never ends on.
 SECONDS_PER_FILE = 120
@@ -102,8 +103,7 @@ def ingest(
     played = played or find_game()
     found, began = find_sources(sources, played), time.monotonic()
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with locked(out, "ingest"):
+        with one_writer(out, "ingest"):
             meta, outcomes = _ingest(found, out, played, workers or os.cpu_count() or 1, progress, address)
     except OSError as error:
         raise WmTrainError(
@@ -171,8 +171,7 @@ def _printable(path: Path) -> str:
 
 def _known(out: Path, played: Game) -> DatasetMeta:
     """What is in the folder already: listed games, and whole ones that a killed run had no time to list."""
-    for left_over in out.glob(f"{TEMP_PREFIX}*"):
-        left_over.unlink()
+    check_folder(out, WmTrainError)
     parser = reader_of(played).parser
     if not (out / META_NAME).exists():
         return DatasetMeta(out, parser, _stored(out, ()), (), played)

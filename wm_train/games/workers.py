@@ -1,39 +1,18 @@
-"""Processes that share a folder: one run writes at a time, and workers end with their parent."""
+"""Worker processes: many files at a time, and none outlives its parent."""
 
-import contextlib
-import fcntl
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
-from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 
-from wm_train.errors import WmTrainError
-
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@contextlib.contextmanager
-def locked(folder: Path, work: str) -> Iterator[None]:
-    """One run at a time in a folder. The lock is on the folder itself: it leaves no file and ends with the process."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise WmTrainError(
-                f"{folder}: another {work} is writing here; wait for it or choose another folder"
-            ) from None
-        yield
-    finally:
-        os.close(fd)
 
 
 def in_processes(function: Callable[[T], R], items: Sequence[T], workers: int | None) -> Generator[R, None, None]:

@@ -67,6 +67,10 @@ pub enum WorldError {
     WrongDigest,
     /// The dispute has its verdict already.
     Judged,
+    /// What is named is not what the session was created with.
+    WrongTerms,
+    /// The session is delegated: that can be done after it has come back to the base chain.
+    Delegated,
 }
 
 impl From<WorldError> for ProgramError {

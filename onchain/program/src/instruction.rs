@@ -45,9 +45,9 @@ pub struct SessionKey<'a> {
     pub expires: i64,
 }
 
-/// What a session is created with.
+/// What a session's players agree on. Its hash is in the session's address, and who joins signs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms<'a> {
+pub struct Agreed<'a> {
     /// The creator's number for it.
     pub id: u64,
     /// Ids that stay while it lasts: one per entry of `SESSION_VOCAB`, the rest zero.
@@ -58,6 +58,13 @@ pub struct Terms<'a> {
     pub opponent: &'a [u8; 32],
     /// Validator of the rollup that it will be delegated to.
     pub validator: &'a [u8; 32],
+}
+
+/// What a session is created with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms<'a> {
+    /// What a session's players agree on. Its hash is in the session's address, and who joins signs it.
+    pub agreed: Agreed<'a>,
     /// A session key and the second, of Unix time, from which on it is worth nothing.
     pub key: SessionKey<'a>,
 }
@@ -83,7 +90,7 @@ pub enum Instruction<'a> {
     /// Makes the account and takes the first seat.
     CreateSession { terms: Terms<'a> },
     /// Takes the second seat.
-    JoinSession { start: &'a [u8; 32], key: SessionKey<'a> },
+    JoinSession { terms: &'a [u8; 32], key: SessionKey<'a> },
     /// A player names another session key, or none.
     SetKey { player: u8, key: SessionKey<'a> },
     /// Hands the session to the rollup that it was created for.
@@ -92,10 +99,12 @@ pub enum Instruction<'a> {
     ProcessUndelegation,
     /// No more inputs, no more frames. On the rollup or on the base chain.
     EndSession,
-    /// Returns the rent. One that has frames must have been ended.
+    /// Returns the rent, on the base chain. One that has frames must have been ended.
     CloseSession,
-    /// Makes the session's scratch account, or lets it grow by what one instruction allows.
-    GrowScratch,
+    /// Returns the rent of a session that came back without a byte.
+    CloseEmpty { terms: &'a [u8; 32] },
+    /// Makes the session's scratch account, or lets it grow by what one instruction allows. With another nonce it is made at another address, if there is none yet.
+    GrowScratch { nonce: u64 },
     /// Gives up the scratch account; the session gets its rent back.
     CloseScratch,
     /// Empties the window, so that it can be seeded, or loaded again from the log.
@@ -108,9 +117,13 @@ pub enum Instruction<'a> {
     CommitSession,
     /// Asks the rollup to write the session to the base chain, and to give it back.
     UndelegateSession,
-    /// Claims a zeroed account of the right size for one frame of a session.
+    /// Keeps what a session has committed, leaves and root, whatever is committed later. Anyone may.
+    PinCommit { root: &'a [u8; 32] },
+    /// Returns the rent.
+    ClosePin,
+    /// Claims a zeroed account of the right size for one frame of a session, as a pin has it.
     OpenDispute { frame: u64, peaks: &'a [[u8; 32]] },
-    /// One record of the window before a disputed frame, in order, proved against the hash tree that was committed. Anyone may.
+    /// One record of the window before a disputed frame, in order, proved against the hash tree that was pinned. Anyone may.
     LoadDisputed { leaf: u64, proved: Proved<'a> },
     /// Runs one transaction of the disputed frame; the last records the verdict. Anyone may.
     Judge { step: u8, proved: Proved<'a> },
@@ -148,6 +161,8 @@ pub mod tag {
     pub const END_SESSION: u64 = 0x420ff9d49a3df40b;
     /// `close_session`.
     pub const CLOSE_SESSION: u64 = 0xd3f826de8cb27244;
+    /// `close_empty`.
+    pub const CLOSE_EMPTY: u64 = 0x3490e4a0de586665;
     /// `grow_scratch`.
     pub const GROW_SCRATCH: u64 = 0x25e092214398a2cb;
     /// `close_scratch`.
@@ -162,6 +177,10 @@ pub mod tag {
     pub const COMMIT_SESSION: u64 = 0xa7add0599038024b;
     /// `undelegate_session`.
     pub const UNDELEGATE_SESSION: u64 = 0x743a4f4df550ea6e;
+    /// `pin_commit`.
+    pub const PIN_COMMIT: u64 = 0x4591c53bb84a6b4f;
+    /// `close_pin`.
+    pub const CLOSE_PIN: u64 = 0xa33e43edfaa7954a;
     /// `open_dispute`.
     pub const OPEN_DISPUTE: u64 = 0x2aa1df1777631989;
     /// `load_disputed`.
@@ -248,15 +267,18 @@ impl<'a> Reader<'a> {
         Ok(SessionKey { key: self.array()?, expires: self.i64()? })
     }
 
-    fn terms(&mut self) -> Result<Terms<'a>, ProgramError> {
-        Ok(Terms {
+    fn agreed(&mut self) -> Result<Agreed<'a>, ProgramError> {
+        Ok(Agreed {
             id: self.u64()?,
             ids: self.u16s()?,
             start: self.array()?,
             opponent: self.array()?,
             validator: self.array()?,
-            key: self.key()?,
         })
+    }
+
+    fn terms(&mut self) -> Result<Terms<'a>, ProgramError> {
+        Ok(Terms { agreed: self.agreed()?, key: self.key()? })
     }
 }
 
@@ -290,7 +312,7 @@ fn decode_rare<'a>(tag: u64, reader: &mut Reader<'a>) -> Result<Instruction<'a>,
         tag::FREEZE_MODEL => Instruction::FreezeModel,
         tag::CLOSE_MODEL => Instruction::CloseModel,
         tag::CREATE_SESSION => Instruction::CreateSession { terms: reader.terms()? },
-        tag::JOIN_SESSION => Instruction::JoinSession { start: reader.array()?, key: reader.key()? },
+        tag::JOIN_SESSION => Instruction::JoinSession { terms: reader.array()?, key: reader.key()? },
         tag::SET_KEY => Instruction::SetKey { player: reader.u8()?, key: reader.key()? },
         tag::DELEGATE_SESSION => Instruction::DelegateSession,
         tag::PROCESS_UNDELEGATION => {
@@ -299,13 +321,16 @@ fn decode_rare<'a>(tag: u64, reader: &mut Reader<'a>) -> Result<Instruction<'a>,
         }
         tag::END_SESSION => Instruction::EndSession,
         tag::CLOSE_SESSION => Instruction::CloseSession,
-        tag::GROW_SCRATCH => Instruction::GrowScratch,
+        tag::CLOSE_EMPTY => Instruction::CloseEmpty { terms: reader.array()? },
+        tag::GROW_SCRATCH => Instruction::GrowScratch { nonce: reader.u64()? },
         tag::CLOSE_SCRATCH => Instruction::CloseScratch,
         tag::OPEN_WINDOW => Instruction::OpenWindow { peaks: reader.hashes()? },
         tag::SEED_FRAME => Instruction::SeedFrame { index: reader.u32()?, record: reader.record()? },
         tag::LOAD_FRAME => Instruction::LoadFrame { leaf: reader.u64()?, proved: reader.proved()? },
         tag::COMMIT_SESSION => Instruction::CommitSession,
         tag::UNDELEGATE_SESSION => Instruction::UndelegateSession,
+        tag::PIN_COMMIT => Instruction::PinCommit { root: reader.array()? },
+        tag::CLOSE_PIN => Instruction::ClosePin,
         tag::OPEN_DISPUTE => Instruction::OpenDispute { frame: reader.u64()?, peaks: reader.hashes()? },
         tag::LOAD_DISPUTED => Instruction::LoadDisputed { leaf: reader.u64()?, proved: reader.proved()? },
         tag::JUDGE => Instruction::Judge { step: reader.u8()?, proved: reader.proved()? },

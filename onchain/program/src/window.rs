@@ -61,13 +61,22 @@ pub fn write_bias(all: &[u16; SESSION_IDS], blobs: Blobs, work: Area) -> Program
     Ok(())
 }
 
-/// Writes a Frame whose fields are in range, and pushes it into a window.
-pub fn push_record(frame: Area, work: Area, record: &Record) {
-    // SAFETY: both lie in checked accounts, 8-byte aligned, and do not overlap; the record was checked.
-    unsafe {
-        core::ptr::copy_nonoverlapping(record.frame.as_ptr(), frame.start(), FRAME_BYTES);
-        push(&record.inputs, frame.start(), work.start());
-    }
+/// A Frame where rules may read it.
+#[repr(align(8))]
+struct Aligned([u8; FRAME_BYTES]);
+
+/// Pushes a record whose fields are in range into a window.
+#[inline(never)]
+pub fn push_record(work: Area, record: &Record) {
+    let mut frame = Aligned(*record.frame);
+    // SAFETY: the work area lies in a checked account, 8-byte aligned; so is the Frame; the record was checked.
+    unsafe { push(&record.inputs, frame.0.as_mut_ptr(), work.start()) }
+}
+
+/// Makes a record's Frame the one that an account holds.
+pub fn write_frame(frame: Area, record: &Record) {
+    // SAFETY: the Frame lies in a checked account; instruction data is elsewhere.
+    unsafe { core::ptr::copy_nonoverlapping(record.frame.as_ptr(), frame.start(), FRAME_BYTES) }
 }
 
 /// `run`, once in the program: a frame that is played and one that is judged are computed by the same instructions.

@@ -5,7 +5,7 @@ use proptest::{
     prelude::{any, prop_assert, prop_assert_eq, proptest, ProptestConfig},
     sample::select,
 };
-use wmq_program::instruction::{decode, tag, Chunk, Instruction, Proved, Record, SessionKey, Terms};
+use wmq_program::instruction::{decode, tag, Agreed, Chunk, Instruction, Proved, Record, SessionKey, Terms};
 use wmq_world::layout::{FRAME_BYTES, INPUT_BYTES, PLAYERS};
 
 /// Written by `python -m tests.security.golden`: a name and the instruction's data in hexadecimal, a line each.
@@ -64,7 +64,8 @@ impl Args {
         let (small, middle, long) = (*small, *middle, *long);
         let chunk = Chunk { index: middle, data: &self.data };
         let ids = [self.short; 4];
-        let terms = Terms { id: long, ids, start: bytes, opponent: bytes, validator: bytes, key: self.key() };
+        let agreed = Agreed { id: long, ids, start: bytes, opponent: bytes, validator: bytes };
+        let terms = Terms { agreed, key: self.key() };
         vec![
             ("submit_input", Instruction::SubmitInput { player: small, frame: long, input: self.input() }),
             ("step", Instruction::Step { frame: long, step: small }),
@@ -74,18 +75,21 @@ impl Args {
             ("freeze_model", Instruction::FreezeModel),
             ("close_model", Instruction::CloseModel),
             ("create_session", Instruction::CreateSession { terms }),
-            ("join_session", Instruction::JoinSession { start: bytes, key: self.key() }),
+            ("join_session", Instruction::JoinSession { terms: bytes, key: self.key() }),
             ("set_key", Instruction::SetKey { player: small, key: self.key() }),
             ("delegate_session", Instruction::DelegateSession),
             ("end_session", Instruction::EndSession),
             ("close_session", Instruction::CloseSession),
-            ("grow_scratch", Instruction::GrowScratch),
+            ("close_empty", Instruction::CloseEmpty { terms: bytes }),
+            ("grow_scratch", Instruction::GrowScratch { nonce: long }),
             ("close_scratch", Instruction::CloseScratch),
             ("open_window", Instruction::OpenWindow { peaks: &self.hashes }),
             ("seed_frame", Instruction::SeedFrame { index: middle, record: self.record() }),
             ("load_frame", Instruction::LoadFrame { leaf: long, proved: self.proved() }),
             ("commit_session", Instruction::CommitSession),
             ("undelegate_session", Instruction::UndelegateSession),
+            ("pin_commit", Instruction::PinCommit { root: bytes }),
+            ("close_pin", Instruction::ClosePin),
             ("open_dispute", Instruction::OpenDispute { frame: long, peaks: &self.hashes }),
             ("load_disputed", Instruction::LoadDisputed { leaf: long, proved: self.proved() }),
             ("judge", Instruction::Judge { step: small, proved: self.proved() }),
@@ -141,17 +145,19 @@ fn encode(instruction: &Instruction) -> Vec<u8> {
         Instruction::FreezeModel => writer(tag::FREEZE_MODEL),
         Instruction::CloseModel => writer(tag::CLOSE_MODEL),
         Instruction::CreateSession { ref terms } => {
-            let ids: Vec<u8> = terms.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-            let written = writer(tag::CREATE_SESSION).add(&terms.id.to_le_bytes()).add(&ids);
-            written.add(terms.start).add(terms.opponent).add(terms.validator).key(&terms.key)
+            let agreed = &terms.agreed;
+            let ids: Vec<u8> = agreed.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+            let written = writer(tag::CREATE_SESSION).add(&agreed.id.to_le_bytes()).add(&ids);
+            written.add(agreed.start).add(agreed.opponent).add(agreed.validator).key(&terms.key)
         }
-        Instruction::JoinSession { start, ref key } => writer(tag::JOIN_SESSION).add(start).key(key),
+        Instruction::JoinSession { terms, ref key } => writer(tag::JOIN_SESSION).add(terms).key(key),
         Instruction::SetKey { player, ref key } => writer(tag::SET_KEY).add(&[player]).key(key),
         Instruction::DelegateSession => writer(tag::DELEGATE_SESSION),
         Instruction::ProcessUndelegation => writer(tag::PROCESS_UNDELEGATION),
         Instruction::EndSession => writer(tag::END_SESSION),
         Instruction::CloseSession => writer(tag::CLOSE_SESSION),
-        Instruction::GrowScratch => writer(tag::GROW_SCRATCH),
+        Instruction::CloseEmpty { terms } => writer(tag::CLOSE_EMPTY).add(terms),
+        Instruction::GrowScratch { nonce } => writer(tag::GROW_SCRATCH).add(&nonce.to_le_bytes()),
         Instruction::CloseScratch => writer(tag::CLOSE_SCRATCH),
         Instruction::OpenWindow { peaks } => writer(tag::OPEN_WINDOW).hashes(peaks),
         Instruction::SeedFrame { index, ref record } => {
@@ -165,6 +171,8 @@ fn encode(instruction: &Instruction) -> Vec<u8> {
         }
         Instruction::CommitSession => writer(tag::COMMIT_SESSION),
         Instruction::UndelegateSession => writer(tag::UNDELEGATE_SESSION),
+        Instruction::PinCommit { root } => writer(tag::PIN_COMMIT).add(root),
+        Instruction::ClosePin => writer(tag::CLOSE_PIN),
         Instruction::OpenDispute { frame, peaks } => {
             writer(tag::OPEN_DISPUTE).add(&frame.to_le_bytes()).hashes(peaks)
         }

@@ -3,8 +3,8 @@
 
 /// Hash of the manifest that this program was exported with; accounts of any other are refused.
 pub const MANIFEST_HASH: [u8; 32] = [
-    0xeb, 0x1e, 0x9f, 0x50, 0xb0, 0x57, 0x6a, 0x1d, 0x63, 0x18, 0xfa, 0xe7, 0x7c, 0x52, 0x7f, 0x60, 0xec,
-    0x36, 0x45, 0x28, 0x6d, 0x7a, 0x67, 0x49, 0x73, 0xd5, 0x52, 0xdd, 0x43, 0x2f, 0xeb, 0x0f,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
 ];
 /// Model accounts that the blob lies in, a shard in each.
 pub const SHARDS: usize = 1;
@@ -22,7 +22,7 @@ pub const BLOB_DIGESTS: [[u8; 32]; SHARDS] = [[
     0xc9, 0x93, 0x41, 0xe9, 0xdb, 0xc6, 0xa0, 0xb3, 0xc6, 0x17, 0x99, 0xa7, 0x28, 0x07, 0x9f,
 ]];
 /// Version in every account header.
-pub const ACCOUNT_VERSION: u32 = 2;
+pub const ACCOUNT_VERSION: u32 = 3;
 /// Players of a world.
 pub const PLAYERS: usize = 2;
 /// Frames in a window.
@@ -119,7 +119,7 @@ pub mod session {
     /// First eight bytes.
     pub const ACCOUNT_TAG: [u8; 8] = [0xf3, 0x51, 0x48, 0x73, 0xd6, 0xbc, 0x48, 0x90];
     /// Bytes in all.
-    pub const BYTES: usize = 712;
+    pub const BYTES: usize = 752;
     /// Offset of `tag`.
     pub const TAG: usize = 0;
     /// Offset of `version`.
@@ -132,32 +132,36 @@ pub mod session {
     pub const MODEL: usize = 56;
     /// Offset of `creator`.
     pub const CREATOR: usize = 88;
-    /// Offset of `validator`.
-    pub const VALIDATOR: usize = 120;
-    /// Offset of `start`.
-    pub const START: usize = 152;
-    /// Offset of `root`.
-    pub const ROOT: usize = 184;
     /// Offset of `id`.
-    pub const ID: usize = 216;
+    pub const ID: usize = 120;
     /// Offset of `ids`.
-    pub const IDS: usize = 224;
+    pub const IDS: usize = 128;
+    /// Offset of `start`.
+    pub const START: usize = 136;
+    /// Offset of `opponent`.
+    pub const OPPONENT: usize = 168;
+    /// Offset of `validator`.
+    pub const VALIDATOR: usize = 200;
+    /// Offset of `root`.
+    pub const ROOT: usize = 232;
+    /// Offset of `nonce`.
+    pub const NONCE: usize = 264;
     /// Offset of `frame_number`.
-    pub const FRAME_NUMBER: usize = 232;
+    pub const FRAME_NUMBER: usize = 272;
     /// Offset of `step`.
-    pub const STEP: usize = 240;
+    pub const STEP: usize = 280;
     /// Offset of `status`.
-    pub const STATUS: usize = 244;
+    pub const STATUS: usize = 284;
     /// Offset of `bump`.
-    pub const BUMP: usize = 248;
+    pub const BUMP: usize = 288;
     /// Offset of `scratch_bump`.
-    pub const SCRATCH_BUMP: usize = 252;
+    pub const SCRATCH_BUMP: usize = 292;
     /// Offset of `players`.
-    pub const PLAYERS: usize = 256;
+    pub const PLAYERS: usize = 296;
     /// Offset of `inputs`.
-    pub const INPUTS: usize = 400;
+    pub const INPUTS: usize = 440;
     /// Offset of `frame`.
-    pub const FRAME: usize = 528;
+    pub const FRAME: usize = 568;
 }
 
 /// A player in a session account.
@@ -196,12 +200,44 @@ pub mod scratch {
     pub const WORK: usize = 840;
 }
 
+/// The pin account.
+pub mod pin {
+    /// First eight bytes.
+    pub const ACCOUNT_TAG: [u8; 8] = [0xf7, 0xed, 0x94, 0x2d, 0xd5, 0xc1, 0x51, 0x49];
+    /// Bytes in all.
+    pub const BYTES: usize = 240;
+    /// Offset of `tag`.
+    pub const TAG: usize = 0;
+    /// Offset of `version`.
+    pub const VERSION: usize = 8;
+    /// Offset of `length`.
+    pub const LENGTH: usize = 16;
+    /// Offset of `session`.
+    pub const SESSION: usize = 24;
+    /// Offset of `pinner`.
+    pub const PINNER: usize = 56;
+    /// Offset of `model`.
+    pub const MODEL: usize = 88;
+    /// Offset of `ids`.
+    pub const IDS: usize = 120;
+    /// Offset of `start`.
+    pub const START: usize = 128;
+    /// Offset of `validator`.
+    pub const VALIDATOR: usize = 160;
+    /// Offset of `leaves`.
+    pub const LEAVES: usize = 192;
+    /// Offset of `root`.
+    pub const ROOT: usize = 200;
+    /// Offset of `slot`.
+    pub const SLOT: usize = 232;
+}
+
 /// The dispute account.
 pub mod dispute {
     /// First eight bytes.
     pub const ACCOUNT_TAG: [u8; 8] = [0x24, 0x31, 0xf1, 0x43, 0x28, 0x24, 0xf1, 0x4a];
     /// Bytes in all.
-    pub const BYTES: usize = 39920;
+    pub const BYTES: usize = 40720;
     /// Offset of `tag`.
     pub const TAG: usize = 0;
     /// Offset of `version`.
@@ -214,22 +250,26 @@ pub mod dispute {
     pub const DISPUTER: usize = 56;
     /// Offset of `validator`.
     pub const VALIDATOR: usize = 88;
+    /// Offset of `start`.
+    pub const START: usize = 120;
     /// Offset of `leaves`.
-    pub const LEAVES: usize = 120;
+    pub const LEAVES: usize = 152;
     /// Offset of `frame_number`.
-    pub const FRAME_NUMBER: usize = 128;
+    pub const FRAME_NUMBER: usize = 160;
     /// Offset of `loaded`.
-    pub const LOADED: usize = 136;
+    pub const LOADED: usize = 168;
     /// Offset of `step`.
-    pub const STEP: usize = 144;
+    pub const STEP: usize = 176;
     /// Offset of `verdict`.
-    pub const VERDICT: usize = 148;
+    pub const VERDICT: usize = 180;
     /// Offset of `peaks`.
-    pub const PEAKS: usize = 152;
+    pub const PEAKS: usize = 184;
+    /// Offset of `window`.
+    pub const WINDOW: usize = 952;
     /// Offset of `frame`.
-    pub const FRAME: usize = 920;
+    pub const FRAME: usize = 1720;
     /// Offset of `work`.
-    pub const WORK: usize = 1104;
+    pub const WORK: usize = 1904;
 }
 
 /// The work area, from its own first byte.

@@ -67,8 +67,8 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Log:
     monkeypatch.setattr(training, "train_run", stage("train {1} {5}", lambda _, run, *more: run / "run.json"))
     monkeypatch.setattr(measuring, "evaluate_models", evaluate)
     monkeypatch.setattr(making, "quantize_run", stage("quantize {0}", lambda run, out: out / "qnet.json"))
-    to = {"solana": demo.EXPORT, "onnx": project.ONNX}
-    monkeypatch.setattr(making, "export_qnet", stage("export {1}", lambda net, target, out, cuts: to[target]))
+    monkeypatch.setattr(making, "export_qnets", stage("export solana", lambda qnets, out: demo.EXPORT))
+    monkeypatch.setattr(making, "export_onnx", stage("export onnx", lambda qnet, out: project.ONNX))
     monkeypatch.setattr(making, "build_export", stage("build", lambda export: demo.BUILT))
     monkeypatch.setattr(compute_units, "meter_export", stage("cu", lambda *_: Path("cu"), "cu", CU))
     monkeypatch.setattr(

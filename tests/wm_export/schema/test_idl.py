@@ -30,6 +30,7 @@ FILLED: Mapping[str, Mapping[str, Any]] = {
         "status": "started", "bump": 254,
     },
     "Scratch": {"session": bytes([9]) * 32, "frame_number": 5, "loaded": 10},
+    "Pin": {"session": bytes([6]) * 32, "root": bytes(range(32)), "leaves": 12, "slot": 2**50},
     "Dispute": {"disputer": bytes([8]) * 32, "leaves": 12, "verdict": "wrong"},
 }  # fmt: skip
 
@@ -125,11 +126,13 @@ def test_what_a_client_need_not_be_told() -> None:
     idl = {
         one["name"]: {account["name"]: account for account in one["accounts"]} for one in new_idl(SIZES)["instructions"]
     }
-    made = idl["create_session"]["session"]["pda"]["seeds"]
-    assert [seed.get("path") or bytes(seed["value"]) for seed in made] == [b"session", "model", "creator", "id"]
+    made = idl["close_empty"]["session"]["pda"]["seeds"]
+    assert [seed.get("path") or bytes(seed["value"]) for seed in made] == [b"session", "model", "creator", "terms"]
     assert idl["grow_scratch"]["magic_program"]["address"] == FIXED["magic_program"]
     assert idl["delegate_session"]["record"]["pda"]["program"] == {"kind": "account", "path": "delegation_program"}
-    assert "pda" not in idl["step"]["session"] and "pda" in idl["step"]["scratch"]
+    assert "pda" not in idl["step"]["session"] and "pda" in idl["grow_scratch"]["scratch"]
+    pinned = idl["pin_commit"]["pin"]["pda"]["seeds"]
+    assert [seed.get("path") or bytes(seed["value"]) for seed in pinned] == [b"pin", "session", "pinner", "root"]
     assert idl["commit_session"]["fee_vault"]["optional"] is True
 
 

@@ -37,7 +37,7 @@ PAIR = Struct("Pair", "Two.", (Field("small", U8), Field("large", U64)))
     (List(U8), b"abc", bytes([3, 0, 0, 0]) + b"abc"),
     (List(Array(U8, 2)), (b"ab", b"cd"), bytes([2, 0, 0, 0]) + b"abcd"),
     (Word(BOOL), True, bytes([1, 0, 0, 0])),
-    (Word(STATUS), "ended", bytes([3, 0, 0, 0])),
+    (Word(STATUS), "ended", bytes([4, 0, 0, 0])),
     (Address(), bytes(range(32)), bytes(range(32))),
 ])  # fmt: skip
 def test_values_have_the_bytes_of_borsh(kind: Type, value: Any, raw: bytes) -> None:
@@ -51,14 +51,14 @@ def test_values_have_the_bytes_of_borsh(kind: Type, value: Any, raw: bytes) -> N
     (Array(U16, 4), (1, 2, 3), "array of 4 x u16 expected, got 3"),
     (Array(U8, 4), b"abc", "array of 4 bytes expected, got 3"),
     (Address(), bytes(31), "address of 32 bytes expected, got 31"),
-    (STATUS, "closed", "expected one of open, joined, started, ended"),
+    (STATUS, "closed", "expected one of open, joined, started, loading, ended"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused(kind: Type, value: Any, text: str) -> None:
     with pytest.raises(WmExportError, match=text):
         kind.pack(value)
 
 
-@pytest.mark.parametrize(("kind", "raw"), [(STATUS, bytes([4])), (Word(BOOL), bytes([1, 1, 0, 0]))])
+@pytest.mark.parametrize(("kind", "raw"), [(STATUS, bytes([5])), (Word(BOOL), bytes([1, 1, 0, 0]))])
 def test_bytes_that_are_no_value_are_refused(kind: Type, raw: bytes) -> None:
     with pytest.raises(WmExportError):
         kind.unpack(raw)
@@ -92,7 +92,7 @@ def test_the_two_specifications_name_types_differently() -> None:
 
 
 def test_accounts_lie_where_programs_on_chain_have_them() -> None:
-    """Offsets of version 2: to move one is to refuse every account that exists."""
+    """Offsets of version 3: to move one is to refuse every account that exists."""
     assert PLAYER.offsets == {"wallet": 0, "key": 32, "expires": 64}
     assert MODEL.offsets == {
         "tag": 0, "version": 8, "shard": 12, "length": 16, "manifest": 24, "authority": 56, "digest": 88,
@@ -100,11 +100,11 @@ def test_accounts_lie_where_programs_on_chain_have_them() -> None:
     }  # fmt: skip
     assert SESSION.offsets == {
         "tag": 0, "version": 8, "reserved": 12, "length": 16, "manifest": 24, "model": 56, "creator": 88,
-        "validator": 120, "start": 152, "root": 184, "id": 216, "ids": 224, "frame_number": 232, "step": 240,
-        "status": 244, "bump": 248, "scratch_bump": 252,
+        "id": 120, "ids": 128, "start": 136, "opponent": 168, "validator": 200, "root": 232, "nonce": 264,
+        "frame_number": 272, "step": 280, "status": 284, "bump": 288, "scratch_bump": 292,
     }  # fmt: skip
     assert {name: account.size for name, account in ACCOUNTS.items()} == {
-        "Model": 128, "Session": 256, "Scratch": 72, "Dispute": 152,
+        "Model": 128, "Session": 296, "Scratch": 72, "Pin": 240, "Dispute": 184,
     }  # fmt: skip
 
 

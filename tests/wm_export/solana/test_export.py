@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +24,8 @@ from wm_quant.ops.dense import Matvec
 from wm_quant.ops.gather import Gather
 from wm_train.config import MLPConfig
 
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 def _files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -29,8 +33,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 def test_the_same_network_gives_the_same_bytes(small_export: Export, tmp_path: Path) -> None:
     export_solana(small_export.net, tmp_path / "again")
-    first = {name: data for name, data in _files(small_export.folder).items() if not name.startswith("build/")}
-    first = {name: data for name, data in first.items() if "/target/" not in name}
+    first = {name: data for name, data in _files(small_export.folder).items() if "/build/" not in name}
     assert _files(tmp_path / "again") == first
 
 
@@ -59,29 +62,38 @@ def test_byte_rows_hold_the_tables(small_export: Export) -> None:
 @pytest.mark.parametrize("place", [0, 1000, -1])
 def test_a_flipped_byte_in_the_blob_is_refused(small_export: Export, tmp_path: Path, place: int) -> None:
     folder = shutil.copytree(small_export.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("target", "build"))
-    data = bytearray((folder / "blob.bin").read_bytes())
+    blob = open_export(folder).blob_path
+    data = bytearray(blob.read_bytes())
     data[place] ^= 1
-    (folder / "blob.bin").write_bytes(data)
+    blob.write_bytes(data)
     with pytest.raises(WmExportError, match="sha256"):
         open_export(folder)
 
 
+def _program(**changes: object) -> Change:
+    """A change of the entry of the one program."""
+    return lambda m: m | {"programs": [m["programs"][0] | changes]}
+
+
 @pytest.mark.parametrize(("change", "text"), [
-    (lambda m: m | {"format": "wmq-export-0"}, "expected format"),
+    (lambda m: m | {"format": "wmq-export-4"}, "expected format wmq-export-5, got wmq-export-4"),
     (lambda m: m | {"programs": []}, "programs"),
-    (lambda m: m | {"programs": [m["programs"][0] | {"plan": "all"}]}, "programs"),
-    (lambda m: m | {"programs": [m["programs"][0] | {"cuts": "all"}]}, "programs"),
-    (lambda m: m | {"programs": [m["programs"][0] | {"cuts": ["99"]}]}, "cuts stand before ops"),
-    (lambda m: m | {"programs": [m["programs"][0] | {"compact": True}]}, "not that of the QNet"),
-    (lambda m: m | {"programs": 2 * m["programs"]}, "not that of the QNet"),
-    (lambda m: m | {"qnet_parent": "0"}, "not that of the QNet"),
-    (lambda m: m | {"blob": m["blob"] | {"sha256": "0"}}, "sha256"),
-    (lambda m: m | {"blob": m["blob"] | {"bytes": 1}}, "bytes"),
+    (_program(plan="all"), "programs"),
+    (_program(cuts="all"), "programs"),
+    (_program(name="../.."), "programs"),
+    (_program(sources_sha256=7), "programs"),
+    (_program(cuts=["99"]), "cuts stand before ops"),
+    (_program(compact=True), "not that of the QNet"),
+    (_program(qnet_parent="0"), "not that of the QNet"),
+    (lambda m: m | {"programs": 2 * m["programs"]}, "not the bytes that wmq writes"),
+    (lambda m: m | {"more": 1}, "not the bytes that wmq writes"),
+    (lambda m: _program(blob=m["programs"][0]["blob"] | {"sha256": "0"})(m), "sha256"),
+    (lambda m: _program(blob=m["programs"][0]["blob"] | {"bytes": 1})(m), "bytes"),
 ])  # fmt: skip
-def test_a_wrong_manifest_is_refused(small_export: Export, tmp_path: Path, change: object, text: str) -> None:
+def test_a_wrong_manifest_is_refused(small_export: Export, tmp_path: Path, change: Change, text: str) -> None:
     folder = shutil.copytree(small_export.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("target", "build"))
     manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(change(manifest)))  # type: ignore[operator]
+    (folder / "manifest.json").write_text(json.dumps(change(manifest), indent=1, sort_keys=True) + "\n")
     with pytest.raises(WmExportError, match=text):
         open_export(folder)
 
@@ -96,13 +108,13 @@ def test_an_export_keeps_how_it_was_lowered(tmp_path: Path) -> None:
     opened = open_export(tmp_path)
     assert opened.lowered.cuts == ("1.2", "4") and opened.lowered.compact
     assert opened.manifest.plan == opened.lowered.plan == ((0, 2), (2, 5), (5, 11))
-    assert opened.manifest.frame_program["ops"][1:3] == ["layer1.0", "layer1.2"]
+    assert opened.manifest.data["ops"][1:3] == ["layer1.0", "layer1.2"]
 
 
 def test_anchorpy_reads_the_interface(small_export: Export) -> None:
-    idl = Idl.from_json((small_export.folder / "idl.json").read_text())
+    idl = Idl.from_json((small_export.home / "idl.json").read_text())
     assert [instruction.name for instruction in idl.instructions] == list(INSTRUCTIONS)
-    assert {account.name for account in idl.accounts} == {"Model", "Session", "Scratch", "Dispute"}
+    assert {account.name for account in idl.accounts} == {"Model", "Session", "Scratch", "Dispute", "Pin"}
     from anchorpy.coder.instruction import InstructionCoder
 
     coder = InstructionCoder(idl)
@@ -118,8 +130,8 @@ def test_an_instruction_must_have_its_arguments() -> None:
     for wrong in ({}, {"frame": 1}, {"frame": 1, "step": 0, "more": 2}):
         with pytest.raises(WmExportError, match="step: got arguments"):
             encode("step", **wrong)
-    with pytest.raises(WmExportError, match="start: array of 32"):
-        encode("join_session", start=bytes(5), key=bytes(32), expires=0)
+    with pytest.raises(WmExportError, match="terms: array of 32"):
+        encode("join_session", terms=bytes(5), key=bytes(32), expires=0)
 
 
 def test_a_section_that_does_not_fit_an_account_is_refused() -> None:

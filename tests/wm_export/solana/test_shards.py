@@ -79,7 +79,7 @@ def test_every_shard_is_in_the_manifest(sharded: Export) -> None:
     assert data["accounts"]["model"] == list(sharded.layout.model_bytes)
     assert (
         sharded.blob == one.data
-        and data["blob"]["sha256"] == describe(sharded.net, sharded.lowered, one, []).data["blob"]["sha256"]
+        and data["blob"]["sha256"] == describe(sharded.net, sharded.lowered, one, [], "").data["blob"]["sha256"]
     )
 
 
@@ -87,9 +87,9 @@ def test_every_shard_is_in_the_manifest(sharded: Export) -> None:
 def test_a_wrong_size_of_shards_is_refused(sharded: Export, tmp_path: Path, most: object) -> None:
     folder = shutil.copytree(sharded.folder, tmp_path / "copy", ignore=shutil.ignore_patterns("target", "build"))
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["blob"]["shard_max"] = most
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(WmExportError, match=r"at most|blob|not that of the QNet"):
+    manifest["programs"][0]["blob"]["shard_max"] = most
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+    with pytest.raises(WmExportError, match=r"at most|programs|not that of the QNet"):
         open_export(folder)
 
 
@@ -99,7 +99,7 @@ def test_more_shards_than_a_transaction_loads_are_refused() -> None:
     blob = pack(program, 1_000_000)
     many = replace(blob, shards=blob.shards[1:] * (SHARDS_MAX + 1))
     with pytest.raises(WmExportError, match=f"a transaction can load {SHARDS_MAX}"):
-        describe(net, program, many, [])
+        describe(net, program, many, [], "")
 
 
 # --- other accounts than the shards ---

@@ -10,6 +10,7 @@ from wm_export.errors import WmExportError
 from wm_export.solana import toolchain
 
 MANIFEST = '[package]\nname = "sample"\nversion = "0.1.0"\nedition = "2021"\n[workspace]\n'
+LOCK = 'version = 4\n[[package]]\nname = "sample"\nversion = "0.1.0"\n'
 CDYLIB = '[lib]\ncrate-type = ["cdylib"]\n[profile.release]\nlto = "fat"\npanic = "abort"\n'
 PROGRAM = """#![no_std]
 #[panic_handler]
@@ -23,6 +24,7 @@ def crate(folder: Path, source: str, name: str = "lib.rs", extra: str = "") -> P
     (folder / "src").mkdir(parents=True)
     (folder / "src" / name).write_text(source)
     (folder / "Cargo.toml").write_text(MANIFEST + extra)
+    (folder / "Cargo.lock").write_text(LOCK)
     return folder
 
 

@@ -90,5 +90,5 @@ def test_from_a_qnet_to_a_program(sbpf: Toolchain, wmq: Path, tmp_path: Path) ->
     assert places.count(str(wmq.parents[1])) == 3 and str(ROOT) not in places
     run([wmq, "export", "--target", "solana"], tmp_path)
     run([wmq, "build"], tmp_path)
-    assert (tmp_path / "export" / "build" / "program.so").read_bytes().startswith(b"\x7fELF")
+    assert (tmp_path / "export" / "programs" / "program" / "build" / "program.so").read_bytes().startswith(b"\x7fELF")
     run([wmq, "report"], tmp_path)

@@ -86,7 +86,7 @@ def test_sessions_together(localnet: Localnet, tmp_path_factory: pytest.TempPath
 
     async def run() -> None:
         async with deployed.own() as own:
-            games = [own.game(next(deployed.numbers)) for _ in range(2)]
+            games = [own.game(next(deployed.numbers), deployed.window) for _ in range(2)]
             for game in games:
                 await bring_up(game, deployed.window)
             sessions, keys = [game.session for game in games], [game.keys for game in games]

@@ -60,6 +60,8 @@ def test_account() -> None:
         {"result": [GOOD]},
         {"result": {"context": {}}},
         {"ok": 1},
+        value(GOOD | {"lamports": 1 << 64}),
+        value(GOOD | {"lamports": 1.0}),
         [],
         {"error": "text"},
     ],
@@ -108,6 +110,83 @@ def test_too_large_an_answer_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(module, "MAX_ANSWER", 1_000)
     with pytest.raises(BadAnswerError, match="larger than 1,000"):
         against([(200, {"result": "x" * 2_000})], lambda rpc: rpc.slot())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[" * 100_000,
+        '{"result": ' + "[" * 40 + "]" * 40 + "}",
+        '{"result": ' + '{"a": ' * 40 + "1" + "}" * 41,
+        '{"result": [' + "0," * 1_000_001 + "0]}",
+        '{"result": NaN}',
+        '{"result": ' + "1" * 5_000 + "}",
+        '{"result": "\ud800',
+    ],
+)
+def test_json_that_no_node_writes(answer: str) -> None:
+    with pytest.raises(RpcError, match="expected JSON"):
+        against([(200, answer)], lambda rpc: rpc.slot())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        value({"blockhash": "", "lastValidBlockHeight": 1}),
+        value({"blockhash": "1" * 50, "lastValidBlockHeight": 1}),
+        value({"blockhash": str(ADDRESS), "lastValidBlockHeight": 1 << 64}),
+    ],
+)
+def test_a_blockhash_that_is_none(answer: Any) -> None:
+    with pytest.raises(BadAnswerError):
+        against([(200, answer)], lambda rpc: rpc.latest_blockhash())
+
+
+def test_a_node_s_words_are_cut() -> None:
+    data = {"err": "x", "logs": ["y" * 5_000] * 2_000}
+    with pytest.raises(RpcError) as refused:
+        against([(200, {"error": {"message": "z" * 100_000, "code": 1 << 80, "data": data}})], lambda rpc: rpc.slot())
+    assert len(str(refused.value)) < 6_000
+
+
+def test_a_node_does_not_send_a_client_elsewhere() -> None:
+    async def run() -> None:
+        asked: list[str] = []
+
+        async def elsewhere(request: web.Request) -> web.Response:
+            asked.append(request.path)
+            return web.Response(status=307, headers={"location": "/other"})
+
+        application = web.Application()
+        application.router.add_post("/{path:.*}", elsewhere)
+        async with TestServer(application) as server, Rpc(str(server.make_url("/"))) as rpc:
+            with pytest.raises(RpcError, match="HTTP 307"):
+                await rpc.slot()
+        assert asked == ["/"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "told", ["[" * 100_000, "{}" * 2, "[]", '{"method": "accountNotification", "params": 1}', b"x"]
+)
+def test_a_subscription_that_tells_nonsense(told: str | bytes) -> None:
+    async def tell(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await (socket.send_str(told) if isinstance(told, str) else socket.send_bytes(told))
+        async for _ in socket:
+            pass
+        return socket
+
+    async def run() -> None:
+        application = web.Application()
+        application.router.add_get("/", tell)
+        async with TestServer(application) as server, Rpc(f"http://127.0.0.1:{server.port - 1}") as rpc:  # type: ignore[operator]
+            with pytest.raises(BadAnswerError):
+                await anext(rpc.subscribe_account(ADDRESS))
+
+    asyncio.run(run())
 
 
 def test_no_json_and_no_node() -> None:

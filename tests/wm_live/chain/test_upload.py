@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import signal
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,11 +104,13 @@ def with_program(target: DeployTarget, other: DeployTarget) -> DeployTarget:
     return replace(target, program=other.program, shards=[replace(target.shards[0], address=model)])
 
 
-def test_a_process_that_is_killed_is_resumed_by_the_next(tiny: Export, base: BaseChain, tmp_path: Path) -> None:
+def test_a_process_that_is_killed_is_resumed_by_the_next(
+    tiny: Export, base: BaseChain, tmp_path: Path, python: str
+) -> None:
     payer = Keypair()
     keypair = write_keypair(tmp_path / "payer.json", payer)
     asyncio.run(_funded(base.url, payer))
-    command = [sys.executable, "-c", CHILD, str(tiny.folder), str(keypair), base.url]
+    command = [python, "-c", CHILD, str(tiny.folder), str(keypair), base.url]
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == -signal.SIGKILL
     missing, blob = asyncio.run(_resumed(base.url, target_of(tiny, payer)))
     assert 0 < missing <= chunks(len(tiny.blob)) - 100

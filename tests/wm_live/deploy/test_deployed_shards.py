@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from solders.account import Account
 
-from tests.builds import build_program
+from tests.builds import built
 from tests.factories import small_model, small_qnet
 from tests.wm_live.chains import Recorder
 from tests.wm_live.courts import court, lie, played
@@ -31,8 +31,7 @@ def export(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Export:
     """The smallest world that there is, in three accounts: layers, tables, heads."""
     folder, model = tmp_path_factory.mktemp("sharded"), small_model("v1", "published", 1)
     export_solana(small_qnet(type(model)(**vars(model) | {"hidden": (8, 8)})), folder, shard_max=242_000)
-    build_program(folder / "onchain" / "program", folder / "build" / "program.so")
-    made = open_export(folder)
+    made = built(open_export(folder))
     assert len(made.shards) == 3
     return made
 

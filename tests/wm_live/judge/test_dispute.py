@@ -28,23 +28,26 @@ from tests.wm_live.courts import (
     log_of,
     played,
 )
+from wm_export.schema.accounts import PIN
 from wm_export.solana.export import Export
 from wm_export.solana.toolchain import Toolchain
-from wm_live.chain.addresses import SYSTEM_PROGRAM
+from wm_live.chain.addresses import SYSTEM_PROGRAM, pin_address
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.transactions import Confirmed, Sender, TransactionError
 from wm_live.deploy.deploying import carry_out, prepare
 from wm_live.deploy.target import target_of
 from wm_live.errors import WmLiveError
 from wm_live.judge.audit import audit
-from wm_live.judge.dispute import Dispute, DisputeState, SettledDispute, dispute_address, read_dispute
+from wm_live.judge.dispute import Dispute, DisputeState, SettledDispute, _Commit, dispute_address, read_dispute
+from wm_live.judge.pin import pin, pins_of, read_pin
 from wm_live.localnet.base_chain.genesis import SOL
 from wm_live.localnet.servers import Localnet
 from wm_live.session import lifecycle
-from wm_live.session.instructions import DeployedWorld, Seat, Session
+from wm_live.session.committed import read_session
+from wm_live.session.game import OwnWorld
+from wm_live.session.instructions import DeployedWorld, Seat
 from wm_live.session.lifecycle import SessionNodes
 from wm_live.session.log import Log
-from wm_live.session.tree import root_of
 from wm_train.melee.field_table import STATE_INDEX
 
 T = TypeVar("T")
@@ -246,7 +249,7 @@ def test_the_program_refuses_a_false_record(
 
 def test_steps_neither_skipped_nor_repeated(cut: Export, tmp_path: Path) -> None:
     async def work(made: Court) -> None:
-        dispute = Interrupted(made, made.log(tmp_path / "log"), 20, after=4)
+        dispute = Interrupted(made, made.log(tmp_path / "log"), 20, after=5)
         with pytest.raises(KeyboardInterrupt):
             await dispute.run()
         state = await state_of(made, dispute)
@@ -258,6 +261,25 @@ def test_steps_neither_skipped_nor_repeated(cut: Export, tmp_path: Path) -> None
             assert refused.value.name == "WrongStep"
 
     trial(cut, work)
+
+
+def test_a_lie_that_was_pinned_is_judged_though_it_was_overwritten(export: Export, tmp_path: Path) -> None:
+    """The operator commits the truth before anybody opens a dispute; a stranger's pin has what it signed before."""
+
+    async def work(made: Court) -> None:
+        log, lied = made.log(tmp_path / "log"), made.records
+        committed = await read_session(made.rpc, made.session.world, made.session.address)
+        kept = await pin(Sender(made.rpc, PLAYER), committed)
+        assert kept == await pin(Sender(made.rpc, PLAYER), committed)
+        assert (kept.leaves, kept.root, kept.session) == (len(lied), log.tree.root(), made.session.address)
+        assert await pins_of(made.rpc, PROGRAM, made.session.address) == [kept]
+        await made.commit(played(export.net, FRAMES)[1])
+        costs = await Dispute(made.disputer(), export, log, made.session.address, 20).costs()
+        assert costs.pins == 0
+        assert (await verdict(made, log, 20)).verdict == "wrong"
+        assert await pins_of(made.rpc, PROGRAM, made.session.address) == [kept]
+
+    trial(export, work, {20: lie(0, 0, 1)})
 
 
 # --- what it costs, and how it goes on ---
@@ -276,13 +298,13 @@ class Interrupted(Dispute):
         await super()._send(what, instructions)
 
 
-@pytest.mark.parametrize("after", range(7))
+@pytest.mark.parametrize("after", range(8))
 def test_interrupted_anywhere_it_goes_on(cut: Export, tmp_path: Path, after: int) -> None:
     async def work(made: Court) -> None:
         log = made.log(tmp_path / "log")
         dispute = Interrupted(made, log, 20, after)
         costs = await dispute.costs()
-        assert costs.transactions == 7
+        assert costs.transactions == 8
         with pytest.raises(KeyboardInterrupt):
             await dispute.run()
         outcome = await verdict(made, log, 20)
@@ -307,8 +329,8 @@ def test_costs_are_what_is_paid(export: Export, tmp_path: Path, gift: int) -> No
         seen: list[tuple[str, int, int]] = []
         outcome = await dispute.run(progress=lambda *step: seen.append(step))
         assert await made.rpc.balance(STRANGER.pubkey()) == before - costs.fees + gift
-        assert len(outcome.sent) == costs.transactions == 3 + costs.loads
-        assert costs.account_bytes == made.session.world.layout.dispute_bytes
+        assert len(outcome.sent) == costs.transactions == 4 + costs.loads
+        assert costs.account_bytes == made.session.world.layout.dispute_bytes + PIN.size
         assert [(done, of) for _, done, of in seen] == [(i + 1, costs.transactions - 1) for i in range(len(seen))]
         assert all(it.cu > 0 for it in outcome.sent)
         assert str(costs.fees) in costs.text().replace(",", "")
@@ -383,8 +405,11 @@ class Hasty(Dispute):
 
     leaves = 0
 
-    async def _committed_leaves(self) -> int:
-        return self.leaves
+    async def _commit(self) -> _Commit:
+        root = self.log.tree.root(self.leaves)
+        address = pin_address(self.program, self.session, self.disputer, root)
+        there = await read_pin(self.sender.rpc, self.program, address)
+        return _Commit(address, self.leaves, root, there is not None)
 
 
 @pytest.mark.parametrize(("frame", "error"), [(7, ""), (8, "WrongFrame")])
@@ -443,9 +468,10 @@ def test_on_the_real_rollup(localnet: Localnet, export: Export, tmp_path: Path) 
         target = target_of(export, PLAYER)
         await carry_out(base, target, await prepare(base, target))
         world = DeployedWorld(export, target.program.pubkey(), PLAYER.pubkey())
-        session, places = Session(world, PLAYER.pubkey(), 1), SessionNodes(base, rollup, localnet.places.identity)
-        await lifecycle.create(places, session, window, seat, PLAYER.pubkey())
-        await lifecycle.join(base, session, seat, root_of(lifecycle.window_records(RECORDS, window)))
+        places = SessionNodes(base, rollup, localnet.places.identity)
+        session = OwnWorld(places, world, PLAYER).game(1, window).session
+        await lifecycle.create(places, session, seat)
+        await lifecycle.join(base, session, seat)
         await lifecycle.delegate(places, session, PLAYER)
         await lifecycle.prepare(places, session, PLAYER)
         await lifecycle.seed(places, session, PLAYER, records[: world.slots])

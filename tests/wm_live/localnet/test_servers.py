@@ -2,10 +2,10 @@
 installed (make rollup); the prototype program of its life cycle is not here: sessions test it with the real one."""
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +20,8 @@ from wm_live.localnet import servers as module
 from wm_live.localnet.base_tools import base_tool
 from wm_live.localnet.servers import IDENTITY, Installed, Localnet, find_installed, free_ports
 
+#: 127.0.0.1 and the state LISTEN as /proc writes them.
+LOOPBACK, LISTEN = "0100007F", "0A"
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -57,6 +59,27 @@ def test_rollup_sees_the_base_chain(localnet: Localnet) -> None:
     eventually(lambda: bool(call(localnet.places.rollup, "getBalance", str(address))["value"] == 5_000_001))
 
 
+def listening(pid: int) -> set[tuple[str, int]]:
+    """(address, port) of every TCP socket on which a process waits for connections."""
+    names = {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if os.path.lexists(fd)}
+    found = set()
+    for kind in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{kind}").read_text().splitlines()[1:]:
+            fields = line.split()
+            address, port = fields[1].split(":")
+            if fields[3] == LISTEN and f"socket:[{fields[9]}]" in names:
+                found.add((address, int(port, 16)))
+    return found
+
+
+def test_nothing_listens_beyond_this_machine(localnet: Localnet) -> None:
+    for server in (localnet._base, localnet._rollup):
+        assert server is not None and server._process is not None
+        found = listening(server._process.pid)
+        assert {port for _, port in found} >= set(server._ports[:2])
+        assert {address for address, _ in found} == {LOOPBACK}
+
+
 @pytest.mark.usefixtures("validator")
 def test_killed_servers_come_back() -> None:
     address = Pubkey.new_unique()
@@ -91,10 +114,10 @@ def test_dead_validator_is_named_with_its_log() -> None:
 
 @pytest.mark.usefixtures("validator")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_stop_everything(tmp_path: Path, number: signal.Signals) -> None:
+def test_signals_stop_everything(tmp_path: Path, number: signal.Signals, python: str) -> None:
     code = "from pathlib import Path; from wm_live.localnet.servers import Localnet, run\n"
     code += f"run(Localnet(storage=Path({str(tmp_path / 'net')!r})), lambda at: print(at.base, at.rollup, flush=True))"
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([python, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         base, rollup = process.stdout.readline().split()
         assert call(base, "getHealth") == "ok"
@@ -120,7 +143,7 @@ def pretended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_validator_that_does_not_start(pretended: Path) -> None:
+def test_validator_that_does_not_start(pretended: Path, python: str) -> None:
     net = Localnet(storage=pretended / "net")
     with pytest.raises(WmLiveError, match=r"(?s)validator: ended with exit code 3; .*no such slot"), net:
         pass

@@ -5,6 +5,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +36,10 @@ from wm_live.judge.audit import audit
 from wm_live.localnet.servers import Localnet
 from wm_live.session import game as module
 from wm_live.session import lifecycle
-from wm_live.session.game import OwnSession, again, finish, game_of, open_game, session_key, take_down, take_up
+from wm_live.session.game import OwnSession, again, finish, open_game, session_key, take_down, take_up
 from wm_live.session.instructions import Seat
 from wm_live.session.log import open_log
 from wm_live.session.play import Beat, Driver, Guest
-from wm_live.session.tree import root_of
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +121,14 @@ def test_two_clients(deployed: Deployed, tmp_path: Path) -> None:
 
     async def join(game: OwnSession, seat: Seat) -> None:
         await lifecycle.until("the session", lambda: exists(game))
-        start = (await lifecycle.need_session(game.places.base, game.session)).start
-        await lifecycle.join(game.places.base, game.session, seat, start)
+        await lifecycle.join(game.places.base, game.session, seat)
 
     async def run() -> None:
         async with deployed.own() as own:
-            game = game_of(own.places, own.world, own.wallet, next(deployed.numbers), players=1)
             other, third = [await funded_wallet(own.places.base) for _ in range(2)]
+            game = own.game(next(deployed.numbers), deployed.window, other.pubkey())
             seat = Seat(other, session_key(other, game.session.address, 1))
-            opening = open_game(game, deployed.window, tmp_path, other.pubkey())
+            opening = open_game(game, deployed.window, tmp_path)
             log, _ = await asyncio.gather(opening, join(game, seat))
             stranger = game.session.input(third.pubkey(), 1, 0, bytes(6))
             await refused(game, third, [stranger], "WrongAuthority")
@@ -153,16 +152,18 @@ async def exists(game: OwnSession) -> bool:
 def test_only_the_invited_may_join(one: Deployed) -> None:
     async def run() -> None:
         async with one.own() as own:
-            game = game_of(own.places, own.world, own.wallet, next(one.numbers), players=1)
             invited, other = [await funded_wallet(own.places.base) for _ in range(2)]
+            game = own.game(next(one.numbers), one.window, invited.pubkey())
             seat = Seat(own.wallet, game.keys[0])
-            await lifecycle.create(own.places, game.session, one.window, seat, invited.pubkey())
-            base, start = own.places.base, root_of(lifecycle.window_records(RECORDS, one.window))
+            await lifecycle.create(own.places, game.session, seat)
+            base, terms = own.places.base, game.session.terms
             with pytest.raises(TransactionError, match="WrongAuthority"):
-                await lifecycle.join(base, game.session, Seat(other, Keypair()), start)
-            with pytest.raises(TransactionError, match="WrongStart"):
-                await lifecycle.join(base, game.session, Seat(invited, Keypair()), bytes(32))
-            await lifecycle.join(base, game.session, Seat(invited, Keypair()), start)
+                await lifecycle.join(base, game.session, Seat(other, Keypair()))
+            game.session.terms = replace(terms, ids=(1, 1, 1))
+            with pytest.raises(TransactionError, match="WrongTerms"):
+                await lifecycle.join(base, game.session, Seat(invited, Keypair()))
+            game.session.terms = terms
+            await lifecycle.join(base, game.session, Seat(invited, Keypair()))
             await Sender(own.places.base, own.wallet).send([game.session.end(game.party)])
             await lifecycle.close(own.places, game.session, own.wallet)
 
@@ -236,13 +237,13 @@ def test_ctrl_c(deployed: Deployed, tmp_path: Path, interrupt: Callable[[], None
 
     async def first() -> None:
         async with deployed.own() as own:
-            game = own.game(number)
+            game = own.game(number, deployed.window)
             with await open_game(game, deployed.window, tmp_path) as log:
                 await played(game, log, moves(), FRAMES, on_beat=beat)
 
     async def then() -> None:
         async with deployed.own() as own:
-            game = own.game(number)
+            game = own.game(number, deployed.window)
             log, lost = await take_up(game, tmp_path)
             with log:
                 assert lost == [] and 21 <= log.frames < FRAMES
@@ -264,7 +265,7 @@ def test_killed_player(deployed: Deployed, tmp_path: Path) -> None:
 
     async def run() -> None:
         async with deployed.own() as own:
-            game = own.game(number)
+            game = own.game(number, deployed.window)
             with await open_game(game, deployed.window, tmp_path) as log:
                 await played(game, log, moves(), 30)
                 log.truncate(len(log.records) - 5)  # what `kill -9` leaves
@@ -301,7 +302,7 @@ def test_taken_back_in_the_middle(deployed: Deployed, tmp_path: Path) -> None:
 def test_only_its_own_log_takes_it_up(one: Deployed, tmp_path: Path) -> None:
     async def run() -> None:
         async with one.own() as own:
-            first, second = (own.game(next(one.numbers)) for _ in range(2))
+            first, second = (own.game(next(one.numbers), one.window) for _ in range(2))
             for game, name in ((first, "first"), (second, "second")):
                 with await open_game(game, one.window, tmp_path / name) as log:
                     await played(game, log, moves(), 5)

@@ -1,6 +1,8 @@
 """A session's log: what was appended is there again, and nothing else is taken for a log."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,9 @@ import pytest
 
 from tests.records import INPUTS_BYTES, RECORD_BYTES
 from wm_live.errors import WmLiveError
-from wm_live.session.log import About, new_log, open_log
+from wm_live.session.log import About, new_log, open_log, read_log
 from wm_live.session.tree import root_of
+from wm_train.errors import WmTrainError
 
 ABOUT = About("program", "model", "session", "ab" * 32, (1, 2, 3), 2)
 RECORDS = [bytes([i]) * RECORD_BYTES for i in range(9)]
@@ -127,3 +130,56 @@ def test_fields_that_are_not_ours(folder: Path, field: str, value: Any) -> None:
     (folder / "log.json").write_text(json.dumps(data | {field: value}))
     with pytest.raises(WmLiveError, match=r"log\.json"):
         open_log(folder)
+
+
+def test_a_disk_that_is_full_for_a_moment_shifts_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, room = os.pwrite, 100
+
+    def full_soon(fd: int, data: bytes, at: int) -> int:
+        nonlocal room
+        if not room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written, room = real(fd, data[:room], at), 0
+        return written
+
+    with open_log(folder) as log:
+        with monkeypatch.context() as disk:
+            disk.setattr(os, "pwrite", full_soon)
+            with pytest.raises(OSError, match=r"No space left on device: '.*records.bin'"):
+                log.append(RECORDS[7])
+        assert len(log.records) == 7 and log.tree.root() == root_of(RECORDS[:7])
+        log.append(RECORDS[7])
+        log.append(RECORDS[8])
+    with open_log(folder) as log:
+        assert log.records == RECORDS
+
+
+def test_short_writes_are_whole_records(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd, data[:37], at))
+    with open_log(folder) as log:
+        log.append(RECORDS[7])
+        log.intend(3, bytes(range(INPUTS_BYTES)))
+        assert log.intended(3) == bytes(range(INPUTS_BYTES))
+    with open_log(folder) as log:
+        assert log.records == RECORDS[:8]
+
+
+def test_a_log_has_one_writer_and_any_number_of_readers(folder: Path) -> None:
+    before = (folder / "records.bin").read_bytes()
+    with open_log(folder) as log:
+        log.append(RECORDS[7])
+        for begin in (open_log, lambda at: new_log(at, ABOUT)):
+            with pytest.raises(WmTrainError, match=r"`wmq play` \(process .*\) is writing here"):
+                begin(folder)
+        with read_log(folder) as seen:
+            assert seen.records == RECORDS[:8]
+    assert (folder / "records.bin").read_bytes() == before + RECORDS[7]
+
+
+def test_records_without_their_log_are_not_written_over(folder: Path) -> None:
+    (folder / "log.json").unlink()
+    before = (folder / "records.bin").read_bytes()
+    with pytest.raises(WmLiveError, match="there are records of a log"):
+        new_log(folder, ABOUT)
+    assert (folder / "records.bin").read_bytes() == before

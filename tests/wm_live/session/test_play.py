@@ -183,8 +183,7 @@ async def begun(game: OwnSession) -> bool:
 
 async def finish_only(game: OwnSession) -> None:
     """The end, and no more."""
-    end = game.session.end(game.party)
-    await Sender(game.places.rollup, game.wallet).send([end], preflight=False)
+    await lifecycle.end_session(Sender(game.places.rollup, game.wallet), game.session)
 
 
 def test_a_session_that_is_not_there(deployed: Deployed) -> None:

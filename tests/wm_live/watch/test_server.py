@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,6 +17,7 @@ import pytest
 
 from tests.wm_live.worlds import HELLO, ROLLOUT, Pushed, message
 from wm_live.errors import WmLiveError
+from wm_live.watch import server as module
 from wm_live.watch.server import BACKLOG, BATCH, FILES, PAGES, Cursor, Ring, Watch, serve
 from wm_live.watch.viewer import Feed, ListFeed
 
@@ -228,6 +228,19 @@ def test_only_this_server_by_its_own_name(headers: dict[str, str], status: int) 
     run(test)
 
 
+def test_viewers_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_VIEWERS", 1)
+
+    async def test() -> None:
+        async with serving(Pushed()) as watch, viewing(watch):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                async with viewing(watch):
+                    pass
+            assert refused.value.status == 503
+
+    run(test)
+
+
 def test_every_part_of_the_page_is_served_and_nothing_else() -> None:
     html = (PAGES / "watch.html").read_text()
     named = {f"/{name}" for name in re.findall(r'(?:href|src)="([^"]+)"', html)}
@@ -312,14 +325,14 @@ def test_viewers_are_let_go_at_the_end() -> None:
     run(test)
 
 
-def test_ctrl_c_ends_it_quietly() -> None:
+def test_ctrl_c_ends_it_quietly(python: str) -> None:
     code = (
         "from functools import partial\nfrom tests.wm_live.worlds import HELLO, message\n"
         "from wm_live.watch.viewer import ListFeed\nfrom wm_live.watch.server import watch\n"
         "watch(ListFeed(HELLO, [message(0)]), 0, partial(print, flush=True))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [python, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout is not None

@@ -493,6 +493,23 @@ def test_who_wants_no_motion_starts_it(page: Page, serve: Callable[..., Served])
     assert page.frame >= 28
 
 
+@pytest.mark.parametrize("extreme", [-(2**31), 2**31 - 1])
+def test_numbers_from_outside_are_those_of_the_game(page: Page, serve: Callable[..., Served], extreme: int) -> None:
+    """A Frame that a node has made up: the page shows what the game has, and goes on."""
+    served = serve()
+    page.open(served)
+    lied = np.full_like(message(0).frame, extreme)
+    pressed = np.full_like(message(0).inputs, np.clip(extreme, -128, 127))
+    served.push(message(0), FrameMessage(1, lied, pressed, real=lied), message(2))
+    page.until(lambda: page.frame == 2)
+    page.keys(Keys.ARROW_LEFT)
+    page.until(lambda: page.frame == 1)
+    assert page.text(".lives") in ("", "\u25cb" * 4, "\u25cf" * 4)
+    assert page.complaints() == []
+    page.keys(Keys.ARROW_RIGHT)
+    page.until(lambda: page.frame == 2)
+
+
 def test_names_from_outside_are_text(page: Page, serve: Callable[..., Served]) -> None:
     hostile = "<img src=x onerror=alert(1)>"
     served = serve(lambda: Pushed(replace(HELLO, title=hostile)))

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ def reports(run: Path) -> list[dict[str, Any]]:
     return found
 
 
-def test_two_processes_give_the_losses_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_give_the_losses_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: str) -> None:
     from wm_train.fit import learners
     from wm_train.fit import train as module
 
@@ -70,7 +69,7 @@ def test_two_processes_give_the_losses_of_one(tmp_path: Path, monkeypatch: pytes
     write_dataset(tmp_path / "dataset", [50, 40, 60, 45])
     (tmp_path / "configs.json").write_text(json.dumps({name: config.to_json() for name, config in CONFIGS.items()}))
     (tmp_path / "script.py").write_text(SCRIPT)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "script.py"]
+    command = [python, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "script.py"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

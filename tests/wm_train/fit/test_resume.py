@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ MODELS = {
 }
 
 
-def test_killed_runs_end_in_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_runs_end_in_the_same_bytes(tmp_path: Path, python: str) -> None:
     (tmp_path / "dataset").mkdir()
     write_dataset(tmp_path / "dataset", [50, 40, 60, 45])
     for name, text in MODELS.items():
@@ -35,7 +34,7 @@ def test_killed_runs_end_in_the_same_bytes(tmp_path: Path) -> None:
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, *command.split()], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [python, *command.split()], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     said = re.findall(r"^(\w+).yaml, (\w+): 2 of 2$", done.stdout, re.MULTILINE)

@@ -12,8 +12,8 @@ from tests.factories import game_path, write_dataset
 from wm_train.errors import WmTrainError
 from wm_train.games import cluster, encoded
 from wm_train.games import ingest as ingesting
-from wm_train.games.dataset import open_dataset
-from wm_train.games.encoded import FOLDER, encode, identity
+from wm_train.games.dataset import ENCODED, open_dataset
+from wm_train.games.encoded import encode, identity
 from wm_train.games.ingest import ingest
 from wm_train.melee.melee import GAME
 from wm_train.world.encoding import Encoding
@@ -68,13 +68,13 @@ def test_results_and_errors_come_back(ray_address: str) -> None:
 def test_encoded_by_a_cluster_is_the_same(ray_address: str, tmp_path: Path) -> None:
     write_dataset(tmp_path, [40, 30, 20])
     encode(tmp_path, V22, 1)
-    alone = {path.name: path.read_bytes() for path in (tmp_path / FOLDER / identity(V22)).iterdir()}
+    alone = {path.name: path.read_bytes() for path in (tmp_path / ENCODED / identity(V22)).iterdir()}
     for name in list(alone)[:2]:
-        (tmp_path / FOLDER / identity(V22) / name).unlink()
+        (tmp_path / ENCODED / identity(V22) / name).unlink()
     done: list[tuple[int, int]] = []
     report = encode(tmp_path, V22, 1, lambda *progress: done.append(progress), ray_address)
     assert (report.encoded, report.known) == (2, 1) and done == [(2, 3), (3, 3)]
-    assert {path.name: path.read_bytes() for path in (tmp_path / FOLDER / identity(V22)).iterdir()} == alone
+    assert {path.name: path.read_bytes() for path in (tmp_path / ENCODED / identity(V22)).iterdir()} == alone
 
 
 def test_ingested_by_a_cluster_is_the_same(ray_address: str, fixture_replays: Replays, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,20 +13,20 @@ from tests.factories import add_game, game_columns, game_path, write_dataset
 from wm_train.errors import WmTrainError
 from wm_train.games import corpus as windows
 from wm_train.games.corpus import load_corpus
-from wm_train.games.dataset import open_dataset
-from wm_train.games.encoded import FOLDER, encode, encoded_path, identity, map_game
-from wm_train.games.workers import locked
+from wm_train.games.dataset import ENCODED, open_dataset
+from wm_train.games.encoded import encode, encoded_path, identity, map_game
 from wm_train.grid.arithmetic import Ints
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import Field
+from wm_train.writer import one_writer
 
 ROOT = Path(__file__).resolve().parents[3]
 V22 = Encoding("v2.2")
 
 
 def files(dataset: Path) -> list[Path]:
-    return sorted((dataset / FOLDER / identity(V22)).iterdir())
+    return sorted((dataset / ENCODED / identity(V22)).iterdir())
 
 
 def test_records_are_what_a_corpus_holds(tmp_path: Path) -> None:
@@ -129,12 +128,12 @@ def test_a_file_of_other_records_is_refused(tmp_path: Path) -> None:
 
 def test_parts_of_a_killed_run_are_removed_and_two_runs_refused(tmp_path: Path) -> None:
     write_dataset(tmp_path, [40])
-    folder = tmp_path / FOLDER / identity(V22)
+    folder = tmp_path / ENCODED / identity(V22)
     folder.mkdir(parents=True)
     (folder / ".part-x").touch()
-    with locked(folder, "encode"), pytest.raises(WmTrainError, match="another encode"):
+    with one_writer(folder, "encode"), pytest.raises(WmTrainError, match=r"`wmq encode` \(process"):
         encode(tmp_path, V22, 1)
-    assert encode(tmp_path, V22, 1).removed == 1 and len(files(tmp_path)) == 1
+    assert encode(tmp_path, V22, 1).encoded == 1 and len(files(tmp_path)) == 1
 
 
 def test_a_game_that_cannot_be_read_ends_the_run_and_the_next_goes_on(tmp_path: Path) -> None:
@@ -172,13 +171,84 @@ encoded.encode(Path(sys.argv[1]), Encoding("v2.2"), 1)
 """
 
 
-def test_killed_it_goes_on(tmp_path: Path) -> None:
+def test_killed_it_goes_on(tmp_path: Path, python: str) -> None:
     write_dataset(tmp_path, [40] * 12)
-    child = subprocess.Popen([sys.executable, "-c", SLOW, str(tmp_path)], cwd=ROOT)
-    while len(list((tmp_path / FOLDER).glob("*/*.npy"))) < 2:
+    child = subprocess.Popen([python, "-c", SLOW, str(tmp_path)], cwd=ROOT)
+    while len(list((tmp_path / ENCODED).glob("*/*.npy"))) < 2:
         assert child.poll() is None
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
     child.wait()
     report = encode(tmp_path, V22, 1)
     assert report.games == 12 == len(files(tmp_path)) and report.known >= 2 and report.encoded >= 1
+
+
+def linked_to_a_strangers_folder(dataset: Path, at: str) -> Path:
+    """A folder with somebody's files, and a link to it in the dataset, at a part of `encoded/<identity>`."""
+    stranger = dataset.parent / "home"
+    stranger.mkdir()
+    for name in ("wallet.json", f"{'0' * 32}-{'0' * 16}.npy"):
+        (stranger / name).write_text("mine")
+    (stranger / identity(V22)).mkdir()
+    (stranger / identity(V22) / "letters.txt").write_text("mine")
+    place = dataset / ENCODED / identity(V22) if at == "identity" else dataset / ENCODED
+    place.parent.mkdir(exist_ok=True)
+    place.symlink_to(stranger, target_is_directory=True)
+    return stranger
+
+
+@pytest.mark.parametrize("at", ["encoded", "identity"])
+def test_nothing_is_written_or_deleted_through_a_link(tmp_path: Path, at: str) -> None:
+    dataset = tmp_path / "dataset"
+    dataset.mkdir()
+    write_dataset(dataset, [40])
+    stranger = linked_to_a_strangers_folder(dataset, at)
+    before = {path: path.read_bytes() for path in stranger.rglob("*") if path.is_file()}
+    with pytest.raises(WmTrainError, match="is a link, which no folder of wmq holds"):
+        encode(dataset, V22, 1)
+    assert {path: path.read_bytes() for path in stranger.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["notes.txt", ".bashrc", f"{'0' * 32}.npy", f"{'0' * 32}-{'0' * 16}.npy.bak"])
+def test_a_file_that_encode_did_not_write_is_not_deleted(tmp_path: Path, name: str) -> None:
+    write_dataset(tmp_path, [40])
+    encode(tmp_path, V22, 1)
+    foreign = tmp_path / ENCODED / identity(V22) / name
+    foreign.write_text("mine")
+    with pytest.raises(WmTrainError, match="was not made by wmq"):
+        encode(tmp_path, V22, 1)
+    assert foreign.read_text() == "mine"
+
+
+def test_a_folder_among_the_files_is_not_deleted(tmp_path: Path) -> None:
+    write_dataset(tmp_path, [40])
+    encode(tmp_path, V22, 1)
+    inner = tmp_path / ENCODED / identity(V22) / f"{'0' * 32}-{'0' * 16}.npy"
+    inner.mkdir()
+    with pytest.raises(WmTrainError, match="was not made by wmq"):
+        encode(tmp_path, V22, 1)
+    assert inner.is_dir()
+
+
+def test_records_are_not_read_through_a_link(tmp_path: Path) -> None:
+    (name,) = write_dataset(tmp_path, [40])
+    encode(tmp_path, V22, 1)
+    (path,) = files(tmp_path)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WmTrainError, match=f"{path.name}.*delete it"):
+        map_game(tmp_path, open_dataset(tmp_path).stored(name), V22)
+
+
+HEADERS = [b"{'descr': [(\\n", b"(" * 90, b"{'descr': '|O', 'fortran_order': False, 'shape': (40,)}", b"\\\n", b"'" * 3]
+
+
+@pytest.mark.parametrize("head", HEADERS)
+def test_a_header_is_compared_not_parsed(tmp_path: Path, head: bytes) -> None:
+    (name,) = write_dataset(tmp_path, [40])
+    encode(tmp_path, V22, 1)
+    (path,) = files(tmp_path)
+    raw = path.read_bytes()
+    path.write_bytes(raw[:10] + head + raw[10 + len(head) :])
+    with pytest.raises(WmTrainError, match="expected records of 40 frames"):
+        map_game(tmp_path, open_dataset(tmp_path).stored(name), V22)

@@ -9,7 +9,9 @@ Two clocks, as on a real cluster, where not every slot has a block:
 Everything follows from the genesis, the seed and the ledger's records, so a chain that was killed comes back the same.
 """
 
+import contextlib
 import hashlib
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +30,7 @@ from solders.transaction_metadata import FailedTransactionMetadata
 from wm_live.chain.addresses import SYSTEM_PROGRAM
 from wm_live.localnet.base_chain.deployments import deployments, plain, run_deployment
 from wm_live.localnet.base_chain.genesis import Genesis
-from wm_live.localnet.base_chain.ids import LOOKUP_TABLE_PROGRAM
+from wm_live.localnet.base_chain.ids import LOOKUP_TABLE_PROGRAM, SYSVAR_OWNER
 from wm_live.localnet.base_chain.ledger import AIRDROP, SEED_BYTES, TRANSACTION, Ledger, LedgerRecord, Moment
 from wm_live.localnet.base_chain.wire import error_json, meta_of, read_account
 
@@ -37,10 +39,16 @@ SLOT_HASHES = 512
 KEPT_TRANSACTIONS = 200_000
 #: Errors before the first instruction with which a transaction lands all the same, and pays its fee.
 LOAD_FAILURES = ("ProgramAccountNotFound", "InvalidProgramForExecution", "MaxLoadedAccountsDataSizeExceeded")
+MOST_U64 = (1 << 64) - 1
+#: A record that names a later slot is none of ours: there would be none left to go on with.
+MOST_SLOT = 1 << 48
+#: An address and its lamports.
+AIRDROP_BYTES = 32 + 8
 #: A lookup table's addresses follow its header.
 _TABLE_HEADER = 56
 #: Slots and heights start above what LiteSVM's genesis counts as its past.
 _FIRST = Moment(1_000, 1_000, 0)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,8 @@ class Chain:
 
     def _resume(self) -> None:
         """Go on at the height that would have been reached had the chain never stopped."""
-        missed = int((_milliseconds() - self.now.milliseconds) / self.slot_ms) + 1 if self.now.milliseconds else 1
+        passed = _milliseconds() - self.now.milliseconds if self.now.milliseconds else 0
+        missed = 1 + max(0, int(passed / self.slot_ms))
         self._move(Moment(self.now.slot + missed, self.now.height + missed, _milliseconds()))
         self._set_slot_hashes()
 
@@ -141,20 +150,23 @@ class Chain:
                 yield address, account
 
     def airdrop(self, address: Pubkey, lamports: int) -> Signature:
-        """Lamports out of nothing; returns a signature to ask for."""
-        self._record(AIRDROP, bytes(address) + lamports.to_bytes(8, "little"), moment := self._next_slot())
-        return self._airdrop(address, lamports, moment)
+        """Lamports out of nothing; returns a signature to ask for. RefusedError if the address cannot take them."""
+        landed = self._airdrop(address, lamports, moment := self._next_slot())
+        self._record(AIRDROP, bytes(address) + lamports.to_bytes(8, "little"), moment)
+        self._keep(landed)
+        return landed.signature
 
-    def _airdrop(self, address: Pubkey, lamports: int, moment: Moment) -> Signature:
-        self._move(moment)
+    def _airdrop(self, address: Pubkey, lamports: int, moment: Moment) -> Landed:
         old = self.account(address) or Account(0, b"", SYSTEM_PROGRAM)
-        self.svm.set_account(address, Account(old.lamports + lamports, old.data, old.owner, old.executable))
+        if old.lamports + lamports > MOST_U64 or old.executable or old.owner == SYSVAR_OWNER:
+            raise RefusedError(f"{address} holds {old.lamports} lamports and cannot take {lamports} more", [])
+        self._move(moment)
+        with _no_panic():
+            self.svm.set_account(address, Account(old.lamports + lamports, old.data, old.owner))
         half = bytes(self.hash_of(b"airdrop", moment.slot))
-        signature = Signature(half + half)
-        self._keep(
-            Landed(signature, moment.slot, moment.milliseconds // 1000, None, [], 0, b"", (address,), (address,))
+        return Landed(
+            Signature(half + half), moment.slot, moment.milliseconds // 1000, None, [], 0, b"", (address,), (address,)
         )
-        return signature
 
     # --- transactions ---
 
@@ -176,11 +188,12 @@ class Chain:
             raise RefusedError("BlockhashNotFound", [])
 
     def simulate(self, transaction: VersionedTransaction) -> Any:
-        """LiteSVM's result of running it now; nothing changes."""
-        if deployments(transaction):
-            return run_deployment(self.svm, transaction, keep=False)
-        self._prepare(transaction)
-        return self.svm.simulate_transaction(transaction)
+        """LiteSVM's result of running it now; nothing changes. RefusedError if LiteSVM cannot run it at all."""
+        with _no_panic():
+            if deployments(transaction):
+                return run_deployment(self.svm, transaction, keep=False)
+            self._prepare(transaction)
+            return self.svm.simulate_transaction(transaction)
 
     def error_of(self, transaction: VersionedTransaction, result: Any) -> Any:
         """The error of a result of LiteSVM, JSON as nodes write it; None if it passed."""
@@ -206,11 +219,12 @@ class Chain:
 
     def _run(self, transaction: VersionedTransaction, raw: bytes, moment: Moment) -> Landed:
         self._move(moment)
-        if deployments(transaction):
-            result = run_deployment(self.svm, transaction, keep=True)
-        else:
-            self._prepare(transaction)
-            result = self.svm.send_transaction(transaction)
+        with _no_panic():
+            if deployments(transaction):
+                result = run_deployment(self.svm, transaction, keep=True)
+            else:
+                self._prepare(transaction)
+                result = self.svm.send_transaction(transaction)
         error = self.error_of(transaction, result)
         meta = meta_of(result)
         keys, written = self._keys(transaction)
@@ -258,15 +272,48 @@ class Chain:
             self._ledger.add(LedgerRecord(kind, moment, payload))
 
     def _replay(self, ledger: Ledger) -> None:
+        """Do again what the ledger has. A record that cannot be done did nothing when it was written either."""
         # The signatures were checked when the records were written.
         self.svm = self.svm.with_sigverify(False)
-        for record in ledger.records():
-            if record.kind == AIRDROP:
-                address, lamports = record.payload[:32], int.from_bytes(record.payload[32:], "little")
-                self._airdrop(Pubkey(address), lamports, record.when)
-            else:
-                self._keep(self._run(VersionedTransaction.from_bytes(record.payload), record.payload, record.when))
+        for number, record in enumerate(ledger.records(), start=1):
+            try:
+                self._keep(self._again(record))
+            except (RefusedError, ValueError) as error:
+                log.warning("%s: record %d is skipped: %s", ledger.path, number, error)
         self.svm = self.svm.with_sigverify(True)
+
+    def _again(self, record: LedgerRecord) -> Landed:
+        when, payload = record.when, record.payload
+        if not (self.now.slot < when.slot <= MOST_SLOT and self.now.height <= when.height <= MOST_SLOT):
+            raise RefusedError(f"it is of slot {when.slot}, height {when.height}; the chain is at {self.now}", [])
+        if record.kind == AIRDROP and len(payload) == AIRDROP_BYTES:
+            return self._airdrop(Pubkey(payload[:32]), int.from_bytes(payload[32:], "little"), when)
+        if record.kind != TRANSACTION:
+            raise RefusedError(f"kind {record.kind} of {len(payload)} bytes is none of this version", [])
+        return self._run(read_transaction(payload), payload, when)
+
+
+@contextlib.contextmanager
+def _no_panic() -> Iterator[None]:
+    """A panic of LiteSVM as a RefusedError. What Rust throws is no Exception, and of a type that nothing exports."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RefusedError("ProgramFailedToComplete", [f"LiteSVM: {error!s:.200}"]) from None
+
+
+def read_transaction(raw: bytes) -> VersionedTransaction:
+    """A transaction whose parts fit together; ValueError otherwise."""
+    try:
+        transaction = VersionedTransaction.from_bytes(raw)
+        transaction.sanitize()
+    except Exception as error:  # bincode's errors have no common type in solders
+        raise ValueError(f"failed to deserialize the transaction: {error!s:.200}") from None
+    if bytes(transaction) != raw:
+        raise ValueError("failed to deserialize the transaction: bytes follow it")
+    return transaction
 
 
 def _charged(error: Any) -> bool:

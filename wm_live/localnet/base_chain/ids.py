@@ -1,4 +1,4 @@
-"""Programs and owners of accounts that every cluster has."""
+"""What every cluster has: programs, owners of accounts, the size of a packet."""
 
 from solders.pubkey import Pubkey
 
@@ -8,3 +8,5 @@ NATIVE_LOADER = Pubkey.from_string("NativeLoader1111111111111111111111111111111"
 SYSVAR_OWNER = Pubkey.from_string("Sysvar1111111111111111111111111111111111111")
 LOOKUP_TABLE_PROGRAM = Pubkey.from_string("AddressLookupTab1e1111111111111111111111111")
 CLOCK = Pubkey.from_string("SysvarC1ock11111111111111111111111111111111")
+#: Most bytes of a transaction.
+PACKET_BYTES = 1_232

@@ -4,17 +4,24 @@
     record  length u32 | crc32 u32 | kind u8 | slot u64 | height u64 | milliseconds since 1970 u64 | payload
 
 Length and checksum cover everything from `kind` on. A process that is killed leaves a torn last record, which the next
-one drops. Records are not forced to the disk: a machine that loses power may lose the last ones.
+one drops. Where a record is damaged the ledger ends, and what followed is kept in a file beside it. Records are not
+forced to the disk: a machine that loses power may lose the last ones.
 """
 
+import fcntl
+import logging
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from wm_live.errors import WmLiveError
+from wm_live.localnet.base_chain.ids import PACKET_BYTES
+from wm_train.files import write_whole
 
 MAGIC = b"wmqbase1"
 SEED_BYTES = DIGEST_BYTES = 32
@@ -23,6 +30,7 @@ _FRAME = struct.Struct("<II")
 _WHEN = struct.Struct("<BQQQ")
 
 TRANSACTION, AIRDROP = 1, 2
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,50 +52,95 @@ class LedgerRecord:
 
 
 class Ledger:
-    """The file; opened for adding after `records` has been read to its end."""
+    """The file; opened for adding after `records` has been read to its end. One process has it at a time."""
 
     def __init__(self, path: Path, digest: bytes) -> None:
         """Open or begin the ledger at `path`; `digest` is its genesis'. WmLiveError if it has another one."""
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(path, "a+b", buffering=0)  # noqa: SIM115 (lives as long as the chain)
-        if path.stat().st_size < _HEAD_BYTES:
+        path.touch()
+        self._file = path.open("r+b", buffering=0)
+        self._end = path.stat().st_size
+        try:
+            self.seed = self._open(digest)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _open(self, digest: bytes) -> bytes:
+        """The seed, after the lock is taken and the head checked."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise WmLiveError(f"{self.path}: another base chain has it; end that one, or name another folder") from None
+        if self.path.stat().st_size < _HEAD_BYTES:
             self._file.truncate(0)
-            self._file.write(MAGIC + os.urandom(SEED_BYTES) + digest)
+            self._end = 0
+            self._append(MAGIC + os.urandom(SEED_BYTES) + digest)
         self._file.seek(0)
         head = self._file.read(_HEAD_BYTES)
         if head[: len(MAGIC)] != MAGIC or head[-DIGEST_BYTES:] != digest:
-            self._file.close()
             raise WmLiveError(
-                f"{path}: begun with other programs or accounts, or by another version; "
+                f"{self.path}: begun with other programs or accounts, or by another version; "
                 "expected the genesis of today. Remove the folder to begin a new chain"
             )
-        self.seed = head[len(MAGIC) : -DIGEST_BYTES]
+        return head[len(MAGIC) : -DIGEST_BYTES]
 
     def records(self) -> Iterator[LedgerRecord]:
-        """Every whole record, oldest first; cuts off a torn tail."""
-        raw, at = self.path.read_bytes(), _HEAD_BYTES
-        while body := _whole(raw, at):
-            kind, *when = _WHEN.unpack_from(body)
-            yield LedgerRecord(kind, Moment(*when), body[_WHEN.size :])
-            at += _FRAME.size + len(body)
+        """Every whole record, oldest first; cuts off a torn tail. What is damaged is kept in a file beside it."""
+        at = _HEAD_BYTES
+        with self.path.open("rb") as file:
+            file.seek(at)
+            while body := _next_body(file):
+                kind, *when = _WHEN.unpack_from(body)
+                yield LedgerRecord(kind, Moment(*when), body[_WHEN.size :])
+                at += _FRAME.size + len(body)
+            file.seek(at)
+            self._cut(file, at)
         self._file.truncate(at)
+        self._end = at
+
+    def _cut(self, file: BinaryIO, at: int) -> None:
+        """Keep what follows the last good record if it is more than a process that was killed leaves behind."""
+        size = self.path.stat().st_size - at
+        if size < _FRAME.size + _WHEN.size + PACKET_BYTES and not _is_whole(file.read(size)):
+            return
+        file.seek(at)
+        beside = self.path.with_suffix(".damaged")
+        with beside.open("ab") as kept:
+            shutil.copyfileobj(file, kept)
+        log.warning("%s: stops at byte %d, where a record is damaged; what followed is in %s", self.path, at, beside)
 
     def add(self, record: LedgerRecord) -> None:
-        """Append one record. Raises OSError."""
+        """Append one record, or nothing: WmLiveError if the file does not take all of it."""
         when = record.when
         body = _WHEN.pack(record.kind, when.slot, when.height, when.milliseconds) + record.payload
-        self._file.write(_FRAME.pack(len(body), zlib.crc32(body)) + body)
+        self._append(_FRAME.pack(len(body), zlib.crc32(body)) + body)
+
+    def _append(self, raw: bytes) -> None:
+        try:
+            write_whole(self._file, self._end, raw)
+        except OSError as error:
+            raise WmLiveError(f"{self.path}: cannot be written ({error.strerror}); is the disk full?") from None
+        self._end += len(raw)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-def _whole(raw: bytes, at: int) -> bytes:
-    """The body of the record at `at`; empty if it is torn, damaged or absent."""
-    if at + _FRAME.size > len(raw):
+def _next_body(file: BinaryIO) -> bytes:
+    """The body of the record that follows; empty if it is torn, damaged or absent."""
+    frame = file.read(_FRAME.size)
+    if len(frame) < _FRAME.size:
         return b""
-    length, crc = _FRAME.unpack_from(raw, at)
-    body = raw[at + _FRAME.size : at + _FRAME.size + length]
-    return body if len(body) == length >= _WHEN.size and zlib.crc32(body) == crc else b""
+    length, crc = _FRAME.unpack(frame)
+    if not _WHEN.size <= length <= _WHEN.size + PACKET_BYTES:
+        return b""
+    body = file.read(length)
+    return body if len(body) == length and zlib.crc32(body) == crc else b""
+
+
+def _is_whole(tail: bytes) -> bool:
+    """Whether a record that is damaged is all there: then it was not torn."""
+    return len(tail) >= _FRAME.size and len(tail) - _FRAME.size >= _FRAME.unpack_from(tail)[0]

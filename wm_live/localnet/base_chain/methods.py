@@ -2,25 +2,30 @@
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from solders.hash import Hash
+from solders.hash import Hash, ParseHashError
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 
-from wm_live.localnet.base_chain.chain import Chain, Landed, RefusedError
+from wm_live.localnet.base_chain.chain import MOST_U64, Chain, Landed, RefusedError, read_transaction
+from wm_live.localnet.base_chain.ids import PACKET_BYTES
 from wm_live.localnet.base_chain.wire import account_json, meta_of
 
-PACKET_BYTES = 1_232
 MOST_ACCOUNTS = 100
 MOST_STATUSES = 256
+MOST_FILTERS = 4
+#: Letters of a memcmp's bytes; 128 bytes in base64.
+MOST_COMPARED = 175
+MOST_ACCOUNT_BYTES = 10 << 20
 #: Solana 2.2 is the runtime in LiteSVM.
 VERSION = {"solana-core": "2.2.0", "feature-set": 0}
 FEE_LAMPORTS = 5_000
 
-INVALID_REQUEST, UNKNOWN_METHOD, BAD_PARAMS, INTERNAL = -32600, -32601, -32602, -32603
+PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, BAD_PARAMS, INTERNAL = -32700, -32600, -32601, -32602, -32603
 PREFLIGHT_FAILED = -32002
 
 
@@ -54,8 +59,15 @@ class Params:
         return value
 
     def number(self, index: int) -> int:
-        """A whole number from 0."""
+        """A whole number of 64 bits."""
         return int(self._at(index, int))
+
+    def size(self, index: int) -> int:
+        """Bytes of an account."""
+        size = self.number(index)
+        if size > MOST_ACCOUNT_BYTES:
+            raise CallError(BAD_PARAMS, f"parameter {index}: an account has at most {MOST_ACCOUNT_BYTES:,} bytes")
+        return size
 
     def address(self, index: int) -> Pubkey:
         """A base58 address."""
@@ -88,9 +100,9 @@ class Params:
         if len(raw) > PACKET_BYTES:
             raise CallError(BAD_PARAMS, f"base64 encoded transaction too large: {len(raw)} bytes (max {PACKET_BYTES})")
         try:
-            return VersionedTransaction.from_bytes(raw), raw
-        except Exception as error:  # bincode's errors have no common type in solders
-            raise CallError(BAD_PARAMS, f"failed to deserialize the transaction: {error}") from None
+            return read_transaction(raw), raw
+        except ValueError as error:
+            raise CallError(BAD_PARAMS, str(error)) from None
 
     def config(self, index: int) -> dict[str, Any]:
         """An optional object; its dataSlice, if there is one, is checked."""
@@ -104,7 +116,7 @@ class Params:
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value <= MOST_U64
 
 
 def _is_slice(cut: Any) -> bool:
@@ -114,7 +126,7 @@ def _is_slice(cut: Any) -> bool:
 def _parsed(parse: Callable[[str], T], text: str, what: str) -> T:
     try:
         return parse(text)
-    except ValueError:
+    except (ValueError, ParseHashError):
         raise CallError(BAD_PARAMS, f"Invalid param: {text[:90]!r} is not {what}") from None
 
 
@@ -133,7 +145,7 @@ class Methods:
             "getGenesisHash": lambda p: str(chain.hash_of(b"genesis", 0)),
             "getHealth": lambda p: "ok",
             "getLatestBlockhash": self._latest_blockhash,
-            "getMinimumBalanceForRentExemption": lambda p: chain.svm.minimum_balance_for_rent_exemption(p.number(0)),
+            "getMinimumBalanceForRentExemption": lambda p: chain.svm.minimum_balance_for_rent_exemption(p.size(0)),
             "getMultipleAccounts": self._accounts,
             "getProgramAccounts": self._program_accounts,
             "getRecentPrioritizationFees": lambda p: [],
@@ -143,7 +155,7 @@ class Methods:
             "getTransactionCount": lambda p: len(chain.transactions),
             "getVersion": lambda p: VERSION,
             "isBlockhashValid": lambda p: self._with_slot(chain.is_fresh(p.blockhash(0))),
-            "requestAirdrop": lambda p: str(chain.airdrop(p.address(0), p.number(1))),
+            "requestAirdrop": self._airdrop,
             "sendTransaction": self._send,
             "simulateTransaction": self._simulate,
         }
@@ -152,7 +164,10 @@ class Methods:
         """The result of a call; CallError if it has none."""
         if method not in self._table:
             raise CallError(UNKNOWN_METHOD, f"Method not found: {method!r:.60}")
-        return self._table[method](Params(params if params is not None else []))
+        try:
+            return self._table[method](Params(params if params is not None else []))
+        except RefusedError as refused:
+            raise _failed(refused.error, refused.logs, refused.cu) from None
 
     def _with_slot(self, value: Any) -> dict[str, Any]:
         return {"context": {"apiVersion": VERSION["solana-core"], "slot": self.chain.now.slot}, "value": value}
@@ -167,13 +182,19 @@ class Methods:
 
     def _program_accounts(self, params: Params) -> Any:
         config = params.config(1)
-        filters = config.get("filters") or []
+        filters = _filters(config.get("filters"))
         found = [
             {"pubkey": str(address), "account": account_json(account, config)}
             for address, account in self.chain.owned_by(params.address(0))
-            if all(_passes(bytes(account.data), test) for test in filters)
+            if all(passes(bytes(account.data)) for passes in filters)
         ]
         return self._with_slot(found) if config.get("withContext") else found
+
+    def _airdrop(self, params: Params) -> str:
+        try:
+            return str(self.chain.airdrop(params.address(0), params.number(1)))
+        except RefusedError as refused:
+            raise CallError(BAD_PARAMS, str(refused)) from None
 
     def _latest_blockhash(self, params: Params) -> Any:
         blockhash, last = self.chain.blockhash()
@@ -201,14 +222,11 @@ class Methods:
     def _send(self, params: Params) -> str:
         transaction, raw = params.transaction()
         preflight = not params.config(1).get("skipPreflight", False)
-        try:
+        # Without preflight a node takes what it is given; a status query shows that it never landed.
+        with contextlib.nullcontext() if preflight else contextlib.suppress(RefusedError):
             if preflight:
                 self._preflight(transaction)
             self.chain.submit(transaction, raw)
-        except RefusedError as refused:
-            # Without preflight a node takes what it is given; a status query shows that it never landed.
-            if preflight:
-                raise _failed(refused.error, refused.logs, refused.cu) from None
         return str(transaction.signatures[0])
 
     def _preflight(self, transaction: VersionedTransaction) -> None:
@@ -235,24 +253,34 @@ _EPOCHS = {
 }
 
 
-def _passes(data: bytes, test: Any) -> bool:
-    """A filter of getProgramAccounts: {"dataSize": n} or {"memcmp": {"offset": n, "bytes": text}}."""
-    if isinstance(test, dict) and type(test.get("dataSize")) is int:
-        return len(data) == int(test["dataSize"])
-    compare = test.get("memcmp") if isinstance(test, dict) else None
-    if not isinstance(compare, dict) or type(compare.get("offset")) is not int:
-        raise CallError(BAD_PARAMS, f"unknown filter {test!r:.60}; expected dataSize or memcmp")
-    wanted, offset = _compared(compare), compare["offset"]
-    return data[offset : offset + len(wanted)] == wanted
+def _filters(given: Any) -> list[Callable[[bytes], bool]]:
+    """Filters of getProgramAccounts, each {"dataSize": n} or {"memcmp": {"offset": n, "bytes": text}}."""
+    if given is not None and not (isinstance(given, list) and len(given) <= MOST_FILTERS):
+        raise CallError(BAD_PARAMS, f"filters: expected a list of at most {MOST_FILTERS}")
+    return [_filter(one) for one in given or []]
+
+
+def _filter(one: Any) -> Callable[[bytes], bool]:
+    fields = one if isinstance(one, dict) else {}
+    size, compare = fields.get("dataSize"), fields.get("memcmp")
+    if _is_count(size):
+        return lambda data: len(data) == size
+    if not isinstance(compare, dict) or not _is_count(compare.get("offset")):
+        raise CallError(BAD_PARAMS, f"unknown filter {one!r:.60}; expected dataSize or memcmp")
+    offset, wanted = compare["offset"], _compared(compare)
+    return lambda data: data[offset : offset + len(wanted)] == wanted
 
 
 def _compared(compare: dict[str, Any]) -> bytes:
-    text = compare.get("bytes")
-    if isinstance(text, list):
-        return bytes(text)
-    if not isinstance(text, str):
-        raise CallError(BAD_PARAMS, "memcmp: expected bytes as text")
-    return base64.b64decode(text) if compare.get("encoding") == "base64" else base58(text)
+    given = compare.get("bytes")
+    if not isinstance(given, str | list) or len(given) > MOST_COMPARED:
+        raise CallError(BAD_PARAMS, f"memcmp: expected at most {MOST_COMPARED} bytes as text")
+    try:
+        if isinstance(given, list):
+            return bytes(given)
+        return base64.b64decode(given, validate=True) if compare.get("encoding") == "base64" else base58(given)
+    except (ValueError, TypeError) as error:
+        raise CallError(BAD_PARAMS, f"memcmp: {error!s:.100}") from None
 
 
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"

@@ -1,6 +1,5 @@
 """WebSocket subscriptions: accountSubscribe, programSubscribe, signatureSubscribe, slotSubscribe, logsSubscribe."""
 
-import asyncio
 import itertools
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from solders.signature import Signature
 from wm_live.localnet.base_chain.chain import Chain, Landed
 from wm_live.localnet.base_chain.ids import CLOCK
 from wm_live.localnet.base_chain.methods import UNKNOWN_METHOD, CallError, Params
+from wm_live.localnet.base_chain.outbox import Outbox
 from wm_live.localnet.base_chain.wire import account_json
 
 _NOTHING = {
@@ -31,7 +31,7 @@ class Subscription:
     kind: str
     about: Pubkey | Signature | None
     config: dict[str, Any]
-    outbox: "asyncio.Queue[dict[str, Any]]"
+    outbox: Outbox
 
 
 class Subscriptions:
@@ -43,7 +43,7 @@ class Subscriptions:
         self._by: dict[tuple[str, Pubkey | Signature | None], dict[int, Subscription]] = {}
         chain.landed = self._landed
 
-    def add(self, method: str, params: Params, outbox: "asyncio.Queue[dict[str, Any]]") -> Subscription:
+    def add(self, method: str, params: Params, outbox: Outbox) -> Subscription:
         """Begin a subscription; CallError for a kind that does not exist."""
         about: Pubkey | Signature | None = None
         kind = method.removesuffix("Subscribe")
@@ -57,6 +57,10 @@ class Subscriptions:
         subscription = Subscription(next(self._numbers), kind, about, config, outbox)
         self._by.setdefault((kind, about), {})[subscription.number] = subscription
         return subscription
+
+    def has(self, subscription: Subscription) -> bool:
+        """Whether it still runs; a signature's ends by itself."""
+        return subscription.number in self._by.get((subscription.kind, subscription.about), {})
 
     def remove(self, subscription: Subscription) -> None:
         """End a subscription; nothing happens if it has ended."""
@@ -115,4 +119,4 @@ class Subscriptions:
 
 def _push(subscription: Subscription, result: Any) -> None:
     params = {"result": result, "subscription": subscription.number}
-    subscription.outbox.put_nowait({"jsonrpc": "2.0", "method": f"{subscription.kind}Notification", "params": params})
+    subscription.outbox.put({"jsonrpc": "2.0", "method": f"{subscription.kind}Notification", "params": params})

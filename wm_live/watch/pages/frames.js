@@ -1,5 +1,7 @@
 // The frames that a page knows: in the order they came, the oldest forgotten where the server forgets them too.
 
+const within = (value, low, high) => Math.min(Math.max(value, low), high);
+
 export class Frames {
   // hello: the server's greeting. Frames are addressed by their place in the order of arrival, from 0.
   constructor(hello) {
@@ -47,9 +49,17 @@ export class Frames {
     return this.hello.fields[this.index[name]];
   }
 
-  // One field of one player, in its unit.
+  // One field of one player, in its unit. What a chain says may be any number; what is shown is one of the game's.
   value(message, player, name, kind = "frame") {
-    return message[kind][player][this.index[name]] / this.field(name).scale;
+    const { scale, low, high } = this.field(name);
+    return within(message[kind][player][this.index[name]] / scale, low, high);
+  }
+
+  // One control of one player, as an integer of the game's.
+  input(message, player, name) {
+    const at = this.control[name];
+    const { low, high } = this.hello.controls[at];
+    return within(message.inputs[player][at], low, high);
   }
 
   // The field that has a role; null in a game that has none.

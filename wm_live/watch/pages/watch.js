@@ -274,7 +274,7 @@ class Card {
     this.figures.forEach((update) => update(value));
     this.meter(value);
     if (lives !== null) this.showLives(Math.round(lives));
-    this.pad.draw(message.inputs && ((name) => message.inputs[this.player][frames.control[name]]));
+    this.pad.draw(message.inputs && ((name) => frames.input(message, this.player, name)));
   }
 
   showLives(lives) {

@@ -5,7 +5,7 @@
 //! gets them.
 
 use pinocchio::{error::ProgramError, AccountView, Address, ProgramResult};
-use wmq_world::layout::{self, dispute, model, scratch, session, work};
+use wmq_world::layout::{self, dispute, model, pin, scratch, session, work};
 #[cfg(feature = "meter")]
 use wmq_world::OPS;
 
@@ -138,12 +138,16 @@ pub const fn model_of(shard: usize) -> Kind {
 pub const SESSION: Kind = Kind { tag: session::ACCOUNT_TAG, bytes: session::BYTES };
 /// A scratch account.
 pub const SCRATCH: Kind = Kind { tag: scratch::ACCOUNT_TAG, bytes: SCRATCH_BYTES };
+/// A pin account.
+pub const PIN: Kind = Kind { tag: pin::ACCOUNT_TAG, bytes: pin::BYTES };
 /// A dispute account.
 pub const DISPUTE: Kind = Kind { tag: dispute::ACCOUNT_TAG, bytes: DISPUTE_BYTES };
 
 const _: () = assert!(model::TAG == session::TAG && model::TAG == scratch::TAG && model::TAG == dispute::TAG);
 const _: () = assert!(model::VERSION == session::VERSION && model::VERSION == scratch::VERSION);
 const _: () = assert!(model::VERSION == dispute::VERSION && model::LENGTH == dispute::LENGTH);
+const _: () =
+    assert!(model::TAG == pin::TAG && model::VERSION == pin::VERSION && model::LENGTH == pin::LENGTH);
 const _: () = assert!(model::LENGTH == session::LENGTH && model::LENGTH == scratch::LENGTH);
 // What kernels read and write is 8-byte aligned.
 const _: () = assert!(
@@ -224,13 +228,14 @@ pub fn signs(account: &AccountView) -> ProgramResult {
 /// Moves all lamports of an account of this program to `to`, and gives it back to the system, empty.
 ///
 /// # Errors
-/// `SameAccount`; `Immutable`; `AccountBorrowFailed` never, as nothing here borrows.
+/// `SameAccount`; `Immutable`; `ArithmeticOverflow` and `AccountBorrowFailed` never, as there are fewer than 2^60 lamports
+/// and nothing here borrows.
 #[inline(never)]
 pub fn close_account(account: &mut AccountView, to: &mut AccountView) -> ProgramResult {
     require(account.address() != to.address(), WorldError::SameAccount)?;
     require(to.is_writable(), ProgramError::Immutable)?;
-    // Lamports are fewer than 2^60 in all: the sum cannot wrap.
-    to.set_lamports(to.lamports() + account.lamports());
+    let sum = to.lamports().checked_add(account.lamports()).ok_or(ProgramError::ArithmeticOverflow)?;
+    to.set_lamports(sum);
     account.set_lamports(0);
     account.close()
 }

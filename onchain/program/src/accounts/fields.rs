@@ -2,11 +2,11 @@
 //! Fields of the accounts by name: getters, setters, and what an address field is held against.
 
 use pinocchio::Address;
-use wmq_world::layout::{dispute, model, scratch, session, PEAKS, SESSION_IDS};
+use wmq_world::layout::{dispute, model, pin, scratch, session, PEAKS, SESSION_IDS};
 
 use super::{
     checked::{Area, Checked},
-    seeds::{ScratchSeeds, SessionSeeds},
+    seeds::PinSeeds,
 };
 
 /// What can be done with a session: it goes through these from first to last.
@@ -19,6 +19,8 @@ pub enum Status {
     Joined,
     /// Frames are being computed.
     Started,
+    /// Its window is being loaded again from the log; then it is started once more.
+    Loading,
     /// Over.
     Ended,
 }
@@ -170,48 +172,6 @@ impl Session {
         self.0.names(session::CREATOR, address)
     }
 
-    /// Validator of the rollup that it was created for.
-    #[inline(always)]
-    pub fn validator(&self) -> &[u8; 32] {
-        self.0.at(session::VALIDATOR)
-    }
-
-    /// Sets `validator`.
-    #[inline(always)]
-    pub fn set_validator(&mut self, value: &[u8; 32]) {
-        self.0.set(session::VALIDATOR, *value);
-    }
-
-    /// Whether `validator` is this address.
-    #[inline(always)]
-    pub fn validator_is(&self, address: &Address) -> bool {
-        self.0.names(session::VALIDATOR, address)
-    }
-
-    /// Root of the hash tree over the window that it starts from.
-    #[inline(always)]
-    pub fn start(&self) -> &[u8; 32] {
-        self.0.at(session::START)
-    }
-
-    /// Sets `start`.
-    #[inline(always)]
-    pub fn set_start(&mut self, value: &[u8; 32]) {
-        self.0.set(session::START, *value);
-    }
-
-    /// Root of its hash tree.
-    #[inline(always)]
-    pub fn root(&self) -> &[u8; 32] {
-        self.0.at(session::ROOT)
-    }
-
-    /// Sets `root`.
-    #[inline(always)]
-    pub fn set_root(&mut self, value: &[u8; 32]) {
-        self.0.set(session::ROOT, *value);
-    }
-
     /// The creator's number for it.
     #[inline(always)]
     pub fn id(&self) -> u64 {
@@ -234,6 +194,78 @@ impl Session {
     #[inline(always)]
     pub fn set_ids(&mut self, value: [u16; SESSION_IDS]) {
         self.0.set(session::IDS, value);
+    }
+
+    /// Root of the hash tree over the window that it starts from.
+    #[inline(always)]
+    pub fn start(&self) -> &[u8; 32] {
+        self.0.at(session::START)
+    }
+
+    /// Sets `start`.
+    #[inline(always)]
+    pub fn set_start(&mut self, value: &[u8; 32]) {
+        self.0.set(session::START, *value);
+    }
+
+    /// Whom the second seat is kept for; all zeros for whoever comes first.
+    #[inline(always)]
+    pub fn opponent(&self) -> &[u8; 32] {
+        self.0.at(session::OPPONENT)
+    }
+
+    /// Sets `opponent`.
+    #[inline(always)]
+    pub fn set_opponent(&mut self, value: &[u8; 32]) {
+        self.0.set(session::OPPONENT, *value);
+    }
+
+    /// Whether `opponent` is this address.
+    #[inline(always)]
+    pub fn opponent_is(&self, address: &Address) -> bool {
+        self.0.names(session::OPPONENT, address)
+    }
+
+    /// Validator of the rollup that it was created for.
+    #[inline(always)]
+    pub fn validator(&self) -> &[u8; 32] {
+        self.0.at(session::VALIDATOR)
+    }
+
+    /// Sets `validator`.
+    #[inline(always)]
+    pub fn set_validator(&mut self, value: &[u8; 32]) {
+        self.0.set(session::VALIDATOR, *value);
+    }
+
+    /// Whether `validator` is this address.
+    #[inline(always)]
+    pub fn validator_is(&self, address: &Address) -> bool {
+        self.0.names(session::VALIDATOR, address)
+    }
+
+    /// Root of its hash tree.
+    #[inline(always)]
+    pub fn root(&self) -> &[u8; 32] {
+        self.0.at(session::ROOT)
+    }
+
+    /// Sets `root`.
+    #[inline(always)]
+    pub fn set_root(&mut self, value: &[u8; 32]) {
+        self.0.set(session::ROOT, *value);
+    }
+
+    /// In the seeds of its scratch account's address.
+    #[inline(always)]
+    pub fn nonce(&self) -> u64 {
+        self.0.get(session::NONCE)
+    }
+
+    /// Sets `nonce`.
+    #[inline(always)]
+    pub fn set_nonce(&mut self, value: u64) {
+        self.0.set(session::NONCE, value);
     }
 
     /// The frame that is computed next.
@@ -313,11 +345,6 @@ impl Session {
     pub fn frame_area(&self) -> Area {
         self.0.area(session::FRAME)
     }
-
-    /// Seeds of its own address.
-    pub fn seeds(&self) -> SessionSeeds {
-        SessionSeeds { model: *self.model(), creator: *self.creator(), id: self.id().to_le_bytes() }
-    }
 }
 
 /// The scratch account, its checks passed.
@@ -377,10 +404,147 @@ impl Scratch {
     pub fn peaks_mut(&mut self) -> &mut [[u8; 32]; PEAKS] {
         self.0.at_mut(scratch::PEAKS)
     }
+}
+
+/// The pin account, its checks passed.
+pub struct Pin(pub(super) Checked);
+
+impl Pin {
+    /// The session account.
+    #[inline(always)]
+    pub fn session(&self) -> &[u8; 32] {
+        self.0.at(pin::SESSION)
+    }
+
+    /// Sets `session`.
+    #[inline(always)]
+    pub fn set_session(&mut self, value: &[u8; 32]) {
+        self.0.set(pin::SESSION, *value);
+    }
+
+    /// Whether `session` is this address.
+    #[inline(always)]
+    pub fn session_is(&self, address: &Address) -> bool {
+        self.0.names(pin::SESSION, address)
+    }
+
+    /// Who made it, and gets its rent back.
+    #[inline(always)]
+    pub fn pinner(&self) -> &[u8; 32] {
+        self.0.at(pin::PINNER)
+    }
+
+    /// Sets `pinner`.
+    #[inline(always)]
+    pub fn set_pinner(&mut self, value: &[u8; 32]) {
+        self.0.set(pin::PINNER, *value);
+    }
+
+    /// Whether `pinner` is this address.
+    #[inline(always)]
+    pub fn pinner_is(&self, address: &Address) -> bool {
+        self.0.names(pin::PINNER, address)
+    }
+
+    /// The session's.
+    #[inline(always)]
+    pub fn model(&self) -> &[u8; 32] {
+        self.0.at(pin::MODEL)
+    }
+
+    /// Sets `model`.
+    #[inline(always)]
+    pub fn set_model(&mut self, value: &[u8; 32]) {
+        self.0.set(pin::MODEL, *value);
+    }
+
+    /// Whether `model` is this address.
+    #[inline(always)]
+    pub fn model_is(&self, address: &Address) -> bool {
+        self.0.names(pin::MODEL, address)
+    }
+
+    /// The session's.
+    #[inline(always)]
+    pub fn ids(&self) -> [u16; SESSION_IDS] {
+        self.0.get(pin::IDS)
+    }
+
+    /// Sets `ids`.
+    #[inline(always)]
+    pub fn set_ids(&mut self, value: [u16; SESSION_IDS]) {
+        self.0.set(pin::IDS, value);
+    }
+
+    /// The session's.
+    #[inline(always)]
+    pub fn start(&self) -> &[u8; 32] {
+        self.0.at(pin::START)
+    }
+
+    /// Sets `start`.
+    #[inline(always)]
+    pub fn set_start(&mut self, value: &[u8; 32]) {
+        self.0.set(pin::START, *value);
+    }
+
+    /// The session's.
+    #[inline(always)]
+    pub fn validator(&self) -> &[u8; 32] {
+        self.0.at(pin::VALIDATOR)
+    }
+
+    /// Sets `validator`.
+    #[inline(always)]
+    pub fn set_validator(&mut self, value: &[u8; 32]) {
+        self.0.set(pin::VALIDATOR, *value);
+    }
+
+    /// Whether `validator` is this address.
+    #[inline(always)]
+    pub fn validator_is(&self, address: &Address) -> bool {
+        self.0.names(pin::VALIDATOR, address)
+    }
+
+    /// Leaves of the hash tree that was committed.
+    #[inline(always)]
+    pub fn leaves(&self) -> u64 {
+        self.0.get(pin::LEAVES)
+    }
+
+    /// Sets `leaves`.
+    #[inline(always)]
+    pub fn set_leaves(&mut self, value: u64) {
+        self.0.set(pin::LEAVES, value);
+    }
+
+    /// Its root.
+    #[inline(always)]
+    pub fn root(&self) -> &[u8; 32] {
+        self.0.at(pin::ROOT)
+    }
+
+    /// Sets `root`.
+    #[inline(always)]
+    pub fn set_root(&mut self, value: &[u8; 32]) {
+        self.0.set(pin::ROOT, *value);
+    }
+
+    /// Slot of the base chain in which it was pinned.
+    #[inline(always)]
+    pub fn slot(&self) -> u64 {
+        self.0.get(pin::SLOT)
+    }
+
+    /// Sets `slot`.
+    #[inline(always)]
+    pub fn set_slot(&mut self, value: u64) {
+        self.0.set(pin::SLOT, value);
+    }
 
     /// Seeds of its own address.
-    pub fn seeds(&self) -> ScratchSeeds {
-        ScratchSeeds { session: *self.session() }
+    pub fn seeds(&self) -> PinSeeds {
+        PinSeeds { session: *self.session(), pinner: *self.pinner(), root: *self.root() }
     }
 }
 
@@ -440,6 +604,18 @@ impl Dispute {
     #[inline(always)]
     pub fn validator_is(&self, address: &Address) -> bool {
         self.0.names(dispute::VALIDATOR, address)
+    }
+
+    /// The session's.
+    #[inline(always)]
+    pub fn start(&self) -> &[u8; 32] {
+        self.0.at(dispute::START)
+    }
+
+    /// Sets `start`.
+    #[inline(always)]
+    pub fn set_start(&mut self, value: &[u8; 32]) {
+        self.0.set(dispute::START, *value);
     }
 
     /// Leaves of the hash tree that it judges by.
@@ -502,7 +678,7 @@ impl Dispute {
         self.0.set(dispute::VERDICT, value as u32);
     }
 
-    /// Of the hash tree, as it was committed when the dispute was opened.
+    /// Of the hash tree that was pinned.
     #[inline(always)]
     pub fn peaks(&self) -> &[[u8; 32]; PEAKS] {
         self.0.at(dispute::PEAKS)
@@ -512,6 +688,18 @@ impl Dispute {
     #[inline(always)]
     pub fn peaks_mut(&mut self) -> &mut [[u8; 32]; PEAKS] {
         self.0.at_mut(dispute::PEAKS)
+    }
+
+    /// Of the hash tree over the records loaded, if the first frame is disputed.
+    #[inline(always)]
+    pub fn window(&self) -> &[[u8; 32]; PEAKS] {
+        self.0.at(dispute::WINDOW)
+    }
+
+    /// The same, to be written.
+    #[inline(always)]
+    pub fn window_mut(&mut self) -> &mut [[u8; 32]; PEAKS] {
+        self.0.at_mut(dispute::WINDOW)
     }
 
     /// Where `frame` lies: the Frame computed last.

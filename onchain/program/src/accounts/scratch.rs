@@ -8,6 +8,7 @@ use super::{
     fields::{Scratch, Session},
     seeds::ScratchSeeds,
 };
+use crate::tree::{self, Pinned};
 
 impl Scratch {
     /// A session's scratch account, to be written. Whose it is, is checked by `session_is`.
@@ -19,7 +20,8 @@ impl Scratch {
         Ok(Self(load_mut(program, account, &SCRATCH)?))
     }
 
-    /// An account of this program, turned into a session's scratch account whatever it was.
+    /// An account of this program, turned into a session's scratch account whatever it was; its window is the one before
+    /// `frame`, empty.
     ///
     /// # Errors
     /// `Immutable`, `InvalidAccountOwner`, `WrongLength`.
@@ -27,9 +29,11 @@ impl Scratch {
         program: &Address,
         account: &mut AccountView,
         session: &Address,
+        frame: u64,
     ) -> Result<Self, ProgramError> {
         let mut made = Self(Checked::claim(program, account, &SCRATCH)?);
         made.set_session(session.as_array());
+        made.set_frame_number(frame);
         made.set_loaded(0);
         Ok(made)
     }
@@ -44,7 +48,7 @@ impl Scratch {
         at: &Address,
         account: &AccountView,
     ) -> ProgramResult {
-        let seeds = ScratchSeeds { session: *at.as_array() };
+        let seeds = ScratchSeeds { session: *at.as_array(), nonce: session.nonce().to_le_bytes() };
         seeds.check(session.scratch_bump(), program, account.address())
     }
 
@@ -52,6 +56,14 @@ impl Scratch {
     #[inline(always)]
     pub fn window_stands_at(&self, frame: u64) -> bool {
         self.loaded() == SLOTS && self.frame_number() == frame
+    }
+
+    /// Whether an account is a session's scratch account whose window is whole, or is being loaded, for its hash tree.
+    pub fn is_open(program: &Address, account: &mut AccountView, session: &Address, at: &Pinned) -> bool {
+        Self::load_mut(program, account).is_ok_and(|it| {
+            let frame = it.frame_number().checked_add(SLOTS);
+            it.session_is(session) && frame == Some(at.count) && tree::root(it.peaks(), at.count) == *at.root
+        })
     }
 
     /// Where the work area lies.

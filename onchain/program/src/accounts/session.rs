@@ -6,45 +6,53 @@ use pinocchio::{
     sysvars::{clock::Clock, Sysvar},
     AccountView, Address, ProgramResult,
 };
-use wmq_world::layout::{player, session, FRAME_BYTES, LOOKAHEAD, MANIFEST_HASH, PLAYERS, SLOTS};
+use wmq_world::layout::{player, session, FRAME_BYTES, LOOKAHEAD, MANIFEST_HASH, PEAKS, PLAYERS, SLOTS};
 
 use super::{
-    checked::{check, check_manifest, initialise, load, load_mut, signs, SESSION},
+    checked::{check, check_manifest, initialise, load_mut, signs, SESSION},
     fields::{Session, Status},
+    seeds::SessionSeeds,
 };
 use crate::{
     error::{require, WorldError},
-    instruction::{Input, SessionKey},
+    instruction::{Agreed, Input, SessionKey},
     tree::Pinned,
 };
 
 /// A word of the ring of inputs: a player's input, and this bit while it waits for its frame.
 const WAITING: u64 = 1 << 63;
 const _: () = assert!(core::mem::size_of::<Input>() < 8);
+/// Most leaves of its hash tree: a bit for each peak.
+const MOST_LEAVES: u64 = (1 << PEAKS) - 1;
 
 impl Session {
-    /// The session, to be read.
+    /// The session, to be written by the instructions of every frame.
+    ///
+    /// That what it says was agreed is what its address says is not checked here, for that costs two thousand compute units.
+    /// Nothing but this program writes it, which keeps them as they are, and takes no others back from a rollup.
     ///
     /// # Errors
-    /// As `load`; `WrongManifest`.
+    /// As `load_mut`; `WrongManifest`.
     #[inline(never)]
-    pub fn load(program: &Address, account: &mut AccountView) -> Result<Self, ProgramError> {
-        Ok(Self(check_manifest(load(program, account, &SESSION)?, session::MANIFEST)?))
+    pub fn load_in_frame(program: &Address, account: &mut AccountView) -> Result<Self, ProgramError> {
+        Ok(Self(check_manifest(load_mut(program, account, &SESSION)?, session::MANIFEST)?))
     }
 
     /// The session, to be written.
     ///
     /// # Errors
-    /// As `load_mut`; `WrongManifest`.
+    /// As `load_mut`; `WrongManifest`; `WrongAccount` if its address is not that of what it says was agreed.
     #[inline(never)]
     pub fn load_mut(program: &Address, account: &mut AccountView) -> Result<Self, ProgramError> {
-        Ok(Self(check_manifest(load_mut(program, account, &SESSION)?, session::MANIFEST)?))
+        let loaded = Self::load_in_frame(program, account)?;
+        loaded.check_address(program, account)?;
+        Ok(loaded)
     }
 
     /// The session as the base chain last saw it, whether or not it is delegated just now.
     ///
-    /// A delegated account belongs to the delegation program. That it is a session of ours is then known by its address:
-    /// only this program can have signed for it.
+    /// A delegated account belongs to the delegation program. That it is a session of ours, and of these players, is then
+    /// known by its address: only this program can have signed for it.
     ///
     /// # Errors
     /// As `load`; `WrongManifest`; `WrongAccount` if its address is not that of the session it says to be.
@@ -82,6 +90,22 @@ impl Session {
         Ok(session)
     }
 
+    /// What was agreed.
+    pub fn agreed(&self) -> Agreed<'_> {
+        Agreed {
+            id: self.id(),
+            ids: self.ids(),
+            start: self.start(),
+            opponent: self.opponent(),
+            validator: self.validator(),
+        }
+    }
+
+    /// Seeds of its own address.
+    pub fn seeds(&self) -> SessionSeeds {
+        SessionSeeds { model: *self.model(), creator: *self.creator(), terms: self.agreed().hash() }
+    }
+
     #[inline(never)]
     fn check_address(&self, program: &Address, account: &AccountView) -> ProgramResult {
         self.seeds().check(self.bump(), program, account.address())
@@ -96,16 +120,43 @@ impl Session {
         require(self.is(status), WorldError::WrongStatus)
     }
 
+    /// Checks that it is neither in the middle of a frame nor waits for its window: then the current Frame is the one that
+    /// its hash tree ends with, and it may be ended, committed or given back.
+    ///
+    /// # Errors
+    /// `WrongStatus`, `WrongStep`.
+    pub fn between_frames(&self) -> ProgramResult {
+        require(!self.is(Status::Loading), WorldError::WrongStatus)?;
+        require(self.step() == 0, WorldError::WrongStep)
+    }
+
     /// Leaves of its hash tree: the window it started from, and a record of every frame since.
+    ///
+    /// # Errors
+    /// `WrongFrame` if no tree has so many.
     #[inline(always)]
-    pub fn leaves(&self) -> u64 {
-        self.frame_number() + SLOTS
+    pub fn leaves(&self) -> Result<u64, ProgramError> {
+        let most = MOST_LEAVES - SLOTS;
+        require(self.frame_number() <= most, WorldError::WrongFrame)?;
+        Ok(self.frame_number().wrapping_add(SLOTS))
+    }
+
+    /// Checks that its hash tree takes one more leaf: at the end of the range a session takes no more frames.
+    ///
+    /// # Errors
+    /// `WrongFrame`.
+    #[inline(always)]
+    pub fn has_room(&self) -> ProgramResult {
+        require(self.frame_number() < MOST_LEAVES - SLOTS, WorldError::WrongFrame)
     }
 
     /// Its hash tree.
+    ///
+    /// # Errors
+    /// As `leaves`.
     #[inline(always)]
-    pub fn tree(&self) -> Pinned<'_> {
-        Pinned { count: self.leaves(), root: self.root() }
+    pub fn tree(&self) -> Result<Pinned<'_>, ProgramError> {
+        Ok(Pinned { count: self.leaves()?, root: self.root() })
     }
 
     /// The current Frame's bytes.
@@ -159,7 +210,8 @@ impl Session {
         Ok(())
     }
 
-    /// Checks that `signer` signs, and may act for player `index`: the player's wallet, or the session key in its time.
+    /// Checks that `signer` signs, and may act for player `index`: the player's wallet, or the session key in its time. A
+    /// wallet that named itself as its session key stays the player's wallet.
     ///
     /// # Errors
     /// `MissingRequiredSignature`, `WrongPlayer`, `WrongAuthority`, `KeyExpired`.
@@ -168,8 +220,9 @@ impl Session {
         signs(signer)?;
         let at = Self::player(index)?;
         if self.0.names(at + player::KEY, signer.address()) {
-            let now = Clock::get()?.unix_timestamp;
-            return require(now < self.0.get::<i64>(at + player::EXPIRES), WorldError::KeyExpired);
+            let valid = Clock::get()?.unix_timestamp < self.0.get::<i64>(at + player::EXPIRES);
+            let own = || self.0.names(at + player::WALLET, signer.address());
+            return require(valid || own(), WorldError::KeyExpired);
         }
         require(self.0.names(at + player::WALLET, signer.address()), WorldError::WrongAuthority)
     }

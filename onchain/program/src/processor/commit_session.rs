@@ -35,7 +35,8 @@ pub fn process(context: Context) -> ProgramResult {
 /// Passes a request on to the Magic program.
 ///
 /// # Errors
-/// `NotEnoughAccountKeys`, those of `Session::load_mut` and `has_part`, `WrongProgram`; those of the Magic program.
+/// `NotEnoughAccountKeys`, those of `Session::load_mut`, `has_part` and `between_frames`, `WrongProgram`; those of the Magic
+/// program.
 #[inline(never)]
 pub fn ask(context: Context, request: u8) -> ProgramResult {
     let Context { program, accounts } = context;
@@ -43,7 +44,9 @@ pub fn ask(context: Context, request: u8) -> ProgramResult {
         return Err(ProgramError::NotEnoughAccountKeys);
     };
     require(vault.len() <= 1, ProgramError::NotEnoughAccountKeys)?;
-    Session::load_mut(program, account)?.has_part(party)?;
+    let session = Session::load_mut(program, account)?;
+    session.has_part(party)?;
+    session.between_frames()?;
     let known = *magic.address() == MAGIC_PROGRAM_ID && *context.address() == MAGIC_CONTEXT_ID;
     require(known, WorldError::WrongProgram)?;
     let data = [request, 0, 0, 0];

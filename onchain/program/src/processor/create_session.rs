@@ -18,7 +18,7 @@ use crate::{
 /// ```text
 /// data      id u64 | ids 4 x u16 | start 32 | opponent 32 | validator 32 | key 32 | expires i64
 /// accounts  0 [signer, writable]  creator
-///           1 [writable]          session: address of ("session", model, creator, id)
+///           1 [writable]          session: address of ("session", model, creator, hash of what comes before the key)
 ///           2 []                  model, frozen
 ///           3 []                  system program
 /// ```
@@ -35,38 +35,36 @@ pub fn process(context: Context, terms: &Terms) -> ProgramResult {
     };
     signs(creator)?;
     Model::load_frozen(program, model, 0)?;
-    check_ids(&terms.ids)?;
+    let agreed = &terms.agreed;
+    check_ids(&agreed.ids)?;
     require(account.is_data_empty(), WorldError::NotEmpty)?;
     let seeds = SessionSeeds {
         model: *model.address().as_array(),
         creator: *creator.address().as_array(),
-        id: terms.id.to_le_bytes(),
+        terms: agreed.hash(),
     };
     let (address, bump) = seeds.find(program);
     require(address == *account.address(), WorldError::WrongAccount)?;
-    let (_, scratch_bump) = ScratchSeeds { session: *address.as_array() }.find(program);
-    let deposit = ephemeral_rent(SCRATCH_BYTES as u32);
+    let (_, scratch_bump) = ScratchSeeds { session: *address.as_array(), nonce: [0; 8] }.find(program);
+    let rent = Rent::get()?.try_minimum_balance(session::BYTES)?;
+    let lamports =
+        rent.checked_add(ephemeral_rent(SCRATCH_BYTES as u32)).ok_or(ProgramError::ArithmeticOverflow)?;
     let bumps = [bump];
     let signer_seeds = seeds.signer(&bumps);
     sweep(account, creator, Signer::from(&signer_seeds))?;
-    CreateAccount {
-        from: creator,
-        to: account,
-        lamports: Rent::get()?.try_minimum_balance(session::BYTES)? + deposit,
-        space: session::BYTES as u64,
-        owner: program,
-    }
-    .invoke_signed(&[Signer::from(&signer_seeds)])?;
+    CreateAccount { from: creator, to: account, lamports, space: session::BYTES as u64, owner: program }
+        .invoke_signed(&[Signer::from(&signer_seeds)])?;
     let mut made = Session::initialise(program, account)?;
     made.set_model(&seeds.model);
     made.set_creator(&seeds.creator);
-    made.set_start(terms.start);
-    made.set_validator(terms.validator);
-    made.set_id(terms.id);
-    made.set_ids(terms.ids);
+    made.set_id(agreed.id);
+    made.set_ids(agreed.ids);
+    made.set_start(agreed.start);
+    made.set_opponent(agreed.opponent);
+    made.set_validator(agreed.validator);
     made.set_bump(bump);
     made.set_scratch_bump(scratch_bump);
     made.set_wallet(0, &seeds.creator)?;
-    made.set_wallet(1, terms.opponent)?;
+    made.set_wallet(1, agreed.opponent)?;
     made.set_key(0, &terms.key)
 }

@@ -15,7 +15,7 @@ use crate::{
 ///           1 [writable]  session
 /// ```
 /// # Errors
-/// `NotEnoughAccountKeys`, those of `Session::load_mut` and `has_part`; `WrongStatus` if it has ended.
+/// `NotEnoughAccountKeys`, those of `Session::load_mut`, `has_part` and `between_frames`; `WrongStatus` if it has ended.
 #[inline(never)]
 pub fn process(context: Context) -> ProgramResult {
     let Context { program, accounts } = context;
@@ -25,6 +25,7 @@ pub fn process(context: Context) -> ProgramResult {
     let mut session = Session::load_mut(program, account)?;
     session.has_part(party)?;
     require(!session.is(Status::Ended), WorldError::WrongStatus)?;
+    session.between_frames()?;
     session.set_status(Status::Ended);
     Ok(())
 }

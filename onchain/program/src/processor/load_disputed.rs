@@ -9,11 +9,11 @@ use crate::{
     error::{require, WorldError},
     instruction::Proved,
     tree,
-    window::{check_record, push_record},
+    window::{check_record, push_record, write_frame},
 };
 
 /// `load_disputed`: one record of the window before a disputed frame, in order, proved against the hash tree that was
-/// committed. Anyone may.
+/// pinned. Anyone may.
 ///
 /// ```text
 /// data      leaf u64 | both inputs | Frame | proof (u32 length first) 32 each
@@ -22,7 +22,8 @@ use crate::{
 /// ```
 /// # Errors
 /// `NotEnoughAccountKeys`, those of `Dispute::load_mut`, `WrongAccount`, `Judged`, `WrongStep` if it is not the next,
-/// `WrongProof`. A record that was committed and is out of range is the verdict: `Wrong`.
+/// `WrongProof`. A record that was committed and is out of range is the verdict: `Wrong`. So is, before the first frame, a
+/// window that is not the one the session was created for.
 #[inline(never)]
 pub fn process(context: Context, leaf: u64, proved: &Proved) -> ProgramResult {
     let Context { program, accounts } = context;
@@ -39,7 +40,14 @@ pub fn process(context: Context, leaf: u64, proved: &Proved) -> ProgramResult {
         data.set_verdict(Verdict::Wrong);
         return Ok(());
     }
-    push_record(data.frame_area(), data.work(), &proved.record);
+    push_record(data.work(), &proved.record);
+    write_frame(data.frame_area(), &proved.record);
     data.set_loaded(loaded + 1);
+    if data.frame_number() == 0 {
+        tree::append(data.window_mut(), loaded, tree::leaf(&proved.record))?;
+        if loaded + 1 == SLOTS && tree::root(data.window(), SLOTS) != *data.start() {
+            data.set_verdict(Verdict::Wrong);
+        }
+    }
     Ok(())
 }

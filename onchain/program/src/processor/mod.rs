@@ -3,7 +3,9 @@
 //! All but those of every frame are kept out of line: each has the 4,096 bytes of a stack frame to itself.
 
 pub mod close_dispute;
+pub mod close_empty;
 pub mod close_model;
+pub mod close_pin;
 pub mod close_scratch;
 pub mod close_session;
 pub mod commit_session;
@@ -20,6 +22,7 @@ pub mod load_disputed;
 pub mod load_frame;
 pub mod open_dispute;
 pub mod open_window;
+pub mod pin_commit;
 pub mod process_undelegation;
 pub mod seed_frame;
 pub mod set_key;

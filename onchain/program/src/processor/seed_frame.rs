@@ -9,7 +9,7 @@ use crate::{
     error::{require, WorldError},
     instruction::Record,
     tree,
-    window::{check_record, push_record},
+    window::{check_record, push_record, write_frame},
 };
 
 /// `seed_frame`: one record of the window that the session starts from, in order; number 0 starts again.
@@ -38,7 +38,7 @@ pub fn process(context: Context, index: u32, record: &Record) -> ProgramResult {
     let index = u64::from(index);
     require(index == 0 || index == data.loaded(), WorldError::WrongStep)?;
     check_record(record)?;
-    push_record(session.frame_area(), data.work(), record);
+    push_record(data.work(), record);
     let peaks = data.peaks_mut();
     tree::append(peaks, index, tree::leaf(record))?;
     let root = tree::root(peaks, index + 1);
@@ -46,6 +46,7 @@ pub fn process(context: Context, index: u32, record: &Record) -> ProgramResult {
     if index + 1 == SLOTS {
         require(root == *session.start(), WorldError::WrongStart)?;
         session.set_root(&root);
+        write_frame(session.frame_area(), record);
         data.set_frame_number(0);
         session.set_status(Status::Started);
     }

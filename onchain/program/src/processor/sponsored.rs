@@ -13,23 +13,26 @@ use crate::{
 
 /// Does something to the scratch account of a session, which pays for it: `act` gets the account and its bytes now.
 ///
+/// `accounts` are session, scratch account, the rollup's vault and Magic program.
+///
 /// # Errors
-/// `NotEnoughAccountKeys`, those of `Session::load_mut` and `has_part`, `WrongAccount`, `WrongProgram`; those of `act`.
+/// `NotEnoughAccountKeys`, `WrongAccount`, `WrongProgram`; those of `act`.
 pub fn with_sponsor(
     program: &Address,
-    accounts: &mut [AccountView],
+    session: &Session,
+    accounts: &[AccountView],
     act: impl FnOnce(&EphemeralAccount, usize) -> ProgramResult,
 ) -> ProgramResult {
-    let [party, session_account, account, vault, magic] = accounts else {
+    let [session_account, account, vault, magic] = accounts else {
         return Err(ProgramError::NotEnoughAccountKeys);
     };
-    let session = Session::load_mut(program, session_account)?;
-    session.has_part(party)?;
-    Scratch::check_address(program, &session, session_account.address(), account)?;
+    Scratch::check_address(program, session, session_account.address(), account)?;
     let known = *magic.address() == MAGIC_PROGRAM_ID && *vault.address() == EPHEMERAL_VAULT_ID;
     require(known, WorldError::WrongProgram)?;
     let (bump, scratch_bump) = ([session.bump()], [session.scratch_bump()]);
-    let (payer, own) = (session.seeds(), ScratchSeeds { session: *session_account.address().as_array() });
+    let nonce = session.nonce().to_le_bytes();
+    let (payer, own) =
+        (session.seeds(), ScratchSeeds { session: *session_account.address().as_array(), nonce });
     let (payer, own) = (payer.signer(&bump), own.signer(&scratch_bump));
     let signers = [Signer::from(&own), Signer::from(&payer)];
     act(

@@ -1,7 +1,10 @@
 //! The instruction `step`.
 
 use pinocchio::{error::ProgramError, AccountView, ProgramResult};
-use wmq_world::{layout::SHARDS, PLAN};
+use wmq_world::{
+    layout::{SHARDS, SLOTS},
+    PLAN,
+};
 
 use super::Context;
 use crate::{
@@ -26,7 +29,7 @@ use crate::{
 ///
 /// # Errors
 /// `NotEnoughAccountKeys`, `SameAccount`; those of `accounts`; `WrongAccount`, `WrongStatus`, `WindowMissing`, `WrongFrame`,
-/// `WrongStep`, `MissingInput`.
+/// `WrongStep`, `MissingInput`. `WrongFrame` too if the hash tree is full: before the frame's first step.
 #[inline(always)]
 pub fn process(context: Context, frame: u64, step: u8) -> ProgramResult {
     let Context { program, accounts } = context;
@@ -36,7 +39,7 @@ pub fn process(context: Context, frame: u64, step: u8) -> ProgramResult {
         return Err(ProgramError::NotEnoughAccountKeys);
     };
     require(session_account.address() != scratch_account.address(), WorldError::SameAccount)?;
-    let mut session_data = Session::load_mut(program, session_account)?;
+    let mut session_data = Session::load_in_frame(program, session_account)?;
     let mut scratch_data = Scratch::load_mut(program, scratch_account)?;
     let model_data = Model::load(program, model_account)?;
     require(session_data.model_is(model_account.address()), WorldError::WrongAccount)?;
@@ -44,6 +47,7 @@ pub fn process(context: Context, frame: u64, step: u8) -> ProgramResult {
     require(scratch_data.session_is(session_account.address()), WorldError::WrongAccount)?;
     session_data.require(Status::Started)?;
     require(frame == session_data.frame_number(), WorldError::WrongFrame)?;
+    session_data.has_room()?;
     require(scratch_data.window_stands_at(frame), WorldError::WindowMissing)?;
     let step = usize::from(step);
     let next = session_data.step() as usize;
@@ -61,7 +65,7 @@ pub fn process(context: Context, frame: u64, step: u8) -> ProgramResult {
         return Ok(());
     }
     let record = Record { inputs, frame: session_data.frame_bytes() };
-    let (leaf, leaves) = (tree::leaf(&record), session_data.leaves());
+    let (leaf, leaves) = (tree::leaf(&record), frame + SLOTS);
     let peaks = scratch_data.peaks_mut();
     tree::append(peaks, leaves, leaf)?;
     session_data.set_root(&tree::root(peaks, leaves + 1));

@@ -17,14 +17,14 @@ use crate::{
 ///           1 [writable]  session
 /// ```
 /// # Errors
-/// `NotEnoughAccountKeys`; those of `Session::load_mut`, `acts_for` and `keep_input`; `WrongStatus`, `WrongInput`.
+/// `NotEnoughAccountKeys`; those of `Session::load_in_frame`, `acts_for` and `keep_input`; `WrongStatus`, `WrongInput`.
 #[inline(always)]
 pub fn process(context: Context, player: u8, frame: u64, input: &Input) -> ProgramResult {
     let Context { program, accounts } = context;
     let [signer, session] = accounts else {
         return Err(ProgramError::NotEnoughAccountKeys);
     };
-    let mut session = Session::load_mut(program, session)?;
+    let mut session = Session::load_in_frame(program, session)?;
     session.acts_for(player, signer)?;
     session.require(Status::Started)?;
     check_input(input)?;

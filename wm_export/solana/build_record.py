@@ -1,0 +1,80 @@
+"""What `wmq build` has made of a program, bound together by hashes: build/build.json, written last.
+
+Its own hash is kept with the user (cache_folder()/builds): what was built by somebody else, or changed since, is not
+taken for what this wmq built from sources that it has compared.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from wm_export.errors import WmExportError
+from wm_export.solana.export import Export
+from wm_export.solana.sources import cache_folder
+from wm_export.solana.toolchain import BuildInfo
+from wm_train.files import atomic_write_bytes
+
+RECORD, RECORD_MAX_BYTES = "build.json", 1 << 16
+FILES = ("program.so", "meter.so", "overheads.json")
+
+
+def keep_record(export: Export, info: BuildInfo, files: Sequence[str] = FILES) -> None:
+    """Write the record of what lies in the build folder now."""
+    folder = export.program.parent
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+    data = _of(export) | {"toolchain": info.toolchain, "versions": list(info.versions), "files": hashes}
+    raw = (json.dumps(data, indent=1) + "\n").encode()
+    mark = _mark(raw)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    atomic_write_bytes(folder / RECORD, raw)
+
+
+def check_built(export: Export, *names: str) -> None:
+    """WmExportError unless these files are what `wmq build` made of this export, here and for this user."""
+    data = _read(export)
+    for name in names:
+        path = export.program.parent / name
+        found = hashlib.sha256(_bytes(path)).hexdigest()
+        if found != data["files"].get(name):
+            raise WmExportError(f"{path}: not what `wmq build` made; {_again(export)}")
+
+
+def built(export: Export) -> bool:
+    """Whether `wmq build` has made everything there."""
+    return (export.program.parent / RECORD).exists()
+
+
+def _read(export: Export) -> dict[str, Any]:
+    path = export.program.parent / RECORD
+    raw = _bytes(path)
+    if len(raw) > RECORD_MAX_BYTES or not _mark(raw).exists():
+        raise WmExportError(f"{path}: not of a build by this user on this machine, or changed since; {_again(export)}")
+    data: dict[str, Any] = json.loads(raw)
+    for name, wanted in _of(export).items():
+        if data[name] != wanted:
+            got = f"{str(data[name])[:16]}…, expected {wanted[:16]}…"
+            raise WmExportError(f"{path}: of another export: {name} is {got}; {_again(export)}")
+    return data
+
+
+def _of(export: Export) -> dict[str, str]:
+    return {"manifest_sha256": export.manifest.hash.hex(), "sources_sha256": export.manifest.sources}
+
+
+def _mark(raw: bytes) -> Path:
+    """An empty file that says that a record was written here."""
+    return cache_folder() / "builds" / hashlib.sha256(raw).hexdigest()
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise WmExportError(f"{path}: {error.strerror}; run `wmq build`") from None
+
+
+def _again(export: Export) -> str:
+    return f"next: wmq build {export.folder}"
