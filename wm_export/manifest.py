@@ -158,7 +158,9 @@ def load_manifest(path: Path) -> dict[str, Manifest]:
         raw = path.read_bytes()
         data = json.loads(raw) if len(raw) <= MANIFEST_MAX_BYTES else None
     except OSError as error:
-        raise WmExportError(f"{path}: {error.strerror}, expected an export; next: wmq export, then wmq build") from None
+        raise WmExportError(
+            f"{path}: {error.strerror}; export again with `wmq export`, then build it with `wmq build`"
+        ) from None
     except (ValueError, RecursionError) as error:
         raise WmExportError(f"{path}: cannot be read as a manifest ({error}); export again") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:

@@ -127,7 +127,7 @@ def test_bench(project: Project) -> None:
 MISTAKES = {
     "a cluster whose rollup is not known": (("session", "show", "--cluster", "http://127.0.0.1:1"), 1, "--rollup URL"),
     "no wallet": (("session", "show", "--keypair", "nobody.json"), 1, "nobody.json"),
-    "no export": (("session", "show", "nothing"), 1, "next: wmq export"),
+    "no export": (("session", "show", "nothing"), 1, "export again"),
     "no log": (("verify", "--log", "nothing"), 1, "cannot be read as a session's log"),
     "no number": (("session", "show", "--id", "-1"), 2, "Invalid value"),
     "no frames": (("play", "--frames", "0"), 2, "Invalid value"),
