@@ -25,7 +25,7 @@ demo: setup  ## the whole way once; REPLAYS=folder takes your own .slp files
 
 live: setup rollup  ## after `make demo`: its world on a rollup of its own, a frame in one transaction and in three
 	cd demo && ../$(BIN)/wmq live --frames 3600
-	cd demo && ../$(BIN)/wmq export --target solana --out export-split --cut 2 --cut 6
+	cd demo && ../$(BIN)/wmq export --target solana --overwrite --out export-split --cut 2 --cut 6
 	cd demo && ../$(BIN)/wmq build export-split
 	cd demo && ../$(BIN)/wmq live export-split --frames 600
 
@@ -40,8 +40,8 @@ check: lint  ## lint, and the tests that need nothing but one process of Python
 test: lint  ## lint, then every Python and Rust test
 	$(PYTEST)
 	cd onchain && cargo fmt --check
-	cd onchain && cargo clippy --all-targets -- -D warnings
-	cd onchain && cargo test
+	cd onchain && cargo clippy --locked --all-targets -- -D warnings
+	cd onchain && cargo test --locked
 
 clean:  ## remove all that make put into this folder (the toolchain's cache stays)
 	rm -rf .venv build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis onchain/target

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from wm_cli.errors import WmCliError
+from wm_cli.errors import INTERRUPTED, WmCliError
+from wm_cli.plain_text import plain_error, plain_lines
 from wm_cli.verb_table import VERBS, LazyVerb
 from wm_export.errors import WmExportError
 from wm_live.errors import WmLiveError
@@ -23,7 +24,14 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except (WmTrainError, WmQuantError, WmExportError, WmLiveError, WmCliError, OSError) as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(plain_error(error)) from None
+        except click.ClickException as error:
+            if (said := error.format_message()) == plain_lines(said):
+                raise
+            raise click.UsageError(plain_error(said), getattr(error, "ctx", None)) from None
+        except KeyboardInterrupt:  # before the verb began, or in code that it loads
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
         except ModuleNotFoundError as error:
             raise click.ClickException(f"{error.name} is not installed; get it with: make setup") from None
 

@@ -9,6 +9,7 @@ checkpoints has the bytes of the undisturbed one's.
 
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -48,16 +49,24 @@ def wait(child: int) -> None:
         raise click.ClickException("a run failed; see above")
 
 
-def wait_for_steps(run: Path) -> None:
-    """Until the data is read and the first state kept."""
+def wait_for_steps(child: int, run: Path) -> bool:
+    """Until the data is read and the first state kept; False if the run has ended, well, before anybody saw one."""
     while not list(run.rglob(RESUME_FILE)):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended and os.waitstatus_to_exitcode(status):
+            raise click.ClickException("a run failed; see above")
+        if ended:
+            return False
         time.sleep(0.005)
+    return True
 
 
 def killed(job: Job, seconds: float) -> bool:
     """Train and kill so long after the first step; False if the run was faster."""
+    shutil.rmtree(job.run, ignore_errors=True)  # of a run that was faster
     child = begin(job)
-    wait_for_steps(job.run)
+    if not wait_for_steps(child, job.run):
+        return False
     time.sleep(seconds)
     if os.waitpid(child, os.WNOHANG) != (0, 0):
         return False
@@ -100,7 +109,8 @@ def trials_of(dataset: Path, config: Path, qat: bool, steps: int, trials: int) -
     with tempfile.TemporaryDirectory() as folder:
         straight = Job(dataset, Path(folder, "straight"), limited, qat)
         child = begin(straight)
-        wait_for_steps(straight.run)
+        if not wait_for_steps(child, straight.run):
+            raise click.ClickException("a run was over before its first state was kept; give more --steps")
         began = time.monotonic()
         wait(child)
         seconds = time.monotonic() - began

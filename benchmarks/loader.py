@@ -38,7 +38,7 @@ def resident() -> int:
 def _copies(dataset: Path, out: Path, game: StoredGame) -> list[StoredGame]:
     table = pq.read_table(game_path(dataset, game.md5), use_threads=False)
     names = [hashlib.md5(f"{game.md5} {i}".encode(), usedforsecurity=False).hexdigest() for i in range(TIMES)]
-    return [write_game(out, replace(game, md5=name), table, GAME) for name in names]
+    return [write_game(out, replace(game, md5=name, match=name), table, GAME) for name in names]
 
 
 def multiply(dataset: Path, out: Path) -> None:

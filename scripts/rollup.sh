@@ -9,8 +9,13 @@
 #   bin/validator         starts the validator with the libraries below, where it needs them
 #   programs/<id>.so      programs of the base chain: the delegation program and noop
 #
-# The delegation program is taken from the first of: that folder, the folder in WMQ_PLATFORM_PROGRAMS (holds <id>.so),
-# devnet (WMQ_DEVNET_URL), and Solana's cargo build-sbf from the crate registry.
+# The delegation program is taken from the first of: that folder; the folder in WMQ_PLATFORM_PROGRAMS (holds <id>.so);
+# the crate registry, built with Solana's cargo build-sbf, where that is on PATH; and devnet (WMQ_DEVNET_URL).
+# WMQ_DELEGATION_SHA256 says what its sha256 must be, zeros at its end left out (as `solana-verify get-program-hash`
+# counts). From devnet, where it can be replaced at any time, it is taken only if that is said.
+#
+# What is downloaded is checked: npm's packages and the crate against the hashes below, Debian's packages by apt against
+# Debian's keys, the crate's own crates by cargo against its lock.
 # Exit status: 0 done, 1 failed, 2 wrong use, 3 this machine cannot have it.
 set -euo pipefail
 
@@ -23,6 +28,7 @@ readonly DUMPS_SHA512=c1b8c8ae1f4741e4a00d5c678eeca40e8001ecc8bdc38546992b3c62ef
 
 readonly DELEGATION=DELeGGvXpWV2fqJUhqcF5ZSYMS4JTLjteaAMARRSaeSh
 readonly DELEGATION_CRATE=magicblock-delegation-program DELEGATION_VERSION=1.2.0
+readonly DELEGATION_CRATE_SHA256=85222e1ecdb097a80500fe3614261641be2d27a56ba3557b5bad3fb2d71e6f46
 readonly DELEGATION_DATA=Ew1j4p6jU82qmLFLJe2SVp5ZKoNokMP6J1Bf5LaZ6GyE # where the loader keeps its code
 readonly LOADER_HEADER=45                                              # bytes in front of the ELF file there
 readonly NOOP=noopb9bkMVfRPU8AsbpTUg8AQkHtKwMYZiFUjNRtMmV
@@ -200,11 +206,23 @@ install_noop() {
 
 install_delegation() {
     program_ready "$DELEGATION" && return
-    delegation_from_folder || delegation_from_devnet || delegation_from_crate ||
+    delegation_from_folder || delegation_from_crate || delegation_from_devnet ||
         die 3 "the delegation program is not to be had here. Expected one of: a folder with $DELEGATION.so named by" \
-            "WMQ_PLATFORM_PROGRAMS, devnet within reach (WMQ_DEVNET_URL), or Solana's cargo build-sbf on PATH"
-    program_ready "$DELEGATION" || die 1 "$PROGRAMS/$DELEGATION.so is not an ELF file"
-    say "delegation program ready: $PROGRAMS/$DELEGATION.so"
+            "WMQ_PLATFORM_PROGRAMS, Solana's cargo build-sbf on PATH, or devnet within reach (WMQ_DEVNET_URL)"
+    say "delegation program ready: $PROGRAMS/$DELEGATION.so, sha256 $(code_sha256 "$PROGRAMS/$DELEGATION.so")"
+}
+
+# Of a program's bytes as every tool counts them: a chain may keep zeros behind the ELF file.
+code_sha256() { sed '$ s/\x00*$//' "$1" | sha256sum | cut -d ' ' -f 1; }
+
+# keep_delegation FILE SOURCE: only an ELF file, and only of the hash that was said, if one was.
+keep_delegation() {
+    local got wanted=${WMQ_DELEGATION_SHA256:-}
+    is_elf "$1" || die 1 "$2: no ELF file of the delegation program"
+    got=$(code_sha256 "$1")
+    [ "${wanted:-$got}" = "$got" ] ||
+        die 1 "$2: the delegation program has sha256 $got, expected $wanted (WMQ_DELEGATION_SHA256)"
+    keep "$1" "$PROGRAMS/$DELEGATION.so"
 }
 
 delegation_from_folder() {
@@ -214,7 +232,7 @@ delegation_from_folder() {
         say "WMQ_PLATFORM_PROGRAMS: $file is not an ELF file"
         return 1
     }
-    keep "$file" "$PROGRAMS/$DELEGATION.so"
+    keep_delegation "$file" "$file"
 }
 
 delegation_from_devnet() {
@@ -230,26 +248,35 @@ delegation_from_devnet() {
         say "$url gave no program at $DELEGATION_DATA"
         return 1
     }
-    keep "$WORK/delegation.so" "$PROGRAMS/$DELEGATION.so"
+    [ -n "${WMQ_DELEGATION_SHA256:-}" ] ||
+        die 1 "$url has a delegation program of sha256 $(code_sha256 "$WORK/delegation.so"), and whoever runs it could" \
+            "give another. Compare with a second source, then say which it must be: WMQ_DELEGATION_SHA256=... make rollup"
+    keep_delegation "$WORK/delegation.so" "$url"
 }
 
 delegation_from_crate() {
-    local crate=$WORK/crate built
+    local crate=$WORK/crate source=$WORK/crate/vendor/$DELEGATION_CRATE-$DELEGATION_VERSION built
     command -v cargo-build-sbf >/dev/null || return 1
     say "delegation program from the crate registry, with cargo build-sbf"
     mkdir -p "$crate/src"
     : >"$crate/src/lib.rs"
     printf '[package]\nname = "fetch"\nversion = "0.0.0"\nedition = "2021"\n\n[dependencies]\n%s = "=%s"\n' \
         "$DELEGATION_CRATE" "$DELEGATION_VERSION" >"$crate/Cargo.toml"
-    { (cd "$crate" && cargo vendor --versioned-dirs vendor) &&
-        cp -r "$crate/vendor/$DELEGATION_CRATE-$DELEGATION_VERSION" "$WORK/delegation" &&
-        cargo-build-sbf --manifest-path "$WORK/delegation/Cargo.toml" --sbf-out-dir "$WORK/out"; } \
+    (cd "$crate" && cargo vendor --versioned-dirs vendor) >"$WORK/build.log" 2>&1 9>&- || {
+        tail -n 20 "$WORK/build.log" >&2
+        die 1 "$DELEGATION_CRATE $DELEGATION_VERSION could not be fetched"
+    }
+    grep -qs "\"package\":\"$DELEGATION_CRATE_SHA256\"" "$source/.cargo-checksum.json" ||
+        die 1 "$DELEGATION_CRATE $DELEGATION_VERSION: expected a crate of sha256 $DELEGATION_CRATE_SHA256, got another;" \
+            "not the one that was published"
+    { cp -r "$source" "$WORK/delegation" &&
+        cargo-build-sbf --manifest-path "$WORK/delegation/Cargo.toml" --sbf-out-dir "$WORK/out" -- --locked; } \
         >"$WORK/build.log" 2>&1 9>&- || {
         tail -n 20 "$WORK/build.log" >&2
         die 1 "$DELEGATION_CRATE $DELEGATION_VERSION did not build"
     }
     built=$(ls "$WORK"/out/*.so | head -n 1)
-    keep "$built" "$PROGRAMS/$DELEGATION.so"
+    keep_delegation "$built" "$DELEGATION_CRATE $DELEGATION_VERSION"
 }
 
 install_all() {

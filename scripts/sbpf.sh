@@ -7,6 +7,9 @@
 #   sbpf.sh build CRATE_DIR OUT.so [--features F]   quiet unless it fails
 #   sbpf.sh versions                                one tool a line; fails when not installed
 #
+# What is downloaded is checked: Debian's packages by apt against Debian's keys, sbpf-linker by its version, and all crates
+# by cargo against the registry's hashes and the locks that name them.
+#
 # Everything made here lies under ${WMQ_CACHE:-$HOME/.cache/wmq}/sbpf.
 # Exit status: 0 done, 1 failed, 2 wrong use, 3 this machine cannot have the toolchain.
 set -euo pipefail

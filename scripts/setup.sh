@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Makes .venv with wmq and what it needs, then the sBPF toolchain where this machine allows it.
-# Safe to interrupt and to repeat: the stamp is written last, and says for which pyproject.toml and Python.
+# Python packages are those of requirements.lock, each checked against its hash, from whichever index pip is told to use.
+# Safe to interrupt and to repeat: the stamp is written last, and says for which pyproject.toml, lock and Python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly VENV=.venv
+readonly LOCK=requirements.lock
 readonly STAMP=$VENV/wmq-setup.stamp
 readonly NEED_GIB=10 # torch's default build takes 6, pip's downloads the rest
 
@@ -49,7 +51,7 @@ check_disk() {
         say "only $((free_kib / 1024 / 1024)) GiB free here; torch may need $NEED_GIB"
 }
 
-stamp_for() { printf '%s %s\n' "$(cksum <pyproject.toml)" "$("$1" --version 2>&1)"; }
+stamp_for() { printf '%s %s %s\n' "$(cksum <pyproject.toml)" "$(cksum <"$LOCK")" "$("$1" --version 2>&1)"; }
 
 make_venv() {
     local python=$1
@@ -58,6 +60,18 @@ make_venv() {
     need_ensurepip "$python"
     rm -rf "$VENV"
     "$python" -m venv "$VENV"
+}
+
+pip_install() { "$VENV/bin/python" -m pip install --disable-pip-version-check --no-deps --no-build-isolation "$@"; }
+
+# The lines of one package in the lock.
+locked() { awk -v name="$1==" '/^[^ #]/ { found = index($0, name) == 1 } found' "$LOCK"; }
+
+# Nothing but what the lock names: no dependency is looked for, and what is built is built with the lock's setuptools.
+install_locked() {
+    pip_install --quiet --require-hashes --requirement <(locked setuptools) &&
+        pip_install --require-hashes --requirement "$LOCK" &&
+        pip_install --no-index --editable .
 }
 
 install_packages() {
@@ -71,8 +85,10 @@ install_packages() {
     make_venv "$python"
     check_disk
     say "installing the Python packages (torch is large: two to ten minutes)"
-    "$VENV/bin/python" -m pip install --disable-pip-version-check --editable '.[train,dev]' ||
-        die "pip failed, see above. What it already fetched is kept; again: make setup"
+    install_locked ||
+        die "pip failed, see above. What it already fetched is kept; again: make setup" \
+            "Does your index have other files than $LOCK names (another build of torch)? Then, unchecked:" \
+            "  $VENV/bin/python -m pip install --editable '.[train,dev]'"
     wanted=$(stamp_for "$VENV/bin/python")
     printf '%s\n' "$wanted" >"$STAMP.partial"
     mv "$STAMP.partial" "$STAMP"

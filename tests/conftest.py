@@ -91,7 +91,7 @@ def compiled_once() -> Iterator[None]:
     """`wmq build` and `wmq parity` take what was compiled before from the cache of tests/builds.py."""
     builds.forget_old()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("wm_export.solana.metering.build_program", builds.build_program)
+        patch.setattr("wm_export.solana.building.build_program", builds.build_program)
         patch.setattr("wm_export.solana.native.build_host", builds.build_host)
         yield
 
@@ -168,6 +168,12 @@ def shared() -> Path:
     if not path.is_dir():
         pytest.skip(f"no shared folder at {path}; set WMQ_SHARED")
     return path
+
+
+@pytest.fixture(scope="session")
+def more_replays(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Replays:
+    """65 more real games."""
+    return _unpack(shared, "more", tmp_path_factory)
 
 
 def _unpack(shared: Path, name: str, factory: pytest.TempPathFactory) -> Replays:

@@ -1,7 +1,7 @@
 """Small made-up worlds: frames, games, datasets and networks that no test has to read from disk or train."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -166,10 +166,15 @@ def add_game(folder: Path, index: int, columns: dict[str, Any], missing: Iterabl
         "stage": index % 33,
         "characters": [1, 2],
         "ports": [0, 1],
+        "player_types": ["human", "human"],
+        "game_kinds": [],
+        "rounded_sticks": [0, 0],
         "slippi_version": "3.18.0",
         "end_method": "GAME",
     }
-    write_game(folder, StoredGame(md5=name, frames=length, about=about, missing=lacks, bytes=1), table, GAME)
+    write_game(
+        folder, StoredGame(md5=name, match=name, frames=length, about=about, missing=lacks, bytes=1), table, GAME
+    )
     names = sorted(path.stem for path in folder.glob("*.parquet"))
     write_meta(DatasetMeta(folder, "made up", tuple(read_header(folder, n) for n in names), ()))
     assert game_path(folder, name).is_file()
@@ -189,6 +194,19 @@ def set_characters(folder: Path, characters: Sequence[tuple[int, int]]) -> None:
         replace(game, about={**game.about, "characters": list(both)})
         for game, both in zip(meta.games, characters, strict=True)
     )
+    write_meta(replace(meta, games=tuple(games)))
+
+
+def set_places(folder: Path, stage: int) -> None:
+    """Say in a dataset's list which stage all its games are played on."""
+    meta = open_dataset(folder)
+    write_meta(replace(meta, games=tuple(replace(game, about={**game.about, "stage": stage}) for game in meta.games)))
+
+
+def set_kinds(folder: Path, kinds: Mapping[str, Sequence[str]]) -> None:
+    """Say in a dataset's list which kinds its games, by match, are of."""
+    meta = open_dataset(folder)
+    games = (replace(game, about={**game.about, "game_kinds": list(kinds[game.match])}) for game in meta.games)
     write_meta(replace(meta, games=tuple(games)))
 
 

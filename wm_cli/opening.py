@@ -84,7 +84,7 @@ def _open_run(path: Path) -> OpenedModel:
 
 def file_figures(path: Path) -> dict[str, Any]:
     """Size in bytes and sha256 of a file."""
-    data = path.read_bytes()
+    data = project.FILE.read(path)
     return {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
 
 

@@ -1,4 +1,7 @@
-"""Output on the terminal: figures on standard output, progress and errors on standard error."""
+"""Output on the terminal: figures on standard output, progress and errors on standard error.
+
+What is printed is text, never markup: names in replays, QNets and logs are strangers'. Colour comes from rich's Text.
+"""
 
 import json
 import os
@@ -12,14 +15,30 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
-out = Console()
-err = Console(stderr=True)
+from wm_cli.plain_text import plain, plain_lines
+
+
+class PlainConsole(Console):
+    """A console that every string, a table's cells and titles too, passes as plain text."""
+
+    def __init__(self, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Where rich makes a Text of each string that it is given."""
+        return super().render_str(plain_lines(text), **options | {"markup": False, "emoji": False})
+
+
+out = PlainConsole()
+err = PlainConsole(stderr=True)
 
 
 def speaks() -> bool:
@@ -34,7 +53,7 @@ def say(as_json: bool, figures: Mapping[str, Any], text: str) -> None:
     if as_json:
         print_json(figures)
     else:
-        out.print(text, highlight=False)
+        out.print(text, soft_wrap=True)
 
 
 def show(as_json: bool, figures: Mapping[str, Any], *tables: Table) -> None:
@@ -47,7 +66,7 @@ def show(as_json: bool, figures: Mapping[str, Any], *tables: Table) -> None:
 
 def note(text: str) -> None:
     """A remark on standard error."""
-    err.print(text, highlight=False)
+    err.print(text, soft_wrap=True)
 
 
 def print_tables(tables: Iterable[Table]) -> None:
@@ -58,14 +77,22 @@ def print_tables(tables: Iterable[Table]) -> None:
 
 def print_json(figures: Mapping[str, Any]) -> None:
     """One object on standard output."""
-    print(json.dumps(figures, indent=1))
+    print(json.dumps(figures, indent=1).replace("\x7f", "\\u007f"))
+
+
+class _Description(TextColumn):
+    """What is being done: a run's name, a step that a node's answer names."""
+
+    def render(self, task: Task) -> Text:
+        """It, as plain text."""
+        return Text(plain(task.description))
 
 
 @contextmanager
 def progress_bar(text: str, total: float | None) -> Iterator[tuple[Progress, Any]]:
     """A bar on standard error; gives (progress, task)."""
     counted = [] if total == 1 else [MofNCompleteColumn()]
-    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    columns: list[ProgressColumn] = [_Description(""), BarColumn()]
     columns += [TextColumn("{task.percentage:>3.0f}%"), *counted, TimeElapsedColumn(), TimeRemainingColumn()]
     with Progress(*columns, console=err, disable=not speaks()) as progress:
         yield progress, progress.add_task(text, total=total)

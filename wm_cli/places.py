@@ -13,6 +13,7 @@ from solders.pubkey import Pubkey
 from wm_cli.opening import executor_games
 from wm_live.chain.addresses import DELEGATION_PROGRAM, delegation_record
 from wm_live.chain.rpc import Rpc
+from wm_live.chain.trust import Trust
 from wm_live.chain.wallet import ROLLUPS, cluster_url, load_keypair
 from wm_live.deploy.target import target_of
 from wm_live.errors import WmLiveError
@@ -132,8 +133,15 @@ def inputs_after(corpus: Corpus, t: int) -> "NDArray[np.int8]":
     return corpus.inputs[t + 1 : end]
 
 
+def comparable(folder: Path, trust: Trust) -> "Export":
+    """An export whose program is compared with one on a chain: built, unless another is trusted by its hash."""
+    from wm_export.solana.export import open_export
+
+    return built(folder) if trust.program is None else open_export(folder)
+
+
 async def found_session(base: Rpc, export: "Export", at: Pubkey) -> Committed:
-    """Another wallet's session by its address, checked, as is the world it is of."""
+    """Another wallet's session by its address, checked, as is the world it is of; but not its program."""
     account = await base.account(at)
     if account is None:
         raise WmLiveError(f"{base.url}: no session {at} there")

@@ -1,13 +1,20 @@
 """The two players of a session: who sits where, and where the session stands."""
 
 import time
+from functools import partial
 from typing import Any
 
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from wm_cli import output
 from wm_cli.places import address_of
+from wm_live.chain.guard import SPARE_SIGNATURES, Budget
+from wm_live.chain.purse import filling, purse
 from wm_live.chain.rpc import Rpc
+from wm_live.chain.trust import Trust, check_code
+from wm_live.chain.wallet import announced
+from wm_live.deploy.target import built_elf
 from wm_live.session import lifecycle
 from wm_live.session.committed import Committed
 from wm_live.session.game import KEY_S, OwnSession, session_key
@@ -20,10 +27,18 @@ def opponent_of(text: str | None) -> Pubkey | None:
     return None if text is None else Pubkey.default() if text == "any" else address_of(text)
 
 
-async def join(base: Rpc, wallet: Keypair, found: Committed) -> None:
-    """Take the second seat of a session that was found, if it is still that one."""
-    seat = Seat(wallet, session_key(wallet, found.session.address, 1))
-    await lifecycle.join(base, found.session, seat, int(time.time()) + KEY_S)
+async def join(base: Rpc, wallet: Keypair, found: Committed, trust: Trust) -> None:
+    """Take the second seat of a session that was found, if it is still that one.
+
+    Its program is another's: it is compared with the one built here, and a purse pays.
+    """
+    world = found.session.world
+    program = await check_code(base, world.program, partial(built_elf, world.export), wallet.pubkey(), trust)
+    budget = Budget(0, 2 * (1 + SPARE_SIGNATURES))
+    output.note(announced(wallet.pubkey(), filling(budget).at_most))
+    async with purse(base, wallet, program, budget) as sender:
+        seat = Seat(wallet, session_key(wallet, found.session.address, 1))
+        await lifecycle.join(sender, found.session, seat, int(time.time()) + KEY_S)
 
 
 async def state_of(game: OwnSession) -> dict[str, Any]:

@@ -34,6 +34,7 @@ VERBS = {
     "play": "playing",
     "bench": "live",
     "verify": "judging",
+    "unpin": "judging",
     "dispute": "judging",
     "live": "live",
     "watch": "watching",

@@ -21,13 +21,61 @@ from wm_export.solana.blob import Blob
 from wm_export.solana.layout import SHARD_MAX, Layout, digest, layout
 from wm_quant.prove import Proof
 from wm_quant.qnet import QNet
+from wm_train import json_schema as js
 from wm_train.config import RunConfig
+from wm_train.naming import NAME
+from wm_train.reading import JsonArtifact, parse_json
 
 FORMAT = "wmq-export-5"
-MANIFEST_MAX_BYTES = 1 << 20
 #: Name of the program of an export that has one.
 PROGRAM = "program"
 PROGRAM_NAME = re.compile(r"[a-z][a-z0-9_]{0,20}")
+
+_SIZE, _SHA256 = js.integer(0, 1 << 40), js.text(js.SHA256)
+_BLOB = js.record(
+    {
+        "bytes": _SIZE,
+        "sha256": _SHA256,
+        "sections": js.list_of(
+            js.record(
+                {
+                    "name": js.text(NAME),
+                    "offset": _SIZE,
+                    "element_bytes": js.integer(1, 8),
+                    "elements": _SIZE,
+                    "sha256": _SHA256,
+                }
+            )
+        ),
+    },
+    {
+        "digest": _SHA256,
+        "shard_max": js.integer(1, SHARD_MAX),
+        "shards": js.list_of(js.record({"bytes": _SIZE, "digest": _SHA256}), 2, SHARDS_MAX),
+    },
+)
+_PROGRAM = js.record(
+    {
+        "name": js.text(PROGRAM_NAME),
+        "model": js.anything,
+        "qnet_parent": js.text(),
+        "ops": js.list_of(js.text(NAME)),
+        "cuts": js.list_of(js.text()),
+        "plan": js.list_of(js.row(js.integer(0), js.integer(0))),
+        "compact": js.boolean,
+        "sources_sha256": _SHA256,
+        "blob": _BLOB,
+        "accounts": js.anything,
+        "proofs": js.list_of(js.anything),
+    }
+)
+MANIFEST_JSON = JsonArtifact(
+    WmExportError,
+    "not an export of this wmq; next: `wmq export` makes it again from the QNet, then `wmq build`",
+    max_bytes=1 << 20,
+    format=FORMAT,
+    schema=js.record({"format": js.text(), "programs": js.list_of(_PROGRAM, least=1)}),
+)
 
 
 @dataclass(frozen=True)
@@ -154,39 +202,11 @@ def _check_sizes(where: Layout, blob: Blob) -> None:
 
 def load_manifest(path: Path) -> dict[str, Manifest]:
     """The checked manifest of each program of an export, by its name, or WmExportError."""
-    try:
-        raw = path.read_bytes()
-        data = json.loads(raw) if len(raw) <= MANIFEST_MAX_BYTES else None
-    except OSError as error:
-        raise WmExportError(
-            f"{path}: {error.strerror}; export again with `wmq export`, then build it with `wmq build`"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise WmExportError(f"{path}: cannot be read as a manifest ({error}); export again") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        other = data.get("format") if isinstance(data, dict) else None
-        raise WmExportError(
-            f"{path}: expected format {FORMAT}, got {str(other)[:40]}; it was written by another wmq: `wmq export` "
-            "makes it again from the QNet"
-        )
-    programs = data.get("programs")
-    if not (isinstance(programs, list) and programs and all(map(_is_program, programs))):
-        raise WmExportError(f"{path}: programs are not what wmq writes; export again")
-    found = {program["name"]: Manifest(program) for program in programs}
+    raw = MANIFEST_JSON.read(path)
+    found = {data["name"]: Manifest(data) for data in parse_json(raw, path, MANIFEST_JSON)["programs"]}
     if manifest_text(found.values()) != raw:
         raise WmExportError(f"{path}: not the bytes that wmq writes; export again")
     return found
-
-
-def _is_program(data: Any) -> bool:
-    """Whether an entry of `programs` has the parts of one, of the types that wmq writes."""
-    if not isinstance(data, dict) or not all(isinstance(data.get(part), list) for part in ("ops", "cuts", "plan")):
-        return False
-    steps = all(isinstance(s, list) and len(s) == 2 and all(type(v) is int for v in s) for s in data["plan"])
-    blob, texts = data.get("blob"), [data.get("name"), data.get("sources_sha256")]
-    sized = isinstance(blob, dict) and type(blob.get("shard_max", 0)) is int
-    named = all(isinstance(text, str) for text in texts) and PROGRAM_NAME.fullmatch(data["name"]) is not None
-    return steps and type(data.get("compact")) is bool and sized and named
 
 
 def check_blob(manifest: Manifest, blob: bytes, path: Path) -> None:

@@ -13,7 +13,7 @@ class Target(Protocol):
     gives that of its result."""
 
     def binary(self, op: str, a: "str | int", b: "str | int") -> str:
-        """`a op b` for + - >> << >."""
+        """`a op b` for + - >> << > on values, & | on masks."""
 
     def where(self, mask: "str | int", a: "str | int", b: "str | int") -> str:
         """`a` where `mask`, else `b`."""
@@ -24,8 +24,11 @@ class Target(Protocol):
     def requantize(self, value: "str | int", mult: int, shift: int) -> str:
         """The tie rule."""
 
+    def pick(self, name: str, table: tuple[int, ...], index: str | int) -> str:
+        """The entry of the table of that name at an id below its length."""
+
     def begin(self, subsystem: str) -> None:
-        """The operations of this subsystem's rule come next."""
+        """The operations of this subsystem's rule, or of this law, come next."""
 
     def name(self, name: str, value: str) -> str:
         """`value`, called `name` if the target writes names."""
@@ -55,6 +58,15 @@ class Sym:
     def __gt__(self, other: Any) -> "Sym":
         return self._binary(">", other)
 
+    def __lt__(self, other: Any) -> "Sym":
+        return Sym(self.target, self.target.binary(">", operand(other), self.text))
+
+    def __and__(self, other: Any) -> "Sym":
+        return self._binary("&", other)
+
+    def __or__(self, other: Any) -> "Sym":
+        return self._binary("|", other)
+
 
 def operand(value: Any) -> str | int:
     """A Sym's text, or a constant."""
@@ -62,7 +74,7 @@ def operand(value: Any) -> str | int:
 
 
 class SymOps:
-    """Ops and CodeOps on Syms."""
+    """Ops, LawOps and CodeOps on Syms."""
 
     one = ONE
 
@@ -76,6 +88,10 @@ class SymOps:
     def clip(self, value: Any, low: Any, high: Any) -> Sym:
         """See rule_ops.Ops."""
         return Sym(self.target, self.target.clip(operand(value), operand(low), operand(high)))
+
+    def pick(self, name: str, table: tuple[int, ...], index: Any) -> Sym:
+        """See rule_ops.Ops."""
+        return Sym(self.target, self.target.pick(name, table, operand(index)))
 
     def begin(self, subsystem: str) -> None:
         """See rule_ops.Ops."""

@@ -19,9 +19,10 @@ from wm_quant.ops.requantize import Add, Requantize, RequantizeCode, RequantizeF
 from wm_quant.ops.ssm import SSM
 from wm_quant.ops.table import Lut
 from wm_quant.prove import prove
-from wm_quant.qnet import HEADS, QNet, expected_tensors
+from wm_quant.qnet import HEADS, QNet, expected_tensors, validate
 from wm_train.checkpoint import Checkpoint, digest, load_checkpoint
 from wm_train.config import Mamba2Config, MLPConfig, ModelConfig
+from wm_train.grid.arithmetic import within_floats
 from wm_train.grid.integer_mamba2 import BLOCK, GATE_SHIFT, IntegerBlock, IntegerNorm, integer_mamba2
 from wm_train.grid.integer_mlp import BLOCK_COLUMNS, IntegerDense, IntegerInput, integer_mlp
 
@@ -162,7 +163,7 @@ def _mamba2(checkpoint: Checkpoint, model: Mamba2Config) -> Iterator[Made]:
 
 def _narrow(values: NDArray[Any], dtype: type[np.integer[Any]], name: str) -> NDArray[Any]:
     info = np.iinfo(dtype)
-    outside = (values < info.min) | (values > info.max)
+    outside = ~((values >= info.min) & (values <= info.max))  # which NaN is
     if outside.any():
         at = tuple(int(i) for i in np.argwhere(outside)[0])
         raise WmQuantError(f"quantize: {name}{list(at)} = {values[at]:.0f} does not fit {info.dtype}; train with --qat")
@@ -181,7 +182,14 @@ def quantize(run: Path) -> QNet:
 
 
 def from_checkpoint(checkpoint: Checkpoint, parent: str) -> QNet:
-    """Fold and quantize; not proved yet."""
+    """Fold and quantize; validated, not proved yet. WmQuantError where weights or scales are beyond all bounds."""
+    with within_floats(WmQuantError):
+        net = _made(checkpoint, parent)
+    validate(net)
+    return net
+
+
+def _made(checkpoint: Checkpoint, parent: str) -> QNet:
     model = checkpoint.config.model
     made = list(_mamba2(checkpoint, model) if isinstance(model, Mamba2Config) else _mlp(checkpoint, model))
     wide = {f"{op.name}.{part}": values for op, parts in made for part, values in parts.items()}

@@ -15,7 +15,6 @@ from wm_quant.qnet import HEADS, QNet
 from wm_train.grid.arithmetic import Ints
 from wm_train.measure.evaluate import Model, Window
 from wm_train.measure.recurrent import Stretch
-from wm_train.world.bounds import session_bounds
 from wm_train.world.step import (
     World,
     newest_ids,
@@ -81,7 +80,7 @@ class Interpreter:
         ids, bias = window_ids(encoding, window.frames), self.session_bias(window.session)
         after = (window.frames[:, known:], window.inputs[:, known:]) if encoding.lookahead > 1 else ()
         memory = self.empty_memory(len(dense))
-        now, bounds = window.frames[:, known - 1], session_bounds(encoding, window.session)
+        now, bounds = window.frames[:, known - 1], self.net.world.session_places(window.session)
         return State(now, dense[:, :kept], ids, bias, bounds, memory, *after)
 
     def empty_memory(self, worlds: int) -> dict[str, Ints]:

@@ -31,10 +31,10 @@ from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_files, json_bytes
 from wm_train.grid.arithmetic import Ints
 from wm_train.naming import misnamed
-from wm_train.reading import Artifact, JsonArtifact, parse_arrays, read_json
+from wm_train.reading import Artifact, JsonArtifact, one_line, parse_arrays, read_json
 from wm_train.world.step import World
 
-FORMAT = "wmq-qnet-4"
+FORMAT = "wmq-qnet-5"
 HEADS = "heads"
 _AGAIN = "make it again from its run with `wmq quantize`"
 #: Fields of an op, by what they are in its class.
@@ -156,7 +156,7 @@ def validate(net: QNet) -> None:
     expected = expected_tensors(net)
     if set(expected) != set(net.tensors):
         odd = sorted(set(expected) ^ set(net.tensors))
-        raise WmQuantError(f"qnet: tensors differ from what the ops ask for: {', '.join(odd)}")
+        raise WmQuantError(f"qnet: tensors differ from what the ops ask for: {one_line(', '.join(odd))}")
     for name, tensor in expected.items():
         _check_tensor(name, net.tensors[name], tensor)
 
@@ -202,8 +202,9 @@ def _check_tensor(name: str, got: NDArray[Any], tensor: Tensor) -> None:
 
 
 def save_qnet(folder: Path, net: QNet) -> None:
-    """Write a QNet folder; qnet.json last."""
+    """Write a QNet folder, over what it holds; qnet.json last. Raises WmQuantError for a link in it, OSError."""
     validate(net)
+    check_folder(folder, WmQuantError)
     folder.mkdir(parents=True, exist_ok=True)
     blob = save({name: np.ascontiguousarray(value) for name, value in sorted(net.tensors.items())})
     meta = {

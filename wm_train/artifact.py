@@ -1,7 +1,8 @@
-"""Folders of artifacts: nothing in them is a link, and only what wmq itself has put there is ever deleted.
+"""Places of artifacts: nothing in their folders is a link, and nothing that lies there is lost unasked.
 
 A folder that came from somebody else can hold a link to any place of this machine. So what lies in one is read, written
-and deleted only after `check_folder`; the folder itself, which the user has named, may be a link.
+and deleted only after `check_folder`; the folder itself, which the user has named, may be a link. Where an artifact is
+to be written, nothing may lie, unless the user has said that it can go.
 """
 
 import os
@@ -22,6 +23,38 @@ def check_folder(folder: Path, error: type[Exception], inner: Collection[str] = 
         for entry in _entries(place):
             if entry.is_symlink():
                 raise error(f"{entry.path}: is a link, which no folder of wmq holds; put a copy in its place")
+
+
+def need_free_folder(folder: Path, overwrite: bool, error: type[Exception]) -> None:
+    """`error` if a folder of an artifact that is about to be written holds anything, unless that is to be overwritten.
+
+    A link in it is refused whatever was said.
+    """
+    check_folder(folder, error)
+    if not overwrite and (held := foreign(folder, ())) is not None:
+        raise error(
+            f"{folder}: is not empty, it holds {held}; name another folder, or --overwrite replaces what is there"
+        )
+
+
+def need_free_file(path: Path, overwrite: bool, error: type[Exception]) -> None:
+    """The same of a file that is about to be written: nothing may lie there, and a link or a folder never."""
+    if path.is_symlink():
+        raise error(f"{path}: is a link, and nothing is written through one; name the file itself")
+    if path.is_dir():
+        raise error(f"{path}: is a folder, expected a place for a file; name another one")
+    if path.exists() and not overwrite:
+        raise error(f"{path}: is there already; name another file, or --overwrite replaces it")
+
+
+def foreign(folder: Path, own: Collection[str]) -> str | None:
+    """The first entry of a folder that is none of `own`, nor anything that only passes."""
+    return min((e.name for e in _entries(folder) if e.name not in own and not _passing(e.name)), default=None)
+
+
+def _passing(name: str) -> bool:
+    """Whether an entry is there while a process writes, or because one was killed."""
+    return name == LOCK_NAME or bool(LEFT_OVER.fullmatch(name))
 
 
 def remove_own(folder: Path, pattern: re.Pattern[str], kept: Collection[str], error: type[Exception]) -> int:

@@ -22,16 +22,25 @@ from wm_train.artifact import check_folder
 from wm_train.config import RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_files, json_bytes
-from wm_train.reading import Artifact, JsonArtifact, parse_arrays, read_json
+from wm_train.naming import NAME
+from wm_train.reading import Artifact, JsonArtifact, one_line, parse_arrays, read_json
 from wm_train.shapes import array_shapes, scale_names
 
-FORMAT = "wmq-run-3"
+FORMAT = "wmq-run-4"
 FORMS = ("float", "qat")
 _AGAIN = "not a run folder of this wmq; make one with `wmq train`"
 
 _GAMES = js.list_of(js.text(js.MD5))
-#: Games that trained, validated and were left out, and the fingerprint of their dataset.
-SPLIT = js.record({}, {"train": _GAMES, "valid": _GAMES, "skipped": _GAMES, "fingerprint": js.text(js.SHA256)})
+#: Matches of the games that trained, validated and were left out, the kinds that were taken, and the fingerprint of
+#: their dataset.
+SPLIT = js.record(
+    {},
+    {
+        **dict.fromkeys(("train", "valid", "skipped"), _GAMES),
+        "only": js.list_of(js.text(NAME)),
+        "fingerprint": js.text(js.SHA256),
+    },
+)
 #: What the loop measured at the end.
 FIGURES = js.record({}, {"steps": js.integer(0), "held_out": js.nullable(js.number())})
 RUN_JSON = JsonArtifact(
@@ -62,7 +71,8 @@ class Checkpoint:
     form           float or qat
     scales         what one code of each activation is worth, by name: calibrated (float), or trained with (qat)
     arrays         parameters by dotted name, float32
-    split          MD5s of the games that trained, validated, and were left out, and their dataset's fingerprint
+    split          matches of the games that trained, validated, and were left out, the kinds of games that were taken,
+                   and their dataset's fingerprint
     figures        what the loop measured at the end
     """
 
@@ -87,7 +97,11 @@ def digest(run: Path) -> str:
 
 
 def save_checkpoint(run: Path, checkpoint: Checkpoint, beside: Mapping[Path, bytes] = MappingProxyType({})) -> None:
-    """Write a run folder, and what goes before it; each file appears whole or not at all, run.json last."""
+    """Write a run folder, and what goes before it; each file appears whole or not at all, run.json last.
+
+    Raises WmTrainError for a link in it, OSError.
+    """
+    check_folder(run, WmTrainError)
     blob = save({name: np.ascontiguousarray(value) for name, value in checkpoint.arrays.items()})
     meta = {
         "format": FORMAT,
@@ -127,4 +141,5 @@ def _arrays(run: Path, blob: bytes, config: RunConfig) -> dict[str, NDArray[np.f
 
 def _check_scales(scales: Mapping[str, float], path: Path, config: RunConfig) -> None:
     if set(scales) != set(names := scale_names(config.model)):
-        raise WmTrainError(f"{path}: scales are of {', '.join(scales) or 'nothing'}, expected {', '.join(names)}")
+        got = one_line(", ".join(scales)) or "nothing"
+        raise WmTrainError(f"{path}: scales are of {got}, expected {', '.join(names)}")

@@ -8,16 +8,16 @@ from typing import Any, TypeVar, get_args
 
 from wm_train.errors import WmTrainError
 from wm_train.grid.arithmetic import WEIGHT_GRIDS
+from wm_train.json_schema import INT64_MAX, INT64_MIN
+from wm_train.ranges import COUNTS, ENDLESS, MINUTES, SEEDS, Range
 from wm_train.reading import read_yaml
+from wm_train.world.definition import STANDARD
 from wm_train.world.encoding import Encoding
 from wm_train.world.flags import NO_FLAGS, Flags
 from wm_train.world.registry import DEFAULT_GAME, find_game
 from wm_train.world.step import World
 
 T = TypeVar("T")
-
-#: Steps of a run that its minutes limit.
-ENDLESS = 10**9
 
 
 def _check(condition: bool, key: str, got: object, expected: str) -> None:
@@ -35,9 +35,18 @@ def _checked_bits(given: Mapping[str, int], layers: tuple[str, ...]) -> dict[str
     return {layer: given[layer] for layer in layers if given.get(layer, 8) != 8}
 
 
-def _key(default: T, text: str) -> T:
-    """A key of a config: its default, and what it does, which docs/guide.md lists."""
-    return field(default=default, metadata={"text": text})
+def _key(default: T, text: str, within: Range | None = None) -> T:
+    """A key of a config: its default, what it does, and the numbers that it may have; docs/guide.md lists them."""
+    return field(default=default, metadata={"text": text, "within": within})
+
+
+def _check_numbers(part: Any, where: str) -> None:
+    """WmTrainError that names the first number of a part of a config that is outside of its key's Range."""
+    for item in dataclasses.fields(part):
+        within = item.metadata.get("within")
+        value = getattr(part, item.name)
+        for one in value if isinstance(value, tuple) else (value,):
+            _check(within is None or one in within, f"{where}.{item.name}", value, str(within))
 
 
 _EDITIONS = ", ".join(edition.name for edition in find_game().editions)
@@ -48,15 +57,19 @@ BITS_TEXT = "bits of a layer's weights in its integer form, 8, 4 or 16, as `{lay
 ARCH_TEXT = "mlp; or mamba2, which has the next five keys, and no slots, hidden and dropout"
 
 
+#: Parts of a whole, 0 but never all of it.
+SHARES = Range(0, 1, below=True)
+
+
 @dataclass(frozen=True)
 class MLPConfig:
     """Shape of a FrameStackMLP."""
 
     encoding: str = _key("v2.2", ENCODING_TEXT)
-    slots: int = _key(10, "frames in the window, 1 to 64")
+    slots: int = _key(10, "frames in the window", Range(1, 64))
     heads: str = _key("integrated", HEADS_TEXT)
-    hidden: tuple[int, int] = _key((512, 256), "widths of the two hidden layers, 8 to 4096 each")
-    dropout: float = _key(0.0, "share of hidden units dropped while training, 0 or more, below 1")
+    hidden: tuple[int, int] = _key((512, 256), "widths of the two hidden layers", Range(8, 4096))
+    dropout: float = _key(0.0, "share of hidden units dropped while training", SHARES)
     bits: Mapping[str, int] = field(default_factory=dict, metadata={"text": BITS_TEXT})
     arch: str = _key("mlp", ARCH_TEXT)
     flags: Flags = field(default=NO_FLAGS, metadata={"text": FLAGS_TEXT})
@@ -66,13 +79,8 @@ class MLPConfig:
         _check(self.arch == "mlp", "model.arch", self.arch, "mlp")
         object.__setattr__(self, "hidden", tuple(self.hidden))
         object.__setattr__(self, "bits", _checked_bits(self.bits, self.layers))
-        _check(
-            len(self.hidden) == 2 and all(8 <= n <= 4096 for n in self.hidden),
-            "model.hidden",
-            self.hidden,
-            "two widths of 8 to 4096",
-        )
-        _check(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 <= dropout < 1")
+        _check(len(self.hidden) == 2, "model.hidden", self.hidden, "two widths")
+        _check_numbers(self, "model")
         object.__setattr__(self, "flags", self.world.encoding.flags)
 
     @property
@@ -93,11 +101,11 @@ class Mamba2Config:
 
     encoding: str = _key("v2.2", ENCODING_TEXT)
     heads: str = _key("integrated", HEADS_TEXT)
-    d_model: int = _key(192, "width of the residual stream")
-    d_state: int = _key(64, "cells that each channel remembers")
-    headdim: int = _key(64, "channels of a head; divides `expand` times `d_model`")
-    n_layers: int = _key(4, "blocks")
-    expand: int = _key(2, "inner width in widths of the stream")
+    d_model: int = _key(192, "width of the residual stream", Range(1, 4096))
+    d_state: int = _key(64, "cells that each channel remembers", Range(1, 256))
+    headdim: int = _key(64, "channels of a head; divides `expand` times `d_model`", Range(1, 256))
+    n_layers: int = _key(4, "blocks", Range(1, 64))
+    expand: int = _key(2, "inner width in widths of the stream", Range(1, 8))
     bits: Mapping[str, int] = field(default_factory=dict, metadata={"text": BITS_TEXT})
     arch: str = _key("mamba2", ARCH_TEXT)
     flags: Flags = field(default=NO_FLAGS, metadata={"text": FLAGS_TEXT})
@@ -105,9 +113,8 @@ class Mamba2Config:
 
     def __post_init__(self) -> None:
         _check(self.arch == "mamba2", "model.arch", self.arch, "mamba2")
+        _check_numbers(self, "model")
         object.__setattr__(self, "bits", _checked_bits(self.bits, self.layers))
-        for key, most in {"d_model": 4096, "d_state": 256, "headdim": 256, "n_layers": 64, "expand": 8}.items():
-            _check(1 <= getattr(self, key) <= most, f"model.{key}", getattr(self, key), f"1 to {most}")
         _check(
             self.flags.lookahead == 1, "model.flags.lookahead", self.flags.lookahead, "1: it reads every frame in turn"
         )
@@ -141,6 +148,8 @@ class Mamba2Config:
         return self.d_inner + 2 * self.d_state
 
 
+#: Weights of the parts of a loss.
+WEIGHTS = Range(0, 1000, below=True)
 #: Losses of a number, as robust.py names them.
 VALUE_LOSSES = ("l1", "huber", "charbonnier", "barron")
 #: Frames that a world in training runs ahead, at most.
@@ -165,45 +174,44 @@ class LossConfig:
     ahead of a true one, beside the 1 that the next frame has.
     """
 
-    action: float = _key(3.0, "weight of the action's cross-entropy; 0 leaves a part of the loss out")
+    action: float = _key(3.0, "weight of the action's cross-entropy; 0 leaves a part of the loss out", WEIGHTS)
     category: float = _key(
         0.0,
         "weight of the cross-entropy of the action's category, one of 20; "
         f"heads two_level need one: {CATEGORY_WEIGHT} is the published weight",
+        WEIGHTS,
     )
-    action_embedding: float = _key(0.0, "weight of the distance from the expected action's embedding to the true one's")
-    change_weight: float = _key(1.0, "what these three are multiplied by on frames whose action changes")
-    focal: float = _key(0.0, "exponent of the focal loss of the first two; 0 means plain cross-entropy")
+    action_embedding: float = _key(
+        0.0, "weight of the distance from the expected action's embedding to the true one's", WEIGHTS
+    )
+    change_weight: float = _key(
+        1.0, "what these three are multiplied by on frames whose action changes", Range(0, 1000, above=True, below=True)
+    )
+    focal: float = _key(0.0, "exponent of the focal loss of the first two; 0 means plain cross-entropy", Range(0, 10))
     value: str = _key("l1", "loss of a number: " + ", ".join(VALUE_LOSSES))
-    scale: float = _key(0.1, "weighed error below which it is rounded off (all but l1)")
-    alpha: float = _key(1.0, "shape of barron: 2 squared, 1 charbonnier, 0 Cauchy, -2 Geman-McClure")
+    scale: float = _key(
+        0.1, "weighed error below which it is rounded off (all but l1)", Range(0, 1000, above=True, below=True)
+    )
+    alpha: float = _key(1.0, "shape of barron: 2 squared, 1 charbonnier, 0 Cauchy, -2 Geman-McClure", Range(-10, 2))
     sampling: float = _key(
         0.0,
         "chance, reached at the end of a run, that a player's numbers in a frame are those "
-        "that the network predicts there: 0 (off) to 0.5; see [training.md](training.md#fed-its-own-frames)",
+        "that the network predicts there, 0 for none; see [training.md](training.md#fed-its-own-frames)",
+        Range(0, 0.5),
     )
     horizon: tuple[float, ...] = _key(
         (),
         "weights of frames 2, 3 and so on ahead of a true one, reached by the network's own "
         "frames, as `[0.5, 0.25]`; up to 32, for mamba2 fewer than `train.chunk`",
+        WEIGHTS,
     )
 
     def __post_init__(self) -> None:
-        for key in ("action", "category", "action_embedding"):
-            _check(0 <= getattr(self, key) < 1000, f"train.losses.{key}", getattr(self, key), "0 <= weight < 1000")
-        _check(0 < self.change_weight < 1000, "train.losses.change_weight", self.change_weight, "between 0 and 1000")
-        _check(0 <= self.focal <= 10, "train.losses.focal", self.focal, "0 to 10")
         _check(self.value in VALUE_LOSSES, "train.losses.value", self.value, " or ".join(VALUE_LOSSES))
-        _check(0 < self.scale < 1000, "train.losses.scale", self.scale, "between 0 and 1000")
-        _check(-10 <= self.alpha <= 2, "train.losses.alpha", self.alpha, "-10 to 2")
-        _check(0 <= self.sampling <= 0.5, "train.losses.sampling", self.sampling, "0 (off) to 0.5")
         object.__setattr__(self, "horizon", tuple(self.horizon))
-        _check(
-            len(self.horizon) <= HORIZON_MAX and all(0 <= weight < 1000 for weight in self.horizon),
-            "train.losses.horizon",
-            self.horizon,
-            f"at most {HORIZON_MAX} weights, 0 <= weight < 1000",
-        )
+        most = f"at most {HORIZON_MAX} weights"
+        _check(len(self.horizon) <= HORIZON_MAX, "train.losses.horizon", self.horizon, most)
+        _check_numbers(self, "train.losses")
 
 
 @dataclass(frozen=True)
@@ -215,46 +223,51 @@ class TrainConfig:
     in `lanes`, `chunk` frames a step; its state is handed from chunk to chunk (`carry`) or begins at zero in each.
     """
 
-    steps: int = _key(40_000, "optimiser steps, at least 1")
+    steps: int = _key(40_000, "optimiser steps", COUNTS)
     minutes: float = _key(
-        0.0, "minutes of processor time, of all threads; 0 means no limit. The earlier limit ends the run"
+        0.0, "minutes of processor time, of all threads; 0 means no limit. The earlier limit ends the run", MINUTES
     )
-    batch: int = _key(256, "windows a step, at least 1")
+    batch: int = _key(256, "windows a step", Range(1, 65_536))
     buffer_games: int = _key(
-        128, "games that windows are shuffled within: those in memory; others are read as they come"
+        128,
+        "games that windows are shuffled within: those in memory; others are read as they come",
+        Range(1, 1_000_000),
     )
-    lanes: int = _key(32, "mamba2: games walked side by side, at least 1")
-    chunk: int = _key(8, "mamba2: frames of each lane a step, at least 1")
+    lanes: int = _key(32, "mamba2: games walked side by side", Range(1, 65_536))
+    chunk: int = _key(8, "mamba2: frames of each lane a step", Range(1, 65_536))
     carry: bool = _key(True, "mamba2: hand the state on from chunk to chunk")
-    learning_rate: float = _key(3e-3, "peak rate, between 0 and 1")
-    weight_decay: float = _key(0.01, "of AdamW")
-    warmup: float = _key(0.02, "share of the run in which the rate rises; then a cosine brings it to 0")
+    learning_rate: float = _key(3e-3, "peak rate", Range(0, 1, above=True, below=True))
+    weight_decay: float = _key(0.01, "of AdamW", SHARES)
+    warmup: float = _key(0.02, "share of the run in which the rate rises; then a cosine brings it to 0", SHARES)
     ema: float = _key(
-        0.0, "decay of the averaged weights, which are what is measured and saved, as 0.999; 0 means none"
+        0.0, "decay of the averaged weights, which are what is measured and saved, as 0.999; 0 means none", SHARES
     )
     losses: LossConfig = LossConfig()
-    seed: int = _key(0, "of initialisation, batch order and split")
-    threads: int = _key(1, "torch threads, at least 1")
-    holdout: float = _key(0.125, "share of games (of frames, if there is one game) kept for validation")
+    seed: int = _key(0, "of initialisation, batch order and split", SEEDS)
+    threads: int = _key(1, "torch threads", Range(1, 1024))
+    holdout: float = _key(
+        0.125,
+        "share of games (of frames, if there is one game) kept for validation",
+        Range(0, 1, above=True, below=True),
+    )
     hold_character: int = _key(
-        -1, "character-select id: train on games without it, validate on `holdout` of those with it; -1: split by game"
+        -1,
+        "character-select id: train on games without it, validate on `holdout` of those with it; -1: split by game",
+        Range(-1, 255),
     )
     hold_seen: bool = _key(
         False, "with `hold_character`: train on as many games, first those with it that do not validate"
     )
+    only: tuple[str, ...] = _key(
+        (STANDARD,),
+        "kinds of games to take, as `[standard, cpu]`: a game is taken if all its kinds are named; `[any]` takes all; "
+        "see [ingest](#ingest)",
+    )
 
     def __post_init__(self) -> None:
-        for key in ("steps", "batch", "buffer_games", "lanes", "chunk", "threads"):
-            _check(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
-        _check(self.minutes >= 0, "train.minutes", self.minutes, "0 (no limit) or more")
-        _check(0 < self.learning_rate < 1, "train.learning_rate", self.learning_rate, "between 0 and 1")
-        _check(0 <= self.weight_decay < 1, "train.weight_decay", self.weight_decay, "0 <= weight_decay < 1")
-        _check(0 <= self.warmup < 1, "train.warmup", self.warmup, "a share of the run below 1")
-        _check(0 <= self.ema < 1, "train.ema", self.ema, "0 (off) or a decay below 1")
-        _check(0 < self.holdout < 1, "train.holdout", self.holdout, "a share between 0 and 1")
-        _check(
-            -1 <= self.hold_character <= 255, "train.hold_character", self.hold_character, "-1 (none) or an id to 255"
-        )
+        object.__setattr__(self, "only", tuple(self.only))
+        _check(bool(self.only), "train.only", self.only, f"kinds of games, such as {STANDARD}")
+        _check_numbers(self, "train")
         _check(
             self.hold_character >= 0 or not self.hold_seen,
             "train.hold_seen",
@@ -265,7 +278,7 @@ class TrainConfig:
     @property
     def split(self) -> dict[str, Any]:
         """What decides which games train: arguments of windows.split_games by name."""
-        return {key: getattr(self, key) for key in ("holdout", "seed", "hold_character", "hold_seen")}
+        return {key: getattr(self, key) for key in ("holdout", "seed", "hold_character", "hold_seen", "only")}
 
 
 @dataclass(frozen=True)
@@ -339,8 +352,10 @@ def _build(cls: type[T], data: object, where: str) -> T:
 
 
 def _is_number(value: object, of: type) -> bool:
-    """An int stands for a float."""
-    return isinstance(value, int | of) and not isinstance(value, bool)
+    """An int stands for a float, if it fits 64 bits."""
+    if type(value) is int:
+        return INT64_MIN <= value <= INT64_MAX
+    return isinstance(value, of) and not isinstance(value, bool)
 
 
 def _typed(value: object, default: object, annotation: Any, where: str) -> Any:
@@ -354,7 +369,7 @@ def _typed(value: object, default: object, annotation: Any, where: str) -> Any:
         return float(value)  # type: ignore[arg-type]
     if isinstance(default, tuple) and isinstance(value, list):
         of = get_args(annotation)[0]
-        if all(_is_number(v, of) for v in value):
+        if all(isinstance(v, str) if of is str else _is_number(v, of) for v in value):
             return tuple(map(of, value))
     if type(value) is type(default):
         return value

@@ -7,6 +7,7 @@ one, and is reported with the path.
 import errno
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -75,6 +76,21 @@ def json_bytes(obj: object) -> bytes:
 def atomic_write_json(path: Path, obj: object) -> None:
     """Write `obj` as JSON. Raises OSError, TypeError, ValueError (NaN)."""
     atomic_write_bytes(path, json_bytes(obj))
+
+
+def open_to_write(path: Path) -> FileIO:
+    """A regular file, made if it is not there, open without a buffer to be read and written; never through a link.
+
+    Raises OSError, which names it.
+    """
+    flags = os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a pipe is opened, and refused
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, "expected a file, got a link", str(path))
+    file = FileIO(path, "r+", opener=lambda name, mode: os.open(name, mode | flags, 0o644))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "expected a regular file", str(path))
+    return file
 
 
 def write_whole(file: FileIO, at: int, data: bytes) -> None:

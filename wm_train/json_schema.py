@@ -17,6 +17,8 @@ Schema = Callable[[object, str], None]
 
 #: A digest in hex: of SHA-256, of MD5.
 SHA256, MD5 = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{32}")
+#: A key of an object whose keys are not known: a line.
+KEY = re.compile(r"[^\x00-\x1f\x7f-\xa0]{1,200}")
 #: What `text` takes if nothing is said, in characters; a list and a mapping, in entries.
 TEXT_MAX, ENTRIES_MAX = 4096, 1 << 20
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -132,7 +134,7 @@ def row(*schemas: Schema) -> Schema:
 _is_object = holds(lambda value: isinstance(value, dict) and len(value) <= ENTRIES_MAX, "an object")
 
 
-def mapping(schema: Schema, pattern: re.Pattern[str] = re.compile(".{1,200}")) -> Schema:
+def mapping(schema: Schema, pattern: re.Pattern[str] = KEY) -> Schema:
     """An object whose keys are all of `pattern`, and whose values fit `schema`."""
     key_schema = text(pattern)
 

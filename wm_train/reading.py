@@ -8,10 +8,11 @@ import json
 import os
 import re
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -27,6 +28,8 @@ _INTEGER_CHARACTERS = 20
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 #: A config, or a sweep: what a person writes.
 YAML_MAX_BYTES = 1 << 16
+#: Lists and objects of an honest JSON file lie no deeper in each other.
+_MOST_DEPTH = 32
 
 
 class UnreadableError(Exception):
@@ -87,26 +90,37 @@ def one_line(text: object, most: int = 400) -> str:
 
 
 def read_file(path: Path, max_bytes: int, linked: bool) -> bytes:
-    """The bytes of a regular file of at most `max_bytes`, not through a link unless it may be `linked`.
+    """The bytes of a file of at most `max_bytes`, opened as by `open_file`. Raises UnreadableError."""
+    with open_file(path, linked) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > max_bytes:
+            raise UnreadableError("too_large", f"expected at most {max_bytes} bytes, got {size}")
+        try:
+            return file.read(size)
+        except OSError as error:
+            raise _unreadable(error) from None
 
-    Raises UnreadableError.
-    """
+
+def open_file(path: Path, linked: bool) -> BinaryIO:
+    """A regular file, open to be read, not through a link unless it may be `linked`. Raises UnreadableError."""
     # O_NONBLOCK: opening a pipe must not wait for a writer. The check is on what was opened, not on its name.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if linked else os.O_NOFOLLOW)
     try:
         if not linked and path.is_symlink():
             raise UnreadableError("not_a_file", "expected a file, got a link")
-        with open(os.open(path, flags), "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise UnreadableError("not_a_file", "expected a regular file")
-            if about.st_size > max_bytes:
-                raise UnreadableError("too_large", f"expected at most {max_bytes} bytes, got {about.st_size}")
-            return file.read(about.st_size)
-    except OSError as error:
-        raise UnreadableError("unreadable", error.strerror or type(error).__name__) from None
-    except ValueError as error:  # a zero byte in the name
-        raise UnreadableError("unreadable", str(error)) from None
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        raise _unreadable(error) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnreadableError("not_a_file", "expected a regular file")
+    return open(descriptor, "rb")
+
+
+def _unreadable(error: OSError | ValueError) -> UnreadableError:
+    """ValueError: a zero byte in the name."""
+    words = error.strerror if isinstance(error, OSError) else str(error)
+    return UnreadableError("unreadable", words or type(error).__name__)
 
 
 def read_json(path: Path, about: JsonArtifact) -> Any:
@@ -151,10 +165,30 @@ def _plain_json(raw: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise SchemaError(f"expected JSON, got {error}") from None
     except RecursionError:
-        raise SchemaError("expected JSON, got one that is nested too deep") from None
+        raise _too_deep() from None
+    _check_depth(data)
     if _SURROGATE.search(text):
         json.dumps(data, ensure_ascii=False).encode("utf-8")  # a pair is a character, a half of one is none
     return data
+
+
+def _too_deep() -> SchemaError:
+    return SchemaError(f"expected JSON, got one that is nested deeper than {_MOST_DEPTH}")
+
+
+def _check_depth(data: object) -> None:
+    """Code that calls itself for what is inside, as that of json.dumps, fails on depths that the parser passes."""
+    layer = [data]
+    for _ in range(_MOST_DEPTH):
+        layer = [one for part in layer for one in _parts(part) if isinstance(one, list | dict)]
+    if layer:
+        raise _too_deep()
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -191,8 +225,8 @@ def parse_arrays(raw: bytes, path: Path, about: Artifact) -> dict[str, NDArray[A
 
 
 def read_yaml(path: Path, error: type[Exception]) -> Any:
-    """What a YAML file that the user has named holds: plain values, without aliases, doubled keys, and numbers that are
-    not finite or do not fit 64 bits; else `error`."""
+    """What a YAML file that the user has named holds: plain values, without aliases, tags, doubled keys, and numbers
+    that are not finite or do not fit 64 bits; else `error`."""
     import yaml
 
     about = Artifact(error, "mend the file", YAML_MAX_BYTES, linked=True)
@@ -211,8 +245,9 @@ def _yaml_loader() -> "type[SafeLoader]":
         """A SafeLoader without what makes a small file large, or hides a line."""
 
         def compose_node(self, parent: Any, index: Any) -> Any:
-            if self.check_event(yaml.AliasEvent):
-                raise SchemaError(f"line {self.peek_event().start_mark.line + 1}: expected no alias")
+            event = self.peek_event()
+            if isinstance(event, yaml.AliasEvent) or event.tag is not None:
+                raise SchemaError(f"line {event.start_mark.line + 1}: expected no alias and no tag")
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:

@@ -1,6 +1,7 @@
-"""One writer: a folder is written by one process at a time, and a second one is told who has it.
+"""One writer: an artifact is written by one process at a time, and a second one is told who has it.
 
-The lock is an advisory one (flock) on FOLDER/.wmq-lock, which says in JSON who holds it. The kernel lets go of it when
+The lock is an advisory one (flock) on FOLDER/.wmq-lock, of an artifact that is one file on .wmq-lock-NAME beside it. It
+says in JSON who holds it. The kernel lets go of it when
 the process ends, however it ends; a file that a killed process leaves there locks nothing.
 """
 
@@ -26,28 +27,33 @@ _SINCE = re.compile(r"[0-9T:Z-]{20}")
 
 
 class Writer:
-    """The right to write into a folder, from when it is built until `release`."""
+    """The right to write an artifact, from when it is built until `release`."""
 
-    def __init__(self, folder: Path, verb: str) -> None:
-        """Take it, making the folder if it is not there; WmTrainError if another process has it, OSError."""
-        self._folder, self._made = folder, not folder.exists()
-        with naming(folder):
-            self._fd = _take(folder)
+    def __init__(self, place: Path, verb: str, lock: Path | None = None) -> None:
+        """Take it, making the lock's folder if it is not there; WmTrainError if another process has it, OSError.
+
+        lock  its file, where the place is no folder that holds it
+        """
+        self._lock = lock or place / LOCK_NAME
+        self._made = not self._lock.parent.exists()
+        with naming(place):
+            self._fd = _take(place, self._lock)
         holder = {"pid": os.getpid(), "verb": verb, "since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         with suppress(OSError):  # a full disk: it is locked all the same
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, json.dumps(holder).encode(), 0)
-        remove_left_overs(folder)  # nobody else writes here now
+        if lock is None:
+            remove_left_overs(place)  # nobody else writes here now
 
     def release(self) -> None:
         """Let go. The lock's file goes too, and a folder that was made for nothing."""
         if self._fd < 0:
             return
         with suppress(OSError):
-            os.unlink(self._folder / LOCK_NAME)
+            os.unlink(self._lock)
         if self._made:
             with suppress(OSError):  # something was written into it
-                self._folder.rmdir()
+                self._lock.parent.rmdir()
         os.close(self._fd)
         self._fd = -1
 
@@ -65,11 +71,20 @@ def one_writer(folder: Path, verb: str) -> Iterator[None]:
         writer.release()
 
 
-def _take(folder: Path) -> int:
-    """The descriptor of the folder's lock file, locked."""
-    path = folder / LOCK_NAME
+@contextmanager
+def one_writer_of_file(path: Path, verb: str) -> Iterator[None]:
+    """The same of a file, whose folder others may write into."""
+    writer = Writer(path, verb, path.parent / f"{LOCK_NAME}-{path.name}")
+    try:
+        yield
+    finally:
+        writer.release()
+
+
+def _take(place: Path, path: Path) -> int:
+    """The descriptor of the lock file `path` of an artifact, locked."""
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
         except FileNotFoundError:
@@ -84,7 +99,7 @@ def _take(folder: Path) -> int:
                 return fd
         except BlockingIOError:
             raise WmTrainError(
-                f"{folder}: {_holder(fd)} is writing here; wait until it has ended, or name another folder"
+                f"{place}: {_holder(fd)} is writing here; wait until it has ended, or name another place"
             ) from None
         except BaseException:
             os.close(fd)

@@ -24,7 +24,7 @@ STATE = (
     continuous("speed_up", "units/frame", -4, 4, 0.5, 1 / 32),
     continuous("points", "points", 0, 100, 0.01, 1.0),
     binary("coming", "coming", positive),
-    categorical("swing", 3, 4),
+    categorical("swing", 3, 4, unknown=0),
 )
 CONTROLS = (axis("stick", "stick", -10, 10), button("smash", "buttons", 1))
 COLUMNS = (

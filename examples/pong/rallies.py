@@ -52,6 +52,6 @@ def write_rallies(folder: Path, games: int, frames: int) -> None:
         columns = {name: pa.array(rows[name]).cast(dtype, safe=False) for name, dtype in types.items()}
         table = pa.table({FRAME: pa.array(np.arange(frames), pa.int32())} | columns)
         name = hashlib.md5(f"rally {seed} {frames}".encode(), usedforsecurity=False).hexdigest()
-        game = StoredGame(md5=name, frames=frames, about={}, missing=(), bytes=0)
+        game = StoredGame(md5=name, match=name, frames=frames, about={}, missing=(), bytes=0)
         stored.append(write_game(folder, game, table, GAME))
     write_meta(DatasetMeta(folder, "rallies 1", tuple(sorted(stored, key=lambda game: game.md5)), (), GAME))

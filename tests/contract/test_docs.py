@@ -21,7 +21,8 @@ from wm_cli.documents.stated import FACTS
 from wm_cli.options import Verb
 from wm_train.world.registry import find_game
 
-PAGES = sorted(DOCS.glob("*.md")) + [page for page in (ROOT / "README.md", ROOT / "CHANGELOG.md") if page.exists()]
+TOP = (ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md")
+PAGES = sorted(DOCS.glob("*.md")) + [page for page in TOP if page.exists()]
 
 
 def test_every_flag_is_described() -> None:

@@ -2,13 +2,14 @@
 
 import pickle
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from examples.pong.pong import GAME
+from examples.pong.pong import GAME, HALF
 from examples.pong.rallies import write_rallies
 from wm_export.onnx.graph import onnx_model
 from wm_export.onnx.runtime import OrtRunner
@@ -24,7 +25,10 @@ from wm_train.config import LossConfig, MLPConfig, RunConfig, TrainConfig
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import load_corpus
 from wm_train.games.dataset import open_dataset
-from wm_train.measure.evaluate import baselines, evaluate, window_at
+from wm_train.measure.drift import drift_figures
+from wm_train.measure.evaluate import baselines, evaluate, persistence, window_at
+from wm_train.measure.measures import Event, MeasuredLaw, Measures
+from wm_train.measure.recorded import Recorded, recorded
 from wm_train.world.encoding import Encoding
 from wm_train.world.flags import Flags
 from wm_train.world.registry import find_game, register
@@ -105,6 +109,30 @@ def test_it_is_measured_by_roles(export: Export, dataset: Path) -> None:
     still = evaluate(baselines(GAME)["persistence"], corpus, encoding, starts=4)
     assert figures["damage_mae"] == still["damage_mae"] == 0 and still["position_mae"] > 0.2
     assert 0 < figures["position_mae"] < still["position_mae"]  # the rules integrate speeds
+
+
+def test_a_game_without_laws_is_measured_without_them(dataset: Path) -> None:
+    encoding = Encoding("court", 3, game=GAME)
+    names = [game.md5 for game in open_dataset(dataset).games]
+    shown = recorded(dataset, encoding, {"train": names[:3]}, 0.3)
+    corpus = load_corpus(dataset, names[3:], encoding)
+    figures = evaluate(persistence, corpus, encoding, starts=4, recorded=shown)
+    assert shown.known is None and not {"events", "hit_damage"} & figures.keys()
+    assert "lawful" not in figures["rollout"]["5"] and figures["coverage"][0]["player_frames"] > 0
+    assert "laws" not in drift_figures(persistence, corpus, encoding, 30, 4, recorded=shown)
+
+
+def test_a_game_may_bring_laws_and_events_of_its_own(dataset: Path) -> None:
+    court = MeasuredLaw(broken=lambda games, known: np.abs(games.value("paddle")) > HALF / 2, reads=("paddle",))
+    point = Event(happens=lambda now, after: after("points") > now("points"), reads=("points",))
+    own = replace(GAME, measures=lambda: Measures(laws={"half": court}, events={"points": point}))
+    corpus = load_corpus(dataset, [game.md5 for game in open_dataset(dataset).games], Encoding("court", 3, game=GAME))
+    shown = Recorded(0, 0, np.zeros((1, 3), np.int64), None)
+    figures = drift_figures(persistence, corpus, Encoding("court", 3, game=own), 60, 20, recorded=shown)
+    laws = figures["laws"]
+    assert laws["predicted"]["lawful"] == laws["predicted"]["unbroken"]  # nothing moves: broken at once or never
+    assert 0 < laws["real"]["broken"]["half"] < 1 and laws["real"]["unbroken"] < laws["predicted"]["unbroken"]
+    assert figures["habits"]["predicted"]["points_a_minute"] == 0
 
 
 @pytest.mark.parametrize("name", ["ref", "ort"])

@@ -25,7 +25,6 @@ from wm_export.schema.instruction_set import INSTRUCTIONS
 from wm_export.schema.limits import TREE_LEVELS
 from wm_export.schema.program_errors import ERRORS
 from wm_export.schema.types import Struct
-from wm_train.world.bounds import place_bounds
 
 HEADERS = {"session": SESSION, "scratch": SCRATCH, "model": MODEL}
 IDLE = bytes(INPUT_BYTES)
@@ -80,7 +79,7 @@ def read_only(one: Instruction, index: int) -> Instruction:
 def test_a_window_is_opened_with_the_bounds_of_its_stage(kit: Kit) -> None:
     world, section = world_at(kit, "frozen"), kit.where.work["bounds"]
     at = kit.where.scratch_work + section.offset
-    for stage, expected in enumerate(place_bounds(kit.export.net.world.encoding)):
+    for stage, expected in enumerate(kit.export.net.world.places):
         game = world.new_game(ids=(1, 2, stage, 0))
         world.must(world.create(game), world.join(game), signers=[CREATOR, OPPONENT])
         world.zeroed(game.scratch, kit.where.scratch_bytes)

@@ -11,6 +11,7 @@ from solders.keypair import Keypair
 
 from tests.factories import random_checkpoint, small_model, small_qnet, write_dataset
 from tests.verbs import figures, run
+from tests.wm_live.chains import write_keypair
 from wm_cli.demo.journey import differences
 from wm_cli.verb_table import VERBS
 from wm_cli.verbs.compute_units import cost_figures
@@ -113,7 +114,7 @@ def test_a_dataset_that_was_named_must_be_there(
 ) -> None:
     folder = pipeline[0]
     monkeypatch.chdir(folder)
-    (folder / "payer.json").write_text(json.dumps(list(bytes(Keypair.from_seed(bytes(32))))))
+    write_keypair(folder / "payer.json", Keypair.from_seed(bytes(32)))
     if not built(open_export(Path("export"))):
         figures("build")
     result = run(*command, "--dataset", "nowhere")
@@ -198,9 +199,9 @@ def test_a_sweep_is_shown_and_its_best_written(tmp_path: Path, monkeypatch: pyte
     found = figures("sweep", "sweep.yaml")
     assert found["best"] == "experiments/best.yaml" and [trial["value"] for trial in found["trials"]] == [2.0, None]
     assert load_config(Path(found["best"])).train.batch == 128
-    assert "2.0000" in (shown := run("sweep", "sweep.yaml").stdout) and "it broke" in shown
+    assert "2.0000" in (shown := run("sweep", "sweep.yaml", "--overwrite").stdout) and "it broke" in shown
     monkeypatch.setattr(sweeping, "run", lambda sweep, *rest: ranked(sweep, tried[1:]))
-    assert run("sweep", "sweep.yaml").exit_code == 1
+    assert run("sweep", "sweep.yaml", "--overwrite").exit_code == 1
 
 
 def test_only_the_first_of_several_processes_speaks(
@@ -241,7 +242,7 @@ def test_every_verb_has_help_with_examples(verb: str) -> None:
     (["evaluate", "nowhere"], 1, "wmq train"),
     (["quantize", "nowhere"], 1, "wmq train"),
     (["export", "nowhere", "--target", "solana"], 1, "wmq quantize"),
-    (["build", "nowhere"], 1, "export again"),
+    (["build", "nowhere"], 1, "next: `wmq export`"),
     (["cu", "--preset", "big"], 1, "mlp"),
     (["encode", "--dataset", "nowhere"], 1, "nowhere"),
     (["overlap", "nowhere", "."], 1, "expected a run, a QNet or a dataset"),

@@ -59,10 +59,12 @@ def project(localnet: Localnet, tmp_path_factory: pytest.TempPathFactory) -> Pro
     assert made.figures("fund", "--sol", "200", *made.base)["balance"] == 200 * 10**9
     dry = made.figures("deploy", "run", "--dry-run", *made.base)
     assert dry["dry_run"] and made.run("deploy", "verify", *made.base).exit_code == 1
-    real = made.figures("deploy", "run", *made.base)
+    assert made.run("deploy", "run", *made.base).exit_code == 2
+    real = made.figures("deploy", "run", "--upgradeable", *made.base)
     assert not real["dry_run"] and real["verification"]["ok"]
     assert {name: dry[name] for name in ("program", "model")} == {name: real[name] for name in ("program", "model")}
-    assert made.figures("deploy", "verify", *made.base)["ok"]
+    assert made.run("deploy", "verify", *made.base).exit_code == 1  # the keypair can replace it
+    assert made.figures("deploy", "verify", "--allow-upgradeable", *made.base)["ok"]
     return made
 
 
@@ -77,6 +79,8 @@ def test_a_session_s_life(project: Project) -> None:
     assert (opened["status"], opened["on"], opened["frame_number"]) == ("started", "rollup", 0)
     assert opened["log"] == "session-1" and root_of_log(project, "session-1") == slots
     again = project.run("session", "open", *at)
+    assert again.exit_code == 1 and "there is a log already" in again.stderr and not again.stdout
+    again = project.run("session", "open", "--log", "another", *at)
     assert again.exit_code == 1 and "exists already" in again.stderr and not again.stdout
     first = project.figures("play", "--frames", str(FRAMES), *at)
     assert (first["frames"], first["frame_number"]) == (FRAMES, FRAMES) and first["cu_per_frame"] > 0
@@ -88,11 +92,17 @@ def test_a_session_s_life(project: Project) -> None:
     closing = ("verify", "--log", "session-1", "--cluster", project.net.places.base)
     verified = project.figures(*closing, "--rollup", project.net.places.rollup)
     assert verified["ok"] and verified["frames"] == 2 * FRAMES and len(verified["chains"]) == 2
+    pin = project.figures(*closing, "--pin", "--keypair", "wallet.json")["pin"]
+    assert pin and verified["pin"] == ""
     closed = project.figures("session", "close", *at)
     assert closed["compared"] and closed["frames"] == 2 * FRAMES and closed["lamports"] > 0
     assert closed["root"] == shown["root"]
     gone = project.run("session", "show", *at)
     assert gone.exit_code == 1 and "never created, closed" in gone.stderr
+    unpinned = project.figures("unpin", pin, *project.base)
+    assert (unpinned["pin"], unpinned["root"]) == (pin, shown["root"]) and unpinned["lamports"] > 0
+    again = project.run("unpin", pin, *project.base)
+    assert again.exit_code == 1 and "was it closed?" in again.stderr
 
 
 def test_verify_and_dispute(project: Project) -> None:
@@ -127,8 +137,9 @@ def test_bench(project: Project) -> None:
 MISTAKES = {
     "a cluster whose rollup is not known": (("session", "show", "--cluster", "http://127.0.0.1:1"), 1, "--rollup URL"),
     "no wallet": (("session", "show", "--keypair", "nobody.json"), 1, "nobody.json"),
-    "no export": (("session", "show", "nothing"), 1, "export again"),
-    "no log": (("verify", "--log", "nothing"), 1, "cannot be read as a session's log"),
+    "no export": (("session", "show", "nothing"), 1, "`wmq export`"),
+    "a pin of no session": (("watch", "--pin"), 2, "name its address"),
+    "no log": (("verify", "--log", "nothing"), 1, "not a session's log of this wmq"),
     "no number": (("session", "show", "--id", "-1"), 2, "Invalid value"),
     "no frames": (("play", "--frames", "0"), 2, "Invalid value"),
     "no source": (("play", "--inputs", "dice"), 2, "Invalid value"),

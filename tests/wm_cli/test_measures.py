@@ -62,6 +62,39 @@ def test_models_stand_side_by_side() -> None:
     assert all(kept.values())
 
 
+def test_what_a_player_would_notice_is_in_every_table() -> None:
+    got = figures("evaluate", "run")
+    assert list(got["events"]) == ["hits", "grabs", "landings", "take_offs", "kos"]
+    assert sum(row["player_frames"] for row in got["coverage"]) == 2 * got["frames"]
+    assert 0 <= got["rollout"]["10"]["lawful"] <= 1
+    assert got["baselines"]["persistence"]["events"]["hits"]["predicted"] == 0
+    table = run("evaluate", "run").stdout
+    for word in ("landings f1_within 2", "hit_damage mae", "K10 lawful", "never", "position_mae"):
+        assert word in table, word
+    assert figures("evaluate", "run", "--limit", "5")["events"]["hits"]["recall_within"] is None
+    assert run("evaluate", "run", "--limit", "5").exit_code == 0
+
+
+def test_laws_of_one_world_and_of_many() -> None:
+    many = figures("rollout", "qnet", "--starts", "5", "--frames", "40")
+    one = figures("rollout", "qnet", "--frames", "40")
+    for got in (many, one):
+        assert set(got["laws"]) == {"predicted", "real"} and got["recorded"]["games"] == 8
+        assert set(got["laws"]["real"]["broken"]) == {"ground", "action", "dead", "percent"}
+    assert set(many["habits"]["real"]) >= {"hits_a_minute", "kos_a_minute", "stocks_a_minute"}
+    broken = {frame for frames in one["breaches"].values() for frame in frames}
+    assert len(broken) == round(40 * (1 - one["laws"]["predicted"]["lawful"]))
+    assert "lawful frames" in run("rollout", "qnet", "--frames", "40").stdout
+
+
+def test_a_world_is_asked_whether_it_listens() -> None:
+    got = figures("diagnose", "qnet")
+    assert got["interventions"]["same"] and got["interventions"]["idle"]["runs"] > 0
+    assert got["events"] == figures("evaluate", "qnet")["events"]
+    assert "same on the same inputs" in run("diagnose", "qnet").stdout
+    assert (project.kept_figures("diagnose-qnet") or {})["interventions"] == got["interventions"]
+
+
 def test_models_of_other_splits_and_windows_see_the_same_frames() -> None:
     got = figures("evaluate", "run", "other")["models"]
     trained = [set(load_checkpoint(Path(name)).split["train"]) for name in ("run", "other")]
@@ -201,10 +234,29 @@ def test_figures_of_a_study_are_taken_only_for_what_they_are_of(monkeypatch: pyt
         assert again() == got and measured == ["qat"], broken
     kept.write_bytes(b"\xff")
     assert again() == got and measured == ["qat"]
-    run_json = Path("kept/small-0/float/run.json")
-    found = json.loads(run_json.read_text())
-    run_json.write_text(json.dumps(found | {"figures": {"steps": 1}}))
-    assert again()["runs"][0]["forms"]["ptq"]["steps"] == 1 and measured == ["float", "qat"]
+    run_json = Path("kept/small-0/run.json")
+    found = run_json.read_text()
+    run_json.write_text(json.dumps(json.loads(found) | {"figures": {"steps": 1}}))
+    assert again()["runs"][0]["forms"]["qat"]["steps"] == 1 and measured == ["qat"]
+    run_json.write_text(found)
+    floating = Path("kept/small-0/float/run.json")
+    floating.write_text(json.dumps(json.loads(floating.read_text()) | {"figures": {"steps": 1}}))
+    changed = run(*asked, "20")
+    assert changed.exit_code == 1 and "small-0: was trained from another float run" in " ".join(changed.output.split())
+
+
+def test_a_study_that_was_interrupted_is_of_its_games(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_dataset(tmp_path / "dataset", [150, 140, 130, 120])
+    asked = ("study", "qat", "--config", "small.yaml", "--seeds", "0", "--out", str(tmp_path / "study"), "--dataset")
+    assert run(*asked, str(tmp_path / "dataset")).exit_code == 0
+    run_json = tmp_path / "study" / "small-0" / "run.json"
+    run_json.unlink()  # as if it had been killed between its two parts
+    write_dataset(tmp_path / "dataset", [150, 140, 130, 120, 110])
+    changed = run(*asked, str(tmp_path / "dataset"))
+    assert changed.exit_code == 1 and "small-0/float: was trained on other games" in "".join(
+        changed.output.replace("\n", " ").split("  ")
+    )
+    assert not run_json.exists()
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ KINDS = [
     ("v1", "published", NO_FLAGS),
     ("v2", "gated", NO_FLAGS),
     ("v2.1", "two_level", NO_FLAGS),
+    ("v2.1", "lawful", NO_FLAGS),
     ("v2.2", "integrated", AGE_AS_ID),
 ]
 

@@ -9,7 +9,7 @@ from tests.wm_export.conftest import Built, recording
 from wm_export.lower.cost import PRESET_OVERHEADS, preset_cost
 from wm_export.parity import rollouts
 from wm_export.schema.limits import TRANSACTION_BUDGET
-from wm_export.solana import metering, toolchain
+from wm_export.solana import building, toolchain
 from wm_export.solana.export import export_solana, open_export
 from wm_export.solana.metering import build, meter_runner, metered_ops, predicted, runner
 from wm_export.solana.toolchain import Toolchain
@@ -93,7 +93,7 @@ def test_a_frame_in_several_transactions(tmp_path: Path, small: Built, cuts: tup
 def test_an_older_export_is_not_built_as_another(
     sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metering, "build_program", toolchain.build_program)  # not from the cache of other tests
+    monkeypatch.setattr(building, "build_program", toolchain.build_program)  # not from the cache of other tests
     folders = [tmp_path_factory.mktemp(name) for name in ("older", "newer")]
     for seed, folder in enumerate(folders):
         export_solana(small_qnet(seed=seed + 1), folder)

@@ -23,7 +23,6 @@ from wm_export.solana.workspace import staged
 from wm_quant.interp import Interpreter, RefInterpreter, State, Trace
 from wm_train.melee.field_table import STATE_INDEX
 from wm_train.melee.zones import BOUNDED
-from wm_train.world.bounds import place_bounds
 from wm_train.world.fields import fixed
 
 POSITION = [STATE_INDEX[name] for name in BOUNDED]
@@ -65,7 +64,7 @@ def test_worlds_at_the_end_of_their_stage_are_the_same_everywhere(
 ) -> None:
     """Positions far out, which every stage cuts off where it ends: at its upper bounds, at its lower ones."""
     run = recording(small.export.net, 33, 1)
-    bounds = place_bounds(small.export.net.world.encoding)
+    bounds = small.export.net.world.places
     frame = run.state.frame.copy()
     frame[..., POSITION] = [fixed(end) for end in out]
     far = Recording(replace(run.state, frame=frame, bounds=bounds), run.inputs)

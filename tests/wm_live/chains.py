@@ -163,5 +163,6 @@ class Recorder:
 
 def write_keypair(path: Path, keypair: Keypair) -> Path:
     """A keypair file as Solana's tools write it."""
+    path.touch(mode=0o600)
     path.write_text(json.dumps(list(bytes(keypair))))
     return path

@@ -213,20 +213,26 @@ class Court:
         return Sender(self.rpc, STRANGER)
 
 
-def _genesis(export: Export, delegation: bytes) -> Genesis:
+def _genesis(export: Export, delegation: bytes, code: bytes) -> Genesis:
     world = DeployedWorld(export, PROGRAM, AUTHORITY)
     models = model_accounts(export.lowered, export.shards, export.manifest.hash, bytes(AUTHORITY))
     purse = Account(100 * SOL, b"", SYSTEM_PROGRAM)
     accounts = {key.pubkey(): purse for key in (PLAYER, STRANGER)} | rollup_accounts(VALIDATOR.pubkey())
     for address, data in zip((world.model, *world.more_models), models, strict=True):
         accounts[address] = Account(RENT.minimum_balance(len(data)), data, PROGRAM)
-    return Genesis({PROGRAM: export.program.read_bytes(), DELEGATION_PROGRAM: delegation}, accounts)
+    return Genesis({PROGRAM: code, DELEGATION_PROGRAM: delegation}, accounts)
 
 
 @asynccontextmanager
-async def court(export: Export, ids: list[int], records: list[bytes]) -> AsyncIterator[Court]:
-    """A session of this world that starts from the window of `records`, created, joined and delegated; no frame yet."""
-    chain, port = Chain(_genesis(export, delegation_program()), None, 400), free_ports(2)
+async def court(
+    export: Export, ids: list[int], records: list[bytes], code: bytes | None = None
+) -> AsyncIterator[Court]:
+    """A session of this world that starts from the window of `records`, created, joined and delegated; no frame yet.
+
+    code  of the program that is on the chain: the export's unless given
+    """
+    code = export.program.read_bytes() if code is None else code
+    chain, port = Chain(_genesis(export, delegation_program(), code), None, 400), free_ports(2)
     ready = asyncio.Event()
     serving = asyncio.create_task(Endpoint(chain, port).run(ready))
     await ready.wait()

@@ -13,6 +13,7 @@ from solders.sysvar import CLOCK, RENT
 from solders.transaction import Transaction
 
 from wm_live.chain.addresses import LOADER, SYSTEM_PROGRAM
+from wm_live.chain.fees import rent_exempt
 from wm_live.chain.rpc import Rpc
 
 CHUNK = 900
@@ -55,7 +56,7 @@ async def uploaded(rpc: Rpc, payer: Keypair, elf: bytes) -> Keypair:
     """A buffer that holds a program; its writes are all in flight at once."""
     buffer, size = Keypair(), BUFFER_HEADER + len(elf)
     metas = [AccountMeta(buffer.pubkey(), False, True), AccountMeta(payer.pubkey(), False, False)]
-    create = creating(payer, buffer, await rpc.rent(size), size)
+    create = creating(payer, buffer, rent_exempt(size), size)
     await rpc.send(await signed(rpc, [payer, buffer], create, Instruction(LOADER, struct.pack("<I", 0), metas)))
     sent = await asyncio.gather(
         *(_write(rpc, payer, buffer.pubkey(), at, elf[at : at + CHUNK]) for at in range(0, len(elf), CHUNK))
@@ -83,7 +84,7 @@ async def deployed(rpc: Rpc, payer: Keypair, elf: bytes) -> Pubkey:
         AccountMeta(SYSTEM_PROGRAM, False, False),
         AccountMeta(payer.pubkey(), True, False),
     ]
-    create = creating(payer, program, await rpc.rent(PROGRAM_BYTES), PROGRAM_BYTES)
+    create = creating(payer, program, rent_exempt(PROGRAM_BYTES), PROGRAM_BYTES)
     deploy = Instruction(LOADER, struct.pack("<IQ", 2, 2 * len(elf)), metas)
     (status,) = await rpc.confirm([await rpc.send(await signed(rpc, [payer, program], create, deploy))])
     assert status is not None and status.error is None

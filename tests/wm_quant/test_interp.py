@@ -15,7 +15,6 @@ from wm_train.measure.evaluate import Window
 from wm_train.measure.recurrent import Recurrent
 from wm_train.melee.field_table import STATE_INDEX
 from wm_train.melee.zones import BLAST_ZONES
-from wm_train.world.bounds import place_bounds
 from wm_train.world.fields import fixed
 from wm_train.world.step import next_frames, window_codes, window_ids
 
@@ -26,6 +25,7 @@ MODELS = {
     "v2.1 one slot": small_model("v2.1", slots=1),
     "v1 published": small_model("v1", "published"),
     "v2.2 two level": small_model(heads="two_level"),
+    "v2.1 lawful": small_model("v2.1", "lawful"),
     "16 bits": small_model(bits={"layer1": 16, "heads": 16}),
 }
 
@@ -146,7 +146,7 @@ def test_a_session_keeps_to_its_stage() -> None:
     state = interpreter.begin(replace(window, frames=far, session=session))
     after = interpreter.step(state, window.following)[1].frame
     x, y = (after[..., STATE_INDEX[name]] for name in ("x", "y"))
-    bounds = place_bounds(net.world.encoding)
+    bounds = net.world.places
     assert (x <= bounds[:, [1]]).all() and (y <= bounds[:, [3]]).all()
     known = list(BLAST_ZONES)
     assert (x[known] == bounds[known][:, [1]]).any() and (np.delete(x, known, 0) > bounds[known, 1].max()).any()

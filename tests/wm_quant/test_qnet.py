@@ -160,8 +160,8 @@ def test_a_flipped_byte_is_refused(folder: Path, at: int) -> None:
     ("changes", "message"),
     [
         (
-            {"format": "wmq-qnet-3"},
-            "expected format wmq-qnet-4, got 'wmq-qnet-3'; make it again from its run with `wmq quantize`",
+            {"format": "wmq-qnet-4"},
+            "expected format wmq-qnet-5, got 'wmq-qnet-4'; make it again from its run with `wmq quantize`",
         ),
         ({"model": {"slots": 3, "depth": 2}}, "unknown key 'depth'"),
         ({"model": {"slots": 2, "hidden": [64, 32]}}, r"layer1\.rows|gather\.rows"),
@@ -239,3 +239,15 @@ def test_what_is_made_of_a_tensor_is_made_once_and_not_written_to() -> None:
 
 def test_an_op_is_plain_data() -> None:
     assert Matvec(**vars(NET.ops[0])) == NET.ops[0]
+
+
+@pytest.mark.parametrize("name", ["qnet.json", "qnet.safetensors", "other"])
+def test_nothing_is_written_beside_a_link(tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").write_text("mine")
+    (tmp_path / "qnet").mkdir()
+    (tmp_path / "qnet" / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(WmQuantError, match=f"{name}: is a link"):
+        save_qnet(tmp_path / "qnet", small_qnet())
+    assert (tmp_path / "outside").read_text() == "mine" and [path.name for path in (tmp_path / "qnet").iterdir()] == [
+        name
+    ]

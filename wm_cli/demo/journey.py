@@ -5,7 +5,6 @@ A stage whose output is newer than its inputs is skipped, so the same command go
 
 import contextlib
 import hashlib
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,22 +16,26 @@ from wm_cli.demo.fetch import fetch_demo_replay, replay_cache
 from wm_cli.errors import WmCliError
 from wm_cli.tables.accuracy import metrics_table
 from wm_cli.tables.costs import proof_table
+from wm_cli.tables.drifting import law_tables
 from wm_cli.verbs import compute_units, data, executors, making, measuring, training
 from wm_export.solana.sources import INSTALL_TOOLCHAIN
+from wm_train.artifact import foreign
 from wm_train.files import atomic_write_json
+from wm_train.writer import one_writer
 
 SETTINGS = Path("demo.json")
 #: Most held-out frames that are measured one step ahead.
 LIMIT = 20_000
 METER_FRAMES = 20
+#: Worlds that are left alone, and for how many frames at most.
+ALONE = (20, 600)
 PARITY = (200, 5, 60)
-INTERRUPTED = 130
 
 META, RUN, RUN_QAT = project.DATASET / "meta.json", project.RUN / "run.json", project.RUN_QAT / "run.json"
 QNET, QNET_PTQ = project.QNET / "qnet.json", project.QNET_PTQ / "qnet.json"
 EXPORT, BUILT = project.EXPORT / "manifest.json", project.PROGRAM / "build" / "build.json"
 #: Figures that the summary and the report wait for.
-FIGURES = ("evaluate-float", "evaluate-qat", "evaluate-ptq", "evaluate-qnet", "cu", "parity")
+FIGURES = ("evaluate-float", "evaluate-qat", "evaluate-ptq", "evaluate-qnet", "rollout-qnet", "cu", "parity")
 
 
 @dataclass(frozen=True)
@@ -61,23 +64,18 @@ def _figures(name: str) -> Path:
 
 
 def run_demo(replays: Path | None, out: Path, max_minutes: float) -> int:
-    """`wmq demo`; gives the exit code: 1 if an integer figure differs from what it must equal, 130 if interrupted.
+    """`wmq demo`; gives the exit code: 1 if an integer figure differs from what it must equal.
 
     replays      the user's own .slp file or folder; None takes the demo's one game, over the network the first time
     out          project folder
     max_minutes  of float training; QAT gets half of it
     """
     source = (replays or fetch_demo_replay(replay_cache())).resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    with contextlib.chdir(out):
-        try:
-            _keep_settings(source, max_minutes)
-            todo = _stages(source, max_minutes)
-            for number, stage in enumerate(todo, 1):
-                _run(f"[{number:2}/{len(todo)}] {stage.title}", stage)
-        except KeyboardInterrupt:
-            output.err.print("stopped; the same command goes on from here")
-            return INTERRUPTED
+    with one_writer(out.resolve(), "demo"), contextlib.chdir(out):
+        _keep_settings(source, max_minutes)
+        todo = _stages(source, max_minutes)
+        for number, stage in enumerate(todo, 1):
+            _run(f"[{number:2}/{len(todo)}] {stage.title}", stage)
         return _summary(out, [stage for stage in todo if stage.lacks])
 
 
@@ -86,11 +84,10 @@ def _keep_settings(source: Path, max_minutes: float) -> None:
     found = sorted(source.rglob("*.slp")) if source.is_dir() else [source]
     listed = "".join(f"{path.name} {path.stat().st_size}\n" for path in found)
     wanted = {"replays": str(source), "files": hashlib.sha256(listed.encode()).hexdigest(), "max_minutes": max_minutes}
-    try:
-        kept = json.loads(SETTINGS.read_text())
-    except (OSError, ValueError):
-        kept = None
-    if isinstance(kept, dict) and kept.get("replays") != wanted["replays"]:
+    kept = project.kept(SETTINGS)
+    if kept is None and (held := foreign(Path(), ())) is not None:
+        raise WmCliError(f"demo: {Path.cwd()} holds {held}, and was not made by a demo; give another folder with --out")
+    if kept is not None and kept.get("replays") != wanted["replays"]:
         raise WmCliError(
             f"demo: {SETTINGS.resolve().parent} was made from {kept.get('replays')}, now it is {source}; "
             "give another folder with --out"
@@ -136,11 +133,14 @@ def _budget() -> int:
 
 
 def _learning(source: Path, minutes: float) -> list[DemoStage]:
+    from wm_train.games.corpus import ANY_KIND
+
     def train(run: Path, qat: bool, share: float, inputs: Sequence[Path]) -> object:
         resume = run / "resume.pt"
         goes_on = resume.exists() and _newer(resume, inputs)
         start = project.RUN if qat else None
-        return training.train_run(project.DATASET, run, None, qat, start, goes_on, minutes=minutes * share)
+        limit: dict[str, Any] = {"minutes": minutes * share, "only": ANY_KIND}
+        return training.train_run(project.DATASET, run, None, qat, start, goes_on, overwrite=not goes_on, **limit)
 
     return [
         # An interrupted ingest writes meta.json too; the kept figures say that it came to its end.
@@ -156,9 +156,7 @@ def _learning(source: Path, minutes: float) -> list[DemoStage]:
 
 def _ingest(source: Path) -> None:
     report = data.read_replays([source], project.DATASET)
-    output.out.print(
-        f"{'':8}{report.games} games, {report.frames:,} frames; {len(report.rejected)} left out", highlight=False
-    )
+    output.out.print(f"{'':8}{report.games} games, {report.frames:,} frames; {len(report.rejected)} left out")
     project.keep_figures("ingest", asdict(report))
 
 
@@ -171,29 +169,42 @@ def _evaluation(form: str, model: Path) -> DemoStage:
     )
 
 
+def _alone() -> None:
+    """Free runs, no longer than half of the longest held-out game, so that they can begin at different frames of it."""
+    starts, frames = ALONE
+    longest = measuring.longest_game(project.QNET, project.DATASET)
+    measuring.free_runs(project.QNET, project.DATASET, min(frames, longest // 2), starts, 0, lambda: None)
+
+
 def _integers() -> list[DemoStage]:
     return [
         DemoStage(
             "quantize the QAT run: its integers as they are",
             QNET,
             (RUN_QAT,),
-            lambda: making.quantize_run(project.RUN_QAT, project.QNET),
+            lambda: making.quantize_run(project.RUN_QAT, project.QNET, overwrite=True),
         ),
         _evaluation("qnet", QNET),
+        DemoStage(f"leave {ALONE[0]} worlds alone", _figures("rollout-qnet"), (QNET,), _alone),
         DemoStage(
             "quantize the float run: calibrated after training",
             QNET_PTQ,
             (RUN,),
-            lambda: making.quantize_run(project.RUN, project.QNET_PTQ),
+            lambda: making.quantize_run(project.RUN, project.QNET_PTQ, overwrite=True),
         ),
         _evaluation("ptq", QNET_PTQ),
         DemoStage(
             "export to Solana",
             EXPORT,
             (QNET,),
-            lambda: making.export_qnets([(project.PROGRAM.name, str(project.QNET))], project.EXPORT),
+            lambda: making.export_qnets([(project.PROGRAM.name, str(project.QNET))], project.EXPORT, overwrite=True),
         ),
-        DemoStage("export to ONNX", project.ONNX, (QNET,), lambda: making.export_onnx(project.QNET, project.ONNX)),
+        DemoStage(
+            "export to ONNX",
+            project.ONNX,
+            (QNET,),
+            lambda: making.export_onnx(project.QNET, project.ONNX, overwrite=True),
+        ),
     ]
 
 
@@ -205,17 +216,17 @@ def _report() -> None:
 
 def _run(title: str, stage: DemoStage) -> None:
     if stage.lacks:
-        output.out.print(f"{title}: left out, needs {stage.lacks}", markup=False, highlight=False)
+        output.out.print(f"{title}: left out, needs {stage.lacks}")
         return
     if stage.done:
-        output.out.print(f"{title}: there already", markup=False, highlight=False)
+        output.out.print(f"{title}: there already")
         return
-    output.out.print(title, markup=False, highlight=False)
+    output.out.print(title)
     began = time.monotonic()
     stage.run()
     if not stage.output.exists():
         raise WmCliError(f"demo: stage {stage.title!r} left no {stage.output}; run again, or take its verb by hand")
-    output.out.print(f"{'':8}{time.monotonic() - began:.1f} s", highlight=False)
+    output.out.print(f"{'':8}{time.monotonic() - began:.1f} s")
 
 
 # ---------------------------------------------------------------------------------------------------------- summary
@@ -223,22 +234,30 @@ def _run(title: str, stage: DemoStage) -> None:
 
 def _summary(out: Path, left_out: Sequence[DemoStage]) -> int:
     """Print the closing table; gives the exit code."""
-    kept = {name: project.kept_figures(name) or {} for name in FIGURES}
+    lacking = [stage for stage in left_out if stage.output == _figures("cu")]
+    kept = {name: _kept(name) for name in FIGURES if name != "cu" or not lacking}
     models = {name.removeprefix("evaluate-"): figures for name, figures in kept.items() if name.startswith("evaluate-")}
     rows = {form: models[form] for form in ("float", "qat", "qnet", "ptq")} | models["qnet"]["baselines"]
     table = metrics_table(rows, f"{models['qnet']['frames']:,} held-out frames")
-    cu = {} if any(stage.output == _figures("cu") for stage in left_out) else kept["cu"]
-    output.out.print("", table, "", proof_table(kept["parity"], cu), "", sep="\n")
+    cu = kept.get("cu", {})
+    output.print_tables([table, *law_tables(kept["rollout-qnet"]), proof_table(kept["parity"], cu)])
+    output.out.print("")
     for missing in sorted({stage.lacks for stage in left_out}):
         output.out.print(
             f"left out for want of {missing}; get it with `{INSTALL_TOOLCHAIN}`, then run the same command",
-            highlight=False,
         )
     wrong = differences(models["qat"], models["qnet"], kept["parity"], cu)
     for line in wrong:
-        output.out.print(line, style="red", highlight=False)
-    output.out.print(f"{out / project.REPORT}: open it in a browser", highlight=False, soft_wrap=True)
+        output.out.print(line, style="red")
+    output.out.print(f"{out / project.REPORT}: open it in a browser", soft_wrap=True)
     return 1 if wrong else 0
+
+
+def _kept(name: str) -> dict[str, Any]:
+    figures = project.kept_figures(name)
+    if figures is None:
+        raise WmCliError(f"{_figures(name)}: not figures of this wmq; remove it and run the same command")
+    return figures
 
 
 def differences(qat: dict[str, Any], qnet: dict[str, Any], parity: dict[str, Any], cu: dict[str, Any]) -> list[str]:

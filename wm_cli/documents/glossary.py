@@ -16,6 +16,10 @@ TERMS: dict[str, tuple[str, str]] = {
         "wm_train.measure.evaluate:Window",
     ),
     "Encoding": ("which fields and inputs a network reads, and their order", "wm_train.world.encoding:Encoding"),
+    "Law": (
+        "what a game decides by itself, mended in the next Frame after the rules; it has no heads",
+        "wm_train.world.law:Law",
+    ),
     "Subsystem": (
         "one rule of a world: the fields it reads and writes, and the heads it needs",
         "wm_train.world.subsystem:Subsystem",
@@ -60,6 +64,23 @@ TERMS: dict[str, tuple[str, str]] = {
     "parity": ("equality of executors in every tensor and byte", "wm_export.parity"),
     "teacher-forced": ("each frame predicted from the true frames before it", "wm_export.parity:teacher_forced"),
     "rollout": ("frames predicted from predicted ones, with the true inputs", "wm_export.parity:rollouts"),
+    "footage": (
+        "frames of true games or of worlds, joined along time: what laws and events are measured on",
+        "wm_train.measure.footage:Footage",
+    ),
+    "measured law": (
+        "what a true game does not break; measured of any footage",
+        "wm_train.measure.measures:MeasuredLaw",
+    ),
+    "event": (
+        "what happens from a frame to the next and a player would name: a hit, a landing",
+        "wm_train.measure.measures:Event",
+    ),
+    "coverage": ("errors by how often training has seen who does what", "wm_train.measure.coverage"),
+    "intervention": (
+        "the same state on other inputs: whether a world does what its players say",
+        "wm_train.measure.interventions",
+    ),
     "drift": (
         "how far a long rollout departs from the real game, and whether it stays plausible",
         "wm_train.measure.drift",

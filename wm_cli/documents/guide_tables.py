@@ -12,7 +12,7 @@ from wm_train.world.flags import Flags
 
 
 def config_table() -> str:
-    """Keys of a config, their defaults, and what they do."""
+    """Keys of a config, their defaults, what they do, and the numbers that they may have."""
     rows: dict[str, tuple[str, ...]] = {}
     parts = (("model", MLPConfig), ("model", Mamba2Config), ("train", TrainConfig), ("train.losses", LossConfig))
     for section, cls in parts:
@@ -23,8 +23,9 @@ def config_table() -> str:
             default = list(default) if isinstance(default, tuple) else default
             default = {} if isinstance(default, Flags) else default
             key = f"{section}.{item.name}"
-            rows.setdefault(key, (f"`{key}`", f"`{default}`", item.metadata["text"]))
-    return table(("key", "default", "meaning"), list(rows.values()))
+            within = str(item.metadata.get("within") or "")
+            rows.setdefault(key, (f"`{key}`", f"`{default}`", item.metadata["text"], within))
+    return table(("key", "default", "meaning", "numbers"), list(rows.values()))
 
 
 def _sentence(command: click.Command) -> str:

@@ -7,7 +7,8 @@ give the same bytes.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from wm_cli.page.markup import escape
 
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 40
@@ -16,6 +17,7 @@ _Map = Callable[[float], float]
 #: Coordinates of a picture of tracks: its longer side.
 TRACKS_SIZE = 480
 TICKS = 4
+FLAT = 1e-9
 #: Room around the paths of a picture, as a share of their extent.
 ROOM = 0.2
 
@@ -118,7 +120,9 @@ def _points(s: Series, px: _Map, py: _Map) -> str:
 def _ticks(values: Sequence[float]) -> list[float]:
     """Round numbers from below the least value to above the greatest, about TICKS apart."""
     low, high = min(values), max(values)
-    rough = (high - low or 1) / TICKS
+    # What differs by less than its digits show is flat.
+    apart = high - low if high - low > FLAT * max(1.0, abs(low), abs(high)) else 1.0
+    rough = apart / TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough)
     first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)

@@ -2,14 +2,13 @@
 
 import json
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wm_cli.page.charts import Series, legend, line_chart, tracks
-from wm_cli.page.markup import paragraph
+from wm_cli.page.markup import escape, paragraph
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
 from wm_train.games.corpus import Corpus
@@ -110,7 +109,7 @@ def _player(run: Rollout) -> str:
         "scale": plane.scale,
         "worlds": worlds,
     }
-    embedded = json.dumps(data, separators=(",", ":"))
+    embedded = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # no name ends the script
     controls = (
         '<div class="controls" hidden><button type="button">Play</button>'
         f'<input type="range" min="0" max="{len(run.real) - 1}" value="0" aria-label="Frame of the rollout">'

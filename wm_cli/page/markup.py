@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape as escaped
+
+from wm_cli.plain_text import plain
+
+
+def escape(text: str) -> str:
+    """A text as HTML shows it: no tags, no entities, no characters that steer a browser."""
+    return escaped(plain(text))
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from wm_cli import project
+from wm_cli.felt_lines import coverage_lines, event_lines
 from wm_cli.metric_names import METRICS, ROLLOUT_METRICS, Metric
 from wm_cli.opening import held_out_games, origin_of
 from wm_cli.page.charts import Series, bars, line_chart
 from wm_cli.page.game_view import game_view, run_rollout
 from wm_cli.page.markup import Cell, details, missing, paragraph, section, table, tiles
+from wm_cli.tables.plain import plain
 from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, load_qnet
@@ -28,6 +30,7 @@ from wm_train.games.dataset import open_dataset
 from wm_train.measure.drift import APART
 from wm_train.world.definition import FPS
 
+TITLE = "<title>wmq report</title>"
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 Figures = Mapping[str, Any]
 
@@ -97,7 +100,15 @@ class Project:
 
 def sha256(path: Path) -> str:
     """Hex digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(project.FILE.read(path)).hexdigest()
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file begins as a report does: made of figures that are kept, it can be made again."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return TITLE.encode() in file.read(1024)
 
 
 def write_report(out: Path, dataset: Path) -> None:
@@ -117,7 +128,7 @@ def _page(body: str) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>wmq report</title><style>{style}</style></head><body>"
+        f"{TITLE}<style>{style}</style></head><body>"
         f"<header><h1>wmq report</h1></header><main>{body}</main>{script}</body></html>\n"
     )
 
@@ -198,7 +209,7 @@ def _accuracy(found: Project) -> str:
     first = next(iter(models.values()))
     titles = {form: title for form, (title, *_) in MODELS.items()} | {"ptq": PTQ[0]}
     rows = {titles[form]: figures for form, figures in models.items()}
-    rows |= {title: first["baselines"][name] for name, (title, _) in BASELINES.items()}
+    rows |= {title: first["baselines"][name] for name, (title, _) in BASELINES.items() if name in first["baselines"]}
     text = f"{first['frames']:,} frames of {_games(found, first)}. Baselines know no model. "
     text += "Bold: the best of a row, ties included."
     lines = [
@@ -208,7 +219,7 @@ def _accuracy(found: Project) -> str:
         _metric_row(metric.label.format(k), metric, {name: row["rollout"][k][metric.key] for name, row in rows.items()})
         for k in _common_horizons(rows)
         for metric in ROLLOUT_METRICS
-        if metric.key in first["rollout"][k]
+        if all(metric.key in row["rollout"][k] for row in rows.values())
     ]
     head = ["metric", *rows]
     return section(
@@ -219,6 +230,45 @@ def _accuracy(found: Project) -> str:
         _held_out_list(found),
         table("One frame ahead. Positions in game units, velocities in game units a frame.", head, lines),
         table("Rollouts: the world runs on its own frames, with the true controllers.", head, ahead),
+        _events(rows),
+        _coverage(rows),
+    )
+
+
+def _events(rows: Mapping[str, Figures]) -> str:
+    """Events, and the damage of hits, of the evaluations that have them."""
+    rows = {name: row for name, row in rows.items() if row.get("events")}
+    lines = list(event_lines(rows)) if rows else []
+    if not lines:
+        return ""
+    real = {_words(line.what): line.about["real"] for line in lines if line.what != "hit_damage"}
+    counts = ", ".join(f"{count:,} {event}" for event, count in real.items())
+    return table(
+        f"Events, one frame ahead; the games have {counts} in these frames.",
+        ["metric", *rows],
+        [
+            _metric_row(line.metric.label.format(_words(line.what), line.about.get("within")), line.metric, line.values)
+            for line in lines
+        ],
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _coverage(rows: Mapping[str, Figures]) -> str:
+    """Errors by how often training has seen something, of the evaluations that have them."""
+    rows = {name: row for name, row in rows.items() if row.get("coverage")}
+    lines = list(coverage_lines(rows)) if rows else []
+    if not lines:
+        return ""
+    counts = {line.what: line.about["player_frames"] for line in lines}
+    listed = ", ".join(f"{seen}: {count:,}" for seen, count in counts.items())
+    note = f"By how often training has seen who a player is in what the player does; player frames: {listed}."
+    cells = [_metric_row(line.metric.label.format(line.what), line.metric, line.values) for line in lines]
+    return details(
+        "Where training has shown little", paragraph(note) + table("One frame ahead", ["metric", *rows], cells)
     )
 
 
@@ -249,9 +299,10 @@ def _held_out_list(found: Project) -> str:
     return details("Which games were held out", table("Held-out games, by MD5 of the replay", ["game", "frames"], rows))
 
 
-def _metric_row(label: str, metric: Metric, values: Mapping[str, float]) -> list[Cell | str]:
-    best = max(values.values()) if metric.more else min(values.values())
-    return [label, *(Cell(f"{value:.4f}", strong=value == best) for value in values.values())]
+def _metric_row(label: str, metric: Metric, values: Mapping[str, float | None]) -> list[Cell | str]:
+    known = [value for value in values.values() if value is not None] or [0.0]
+    best = max(known) if metric.more else min(known)
+    return [label, *(Cell(plain(value), strong=value == best) for value in values.values())]
 
 
 def _horizons(found: Project) -> str:
@@ -260,8 +311,12 @@ def _horizons(found: Project) -> str:
     if not shown:
         return section("How far a rollout drifts", missing("Rollout figures", "wmq evaluate"))
     first = next(iter(shown.values()))[0]
-    shown |= {title: (first["baselines"][name], style) for name, (title, style) in BASELINES.items()}
-    longest = max(_common_horizons({name: row for name, (row, _) in shown.items()}), key=int)
+    known = first["baselines"]
+    shown |= {title: (known[name], style) for name, (title, style) in BASELINES.items() if name in known}
+    common = _common_horizons({name: row for name, (row, _) in shown.items()})
+    if not common:
+        return section("How far a rollout drifts", missing("Rollout figures of the same horizons", "wmq evaluate"))
+    longest = max(common, key=int)
     errors = {name: (row["rollout"][longest]["position_mae"], style) for name, (row, style) in shown.items()}
     frames = [float(i + 1) for i in range(int(longest))]
     alt = "Position error by frames ahead: " + ", ".join(
@@ -303,7 +358,45 @@ def _alone(found: Project) -> str:
         for name in figures[part]["real"]
     ]
     habits = table("Shares of frames, or times a minute, of a player", ["what", "predicted", "real"], rows)
-    return section(title, paragraph(text), f"<figure>{chart}</figure>", habits)
+    return section(title, paragraph(text), f"<figure>{chart}</figure>", habits, _laws(figures), _on_other_inputs(found))
+
+
+def _laws(figures: Figures) -> str:
+    """The laws of the game in free runs, where they were measured."""
+    if "laws" not in figures:
+        return ""
+    kinds = [figures["laws"][kind] for kind in ("predicted", "real")]
+    first = [one["first_broken"] for one in kinds]
+    rows: list[list[Cell | str]] = [
+        ["frames in which no law is broken", *(f"{one['lawful']:.4f}" for one in kinds)],
+        ["seconds to the first broken law, median", *("none" if one is None else f"{one:.2f}" for one in first)],
+        ["runs without a broken law", *(f"{one['unbroken']:.3f}" for one in kinds)],
+    ]
+    for name in figures["laws"]["real"]["broken"]:
+        rows.append([f"law broken: {name}", *(f"{one['broken'][name]:.4f}" for one in kinds)])
+    learned = f"Laws of the game, as {figures['recorded']['games']} recorded games show them"
+    return table(learned, ["what", "predicted", "real"], rows)
+
+
+def _on_other_inputs(found: Project) -> str:
+    """What a player's inputs change, where that was measured."""
+    figures = (found.of_model("diagnose") or {}).get("interventions")
+    if not figures:
+        return ""
+    kinds = {name: about for name, about in figures.items() if isinstance(about, Mapping)}
+    labels = {
+        "reacts": "the player differs",
+        "action": "the player's action differs",
+        "apart": "distance after the last frame, game units",
+        "other": "the other player differs",
+    }
+    rows: list[list[Cell | str]] = [
+        [label, *(f"{about[key]:.3f}" for about in kinds.values())] for key, label in labels.items()
+    ]
+    same = "the same bytes" if figures["same"] else "OTHER bytes"
+    caption = f"The same state, other inputs of one player for {figures['frames']} frames; the same inputs gave {same}"
+    heads = {"idle": "controller at rest", "another": "inputs of another moment"}
+    return table(caption, ["what", *(heads[name] for name in kinds)], rows)
 
 
 def _speculation(found: Project) -> str:

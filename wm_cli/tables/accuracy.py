@@ -5,8 +5,9 @@ from typing import Any
 
 from rich.table import Table
 
+from wm_cli.felt_lines import coverage_lines, event_lines
 from wm_cli.metric_names import METRICS, ROLLOUT_METRICS
-from wm_cli.tables.plain import figures_table
+from wm_cli.tables.plain import figures_table, plain
 
 #: Names of baselines broken into lines, so that seven columns of figures fit into 80 characters.
 NARROW = {
@@ -26,6 +27,23 @@ def metrics_table(rows: Mapping[str, Mapping[str, Any]], title: str) -> Table:
             cells = (f"{row['rollout'][horizon][metric.key]:.4f}" for row in rows.values())
             table.add_row(f"K{horizon} {metric.key}", *cells)
     return table
+
+
+def felt_tables(rows: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """Events, the damage of hits, and errors by how often training has seen something, as far as that is measured."""
+    names = [NARROW.get(name, name) for name in rows]
+    parts = {
+        "Events, one frame ahead": event_lines(rows),
+        "By how often training has seen who does what": coverage_lines(rows),
+    }
+    tables = []
+    for title, lines in parts.items():
+        table = figures_table(title, names)
+        for line in lines:
+            near = f" {line.about['within']}" if line.metric.key.endswith("_within") else ""
+            table.add_row(f"{line.what} {line.metric.key}{near}", *map(plain, line.values.values()))
+        tables += [table] * bool(table.row_count)
+    return tables
 
 
 def differences_table(rows: Sequence[Mapping[str, Any]], bars: Mapping[str, float]) -> Table:

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from wm_cli.tables.accuracy import felt_tables
 from wm_cli.tables.plain import compact, figures_table
 
 
@@ -30,7 +31,22 @@ def drift_tables(figures: Mapping[str, Any]) -> list[Table]:
         predicted, real = figures[part]["predicted"], figures[part]["real"]
         for key in predicted:
             whole.add_row(key, f"{predicted[key]:.3f}", f"{real[key]:.3f}")
-    return [curves, whole]
+    return [curves, whole, *law_tables(figures)]
+
+
+def law_tables(figures: Mapping[str, Any]) -> list[Table]:
+    """Laws, of a world or of many, beside the real games; none if none was measured."""
+    if "laws" not in figures:
+        return []
+    laws, table = figures["laws"], figures_table("Laws of the game", ["predicted", "real"])
+    kinds = ("predicted", "real")
+    table.add_row("lawful frames", *(f"{laws[kind]['lawful']:.4f}" for kind in kinds))
+    for name in laws["real"]["broken"]:
+        table.add_row(f"broken: {name}", *(f"{laws[kind]['broken'][name]:.4f}" for kind in kinds))
+    first = (laws[kind]["first_broken"] for kind in kinds)
+    table.add_row("first_broken (s, median)", *("none" if value is None else f"{value:.2f}" for value in first))
+    table.add_row("unbroken worlds", *(f"{laws[kind]['unbroken']:.3f}" for kind in kinds))
+    return [table]
 
 
 #: Columns of a speculation: part of the figures, key, heading.
@@ -55,8 +71,20 @@ def speculation_tables(figures: Mapping[str, Any]) -> list[Table]:
     return tables
 
 
-def diagnosis_tables(figures: Mapping[str, Any]) -> tuple[Table, Table]:
-    """Gates, and the heads whose embeddings one of them is about."""
+def intervention_tables(figures: Mapping[str, Any] | None) -> list[Table]:
+    """What a player's inputs change, by how they were changed; none if no game was long enough."""
+    if figures is None:
+        return []
+    kinds = {name: about for name, about in figures.items() if isinstance(about, Mapping)}
+    table = figures_table(f"On other inputs, {figures['frames']} frames", list(kinds))
+    table.add_row("same on the same inputs", *["yes" if figures["same"] else "NO"] * len(kinds))
+    for key in next(iter(kinds.values())):
+        table.add_row(key, *(f"{about[key]:,}" if key == "runs" else f"{about[key]:.3f}" for about in kinds.values()))
+    return [table]
+
+
+def diagnosis_tables(figures: Mapping[str, Any]) -> list[Table]:
+    """Gates, the heads whose embeddings one of them is about, events and coverage, and interventions."""
     gates = compact(f"{figures['frames']:,} held-out frames")
     for name in ("measure", "opens"):
         gates.add_column(name)
@@ -72,4 +100,5 @@ def diagnosis_tables(figures: Mapping[str, Any]) -> tuple[Table, Table]:
     for head in figures["heads"]:
         shares = ("" if head[key] is None else f"{head[key]:.3f}" for key in ("rare", "common"))
         heads.add_row(head["name"], str(head["ids"]), str(head["width"]), f"{head['changes']:,}", *shares)
-    return gates, heads
+    felt = felt_tables({figures["model"]["form"]: figures})
+    return [gates, heads, *felt, *intervention_tables(figures["interventions"])]

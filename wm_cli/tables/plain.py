@@ -18,3 +18,8 @@ def figures_table(title: str, columns: Sequence[str]) -> Table:
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     return table
+
+
+def plain(value: float | None) -> str:
+    """A figure; nothing where it could not be measured."""
+    return "" if value is None else f"{value:.4f}"

@@ -12,11 +12,13 @@ import numpy as np
 from wm_cli import output, project
 from wm_cli.errors import WmCliError
 from wm_cli.json_keys import BASELINE_KEYS, METRIC_KEYS
+from wm_cli.number_types import minutes_type, steps_type
 from wm_cli.options import config_option, dataset_option, json_option, path_option, seed_option, verb
-from wm_cli.verbs.study_runs import Shown, Study, progress_of, trained_run
+from wm_cli.verbs.study_runs import GOES_ON, Shown, Study, progress_of, trained_run
 from wm_cli.verbs.training import run_config
 from wm_train.games.dataset import open_dataset
 from wm_train.world.registry import find_game
+from wm_train.writer import one_writer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,13 +46,14 @@ ARMS = {"unseen": False, "seen": True}
     prints=(
         f"{METRIC_KEYS} {BASELINE_KEYS} runs {LISTED} {CAST} arms seen unseen own train_games with_{CAST} test_games"
     ),
+    stopped=GOES_ON,
 )
 @click.option(f"--{CAST}", "asked", required=True, help="Character-select id, as in the dataset's meta.json, or all.")
 @dataset_option
 @path_option("--out", project.STUDY, "Folder of the study's runs.")
 @config_option
-@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Of each run.")
-@click.option("--steps", type=click.IntRange(1), help="Of each run.")
+@click.option("--max-minutes", type=minutes_type, help="Of each run.")
+@click.option("--steps", type=steps_type, help="Of each run.")
 @seed_option
 @json_option
 def character(
@@ -72,7 +75,7 @@ def character(
 
     wanted = run_config(config, minutes=max_minutes, steps=steps, seed=seed)
     ids = characters(dataset, asked)
-    with progress_of(2 * len(ids)) as shown:
+    with one_writer(out, "study character"), progress_of(2 * len(ids)) as shown:
         figures = character_study(Study(dataset, out, wanted), ids, shown)
     output.show(as_json, figures, *(character_table(one, CAST) for one in figures[LISTED]))
 
@@ -82,7 +85,7 @@ def characters(dataset: Path, asked: str) -> list[int]:
     meta = open_dataset(dataset)
     having = Counter(character for game in meta.games for character in set(meta.cast(game)))
     if asked != "all":
-        if not asked.isdecimal() or int(asked) not in having:
+        if asked not in map(str, having):
             known = ", ".join(map(str, sorted(having)))
             raise WmCliError(f"character {asked}: expected all, or one of those in {dataset}: {known}")
         return [int(asked)]
@@ -141,7 +144,7 @@ def _players(dataset: Path, corpus: "Corpus", character: int) -> "NDArray[np.boo
 def _having(dataset: Path, run: "Checkpoint", character: int) -> int:
     """How many of a run's training games have the character."""
     trained, meta = set(run.split["train"]), open_dataset(dataset)
-    return sum(game.md5 in trained and character in meta.cast(game) for game in meta.games)
+    return sum(game.match in trained and character in meta.cast(game) for game in meta.games)
 
 
 def _measured(model: Any, corpus: "Corpus", encoding: Any, players: "NDArray[np.bool_]") -> dict[str, Any]:

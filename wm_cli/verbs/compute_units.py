@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wm_cli import output, project
+from wm_cli.number_types import UNITS, WINDOWS, Whole
 from wm_cli.opening import recording
 from wm_cli.options import dataset_option, export_argument, json_option, verb
 from wm_cli.verbs.making import as_one, built_export, each_program, kept_name
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
 )
 @export_argument
 @click.option("--preset", help="A known shape instead of an export: its cost before anything is trained.")
-@click.option("--frames", type=click.IntRange(1), default=20, show_default=True, help="Frames to meter.")
+@click.option("--frames", type=Whole(1, WINDOWS), default=20, show_default=True, help="Frames to meter.")
 @click.option(
     "--budget",
-    type=click.IntRange(1),
+    type=Whole(1, UNITS),
     default=TRANSACTION_BUDGET,
     show_default=True,
     help="Most units of a transaction.",
@@ -58,7 +59,6 @@ def _print(figures: Mapping[str, Any], table: "Table") -> None:
     output.out.print(
         f"{figures['total_cu']:,} units a frame, {figures['cu_per_mac']:.4f} per MAC; "
         f"{figures['frames_metered']} frames metered, {figures['frames_different']} differ",
-        highlight=False,
     )
 
 

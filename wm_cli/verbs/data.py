@@ -10,13 +10,15 @@ import click
 
 from wm_cli import output, project
 from wm_cli.errors import WmCliError
+from wm_cli.number_types import Whole
 from wm_cli.options import dataset_option, json_option, path_option, verb
+from wm_cli.plain_text import plain
 
 if TYPE_CHECKING:
     from wm_train.games.ingest import IngestReport
     from wm_train.games.overlap import Use
 
-workers_option = click.option("--workers", type=click.IntRange(1), help="Processes; one per core if not given.")
+workers_option = click.option("--workers", type=Whole(1, 1_024), help="Processes; one per core if not given.")
 ray_option = click.option(
     "--ray",
     "address",
@@ -27,7 +29,11 @@ ray_option = click.option(
 
 @verb(
     "wmq ingest ~/replays\nwmq ingest game1.slp game2.slp --json\nwmq ingest /shared/replays --ray head:6379",
-    prints="games frames parsed known duplicates sources fingerprint seconds rejected name reason detail",
+    prints=(
+        "games frames kinds.* rowless.* rounded parsed known duplicates sources fingerprint seconds "
+        "rejected name reason detail"
+    ),
+    stopped="games that were read are kept and listed; the same command goes on",
 )
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @path_option("--out", project.DATASET, "Dataset folder to write or add to.")
@@ -44,9 +50,31 @@ def ingest(sources: tuple[Path, ...], out: Path, workers: int | None, address: s
         f"{out}: {report.games} games, {report.frames:,} frames "
         f"({report.parsed} read now, {report.known} known, {report.duplicates} duplicates)"
     ]
-    lines += [f"  left out: {rejected.name}: {rejected.reason}: {rejected.detail}" for rejected in report.rejected]
+    lines += [f"  {text}" for text in _told(report)]
+    lines += [
+        f"  left out: {plain(rejected.name)}: {rejected.reason}: {plain(rejected.detail)}"
+        for rejected in report.rejected
+    ]
     output.say(as_json, asdict(report), "\n".join(lines))
     sys.exit(0 if report.games else 1)
+
+
+def _told(report: "IngestReport") -> list[str]:
+    """What is worth knowing of the games before one trains on them, in words."""
+    from wm_train.games.rowless import in_words
+    from wm_train.world.definition import STANDARD
+
+    told = []
+    if set(report.kinds) - {STANDARD}:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in report.kinds.items())
+        told.append(f"of kind {kinds}; `wmq train` takes {STANDARD} ones unless --only or --cpu say otherwise")
+    if report.rowless:
+        told.append(f"ids without a row of their own, taken for unknown ones: {in_words(report.rowless)}")
+    if report.rounded:
+        told.append(
+            f"in {report.rounded} games inputs stand where no controller's can, and were rounded; see `meta.json`"
+        )
+    return told
 
 
 def read_replays(
@@ -63,6 +91,7 @@ def read_replays(
 @verb(
     "wmq encode\nwmq encode --config big.yaml --dataset /shared/dataset --ray head:6379 --json",
     prints="games encoded known skipped removed bytes seconds",
+    stopped="games that were encoded are kept; the same command goes on",
 )
 @dataset_option
 @click.option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wm_cli import output, project
+from wm_cli.number_types import WINDOWS, Whole
 from wm_cli.opening import executor_games, recording
 from wm_cli.options import dataset_option, export_argument, json_option, verb
 from wm_cli.verbs.making import as_one, built_export, each_program, kept_name
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     ),
 )
 @export_argument
-@click.option("--frames", type=click.IntRange(1), default=200, show_default=True, help="Teacher-forced frames.")
-@click.option("--rollouts", type=click.IntRange(0), default=5, show_default=True, help="Worlds that run by themselves.")
-@click.option("--rollout-frames", type=click.IntRange(1), default=60, show_default=True, help="Frames of each.")
+@click.option("--frames", type=Whole(1, WINDOWS), default=200, show_default=True, help="Teacher-forced frames.")
+@click.option("--rollouts", type=Whole(0, 10_000), default=5, show_default=True, help="Worlds that run by themselves.")
+@click.option("--rollout-frames", type=Whole(1, 100_000), default=60, show_default=True, help="Frames of each.")
 @click.option(
     "--target",
     "targets",
@@ -66,7 +67,7 @@ def parity(
 
 def _print(figures: Mapping[str, Any]) -> None:
     for row in figures["outcomes"]:
-        output.out.print(f"{row['executor']:12} {row['frames']:6,} frames, {row['mismatches']} differ", highlight=False)
+        output.out.print(f"{row['executor']:12} {row['frames']:6,} frames, {row['mismatches']} differ")
     output.out.print(figures["first_difference"] or "every tensor and every byte of every next Frame is equal")
 
 

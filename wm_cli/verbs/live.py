@@ -13,11 +13,14 @@ from solders.keypair import Keypair
 
 from wm_cli import output, project
 from wm_cli.json_keys import AUDIT_KEYS, DISPUTE_KEYS, PERCENTILE_KEYS, PLAYED_KEYS
+from wm_cli.number_types import FRAMES_OF_A_DAY, Real, Whole
 from wm_cli.options import dataset_option, export_argument, json_option, session_options, verb
 from wm_cli.places import Where, built, inputs_after, start_window, with_world
 from wm_cli.tally import Tally, frame_cu
 from wm_live.bench import pace
+from wm_live.chain.guard import GuardedSender
 from wm_live.chain.transactions import Sender
+from wm_live.chain.wallet import announced
 from wm_live.judge.audit import audit
 from wm_live.judge.dispute import Dispute
 from wm_live.localnet.own import own_world
@@ -27,6 +30,7 @@ from wm_live.session.game import OwnWorld, Recorder, bring_up, finish, open_game
 from wm_live.session.inputs import Inputs, replayed
 from wm_live.session.log import read_log
 from wm_live.session.play import Beat
+from wm_live.session.spending import closing, opening
 from wm_train.measure.evaluate import Window
 
 if TYPE_CHECKING:
@@ -39,8 +43,10 @@ if TYPE_CHECKING:
 )
 @export_argument
 @dataset_option
-@click.option("--frames", type=click.IntRange(10), default=3600, show_default=True, help="Frames to play.")
-@click.option("--dispute", "disputed", type=click.IntRange(0), default=7, show_default=True, help="Frame to dispute.")
+@click.option("--frames", type=Whole(10, FRAMES_OF_A_DAY), default=3600, show_default=True, help="Frames to play.")
+@click.option(
+    "--dispute", "disputed", type=Whole(0, FRAMES_OF_A_DAY), default=7, show_default=True, help="Frame to dispute."
+)
 @json_option
 def live(export: Path, dataset: Path, frames: int, disputed: int, as_json: bool) -> None:
     """The whole live way once, on a rollup of its own: deploy, delegate, play, commit, undelegate, verify, dispute.
@@ -97,7 +103,10 @@ async def _whole_life(
     state = await finish(game)
     with read_log(folder) as log:
         found = await audit(own.places.base, None, own.world.export, log, game.session.address)
-        sender = Sender(own.places.base, own.wallet)
+        planned = Dispute(
+            Sender(own.places.base, own.wallet), own.world.export, log, game.session.address, dispute_frame
+        )
+        sender = GuardedSender(own.places.base, own.wallet, planned.budget, {own.world.program})
         judged = await Dispute(sender, own.world.export, log, game.session.address, dispute_frame).run()
     lamports = await lifecycle.close(game.places, game.session, game.wallet)
     checks = {"audit": found.to_json(), "dispute": judged.to_json(), "lamports": lamports, "root": state.root.hex()}
@@ -117,11 +126,12 @@ def bench() -> None:
         f"{PERCENTILE_KEYS} sessions steps wanted_fps fps frames seconds late_frames round_trip_ms "
         "max_fps execution_ms cu_per_frame"
     ),
+    stopped="sessions that it opened stay on the chain; `wmq session close --id N` ends each",
 )
 @session_options
 @dataset_option
-@click.option("--seconds", type=click.FloatRange(0.5), default=10.0, show_default=True, help="Of the paced part.")
-@click.option("--sessions", type=click.IntRange(1, 8), default=1, show_default=True, help="At the same time.")
+@click.option("--seconds", type=Real(0.5, 86_400), default=10.0, show_default=True, help="Of the paced part.")
+@click.option("--sessions", type=Whole(1, 8), default=1, show_default=True, help="At the same time.")
 @json_option
 def bench_rollup(dataset: Path, seconds: float, sessions: int, as_json: bool, **where: Any) -> None:
     """Frames a second of a rollup: at the game's pace, and as fast as they are computed."""
@@ -146,6 +156,7 @@ def measure_rollup(where: Where, dataset: Path, seconds: float, sessions: int) -
     inputs, frames = replayed(inputs_after(corpus, t)), max(1, round(seconds * fps))
 
     async def do(own: OwnWorld) -> dict[str, Any]:
+        output.note(announced(own.wallet.pubkey(), sessions * (opening(own.world) + closing())))
         games = [own.game(where.number + i, window) for i in range(sessions)]
         for game in games:
             await bring_up(game, window)

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wm_cli import output, project
+from wm_cli.errors import WmCliError
 from wm_cli.opening import file_figures
-from wm_cli.options import export_argument, folder_argument, json_option, path_option, verb
+from wm_cli.options import export_argument, folder_argument, json_option, overwrite_option, path_option, verb
+from wm_cli.writing import place_of
+from wm_train.artifact import need_free_folder
+from wm_train.writer import one_writer
 
 if TYPE_CHECKING:
     from wm_export.solana.export import Export
@@ -19,28 +23,32 @@ T = TypeVar("T")
 @verb(
     "wmq quantize\nwmq quantize run --out qnet-ptq",
     prints="qnet parameters form proofs",
+    stopped=lambda given: f"{given['out']} keeps what it had; the same command begins again",
 )
 @folder_argument("run", None)
 @path_option("--out", project.QNET, "QNet folder.")
+@overwrite_option
 @json_option
-def quantize(run: Path | None, out: Path, as_json: bool) -> None:
+def quantize(run: Path | None, out: Path, overwrite: bool, as_json: bool) -> None:
     """Turn a run into an integer network, proved free of overflow.
 
     RUN is a QAT run (run-qat by default), whose integers are taken as they are, or a float run, which is rounded to the
     grid with activation ranges calibrated on its training games.
     """
-    figures = quantize_run(run or (project.RUN_QAT if project.RUN_QAT.exists() else project.RUN), out)
+    figures = quantize_run(run or (project.RUN_QAT if project.RUN_QAT.exists() else project.RUN), out, overwrite)
     output.say(as_json, figures, f"{out}: {figures['parameters']:,} integers, {figures['proofs']} ranges proved")
 
 
-def quantize_run(run: Path, out: Path) -> dict[str, Any]:
+def quantize_run(run: Path, out: Path, overwrite: bool = False) -> dict[str, Any]:
     """Convert a run, prove the QNet free of overflow, and save it to `out`."""
     from wm_quant.convert import quantize as convert
     from wm_quant.prove import prove
     from wm_quant.qnet import save_qnet
 
-    net = convert(run)
-    save_qnet(out, net)
+    with one_writer(out, "quantize"):
+        need_free_folder(out, overwrite, WmCliError)
+        net = convert(run)
+        save_qnet(out, net)
     form = net.provenance["form"]
     return {"qnet": str(out), "parameters": net.parameters, "form": form, "proofs": len(prove(net))}
 
@@ -49,6 +57,7 @@ def quantize_run(run: Path, out: Path) -> dict[str, Any]:
     "wmq export --target solana\nwmq export qnet --target onnx --out world.onnx\n"
     "wmq export fox=qnet-fox marth=qnet-marth --target solana --out both",
     prints="target out manifest_sha256 plan accounts model session scratch dispute bytes sha256 programs.*",
+    stopped="an export that was begun is not finished, and no verb takes it; the same command makes it whole",
 )
 @click.argument("qnets", metavar="[[NAME=]QNET]...", nargs=-1)
 @click.option("--target", type=click.Choice(["solana", "onnx"]), required=True)
@@ -61,9 +70,16 @@ def quantize_run(run: Path, out: Path) -> dict[str, Any]:
     help="Split a frame into transactions before this op, or inside it before one of its row groups; repeatable.",
 )
 @click.option("--compact", is_flag=True, help="Let vectors that no op needs at the same time share bytes on chain.")
+@overwrite_option
 @json_option
 def export(
-    qnets: tuple[str, ...], target: str, out: Path | None, cuts: tuple[str, ...], compact: bool, as_json: bool
+    qnets: tuple[str, ...],
+    target: str,
+    out: Path | None,
+    cuts: tuple[str, ...],
+    compact: bool,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write a QNet's weight blob, manifest, IDL and Rust workspace, or an integer-only ONNX graph.
 
@@ -71,12 +87,12 @@ def export(
     """
     out = out or (project.EXPORT if target == "solana" else project.ONNX)
     if target == "onnx":
-        figures = export_onnx(_only(qnets), out)
+        figures = export_onnx(_only(qnets), out, overwrite)
     else:
         named = [_named(word) for word in qnets or (str(project.QNET),)]
         if len(dict(named)) < len(named):
             raise click.UsageError(f"expected each QNET with a name of its own, NAME=QNET; got {' '.join(qnets)}")
-        figures = export_qnets(named, out, cuts, compact)
+        figures = export_qnets(named, out, cuts, compact, overwrite)
     lines = [
         f"{name}: {one['bytes']:,} bytes, sha256 {one['sha256']}"
         for name, one in figures.get("programs", {str(out): figures}).items()
@@ -98,17 +114,22 @@ def _named(word: str) -> tuple[str, str]:
     return (name, rest) if mark and PROGRAM_NAME.fullmatch(name) else (PROGRAM, word)
 
 
-def export_onnx(qnet: Path, out: Path) -> dict[str, Any]:
+def export_onnx(qnet: Path, out: Path, overwrite: bool = False) -> dict[str, Any]:
     """Write the QNet's ONNX graph to `out`."""
     from wm_export.onnx.graph import export_onnx as write
     from wm_quant.qnet import load_qnet
 
-    write(load_qnet(qnet), out)
+    with place_of(out, "export", overwrite):
+        write(load_qnet(qnet), out)
     return {"target": "onnx", "out": str(out), **file_figures(out)}
 
 
 def export_qnets(
-    qnets: Sequence[tuple[str, str]], out: Path, cuts: Sequence[str] = (), compact: bool = False
+    qnets: Sequence[tuple[str, str]],
+    out: Path,
+    cuts: Sequence[str] = (),
+    compact: bool = False,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write an export of (name, QNet folder), a program for each, to `out`."""
     from wm_export.solana.export import Wanted, export_programs, program_folder
@@ -127,7 +148,7 @@ def export_qnets(
             "accounts": manifest.data["accounts"],
             **file_figures(program_folder(out, name) / "blob.bin"),
         }
-        for name, manifest in export_programs(wanted, out).items()
+        for name, manifest in export_programs(wanted, out, overwrite).items()
     }
     return {"target": "solana", "out": str(out), **as_one(figures)}
 
@@ -135,6 +156,7 @@ def export_qnets(
 @verb(
     "wmq build\nwmq build export --json",
     prints="manifest_sha256 program size sha256 toolchain versions overheads.* programs.*",
+    stopped="programs that were built before are kept; the same command builds what is missing",
 )
 @export_argument
 @json_option

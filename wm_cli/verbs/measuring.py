@@ -9,10 +9,14 @@ import click
 import numpy as np
 
 from wm_cli import output, project
-from wm_cli.json_keys import BASELINE_KEYS, DIFFERENCE_KEYS, METRIC_KEYS, MODEL_KEYS
-from wm_cli.opening import held_out_games, held_out_window, open_model
+from wm_cli.json_keys import BASELINE_KEYS, DIFFERENCE_KEYS, FELT_KEYS, LAW_KEYS, METRIC_KEYS, MODEL_KEYS
+from wm_cli.number_types import Whole
+from wm_cli.opening import OpenedModel, held_out_games, held_out_window, open_model
 from wm_cli.options import dataset_option, folder_argument, frames_limit_option, json_option, verb
 from wm_train.errors import WmTrainError
+from wm_train.measure.measures import measures_of
+from wm_train.ranges import ENDLESS, SEEDS
+from wm_train.world.encoding import Encoding
 from wm_train.world.registry import find_game
 
 if TYPE_CHECKING:
@@ -21,17 +25,19 @@ if TYPE_CHECKING:
 
 #: Of the game whose keys --help lists.
 ROLES = find_game().roles
+EVENTS = measures_of(Encoding(find_game().editions[-1].name)).events
 
 
 @verb(
     "wmq evaluate\nwmq evaluate run --dataset other-games --horizon 60 --json\nwmq evaluate run qnet-ptq run-qat qnet",
     prints=f"{MODEL_KEYS} {METRIC_KEYS} {BASELINE_KEYS} {DIFFERENCE_KEYS} games models path differences",
+    stopped="figures of the models that were done are kept in figures; the same command begins again",
 )
 @click.argument("models", nargs=-1, type=click.Path(path_type=Path))
 @dataset_option
 @frames_limit_option
 @click.option(
-    "--horizon", "horizons", type=click.IntRange(1, 3600), multiple=True, help="A further rollout horizon; repeatable."
+    "--horizon", "horizons", type=Whole(1, 3600), multiple=True, help="A further rollout horizon; repeatable."
 )
 @json_option
 def evaluate(
@@ -42,7 +48,7 @@ def evaluate(
     MODELS are run or QNet folders; the furthest stage that is there if none is given. Several are measured on the same
     frames, and each is compared with the first.
     """
-    from wm_cli.tables.accuracy import differences_table, metrics_table
+    from wm_cli.tables.accuracy import differences_table, felt_tables, metrics_table
 
     models = models or (project.newest_model(),)
     with output.progress_bar("evaluate", len(models)) as (bar, task):
@@ -54,7 +60,7 @@ def evaluate(
         return
     names = [figures["model"]["form"] for figures in measured] if len(models) == 1 else map(str, models)
     rows = dict(zip(names, measured, strict=True)) | measured[0]["baselines"]
-    tables = [metrics_table(rows, f"{measured[0]['frames']:,} held-out frames")]
+    tables = [metrics_table(rows, f"{measured[0]['frames']:,} held-out frames"), *felt_tables(rows)]
     if lost:
         tables.append(differences_table(lost, BARS))
     output.print_tables(tables)
@@ -74,6 +80,7 @@ def evaluate_models(
     """Metrics of each model, and the baselines', on the same frames: of games that none of them was trained on."""
     from wm_train.measure.evaluate import baselines as baselines_of
     from wm_train.measure.evaluate import evaluate as measure
+    from wm_train.measure.recorded import recorded
 
     found = [open_model(path) for path in models]
     origin = _common([one.origin for one in found])
@@ -82,14 +89,18 @@ def evaluate_models(
     worlds = {one.world.encoding: one.world for one in found}
     corpora = {encoding: held_out_games(world, origin, dataset) for encoding, world in worlds.items()}
     _same_games(list(corpora.values()))
+    shown = {encoding: recorded(dataset, encoding, origin["split"], origin["holdout"]) for encoding in worlds}
     baselines = {
-        encoding: {name: metrics(base, corpus, encoding) for name, base in baselines_of(encoding.game).items()}
+        encoding: {
+            name: metrics(base, corpus, encoding, recorded=shown[encoding])
+            for name, base in baselines_of(encoding.game).items()
+        }
         for encoding, corpus in corpora.items()
     }
     measured = []
     for one in found:
         encoding = one.world.encoding
-        figures = metrics(one.model, corpora[encoding], encoding)
+        figures = metrics(one.model, corpora[encoding], encoding, recorded=shown[encoding])
         about = {"model": one.about, "games": len(corpora[encoding].names), "baselines": baselines[encoding]}
         measured.append(figures | about)
         # A float run's QNet stands beside the QAT run's in the report: that is what QAT is for.
@@ -100,10 +111,12 @@ def evaluate_models(
 
 def _common(origins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """An origin whose held-out games are those of all `origins`."""
+    from wm_train.games.corpus import common_kinds
+
     lists = [origin["split"] for origin in origins]
     trained = set().union(*(split.get("train", ()) for split in lists))
     valid = set(lists[0].get("valid", ())).intersection(*(split.get("valid", ()) for split in lists))
-    split = {"train": sorted(trained), "valid": sorted(valid)}
+    split = {"train": sorted(trained), "valid": sorted(valid), "only": common_kinds(lists)}
     return {"split": split, "holdout": min(origin["holdout"] for origin in origins)}
 
 
@@ -147,16 +160,16 @@ def differences(paths: Sequence[Path], measured: Sequence[Mapping[str, Any]]) ->
         f"{MODEL_KEYS} games start position_error predicted real frames starts frames_ahead position_p50 "
         f"position_p90 apart_after action_acc {ROLES.lives}_acc inside plausible mean usual habits moves "
         f"{ROLES.grounded} still actions_a_minute {ROLES.damage}_a_minute {ROLES.lives}_a_minute baselines persistence "
-        "another_start"
+        f"another_start {' '.join(f'{name}_a_minute' for name in EVENTS)} {LAW_KEYS} breaches.*"
     ),
 )
 @folder_argument("model", None)
 @dataset_option
-@click.option("--start", type=click.IntRange(0), help="Number of the held-out window to start at.  [default: 0]")
-@click.option("--frames", type=click.IntRange(1, 100_000), help="Frames to run.  [default: 300]")
-@click.option("--seconds", type=click.IntRange(1, 1_000), help="The same in seconds of 60 frames.")
-@click.option("--starts", type=click.IntRange(2, 1_000), help="So many worlds, from seeded windows, instead of one.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of those windows.")
+@click.option("--start", type=Whole(0, ENDLESS), help="Number of the held-out window to start at.  [default: 0]")
+@click.option("--frames", type=Whole(1, 100_000), help="Frames to run.  [default: 300]")
+@click.option("--seconds", type=Whole(1, 1_000), help="The same in seconds of 60 frames.")
+@click.option("--starts", type=Whole(2, 1_000), help="So many worlds, from seeded windows, instead of one.")
+@click.option("--seed", type=Whole(0, int(SEEDS.most)), default=0, show_default=True, help="Of those windows.")
 @json_option
 def rollout(
     model: Path | None,
@@ -172,7 +185,7 @@ def rollout(
 
     With --starts many worlds run: how fast they drift, and whether what they show could be the game.
     """
-    from wm_cli.tables.drifting import drift_tables, track_table
+    from wm_cli.tables.drifting import drift_tables, law_tables, track_table
 
     if (frames and seconds) or (starts and start is not None):
         raise click.UsageError("--frames and --seconds, or --start and --starts, cannot be given together")
@@ -184,7 +197,7 @@ def rollout(
         tables = drift_tables(figures)
     else:
         figures = one_rollout(model, dataset, start or 0, length)
-        tables = [track_table(figures["position_error"])]
+        tables = [track_table(figures["position_error"]), *law_tables(figures)]
     if as_json:
         output.print_json(figures)
     else:
@@ -198,7 +211,32 @@ def one_rollout(model: Path, dataset: Path, start: int, frames: int) -> dict[str
     one, corpus, t = held_out_window(model, dataset, start, frames)
     predicted = run(one.model, corpus, one.world.encoding, np.array([t]), frames)[0]
     true = corpus.frames[t + 1 : t + 1 + frames]
-    return {"model": one.about, "start": start, **_tracks(one.world.game, predicted, true)}
+    tracks = _tracks(one.world.game, predicted, true)
+    return {"model": one.about, "start": start, **tracks, **_world_laws(one, dataset, corpus, t, predicted, true)}
+
+
+def _world_laws(one: OpenedModel, dataset: Path, corpus: "Corpus", t: int, predicted: Any, true: Any) -> dict[str, Any]:
+    """Laws of one world beside its game, and the frames ahead at which it breaks each; {} where no law is known."""
+    from wm_train.measure.footage import with_past
+    from wm_train.measure.lawful import breaches, law_figures
+    from wm_train.measure.recorded import recorded
+
+    encoding, at = one.world.encoding, np.array([t])
+    measures = measures_of(encoding)
+    if not measures.laws:
+        return {}
+    known = recorded(dataset, encoding, one.origin["split"], one.origin["holdout"])
+    runs = {
+        name: with_past(encoding.game, corpus, at, frames[None], measures.past)
+        for name, frames in (("predicted", predicted), ("real", true))
+    }
+    games, own = runs["predicted"]
+    by_law = breaches(measures, known.known, games)
+    return {
+        "laws": {name: law_figures(measures, known.known, *run) for name, run in runs.items()},
+        "breaches": {name: (np.flatnonzero(mask[own].any(1)) + 1).tolist() for name, mask in by_law.items()},
+        "recorded": known.to_json(),
+    }
 
 
 def _tracks(game: "Game", predicted: Any, true: Any) -> dict[str, Any]:
@@ -213,15 +251,23 @@ def _tracks(game: "Game", predicted: Any, true: Any) -> dict[str, Any]:
     }
 
 
+def longest_game(model: Path, dataset: Path) -> int:
+    """Frames of the longest game that a model was not trained on."""
+    corpus = open_model(model).held_out(dataset)
+    return int(np.bincount(corpus.game).max())
+
+
 def free_runs(
     model: Path, dataset: Path, frames: int, starts: int, seed: int, advance: Callable[[], None]
 ) -> dict[str, Any]:
     """Many worlds that run by themselves: how far they drift, and what happens in them beside the real games."""
     from wm_train.measure.drift import drift_figures
+    from wm_train.measure.recorded import recorded
 
     one = open_model(model)
-    corpus = one.held_out(dataset)
-    figures = drift_figures(one.model, corpus, one.world.encoding, frames, starts, seed, advance)
+    corpus, encoding = one.held_out(dataset), one.world.encoding
+    shown = recorded(dataset, encoding, one.origin["split"], one.origin["holdout"])
+    figures = drift_figures(one.model, corpus, encoding, frames, starts, seed, advance, shown)
     figures = {"model": one.about, "games": len(corpus.names), **figures}
     project.keep_figures(f"rollout-{one.name}", figures)
     return figures
@@ -231,15 +277,19 @@ def free_runs(
     "wmq diagnose\nwmq diagnose run --dataset other-games --json",
     prints=(
         f"{MODEL_KEYS} games frames flags.* gates name opens measure compared value threshold suspect "
-        "ordinary suspect_frames ordinary_frames open heads ids width changes rare common"
+        f"ordinary suspect_frames ordinary_frames open heads ids width changes rare common {FELT_KEYS} "
+        "action_acc action_change_acc position_mae velocity_mae damage_mae "
+        "interventions starts same idle another runs reacts action apart other"
     ),
 )
 @folder_argument("model", None)
 @dataset_option
-@click.option("--limit", type=click.IntRange(1), default=None, help="At most this many frames, evenly spread.")
+@click.option("--limit", type=Whole(1, ENDLESS), default=None, help="At most this many frames, evenly spread.")
 @json_option
 def diagnose(model: Path | None, dataset: Path, limit: int | None, as_json: bool) -> None:
     """Where a run or a QNet errs on games it was not trained on, and which flag of its encoding might help.
+
+    Also which events it finds, how it does where training has shown little, and whether its worlds do what players say.
 
     MODEL is a run or a QNet folder; the furthest stage that is there if not given.
     """
@@ -256,19 +306,27 @@ def diagnose(model: Path | None, dataset: Path, limit: int | None, as_json: bool
 def diagnose_model(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
     """Measures on held-out games, and which gate each of them opens."""
     from wm_train.measure.diagnose import aside_of, head_figures, predicted, verdicts
+    from wm_train.measure.evaluate import compared, felt
+    from wm_train.measure.interventions import intervention_figures
+    from wm_train.measure.recorded import recorded
 
     one = open_model(model)
     corpus, encoding = one.held_out(dataset), one.world.encoding
     extras = aside_of(one.world.game, dataset, corpus, one.origin["split"], one.origin["holdout"])
     seen = predicted(one.model, encoding, corpus, extras, limit)
-    return {
+    shown = recorded(dataset, encoding, one.origin["split"], one.origin["holdout"])
+    figures = {
         "model": one.about,
         "games": len(corpus.names),
         "frames": len(seen.t),
         "flags": encoding.flags.given,
         "gates": [verdict.to_json() for verdict in verdicts(seen)],
         "heads": list(head_figures(seen, encoding)),
+        **felt(compared(corpus, encoding, seen.t, seen.after), corpus, encoding, shown),
+        "interventions": intervention_figures(one.model, corpus, encoding),
     }
+    project.keep_figures(f"diagnose-{one.name}", figures)
+    return figures
 
 
 @verb(
@@ -280,10 +338,8 @@ def diagnose_model(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
 )
 @folder_argument("model", None)
 @dataset_option
-@click.option(
-    "--windows", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Held-out windows to try."
-)
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of those windows.")
+@click.option("--windows", type=Whole(1, 100_000), default=1000, show_default=True, help="Held-out windows to try.")
+@click.option("--seed", type=Whole(0, int(SEEDS.most)), default=0, show_default=True, help="Of those windows.")
 @json_option
 def speculate(model: Path | None, dataset: Path, windows: int, seed: int, as_json: bool) -> None:
     """What it costs to compute frames before their inputs have come, as if inputs repeated, and to roll back.
@@ -302,12 +358,12 @@ def speculate(model: Path | None, dataset: Path, windows: int, seed: int, as_jso
 
 def speculation(model: Path, dataset: Path, windows: int, seed: int) -> dict[str, Any]:
     """By inputs over every usable game, by outcome over the held-out ones."""
-    from wm_train.games.corpus import load_corpus, usable_games
+    from wm_train.games.corpus import load_corpus, only_of, usable_games
     from wm_train.measure.speculation import DELAYS, inputs_figures, outcome_figures
 
     one = open_model(model)
     encoding = one.world.encoding
-    games = load_corpus(dataset, usable_games(dataset, encoding), encoding)
+    games = load_corpus(dataset, usable_games(dataset, encoding, only_of(one.origin["split"])), encoding)
     by_inputs = {"games": len(games.names), "frames": len(games.game), **inputs_figures(games)}
     corpus = one.held_out(dataset)
     by_outcome = {"games": len(corpus.names), **outcome_figures(one.model, corpus, encoding, windows, seed)}

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wm_cli import output, project
+from wm_cli.number_types import UNITS, Whole
 from wm_cli.opening import held_out_games
-from wm_cli.options import dataset_option, folder_argument, json_option, verb
+from wm_cli.options import dataset_option, folder_argument, json_option, overwrite_option, verb
+from wm_cli.writing import place_of
+from wm_train.ranges import ENDLESS
 
 if TYPE_CHECKING:
     from wm_export.lower.sensitivity import Figures
@@ -28,13 +32,16 @@ if TYPE_CHECKING:
 )
 @folder_argument("run", project.RUN)
 @dataset_option
-@click.option("--budget", type=click.IntRange(1), help="Compute units of a frame; chooses the layers that get INT4.")
+@click.option("--budget", type=Whole(1, UNITS), help="Compute units of a frame; chooses the layers that get INT4.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Config to write the choice to.")
 @click.option(
-    "--limit", type=click.IntRange(1), default=10_000, show_default=True, help="One-step frames of each measurement."
+    "--limit", type=Whole(1, ENDLESS), default=10_000, show_default=True, help="One-step frames of each measurement."
 )
+@overwrite_option
 @json_option
-def bits(run: Path, dataset: Path, budget: int | None, out: Path | None, limit: int, as_json: bool) -> None:
+def bits(
+    run: Path, dataset: Path, budget: int | None, out: Path | None, limit: int, overwrite: bool, as_json: bool
+) -> None:
     """What INT4 weights cost each layer of a run in accuracy and save in compute units, one layer at a time.
 
     With a budget: the layers that lose least for what they save get INT4 until a frame fits. Exit code 1 if it cannot.
@@ -43,7 +50,8 @@ def bits(run: Path, dataset: Path, budget: int | None, out: Path | None, limit: 
 
     if out is not None and budget is None:
         raise click.UsageError("--out writes what --budget chooses: give both")
-    figures = int4_costs(run, dataset, limit, budget, out)
+    with place_of(out, "bits", overwrite) if out else nullcontext():
+        figures = int4_costs(run, dataset, limit, budget, out)
     output.show(as_json, figures, bits_table(figures))
     sys.exit(0 if figures.get("ok", True) else 1)
 

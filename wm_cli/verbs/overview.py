@@ -4,23 +4,36 @@ import sys
 from pathlib import Path
 
 import click
+from rich.text import Text
 
 from wm_cli import output, project
-from wm_cli.options import dataset_option, json_option, path_option, verb
+from wm_cli.number_types import Real
+from wm_cli.options import dataset_option, json_option, overwrite_option, path_option, verb
+from wm_cli.plain_text import plain
+from wm_cli.writing import place_of
+from wm_train.ranges import MINUTES
 
 
 @verb("wmq report\nwmq report --out report.html")
 @path_option("--out", project.REPORT, "HTML file.")
 @dataset_option
-def report(out: Path, dataset: Path) -> None:
-    """One page from what the other verbs have measured: metrics, parity, compute units, and the predicted game."""
-    from wm_cli.page.report import write_report
+@overwrite_option
+def report(out: Path, dataset: Path, overwrite: bool) -> None:
+    """One page from what the other verbs have measured: metrics, parity, compute units, and the predicted game.
 
-    write_report(out, dataset)
-    output.out.print(f"{out}: open it in a browser", highlight=False)
+    An older report is replaced.
+    """
+    from wm_cli.page.report import is_report, write_report
+
+    with place_of(out, "report", overwrite or is_report(out)):
+        write_report(out, dataset)
+    output.out.print(f"{out}: open it in a browser", soft_wrap=True)
 
 
-@verb("wmq demo\nwmq demo --replays ~/replays --out demo")
+@verb(
+    "wmq demo\nwmq demo --replays ~/replays --out demo",
+    stopped="stages that were done are kept; the same command goes on",
+)
 @click.option(
     "--replays",
     type=click.Path(path_type=Path, exists=True),
@@ -29,7 +42,7 @@ def report(out: Path, dataset: Path) -> None:
 @path_option("--out", Path("demo"), "Project folder; run again to go on where it stopped.")
 @click.option(
     "--max-minutes",
-    type=click.FloatRange(0.05),
+    type=Real(0.05, MINUTES.most),
     default=4.0,
     show_default=True,
     help="Float training; QAT gets half of it.",
@@ -56,13 +69,8 @@ def doctor(as_json: bool) -> None:
         output.print_json(figures)
     else:
         for check in figures["checks"]:
-            mark = (
-                "[green]ok     [/]"
-                if check["ok"]
-                else "[yellow]missing[/]"
-                if check.get("optional")
-                else "[red]missing[/]"
-            )
+            colour = "green" if check["ok"] else "yellow" if check.get("optional") else "red"
             hint = "" if check["ok"] else f" (need {check['need']}; get it with: {check['fix']})"
-            output.out.print(f"{mark} {check['name']}: {check['found']}{hint}", highlight=False)
+            found = plain(f" {check['name']}: {check['found']}{hint}")
+            output.out.print(Text.assemble(("ok     " if check["ok"] else "missing", colour), found), soft_wrap=True)
     sys.exit(0 if figures["ok"] else 1)

@@ -12,11 +12,13 @@ import numpy as np
 
 from wm_cli import output
 from wm_cli.json_keys import PLAYED_KEYS, SESSION_KEYS
-from wm_cli.options import dataset_option, json_option, log_option, session_options, start_option, verb
+from wm_cli.number_types import FRAMES_OF_A_DAY, Real, Whole
+from wm_cli.options import dataset_option, json_option, log_option, session_options, start_option, trust_options, verb
 from wm_cli.places import (
     Where,
     address_of,
     built,
+    comparable,
     found_session,
     inputs_after,
     own_session,
@@ -26,15 +28,17 @@ from wm_cli.places import (
 )
 from wm_cli.seats import join, opponent_of, state_of
 from wm_cli.tally import Tally, frame_cu
-from wm_live.chain.wallet import load_keypair
+from wm_live.chain.trust import Trust
+from wm_live.chain.wallet import announced, load_keypair
 from wm_live.session import lifecycle
-from wm_live.session.game import OwnSession, OwnWorld, Recorder, again, open_game, session_key, take_up
+from wm_live.session.game import COMMITS, OwnSession, OwnWorld, Recorder, again, open_game, session_key, take_up
 from wm_live.session.game import play as play_frames
 from wm_live.session.inputs import Inputs, by_chance, keyboard, replayed
 from wm_live.session.instructions import Session
 from wm_live.session.lifecycle import SessionNodes, need_session
 from wm_live.session.log import Log
 from wm_live.session.play import Beat, Guest
+from wm_live.session.spending import committing, delegation, opening
 from wm_live.watch.server import Watch
 from wm_live.watch.viewer import FrameMessage, Hello, LiveFeed, cast_of
 from wm_train.games.corpus import Corpus
@@ -48,14 +52,15 @@ if TYPE_CHECKING:
 @verb(
     "wmq play --frames 3600\nwmq play --inputs keyboard --watch\nwmq play --id 2 --cluster devnet --fps 30",
     prints=f"{SESSION_KEYS} {PLAYED_KEYS} log cu_per_frame player",
+    stopped="the log has every frame that was computed; the same command goes on",
 )
 @session_options
 @dataset_option
 @start_option
 @log_option
-@click.option("--frames", type=click.IntRange(1), default=600, show_default=True, help="Frames to compute.")
+@click.option("--frames", type=Whole(1, FRAMES_OF_A_DAY), default=600, show_default=True, help="Frames to compute.")
 @click.option(
-    "--fps", type=click.FloatRange(0), default=60.0, show_default=True, help="Frames a second; 0: as fast as it goes."
+    "--fps", type=Real(0, 1_000), default=60.0, show_default=True, help="Frames a second; 0: as fast as it goes."
 )
 @click.option(
     "--inputs",
@@ -66,10 +71,11 @@ if TYPE_CHECKING:
 )
 @click.option("--opponent", help="Wallet of the second player, or `any`, who plays with --guest.")
 @click.option("--guest", metavar="SESSION", help="Sit down at another wallet's session, and send this player's inputs.")
+@trust_options
 @click.option("--watch", is_flag=True, help="Show it in a browser as well.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Of that page; a free one if not given.")
+@click.option("--port", type=Whole(0, 65_535), default=0, help="Of that page; a free one if not given.")
 @json_option
-def play(folder: Path | None, as_json: bool, number: int, guest: str | None, **options: Any) -> None:
+def play(folder: Path | None, as_json: bool, number: int, guest: str | None, trust: Trust, **options: Any) -> None:
     """Play a session: 60 frames a second, each computed by the program on the rollup, and every one kept in a log.
 
     Opens the session if there is none; one that was interrupted, or lost by its rollup, goes on where its log allows.
@@ -78,7 +84,7 @@ def play(folder: Path | None, as_json: bool, number: int, guest: str | None, **o
     where = Where(number=number, **{key: options.pop(key) for key in keys})
     pace = Pace(folder=folder, **options)
     if guest is not None:
-        figures = play_as_guest(where, pace, guest)
+        figures = play_as_guest(where, pace, guest, trust)
         output.say(
             as_json, figures, f"session {guest}: played as {figures['player']} up to frame {figures['frame_number']:,}"
         )
@@ -129,9 +135,9 @@ def play_session(where: Where, how: Pace) -> dict[str, Any]:
         return with_world(where, do)
 
 
-def play_as_guest(where: Where, how: Pace, address: str) -> dict[str, Any]:
+def play_as_guest(where: Where, how: Pace, address: str, trust: Trust) -> dict[str, Any]:
     """`wmq play --guest SESSION`: takes the second seat if it is free, and sends its inputs."""
-    export, wallet, at = built(where.export), load_keypair(where.keypair), address_of(address)
+    export, wallet, at = comparable(where.export, trust), load_keypair(where.keypair), address_of(address)
     _, corpus, t = start_window(export, how.dataset, how.start)
 
     async def run(inputs: Inputs) -> dict[str, Any]:
@@ -139,7 +145,7 @@ def play_as_guest(where: Where, how: Pace, address: str) -> dict[str, Any]:
             found = await found_session(nodes.base, export, at)
             key = session_key(wallet, at, 1)
             if found.state.status == "open":
-                await join(nodes.base, wallet, found)
+                await join(nodes.base, wallet, found, trust)
             await lifecycle.until("the first frame", lambda: _has_started(nodes, found.session), timeout_s=3600)
             await Guest(nodes.rollup, found.session, 1, key).run(inputs, how.frames)
             state = await need_session(nodes.rollup, found.session)
@@ -162,7 +168,10 @@ def _inputs(played: Game, how: Pace, corpus: Corpus, t: int, stack: ExitStack) -
 
 
 async def _opened(game: OwnSession, window: Window, folder: Path, inputs: Inputs) -> tuple[Log, Inputs]:
-    if not (folder / "log.json").exists():
+    new = not (folder / "log.json").exists()
+    begins = opening(game.session.world) if new else delegation().at_most
+    output.note(announced(game.party, begins + committing(COMMITS)))
+    if new:
         if game.session.terms.opponent != game.party:
             output.note(f"waiting for the second player of session {game.session.address}")
         return await open_game(game, window, folder), inputs

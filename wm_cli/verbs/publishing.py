@@ -11,17 +11,26 @@ import click
 
 from wm_cli import output
 from wm_cli.json_keys import VERIFICATION_KEYS
-from wm_cli.options import cluster_option, export_argument, json_option, keypair_option, verb
+from wm_cli.number_types import Real, Whole
+from wm_cli.options import (
+    SENT_STAYS,
+    cluster_option,
+    export_argument,
+    json_option,
+    keypair_option,
+    upgradeable_option,
+    verb,
+)
 from wm_cli.places import address_of
 from wm_export.solana.export import Export, open_export
 from wm_live.chain.rpc import Rpc
-from wm_live.chain.wallet import SOL, cluster_url, load_keypair, new_keypair
+from wm_live.chain.wallet import SOL, announced, cluster_url, is_local, load_keypair, new_keypair
 from wm_live.chain.wallet import fund as ask_faucet
 from wm_live.chain.wallet import sol as in_sol
-from wm_live.deploy.deployed import Verification, verify
-from wm_live.deploy.deploying import Progress, Refund, abort, carry_out, prepare
+from wm_live.deploy.deployed import Reference, Verification, rebuilt, verify
+from wm_live.deploy.deploying import Progress, Refund, abort, carry_out, prepare, refund_budget
 from wm_live.deploy.deployment import Deployment
-from wm_live.deploy.target import target_of
+from wm_live.deploy.target import model_of, target_of
 from wm_live.errors import WmLiveError
 from wm_live.localnet.servers import Localnet, LocalnetPlaces
 from wm_live.localnet.servers import run as run_localnet
@@ -45,14 +54,14 @@ from wm_live.localnet.servers import run as run_localnet
 )
 @click.option(
     "--port",
-    type=click.IntRange(1, 65_000),
+    type=Whole(1, 65_000),
     default=8899,
     show_default=True,
     help="Of the base chain; the next is taken too.",
 )
 @click.option(
     "--rollup-port",
-    type=click.IntRange(1, 65_000),
+    type=Whole(1, 65_000),
     default=7799,
     show_default=True,
     help="Of the rollup; the next two are taken too.",
@@ -83,7 +92,7 @@ class _DeployGroup(click.Group):
 @click.group(
     cls=_DeployGroup,
     epilog="\b\nExamples:\n  wmq deploy --keypair payer.json --dry-run\n  wmq deploy export --cluster devnet --keypair "
-    "payer.json\n  wmq deploy verify --model ADDRESS\n  wmq deploy abort --keypair payer.json",
+    "payer.json --final\n  wmq deploy verify --model ADDRESS\n  wmq deploy abort --keypair payer.json",
 )
 def deploy() -> None:
     """Put a built export on a chain: its program, and its weights, frozen for ever.
@@ -100,34 +109,69 @@ def deploy() -> None:
     group=deploy,
     prints=(
         f"{VERIFICATION_KEYS} verification cluster payer accounts address bytes rent there steps "
-        "transactions fees total needs balance seconds dry_run seconds_taken balance_after"
+        "transactions fees total at_most needs balance seconds dry_run seconds_taken balance_after"
     ),
+    stopped="what was sent stays on the chain; run the same again to go on, or `wmq deploy abort` to get the rent back",
 )
 @export_argument
 @cluster_option
 @keypair_option
 @click.option("--dry-run", is_flag=True, help="Say what it takes and costs; send nothing.")
-@click.option("--final", is_flag=True, help="Drop the upgrade authority: nobody can ever replace the program.")
+@click.option(
+    "--final/--upgradeable",
+    default=None,
+    help="Nobody can ever replace the program; or the keypair can, at any time. Asked for if neither is said.",
+)
+@click.option("--yes", is_flag=True, help="Pay without being asked, off this machine too.")
 @json_option
-def deploy_run(export: Path, cluster: str, keypair: Path, dry_run: bool, final: bool, as_json: bool) -> None:
+def deploy_run(
+    export: Path, cluster: str, keypair: Path, dry_run: bool, final: bool | None, yes: bool, as_json: bool
+) -> None:
     """Deploy an export. Interrupted, it goes on where it stopped: everything is read back from the chain."""
     opened, show = open_export(export), output.err if as_json else output.out
-    try:
-        with output.progress_bar("reading the chain", None) as (bar, task):
-            figures = run_deploy(
-                opened,
-                cluster,
-                keypair,
-                dry_run,
-                final,
-                lambda deployment: show.print("\n".join(deployment.lines()), highlight=False, markup=False),
-                lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
-            )
-    except KeyboardInterrupt:
-        output.err.print("interrupted; run the same again to go on, or `wmq deploy abort` to get the rent back")
-        sys.exit(130)
+    chosen = bool(final) if dry_run or final is not None else _asked_for_final()
+
+    def planned(deployment: Deployment) -> None:
+        bar.stop()
+        show.print("\n".join(deployment.lines()))
+        if deployment.steps and not (dry_run or yes or is_local(deployment.url)):
+            _ask_for_money(deployment)
+        bar.start()
+
+    with output.progress_bar("reading the chain", None) as (bar, task):
+        figures = run_deploy(
+            opened,
+            cluster,
+            keypair,
+            dry_run,
+            chosen,
+            planned,
+            lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
+        )
     done = "nothing was sent" if dry_run else f"deployed and verified in {figures.get('seconds_taken')} s"
     output.say(as_json, figures, f"{done}\nprogram {figures['program']}\nmodel   {figures['model']}")
+
+
+def _asked_for_final() -> bool:
+    """Whether the program is to be final, by who sits at the terminal; a usage error if nobody does."""
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            "expected --final (nobody, you included, can ever replace the program: what others can rely on) "
+            "or --upgradeable (this keypair can, at any time)"
+        )
+    output.note(
+        "A final program can never be replaced, by nobody: others can rely on it, and faults stay for ever.\n"
+        "An upgradeable one can be replaced by this keypair at any time: others have to trust its owner."
+    )
+    return bool(click.prompt("Which", type=click.Choice(["final", "upgradeable"]), err=True) == "final")
+
+
+def _ask_for_money(deployment: Deployment) -> None:
+    """Go on only if who sits at the terminal agrees; a usage error if nobody does."""
+    text = f"{deployment.url}: {announced(deployment.payer, deployment.budget().at_most)}"
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{text}; say --yes to pay without being asked")
+    click.confirm(f"{text}. Go on?", abort=True, err=True)
 
 
 def run_deploy(
@@ -156,7 +200,8 @@ def run_deploy(
             start = time.monotonic()
             await carry_out(rpc, target, deployment, progress)
             seconds, after = time.monotonic() - start, await rpc.balance(target.payer)
-            found = await verify(rpc, export, target.model)
+            built = Reference(target.elf, "what `wmq build` made of the export")
+            found = await verify(rpc, export, target.model, lambda: built, upgradeable=not final)
             if not found.ok:
                 raise WmLiveError("deployed, but not the export: " + "; ".join(found.lines()))
             spent = {"dry_run": False, "seconds_taken": round(seconds, 2), "balance_after": after}
@@ -174,26 +219,38 @@ def run_deploy(
 @cluster_option
 @click.option("--keypair", type=click.Path(path_type=Path), help="Keypair that deployed it, instead of --model.")
 @click.option("--model", metavar="ADDRESS", help="The model account, instead of the keypair that deployed it.")
+@upgradeable_option("Exit code 0 for a program that somebody can replace, too.")
 @json_option
-def deploy_verify(export: Path, cluster: str, keypair: Path | None, model: str | None, as_json: bool) -> None:
-    """Compare program and weights on a chain with an export, from the chain alone. Exit code 1 if they differ."""
-    found = run_verify(open_export(export), cluster, model, keypair)
+def deploy_verify(
+    export: Path, cluster: str, keypair: Path | None, model: str | None, allow_upgradeable: bool, as_json: bool
+) -> None:
+    """Compare program and weights on a chain with an export, whose program is rebuilt from its QNet.
+
+    Exit code 1 if anything differs, or if somebody can replace the program.
+    """
+    found = run_verify(open_export(export), cluster, model, keypair, allow_upgradeable)
     output.say(as_json, found.to_json(), "\n".join(found.lines()))
     sys.exit(0 if found.ok else 1)
 
 
-def run_verify(export: Export, cluster: str, model: str | None, keypair: Path | None) -> Verification:
-    """Compare a model on chain, named or the one that `keypair` deploys, with an export."""
+def run_verify(
+    export: Export, cluster: str, model: str | None, keypair: Path | None, upgradeable: bool
+) -> Verification:
+    """Compare a model on chain, named or the one that `keypair` deploys, with an export and its rebuilt program."""
     if (model is None) == (keypair is None):
         raise WmLiveError("verify: expected --model ADDRESS or --keypair FILE, one of the two")
     address = address_of(model) if model is not None else None
     if keypair is not None:
-        address = target_of(export, load_keypair(keypair)).model
+        address = model_of(export, load_keypair(keypair))
+
+    def rebuild() -> Reference:
+        output.note("rebuilding the program from the QNet")
+        return rebuilt(export)
 
     async def run() -> Verification:
         async with Rpc(cluster_url(cluster)) as rpc:
             assert address is not None
-            return await verify(rpc, export, address)
+            return await verify(rpc, export, address, rebuild, upgradeable)
 
     return asyncio.run(run())
 
@@ -202,6 +259,7 @@ def run_verify(export: Export, cluster: str, model: str | None, keypair: Path | 
     name="abort",
     group=deploy,
     prints="returned model buffer fees total",
+    stopped=SENT_STAYS,
 )
 @export_argument
 @cluster_option
@@ -221,6 +279,7 @@ def deploy_abort(export: Path, cluster: str, keypair: Path, as_json: bool) -> No
 def run_abort(export: Export, cluster: str, keypair: Path) -> Refund:
     """Give up an unfinished deployment; what came back."""
     target = target_of(export, load_keypair(keypair))
+    output.note(announced(target.payer, refund_budget(target).at_most))
 
     async def run() -> Refund:
         async with Rpc(cluster_url(cluster)) as rpc:
@@ -235,7 +294,7 @@ def run_abort(export: Export, cluster: str, keypair: Path) -> Refund:
 )
 @cluster_option
 @keypair_option
-@click.option("--sol", type=click.FloatRange(0, 100_000, min_open=True), required=True, help="Target balance in SOL.")
+@click.option("--sol", type=Real(0, 100_000, above=True), required=True, help="Target balance in SOL.")
 @json_option
 def fund(cluster: str, keypair: Path, sol: float, as_json: bool) -> None:
     """Ask a cluster's faucet for SOL until the keypair has enough. Devnet gives a few a day.

@@ -1,6 +1,5 @@
 """`wmq study qat`: what INT8 costs, over configs and seeds."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,11 +10,13 @@ import numpy as np
 
 from wm_cli import output, project
 from wm_cli.json_keys import DIFFERENCE_KEYS, METRIC_KEYS
+from wm_cli.kept_schemas import STUDIED
+from wm_cli.number_types import SeedList, minutes_type
 from wm_cli.options import dataset_option, frames_limit_option, json_option, path_option, verb
 from wm_cli.verbs.measuring import differences
-from wm_cli.verbs.study_runs import Shown, Study, progress_of, trained_run
+from wm_cli.verbs.study_runs import GOES_ON, Shown, Study, progress_of, trained_run
 from wm_cli.verbs.training import run_config
-from wm_train.files import atomic_write_json
+from wm_train.writer import one_writer
 
 if TYPE_CHECKING:
     from wm_train.checkpoint import Checkpoint
@@ -37,6 +38,7 @@ FORMS = {"float": ("float", False), "ptq": ("float", True), "qat": (".", True)}
         f"{METRIC_KEYS} {DIFFERENCE_KEYS} runs configs config seed seeds parameters forms means float "
         "ptq qat lost steps held_out"
     ),
+    stopped=GOES_ON,
 )
 @click.option(
     "--config", "configs", type=click.Path(path_type=Path, dir_okay=False, exists=True), multiple=True, required=True,
@@ -44,10 +46,10 @@ FORMS = {"float": ("float", False), "ptq": ("float", True), "qat": (".", True)}
 )  # fmt: skip
 @dataset_option
 @path_option("--out", project.STUDY, "Folder for the runs.")
-@click.option("--seeds", default="0,1,2", show_default=True, help="Seeds, with commas between.")
+@click.option("--seeds", type=SeedList(), default="0,1,2", show_default=True, help="Seeds, with commas between.")
 @click.option(
     "--minutes",
-    type=click.FloatRange(0, min_open=True),
+    type=minutes_type,
     help="Processor minutes of each, QAT included, not the config's.",
 )
 @frames_limit_option
@@ -56,7 +58,7 @@ def qat(
     configs: tuple[Path, ...],
     dataset: Path,
     out: Path,
-    seeds: str,
+    seeds: list[int],
     minutes: float | None,
     limit: int | None,
     as_json: bool,
@@ -67,12 +69,9 @@ def qat(
     """
     from wm_cli.tables.accuracy import qat_table
 
-    if not all(seed.strip().isdecimal() for seed in seeds.split(",")):
-        raise click.UsageError(f"--seeds {seeds}: expected numbers with commas between, such as 0,1,2")
     wanted = {path.stem: run_config(path, minutes=minutes, steps=None, seed=None) for path in configs}
-    numbers = [int(seed) for seed in seeds.split(",")]
-    with progress_of(len(wanted) * len(numbers)) as shown:
-        figures = qat_study(dataset, out, wanted, numbers, limit or 0, shown)
+    with one_writer(out, "study qat"), progress_of(len(wanted) * len(seeds)) as shown:
+        figures = qat_study(dataset, out, wanted, seeds, limit or 0, shown)
     output.show(as_json, figures, *map(qat_table, figures["configs"]))
 
 
@@ -127,14 +126,11 @@ def _through_grid(checkpoint: "Checkpoint") -> "Checkpoint":
 
 def _kept(path: Path, of: Mapping[str, Any], measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What `path` holds, if it is of the same; else it is measured, and held there from now on."""
-    try:
-        kept = json.loads(path.read_text())
-        if kept["of"] == of:
-            return dict(kept["figures"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there, or not what was written: measured like what was never measured
+    kept = project.kept(path, STUDIED)
+    if kept is not None and kept["of"] == of:
+        return dict(kept["figures"])
     figures = measured()
-    atomic_write_json(path, {"of": of, "figures": figures})
+    project.keep(path, {"of": of, "figures": figures})
     return figures
 
 
@@ -148,11 +144,11 @@ def _summary(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _means(figures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The mean of every number that all of them have, objects in them included."""
-    first = figures[0]
     means: dict[str, Any] = {}
-    for key, value in first.items():
-        if isinstance(value, Mapping):
-            means[key] = _means([one[key] for one in figures])
-        elif isinstance(value, int | float):
-            means[key] = float(np.mean([one[key] for one in figures]))
+    for key in figures[0]:
+        values: list[Any] = [one.get(key) for one in figures]
+        if all(isinstance(value, Mapping) for value in values):
+            means[key] = _means(values)
+        elif all(isinstance(value, int | float) for value in values):
+            means[key] = float(np.mean(values))
     return means

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from wm_cli import output
 from wm_cli.errors import WmCliError
-from wm_train.games.dataset import open_dataset
 
 if TYPE_CHECKING:
     from wm_train.checkpoint import Checkpoint
     from wm_train.config import RunConfig
     from wm_train.fit.train import Progress
 
+#: What Ctrl-C leaves of a study.
+GOES_ON = "its runs are kept as they are; the same command goes on with the one that it stopped in"
 Shown = Callable[[str, "Progress"], None]
 
 
@@ -45,20 +46,24 @@ class Study:
 
 def trained_run(study: Study, shown: Shown, qat: bool = False) -> "Checkpoint":
     """A study of one run, in the folder itself: trained, or taken up where it stopped, unless it is finished."""
-    from wm_train.fit.train import FLOAT, Job, phases, train
+    from wm_train.fit.resume import FLOAT
+    from wm_train.fit.train import Job, phases, train
 
     run, config = study.out, study.config
-    every = zip((run / FLOAT, run), phases(config), strict=True) if qat else ((run, config),)
-    kept = [_finished(folder, asked, study.dataset) for folder, asked in every]
+    floating = run / FLOAT
+    every = zip((floating, run), (None, floating), phases(config), strict=True) if qat else ((run, None, config),)
+    kept = [_finished(folder, start, asked, study.dataset) for folder, start, asked in every]
     if kept[-1]:
         return kept[-1]
     return train(Job(study.dataset, run, config, qat, resume=True), lambda progress: shown(run.name, progress))
 
 
-def _finished(run: Path, config: "RunConfig", dataset: Path) -> "Checkpoint | None":
-    """What a run ended in, None if it has not. WmCliError if it is of another config, or of other games."""
-    from wm_train.checkpoint import load_checkpoint
-    from wm_train.measure.compare import config_differences
+def _finished(run: Path, start: Path | None, config: "RunConfig", dataset: Path) -> "Checkpoint | None":
+    """What a run ended in, None if it has not. WmCliError if it is of another config, of other games, or of another
+    float run than the one at `start`."""
+    from wm_train.checkpoint import digest, load_checkpoint
+    from wm_train.games.corpus import split_games
+    from wm_train.measure.compare import config_differences, first_difference
 
     if not (run / "run.json").exists():
         return None
@@ -66,6 +71,9 @@ def _finished(run: Path, config: "RunConfig", dataset: Path) -> "Checkpoint | No
     advice = "give another --out, or delete that run"
     for row in config_differences(kept.config, config):
         raise WmCliError(f"{run}: was trained with {row['key']} = {row['first']}, expected {row['second']}; {advice}")
-    if kept.split.get("fingerprint") != open_dataset(dataset).fingerprint:
+    split = split_games(dataset, config.model.world.encoding, **config.train.split)
+    if first_difference(kept.split, split.to_json()):
         raise WmCliError(f"{run}: was trained on other games than those of {dataset}; {advice}")
+    if kept.parent != (digest(start) if start else None):
+        raise WmCliError(f"{run}: was trained from another float run than the one in {start}; {advice}")
     return kept

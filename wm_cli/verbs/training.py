@@ -10,7 +10,17 @@ import click
 
 from wm_cli import output, project
 from wm_cli.errors import WmCliError
-from wm_cli.options import config_option, dataset_option, frames_limit_option, json_option, seed_option, verb
+from wm_cli.number_types import Real, minutes_type, steps_type
+from wm_cli.options import (
+    config_option,
+    dataset_option,
+    frames_limit_option,
+    json_option,
+    overwrite_option,
+    seed_option,
+    verb,
+)
+from wm_cli.writing import place_of
 
 if TYPE_CHECKING:
     from wm_train.config import RunConfig
@@ -20,6 +30,7 @@ if TYPE_CHECKING:
     "wmq train\nwmq train --qat\nwmq train --config experiments/mlp-v22.yaml --max-minutes 60 --resume\n"
     "torchrun --nproc-per-node 2 --no-python wmq train --steps 5000",
     prints="run form parameters steps seconds held_out",
+    stopped=lambda given: _left(given["out"] or project.run_of(given["config"], given["qat"])),
 )
 @dataset_option
 @click.option(
@@ -34,10 +45,17 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Float run that --qat starts from.  [default: run, or runs/NAME, if it is there; else from scratch]",
 )
-@click.option("--max-minutes", type=click.FloatRange(0, min_open=True), help="Stop after this processor time.")
-@click.option("--steps", type=click.IntRange(1), help="Stop after this many steps.")
+@click.option("--max-minutes", type=minutes_type, help="Stop after this processor time.")
+@click.option("--steps", type=steps_type, help="Stop after this many steps.")
 @seed_option
+@click.option(
+    "--only",
+    metavar="KINDS",
+    help="Kinds of games to take, with commas between, or any; see `wmq ingest`.  [default: the config's: standard]",
+)
+@click.option("--cpu", is_flag=True, help="Take games with a computer player too.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@overwrite_option
 @json_option
 def train(
     dataset: Path,
@@ -48,14 +66,21 @@ def train(
     max_minutes: float | None,
     steps: int | None,
     seed: int | None,
+    only: str | None,
+    cpu: bool,
     resume: bool,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     """Train a model on a dataset. Under torchrun several processes train it together."""
+    if resume and overwrite:
+        raise click.UsageError("--resume goes on with the run that --overwrite loses: give one of them")
     out, floating = out or project.run_of(config, qat), project.run_of(config, qat=False)
     if qat and start is None and floating.exists() and out != floating:
         start = floating
-    figures = train_run(dataset, out, config, qat, start, resume, minutes=max_minutes, steps=steps, seed=seed)
+    limits: dict[str, Any] = {"minutes": max_minutes, "steps": steps, "seed": seed}
+    limits["only"] = kinds_asked(config, only, cpu)
+    figures = train_run(dataset, out, config, qat, start, resume, overwrite, **limits)
     output.say(
         as_json,
         figures,
@@ -64,12 +89,30 @@ def train(
     )
 
 
+def kinds_asked(config: Path | None, only: str | None, cpu: bool) -> tuple[str, ...] | None:
+    """The kinds of games that the options name, None if they leave it to the config."""
+    if only is None and not cpu:
+        return None
+    named = run_config(config).train.only if only is None else tuple(kind.strip() for kind in only.split(","))
+    return named + (("cpu",) if cpu and "cpu" not in named else ())
+
+
+def _left(run: Path) -> str:
+    """What an interrupted training leaves in its folder."""
+    from wm_train.fit.resume import interrupted
+
+    if interrupted(run):
+        return f"{run} keeps the run as it is; the same command with --resume goes on"
+    return f"{run} keeps what it had; the same command begins again"
+
+
 def run_config(config: Path | None, **overrides: Any) -> "RunConfig":
     """The config of a file, or the default, with the overrides that are not None.
 
     A limit in minutes without one in steps removes the config's limit in steps.
     """
-    from wm_train.config import ENDLESS, load_config
+    from wm_train.config import load_config
+    from wm_train.ranges import ENDLESS
 
     loaded = load_config(config)
     given = {key: value for key, value in overrides.items() if value is not None}
@@ -79,14 +122,22 @@ def run_config(config: Path | None, **overrides: Any) -> "RunConfig":
 
 
 def train_run(
-    dataset: Path, out: Path, config: Path | None, qat: bool, start: Path | None, resume: bool, **overrides: Any
+    dataset: Path,
+    out: Path,
+    config: Path | None,
+    qat: bool,
+    start: Path | None,
+    resume: bool,
+    overwrite: bool = False,
+    **overrides: Any,
 ) -> dict[str, Any]:
     """Train under a progress bar; overrides that are None leave the config's value. What the run came to."""
     from wm_train.fit.train import Job, Progress
     from wm_train.fit.train import train as run
+    from wm_train.games.corpus import moved_over
     from wm_train.shapes import parameter_count
 
-    job = Job(dataset, out, run_config(config, **overrides), qat, start, resume)
+    job = Job(dataset, out, run_config(config, **overrides), qat, start, resume, overwrite)
     seconds = 0.0
     with output.progress_bar("train --qat" if qat else "train", 1) as (bar, task):
 
@@ -97,6 +148,11 @@ def train_run(
             bar.update(task, completed=progress.share, description=text)
 
         checkpoint = run(job, shown)
+    if moved := moved_over(checkpoint.split, checkpoint.config.train):
+        output.note(
+            f"game {moved[0]} trains or validates since no game else would: it may change sides as others are added; "
+            "`wmq overlap` says which games two runs share"
+        )
     parameters = parameter_count(checkpoint.config.model)
     figures = {"run": str(out), "form": checkpoint.form, "parameters": parameters, **checkpoint.figures}
     return figures | {"seconds": round(seconds, 1)}
@@ -105,6 +161,7 @@ def train_run(
 @verb(
     "wmq sweep sweep.yaml\nwmq sweep sweep.yaml --ray 10.0.0.5:6379 --out experiments/best.yaml --json",
     prints="metric mode trials values.* value error best",
+    stopped="no trial was kept, and nothing was written; the same command begins again",
 )
 @click.argument("space", type=click.Path(path_type=Path, dir_okay=False))
 @dataset_option
@@ -116,12 +173,14 @@ def train_run(
     help="The best config, as a file for `wmq train --config`.",
 )
 @click.option("--ray", "address", default="local", show_default=True, help="`local`, or host:port of a Ray cluster.")
+@overwrite_option
 @json_option
-def sweep(space: Path, dataset: Path, out: Path, address: str, as_json: bool) -> None:
+def sweep(space: Path, dataset: Path, out: Path, address: str, overwrite: bool, as_json: bool) -> None:
     """Try many configs in short runs, and say which is best. SPACE is a YAML file; see docs/guide.md."""
     from wm_cli.tables.compared_runs import sweep_table
 
-    figures = try_configs(space, dataset, out, address)
+    with place_of(out, "sweep", overwrite):
+        figures = try_configs(space, dataset, out, address)
     if not as_json:
         output.out.print(sweep_table(figures))
     output.say(as_json, figures, f"{out}: the best of {len(figures['trials'])}")
@@ -141,7 +200,6 @@ def try_configs(path: Path, dataset: Path, out: Path, address: str) -> dict[str,
         swept = run(asked, dataset, address, lambda done: bar.update(task, completed=done))
     if swept.best is None:
         raise WmCliError(f"{path}: no trial came to its end; the first says: {swept.trials[0].error}")
-    out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_bytes(out, yaml.safe_dump(_plain(swept.best.to_json()), sort_keys=False).encode())
     trials = [asdict(trial) for trial in swept.trials]
     return {"metric": swept.metric, "mode": swept.mode, "trials": trials, "best": str(out)}
@@ -166,7 +224,7 @@ def _plain(tree: Any) -> Any:
 @dataset_option
 @click.option(
     "--tolerance",
-    type=click.FloatRange(0),
+    type=Real(0, 1_000),
     default=0.02,
     show_default=True,
     help="Largest relative difference of a metric.",

@@ -2,24 +2,32 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import click
 
 from wm_cli import output, project
+from wm_cli.number_types import WINDOWS, Whole
 from wm_cli.opening import held_out_window
-from wm_cli.options import dataset_option, export_argument, verb
+from wm_cli.options import cluster_option, dataset_option, export_argument, keypair_option, trust_options, verb
+from wm_cli.pins import follow
 from wm_cli.places import address_of, built
 from wm_export.solana.layout import session_vocab
 from wm_live.chain.rpc import Rpc
+from wm_live.chain.trust import Trust
 from wm_live.errors import WmLiveError
 from wm_live.session.account import SessionState, session_state
 from wm_live.watch.following import SessionSource
+from wm_live.watch.server import nothing
 from wm_live.watch.server import watch as show_page
 from wm_live.watch.viewer import Hello, LiveFeed, RolloutFeed, cast_of
 
 
-@verb("wmq watch 7hGx...Qe --rpc http://127.0.0.1:7799\nwmq watch --rollout qnet --start 5000 --frames 600")
+@verb(
+    "wmq watch 7hGx...Qe --rpc http://127.0.0.1:7799\nwmq watch --rollout qnet --start 5000 --frames 600\n"
+    "wmq watch 7hGx...Qe --pin"
+)
 @click.argument("address", required=False)
 @click.option(
     "--rollout",
@@ -30,19 +38,40 @@ from wm_live.watch.viewer import Hello, LiveFeed, RolloutFeed, cast_of
 @click.option("--rpc", default="http://127.0.0.1:7799", show_default=True, help="Node that has the session.")
 @export_argument
 @dataset_option
-@click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Held-out window to start at.")
-@click.option("--frames", type=click.IntRange(1, 18_000), default=600, show_default=True, help="Frames of a rollout.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Of the page; a free one if not given.")
+@click.option("--start", type=Whole(0, WINDOWS), default=0, show_default=True, help="Held-out window to start at.")
+@click.option("--frames", type=Whole(1, 18_000), default=600, show_default=True, help="Frames of a rollout.")
+@click.option("--port", type=Whole(0, 65_535), default=0, help="Of the page; a free one if not given.")
+@click.option("--pin", "pins", is_flag=True, help="Keep each commit on the base chain, to dispute it later.")
+@cluster_option
+@keypair_option
+@trust_options
 def watch(
-    address: str | None, model: Path | None, rpc: str, export: Path, dataset: Path, start: int, frames: int, port: int
+    address: str | None,
+    model: Path | None,
+    rpc: str,
+    export: Path,
+    dataset: Path,
+    start: int,
+    frames: int,
+    port: int,
+    pins: bool,
+    cluster: str,
+    keypair: Path,
+    trust: Trust,
 ) -> None:
-    """Show a session as it is played, or a rollout beside its replay, in a browser on this machine."""
+    """Show a session as it is played, or a rollout beside its replay, in a browser on this machine.
+
+    With --pin the wallet pays for a pin of each commit that is seen: what is committed later cannot outrun a dispute.
+    """
+    if pins and address is None:
+        raise click.UsageError("--pin: only a session is committed; name its address")
     feed = (
         session_feed(address, rpc, export)
         if address
         else rollout_feed(model or project.newest_model(), dataset, start, frames)
     )
-    show_page(feed, port, output.note)
+    besides = partial(follow, export, cluster, keypair, address, trust) if pins and address else nothing
+    show_page(feed, port, output.note, besides)
 
 
 def session_feed(address: str, url: str, folder: Path) -> LiveFeed:

@@ -5,6 +5,7 @@ groups of an op count on over its column blocks. A cut inside an op makes two ro
 everything after that (cost, Rust, metering) sees routines only.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ from wm_export.lower.lowered_program import Call, Program, Routine
 
 #: Routine number, row group; group 0 stands before the whole routine.
 Place = tuple[int, int]
+_CUT = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 def cut(program: Program, cuts: Sequence[str | int]) -> Program:
@@ -35,7 +37,7 @@ def cut(program: Program, cuts: Sequence[str | int]) -> Program:
 
 def _place(program: Program, text: str) -> Place:
     op, dot, group = text.partition(".")
-    if not op.isdecimal() or (dot and not group.isdecimal()):
+    if not _CUT.fullmatch(text):
         raise WmExportError(f"plan: cut {text!r} is no place; expected OP or OP.GROUP, such as 4 or 2.30")
     count = len(program.routines)
     if not int(not dot) <= int(op) < count:

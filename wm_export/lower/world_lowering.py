@@ -37,7 +37,7 @@ def decode(builder: Builder) -> Routine:
     """The next Frame; reads the heads."""
     world = builder.net.world
     choices = tuple(_choice(head) for head in world.heads if head.kind == "choice") * PLAYERS
-    builder.buffer(PLACE_BOUNDS, world.encoding.game.bounds, Lifetime.SESSION)
+    builder.buffer(PLACE_BOUNDS, world.place_size, Lifetime.SESSION)
     call = Call("rules::decode", ("frame", "work"), inside=choices, uses=(HEADS, PLACE_BOUNDS))
     return Routine(DECODE, "decode", "the next Frame, from the heads", (call,))
 

@@ -4,7 +4,7 @@
                    codes         int8  (B, slots * slot_columns)    the window's dense columns
                    ids           int64 (B, slots * slot_ids)
                    session_bias  int64 (B, N)
-                   bounds        int64 (B, 4)
+                   bounds        int64 (B, place_size)
                    inputs        int8  (B, 2 * len(game.controls))       the following inputs
     output         trace.<name>  every tensor of the interpreter's Trace: codes int8, frame int32, the others int64
                    next_codes    int8, next_ids int64: with trace.frame, the next state; session_bias and
@@ -30,7 +30,7 @@ from wm_train.files import atomic_write_bytes
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS
-from wm_train.world.step import decode, encode, identify, ranges
+from wm_train.world.step import World, decode, encode, identify
 from wm_train.world.subsystem import Head
 
 FORMAT = "wmq-onnx-2"
@@ -78,15 +78,16 @@ def _next_frame(graph: Graph, net: QNet, heads: str) -> dict[str, Sym]:
     parts = graph.split(players, [1] * len(game.state))
     now = {field.name: Sym(graph, part) for field, part in zip(game.state, parts, strict=True)}
     read = _heads(graph, net, heads)
-    bounds = _bounds(graph, game.bounds)
-    return now | decode(SymOps(graph), net.world, now.__getitem__, read.__getitem__, ranges(game, bounds))
+    return now | decode(SymOps(graph), net.world, now.__getitem__, read.__getitem__, _place(graph, net.world))
 
 
-def _bounds(graph: Graph, count: int) -> list[Sym]:
-    """What the session's place allows, (B, 1, 1) each; none where the game bounds nothing."""
+def _place(graph: Graph, world: World) -> list[Sym]:
+    """Numbers of the session's place, (B, seats, 1) each; none where the game bounds nothing and has no laws."""
+    count = world.place_numbers
     if not count:
         return []
-    return [Sym(graph, name) for name in graph.split(graph.reshape("bounds", 1, count), [1] * count)]
+    seats = graph.reshape("bounds", world.place_seats, count)
+    return [Sym(graph, name) for name in graph.split(seats, [1] * count)]
 
 
 def _push(graph: Graph, encoding: Encoding, frame: dict[str, Sym], tail: str) -> None:
@@ -137,7 +138,7 @@ def _inputs(net: QNet) -> dict[str, tuple[int, int]]:
         "codes": (TensorProto.INT8, encoding.slots * encoding.slot_columns),
         "ids": (TensorProto.INT64, encoding.slots * encoding.slot_ids),
         SESSION_BIAS: (TensorProto.INT64, start.size),
-        "bounds": (TensorProto.INT64, game.bounds),
+        "bounds": (TensorProto.INT64, net.world.place_size),
         "inputs": (TensorProto.INT8, PLAYERS * len(game.controls)),
     }
 

@@ -83,11 +83,15 @@ class Graph:
             return self.shift_right(a, int(b))
         if op == "<<":
             return self.add("Mul", a, 1 << int(b))
-        return self.add({"+": "Add", "-": "Sub", ">": "Greater"}[op], a, b)
+        return self.add({"+": "Add", "-": "Sub", ">": "Greater", "&": "And", "|": "Or"}[op], a, b)
 
     def where(self, mask: str | int, a: str | int, b: str | int) -> str:
         """See Target."""
         return self.add("Where", mask, a, b)
+
+    def pick(self, name: str, table: tuple[int, ...], index: str | int) -> str:
+        """See Target."""
+        return self.add("Gather", self.constant(f"table.{name}", np.array(table, np.int64)), index, axis=0)
 
     def begin(self, subsystem: str) -> None:
         """See Target: nodes are not grouped."""

@@ -18,26 +18,38 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 
 from wm_export.errors import WmExportError
 from wm_export.onnx.graph import FORMAT, TRACE
+from wm_train.reading import Artifact, one_line
 
 if TYPE_CHECKING:
     from wm_quant.interp import State, Trace
 
-_REFUSED = (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException)
+#: UnicodeDecodeError: of names in the graph, and of what is said of it.
+_REFUSED = (
+    *(Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, NotImplemented, RuntimeException),
+    UnicodeDecodeError,
+)
+#: What `step` reads, whatever else a graph gives.
+OUTPUTS = {f"{TRACE}frame", "next_codes", "next_ids"}
 _NEXT = "make it with `wmq export --target onnx`"
+GRAPH = Artifact(WmExportError, _NEXT, max_bytes=1 << 30, linked=True)
 
 
 def _session(data: bytes, what: str) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong is said once, by the error
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     # Integers: every rewrite of the optimizer is exact.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"], enable_fallback=0)
+        found = session.get_modelmeta().custom_metadata_map.get("format")
+        outputs = {output.name: output.type for output in session.get_outputs()}
     except _REFUSED as error:
-        raise WmExportError(f"{what}: ONNX Runtime cannot load it ({str(error)[:200]}); {_NEXT}") from None
-    found = session.get_modelmeta().custom_metadata_map.get("format")
+        raise WmExportError(f"{what}: ONNX Runtime cannot load it ({one_line(error, 200)}); {_NEXT}") from None
     if found != FORMAT:
-        raise WmExportError(f"{what}: format is {found!r}, expected {FORMAT!r}; {_NEXT}")
+        raise WmExportError(f"{what}: format is {found!r:.60}, expected {FORMAT!r}; {_NEXT}")
+    if not outputs.keys() >= OUTPUTS or not all("int" in kind for kind in outputs.values()):
+        raise WmExportError(f"{what}: expected outputs {', '.join(sorted(OUTPUTS))}, all of integers; {_NEXT}")
     return session
 
 
@@ -49,10 +61,7 @@ class OrtRunner:
 
     def __init__(self, source: Path | bytes) -> None:
         self._what = "graph" if isinstance(source, bytes) else str(source)
-        try:
-            data = source if isinstance(source, bytes) else source.read_bytes()
-        except OSError as error:
-            raise WmExportError(f"{self._what}: cannot be read ({error}); {_NEXT}") from None
+        data = source if isinstance(source, bytes) else GRAPH.read(source)
         self._session = _session(data, self._what)
         self._outputs = [output.name for output in self._session.get_outputs()]
 
@@ -68,10 +77,10 @@ class OrtRunner:
         }
         try:
             values = dict(zip(self._outputs, self._session.run(None, feed), strict=True))
-        except _REFUSED as error:
-            raise WmExportError(f"{self._what}: this state does not fit it ({str(error)[:200]}); "
+            frame = values[f"{TRACE}frame"].reshape(state.frame.shape)
+        except (*_REFUSED, ValueError) as error:
+            raise WmExportError(f"{self._what}: this state does not fit it ({one_line(error, 200)}); "
                                 "was it begun with another QNet?") from None  # fmt: skip
         trace = {name.removeprefix(TRACE): v.astype(np.int64) for name, v in values.items() if name.startswith(TRACE)}
-        frame = values[f"{TRACE}frame"].reshape(state.frame.shape)
         codes = values["next_codes"].astype(np.int64)
         return trace, replace(state, frame=frame, codes=codes, ids=values["next_ids"])

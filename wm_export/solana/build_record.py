@@ -14,16 +14,34 @@ from wm_export.errors import WmExportError
 from wm_export.solana.export import Export
 from wm_export.solana.sources import cache_folder
 from wm_export.solana.toolchain import BuildInfo
+from wm_train import json_schema as js
 from wm_train.files import atomic_write_bytes
+from wm_train.reading import Artifact, JsonArtifact, parse_json
 
-RECORD, RECORD_MAX_BYTES = "build.json", 1 << 16
+RECORD = "build.json"
+RECORD_JSON = JsonArtifact(
+    WmExportError,
+    "run `wmq build`",
+    max_bytes=1 << 16,
+    schema=js.record(
+        {
+            "manifest_sha256": js.text(js.SHA256),
+            "sources_sha256": js.text(js.SHA256),
+            "toolchain": js.text(),
+            "versions": js.list_of(js.text(), most=16),
+            "files": js.mapping(js.text(js.SHA256)),
+        }
+    ),
+)
+#: A program, or what was measured of it.
+BUILT = Artifact(WmExportError, "run `wmq build`", max_bytes=1 << 26)
 FILES = ("program.so", "meter.so", "overheads.json")
 
 
 def keep_record(export: Export, info: BuildInfo, files: Sequence[str] = FILES) -> None:
     """Write the record of what lies in the build folder now."""
     folder = export.program.parent
-    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files}
+    hashes = {name: hashlib.sha256(BUILT.read(folder / name)).hexdigest() for name in files}
     data = _of(export) | {"toolchain": info.toolchain, "versions": list(info.versions), "files": hashes}
     raw = (json.dumps(data, indent=1) + "\n").encode()
     mark = _mark(raw)
@@ -37,7 +55,7 @@ def check_built(export: Export, *names: str) -> None:
     data = _read(export)
     for name in names:
         path = export.program.parent / name
-        found = hashlib.sha256(_bytes(path)).hexdigest()
+        found = hashlib.sha256(BUILT.read(path)).hexdigest()
         if found != data["files"].get(name):
             raise WmExportError(f"{path}: not what `wmq build` made; {_again(export)}")
 
@@ -49,10 +67,10 @@ def built(export: Export) -> bool:
 
 def _read(export: Export) -> dict[str, Any]:
     path = export.program.parent / RECORD
-    raw = _bytes(path)
-    if len(raw) > RECORD_MAX_BYTES or not _mark(raw).exists():
+    raw = RECORD_JSON.read(path)
+    if not _mark(raw).exists():
         raise WmExportError(f"{path}: not of a build by this user on this machine, or changed since; {_again(export)}")
-    data: dict[str, Any] = json.loads(raw)
+    data: dict[str, Any] = parse_json(raw, path, RECORD_JSON)
     for name, wanted in _of(export).items():
         if data[name] != wanted:
             got = f"{str(data[name])[:16]}…, expected {wanted[:16]}…"
@@ -67,13 +85,6 @@ def _of(export: Export) -> dict[str, str]:
 def _mark(raw: bytes) -> Path:
     """An empty file that says that a record was written here."""
     return cache_folder() / "builds" / hashlib.sha256(raw).hexdigest()
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise WmExportError(f"{path}: {error.strerror}; run `wmq build`") from None
 
 
 def _again(export: Export) -> str:

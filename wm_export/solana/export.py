@@ -12,6 +12,7 @@ EXPORT/programs/NAME/         of each program:
 """
 
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from wm_export.lower.lowered_program import Program
 from wm_export.lower.lowering import lower
 from wm_export.manifest import PROGRAM, Manifest, check_blob, check_name, describe, load_manifest, manifest_text
 from wm_export.schema.idl import new_idl, old_idl
+from wm_export.schema.limits import SHARDS_MAX
 from wm_export.schema.records import Records
 from wm_export.scope import check_flags
 from wm_export.solana.blob import Blob, pack
@@ -31,9 +33,21 @@ from wm_export.solana.sources import workspace_files
 from wm_export.solana.workspace import WORLD, check_files, sources_sha256, with_world, world_files, write_files
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, load_qnet, save_qnet
+from wm_train import json_schema as js
+from wm_train.artifact import check_folder, foreign
 from wm_train.files import atomic_write_bytes
+from wm_train.reading import Artifact, JsonArtifact, read_json
+from wm_train.writer import one_writer
 
 PROGRAMS, ONCHAIN = "programs", "onchain"
+#: The manifest of an export of whatever wmq.
+_ANY_EXPORT = JsonArtifact(
+    WmExportError,
+    "not an export",
+    max_bytes=1 << 20,
+    schema=js.record({"format": js.text(re.compile(r"wmq-export-\d{1,4}"))}, more=True),
+)
+BLOB = Artifact(WmExportError, "export again with `wmq export`", max_bytes=SHARDS_MAX * SHARD_MAX)
 
 
 @dataclass(frozen=True)
@@ -97,22 +111,49 @@ class Wanted:
 
 
 def export_solana(
-    net: QNet, folder: Path, cuts: Sequence[str | int] = (), compact: bool = False, shard_max: int = SHARD_MAX
+    net: QNet,
+    folder: Path,
+    cuts: Sequence[str | int] = (),
+    compact: bool = False,
+    shard_max: int = SHARD_MAX,
+    overwrite: bool = False,
 ) -> Manifest:
     """Write an export of one program, as `export_programs`."""
-    return export_programs({PROGRAM: Wanted(net, cuts, compact, shard_max)}, folder)[PROGRAM]
+    return export_programs({PROGRAM: Wanted(net, cuts, compact, shard_max)}, folder, overwrite)[PROGRAM]
 
 
-def export_programs(programs: Mapping[str, Wanted], folder: Path) -> dict[str, Manifest]:
-    """Write an export of these programs, by their names; every QNet is proved again. The manifests, by name."""
-    made = {name: _export(name, wanted, folder) for name, wanted in programs.items()}
-    _clear(folder)
-    write_files(folder / ONCHAIN, workspace_files())
-    for export in made.values():
-        _write(export)
-    manifests = {name: export.manifest for name, export in made.items()}
-    atomic_write_bytes(folder / "manifest.json", manifest_text(manifests.values()))
+def export_programs(programs: Mapping[str, Wanted], folder: Path, overwrite: bool = False) -> dict[str, Manifest]:
+    """Write an export of these programs, by their names; every QNet is proved again. The manifests, by name.
+
+    Raises WmExportError for a folder that holds anything; with `overwrite` an export in it is replaced. WmTrainError if
+    another process writes there.
+    """
+    with one_writer(folder, "export"):
+        _check_place(folder, overwrite)
+        made = {name: _export(name, wanted, folder) for name, wanted in programs.items()}
+        _clear(folder)
+        write_files(folder / ONCHAIN, workspace_files())
+        for export in made.values():
+            _write(export)
+        manifests = {name: export.manifest for name, export in made.items()}
+        atomic_write_bytes(folder / "manifest.json", manifest_text(manifests.values()))
     return manifests
+
+
+def _check_place(folder: Path, overwrite: bool) -> None:
+    """WmExportError if something is in the way: all but an export that was interrupted, unless that can go; and what is
+    no export where one has its parts, whatever was said."""
+    check_folder(folder, WmExportError)
+    path, there = folder / "manifest.json", [part for part in (folder / ONCHAIN, folder / PROGRAMS) if part.exists()]
+    held = _programs_in(path)
+    if held is None and (there or path.exists()):
+        raise WmExportError(f"{(*there, path)[0]}: is not of an export; give another folder with --out")
+    if overwrite:
+        return
+    if held:
+        raise WmExportError(f"{folder}: holds an export; give another folder with --out, or replace it: --overwrite")
+    if (other := foreign(folder, (path.name, ONCHAIN, PROGRAMS))) is not None:
+        raise WmExportError(f"{folder}: holds {other}, which is no part of an export; give another folder with --out")
 
 
 def _export(name: str, wanted: Wanted, folder: Path) -> Export:
@@ -137,22 +178,20 @@ def _write(export: Export) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """An empty folder, but for what is no part of an export: an older export is removed, and nothing else ever is."""
-    path, parts = folder / "manifest.json", [folder / ONCHAIN, folder / PROGRAMS]
-    there = [part for part in parts if part.is_symlink() or part.exists()]
-    if there and not _is_export(path):
-        raise WmExportError(f"{there[0]}: is not of an export; give another folder with --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic_write_bytes(path, manifest_text([]))  # so that an export that was interrupted is known for one
-    for part in there:
-        part.unlink() if part.is_symlink() else shutil.rmtree(part)
+    """Remove the export that `_check_place` has found, if any; nothing else is ever removed."""
+    atomic_write_bytes(folder / "manifest.json", manifest_text([]))  # an export that was interrupted is known for one
+    for part in (folder / ONCHAIN, folder / PROGRAMS):
+        if part.exists():
+            shutil.rmtree(part)
 
 
-def _is_export(path: Path) -> bool:
+def _programs_in(path: Path) -> bool | None:
+    """Whether the export of this manifest, of whatever wmq, was finished; None if it is none."""
     try:
-        return str(json.loads(path.read_bytes())["format"]).startswith("wmq-export-")
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return False
+        data = read_json(path, _ANY_EXPORT)
+    except WmExportError:
+        return None
+    return data.get("programs") != []
 
 
 def program_folder(folder: Path, name: str) -> Path:
@@ -175,8 +214,10 @@ def open_export(folder: Path, program: str | None = None) -> Export:
     """
     if program is None and folder.parent.name == PROGRAMS:
         folder, program = folder.parent.parent, folder.name
+    check_folder(folder, WmExportError, inner=(PROGRAMS,))
     manifest = _chosen(load_manifest(folder / "manifest.json"), folder, program)
     home = program_folder(folder, manifest.name)
+    check_folder(home, WmExportError, inner=("build",))
     net = load_qnet(home / "qnet")
     lowered = lower(net, **manifest.lowering)
     export = Export(folder, manifest, net, lowered, pack(lowered, manifest.shard_max))
@@ -198,11 +239,7 @@ def _chosen(programs: Mapping[str, Manifest], folder: Path, name: str | None) ->
 
 
 def _check_blob(export: Export) -> None:
-    try:
-        blob = export.blob_path.read_bytes()
-    except OSError as error:
-        raise WmExportError(f"{export.blob_path}: {error.strerror}; export again with `wmq export`") from None
-    check_blob(export.manifest, blob, export.blob_path)
+    check_blob(export.manifest, BLOB.read(export.blob_path), export.blob_path)
 
 
 def _world(export: Export) -> dict[str, bytes]:

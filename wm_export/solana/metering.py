@@ -1,9 +1,7 @@
 """Build an export's program, and learn what its compiled code costs: a few metered frames give the Overheads."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +10,18 @@ from wm_export.errors import WmExportError
 from wm_export.lower.cost import Cost, Overheads, cost, kernel_cu
 from wm_export.lower.lowered_program import Plan
 from wm_export.solana.build_record import check_built, keep_record
+from wm_export.solana.building import build_from
 from wm_export.solana.export import Export, checked_sources
 from wm_export.solana.svm import SvmRunner
-from wm_export.solana.toolchain import BuildInfo, build_program
+from wm_export.solana.toolchain import BuildInfo
 from wm_export.solana.workspace import staged
+from wm_train import json_schema as js
+from wm_train.artifact import check_folder
 from wm_train.files import atomic_write_json
+from wm_train.naming import NAME
+from wm_train.reading import JsonArtifact, read_json
 from wm_train.world.fields import PLAYERS
+from wm_train.writer import one_writer
 
 if TYPE_CHECKING:
     from wm_quant.interp import State
@@ -25,34 +29,46 @@ if TYPE_CHECKING:
 #: Metering costs units of its own: its transactions get more than the chain's limit.
 METER_LIMIT = 10_000_000
 
+_UNITS = js.integer(-METER_LIMIT, METER_LIMIT)
+OVERHEADS_JSON = JsonArtifact(
+    WmExportError,
+    "run `wmq build`",
+    max_bytes=1 << 20,
+    schema=js.record(
+        {
+            "ops": js.mapping(_UNITS, NAME),
+            "steps": js.list_of(_UNITS),
+            "merge": _UNITS,
+            "peak": _UNITS,
+            "toolchain": js.text(),
+        }
+    ),
+)
+
 
 def build(export: Export, progress: Callable[[str], None] = lambda text: None) -> tuple[BuildInfo, Overheads]:
     """Build program.so and meter.so from sources that were compared, meter one frame, and keep what compiled code costs
-    in build/overheads.json."""
+    in build/overheads.json. Raises WmTrainError if another process writes into the export."""
+    with one_writer(export.folder, "build"):
+        return _build(export, progress)
+
+
+def _build(export: Export, progress: Callable[[str], None]) -> tuple[BuildInfo, Overheads]:
     sources, folder = checked_sources(export), export.program.parent
     if folder.is_symlink():
         raise WmExportError(f"{folder}: a link; nothing was built or run. Remove it")
+    check_folder(folder, WmExportError)
     folder.mkdir(exist_ok=True)
     with staged(sources) as workspace:
         progress("program.so")
-        info = build_program(workspace / "program", export.program)
+        info = build_from(workspace, export, export.program)
         progress("meter.so")
-        build_program(workspace / "program", export.meter, features=["meter"])
-    for program in (export.program, export.meter):
-        _check_identity(export, program)
+        build_from(workspace, export, export.meter, features=["meter"])
     progress("metering one frame")
     overheads = _measure_overheads(export, info.toolchain)
     atomic_write_json(folder / "overheads.json", asdict(overheads))
     keep_record(export, info)
     return info, overheads
-
-
-def _check_identity(export: Export, program: Path) -> None:
-    """WmExportError unless the manifest's hash is in the program, in words of 4 bytes wherever they were put."""
-    raw, wanted = program.read_bytes(), export.manifest.hash
-    if not all(wanted[i : i + 4] in raw for i in range(0, len(wanted), 4)):
-        program.unlink()
-        raise WmExportError(f"{program}: built from another export; is another build running? `wmq build` again")
 
 
 def runner(export: Export) -> SvmRunner:
@@ -93,7 +109,7 @@ def still_state(export: Export) -> "State":
         np.zeros((1, e.slots * e.slot_columns), np.int64),
         np.zeros((1, e.slots * e.slot_ids), np.int64),
         np.zeros((1, first.size), np.int64),
-        np.zeros((1, export.net.world.encoding.game.bounds), np.int64),
+        np.zeros((1, export.net.world.place_size), np.int64),
         {name: np.zeros((1, count), np.int64) for name, count in memories.items()},
     )
 
@@ -151,17 +167,11 @@ def load_overheads(export: Export) -> Overheads:
     """What `build` has measured."""
     check_built(export, "overheads.json")
     path = export.program.parent / "overheads.json"
-    try:
-        data = json.loads(path.read_text())
-        return Overheads(
-            {str(k): int(v) for k, v in data["ops"].items()},
-            tuple(map(int, data["steps"])),
-            int(data["merge"]),
-            int(data["peak"]),
-            data["toolchain"],
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WmExportError(f"{path}: cannot be read ({error}); run `wmq build`") from None
+    data = read_json(path, OVERHEADS_JSON)
+    names = export.lowered.names
+    if sorted(data["ops"]) != sorted(names) or len(data["steps"]) != len(export.lowered.plan):
+        raise OVERHEADS_JSON.refuse(path, f"expected overheads of {len(names)} ops, got those of another program")
+    return Overheads(data["ops"], tuple(data["steps"]), data["merge"], data["peak"], data["toolchain"])
 
 
 def predicted(export: Export) -> Cost:

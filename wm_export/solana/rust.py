@@ -58,7 +58,7 @@ def generate(net: QNet, program: Program, blob: Blob, manifest_hash: bytes) -> d
             "session_vocab": ", ".join(map(str, vocab)),
             "accounts": accounts(where, blob),
         },
-        "network.rs": network(program, blob) | bounds_table(net.world.encoding),
+        "network.rs": network(program, blob) | bounds_table(net.world),
         "rules.rs": rules(net),
         "step.rs": step(program, blob),
     }

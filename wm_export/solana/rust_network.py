@@ -18,8 +18,7 @@ from wm_export.lower.lowered_program import (
 )
 from wm_export.solana.blob import Blob
 from wm_export.solana.rust_text import at, call, fill, function_name, quoted, upper, word
-from wm_train.world.bounds import place_bounds
-from wm_train.world.encoding import Encoding
+from wm_train.world.step import World
 
 
 @dataclass(frozen=True)
@@ -135,10 +134,10 @@ def _body(printer: Printer, routine: Routine) -> str:
     return f"network::{function_name(routine.name)}(blobs, work);"
 
 
-def bounds_table(encoding: Encoding) -> dict[str, object]:
-    """The holes of the table of every place's bounds."""
-    table = place_bounds(encoding)
+def bounds_table(world: World) -> dict[str, object]:
+    """The holes of the table of every place's numbers."""
+    table = world.places
     rows = ", ".join("[" + ", ".join(map(str, row)) + "]" for row in table)
-    last = sum(1 for _ in encoding.session_fields()) - 1
-    place = f"ids[{last}] as usize" if encoding.place else "0"
-    return {"bounds": encoding.game.bounds, "places": len(table), "place_bounds": rows, "place": place}
+    last = sum(1 for _ in world.encoding.session_fields()) - 1
+    place = f"ids[{last}] as usize" if world.encoding.place else "0"
+    return {"bounds": table.shape[1], "places": len(table), "place_bounds": rows, "place": place}

@@ -9,7 +9,7 @@ from wm_quant.qnet import QNet
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS, Field, Kind, fixed
-from wm_train.world.step import World, decode, encode, identify, ranges
+from wm_train.world.step import World, decode, encode, identify
 from wm_train.world.subsystem import Head
 
 
@@ -18,6 +18,7 @@ class RustTarget:
     """Recorded operations as Rust: a value is an expression, or the variable that has been given its name."""
 
     lines: list[str] = field(default_factory=list)
+    _tables: set[str] = field(default_factory=set)
     _outermost: dict[str, str] = field(default_factory=dict)  # an expression that is an operator's -> the operator
 
     def line(self, text: str) -> None:
@@ -55,6 +56,13 @@ class RustTarget:
         """See Target."""
         return f"clamp({value}, {low}, {high})"
 
+    def pick(self, name: str, table: tuple[int, ...], index: str | int) -> str:
+        """See Target: the table stands where it is read first."""
+        if name not in self._tables:
+            self._tables.add(name)
+            self.line(f"static {upper(name)}: [u16; {len(table)}] = [{', '.join(map(str, table))}];")
+        return f"i64::from({upper(name)}[{index} as usize])"
+
     def requantize(self, value: str | int, mult: int, shift: int) -> str:
         """See Target."""
         return f"requantize1({value}, {mult}, {shift})"
@@ -82,15 +90,17 @@ def _encode_player(game: Game) -> list[str]:
 def _decode_player(world: World) -> list[str]:
     """One player's next fields: the rules subsystem by subsystem, then what is written back."""
     target = RustTarget()
-    ends = [f"{name}_{end}" for name in world.game.bounded for end in ("low", "high")]
-    target.line(f"let [{', '.join(ends)}] = *bounds;")
+    numbers = [f"{name}_{end}" for name in world.game.bounded for end in ("low", "high")]
+    numbers += [f"place_{fact}" for fact in world.head_set.facts]
+    target.line(f"let [{', '.join(numbers)}] = *place;")
 
     def now(name: str) -> Sym:
         return Sym(target, target.let(f"now_{name}", _field_read(name)))
 
-    bounded = ranges(world.game, [Sym(target, end) for end in ends])
-    written = decode(SymOps(target), world, _once(now), _once(_heads(target, world)), bounded)
-    target.begin("inside their ranges")
+    place = [Sym(target, number) for number in numbers]
+    written = decode(SymOps(target), world, _once(now), _once(_heads(target, world)), place)
+    if world.head_set.laws:
+        target.begin("what is written back")
     for name, value in written.items():
         target.line(f"write(player, fields::{upper(name)}, {value.text});")
     return target.lines
@@ -164,12 +174,15 @@ def _behind(pointer: str, player: int, size: str) -> str:
 
 def _calls(net: QNet) -> dict[str, str]:
     """The functions of one player, called for both."""
+    seats = net.world.place_seats
     encode_calls, decode_calls, push_calls = [], [], []
     for p in range(PLAYERS):
         frame, slot, ids = (_behind(*part) for part in (("frame", p, "FIELDS_BYTES"), ("slot", p, "CODES_BYTES"),
                                                         ("ids", p, "IDS_BYTES")))  # fmt: skip
         encode_calls.append(f"encode_player(&inputs[{p}], {_behind('codes', p, 'CONTROLS_BYTES')});")
-        decode_calls.append(f"decode_player({frame}, {_behind('heads', p, 'HEADS_BYTES')}, &bounds);")
+        decode_calls.append(
+            f"decode_player({frame}, {_behind('heads', p, 'HEADS_BYTES')}, &places[{min(p, seats - 1)}]);"
+        )
         push_calls.append(f"push_player({frame}, {controls(net, p)}, {slot}, {ids});")
     calls = {"encode_inputs": encode_calls, "decode": decode_calls, "push": push_calls}
     return {name: "\n".join(lines) for name, lines in calls.items()}
@@ -212,7 +225,8 @@ def rules(net: QNet) -> dict[str, object]:
         "codes_bytes": slot_bytes // PLAYERS,
         "ids_bytes": slot_id_bytes // PLAYERS,
         "controls_bytes": 8 * len(world.game.controls),
-        "bounds": encoding.game.bounds,
+        "place_numbers": world.place_numbers,
+        "place_seats": world.place_seats,
         "ranges": _in_range(world.game),
         "labels": _labels(world),
         "slot_bytes": slot_bytes,

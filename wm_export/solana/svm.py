@@ -23,6 +23,7 @@ from wm_export.lower.lowered_program import Program
 from wm_export.schema.instruction_set import encode
 from wm_export.schema.limits import TRANSACTION_BUDGET
 from wm_export.solana.account_codec import AccountCodec, Keys, model_accounts
+from wm_export.solana.build_record import BUILT
 from wm_quant.qnet import QNet
 
 if TYPE_CHECKING:
@@ -79,8 +80,9 @@ class SvmRunner:
             self.put(address, account)
 
     def _load(self, program: Path) -> None:
+        elf = BUILT.read(program)
         try:
-            self.svm.add_program(self.program, program.read_bytes())
+            self.svm.add_program(self.program, elf)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # solders panics at a bad ELF, which is no Exception

@@ -10,6 +10,8 @@ from wm_export.schema.seeds import DERIVED
 
 SYSTEM_PROGRAM = Pubkey.from_string(seeds.SYSTEM_PROGRAM)
 LOADER = Pubkey.from_string("BPFLoaderUpgradeab1e11111111111111111111111")
+#: Loads programs whose code is in their own account and never changes.
+FINAL_LOADER = Pubkey.from_string("BPFLoader2111111111111111111111111111111111")
 #: The delegation program (DLP), on the base chain.
 DELEGATION_PROGRAM = Pubkey.from_string(seeds.DELEGATION_PROGRAM)
 #: The rollup's own program, its context, and the vault that holds the rent of ephemeral accounts.

@@ -57,6 +57,20 @@ class TransactionInfo:
     cu: int
 
 
+@dataclass(frozen=True)
+class Simulation:
+    """What a transaction would do. lamports: of each watched account afterwards, 0 for one that is not there."""
+
+    error: Any
+    logs: tuple[str, ...]
+    lamports: tuple[int, ...]
+
+    @property
+    def custom(self) -> int | None:
+        """The number of the program's own error, if that is what it fails with."""
+        return custom_error(self.error)
+
+
 class BadAnswerError(WmLiveError):
     """An answer that is not what the protocol says."""
 
@@ -131,6 +145,19 @@ def transaction_of(value: Any) -> TransactionInfo | None:
     meta = need(fields.get("meta"), dict, "transaction meta")
     cu = need(meta.get("computeUnitsConsumed", 0), int, "compute units")
     return TransactionInfo(need(fields.get("slot"), int, "slot"), meta.get("err"), logs_of(meta), cu)
+
+
+def simulation_of(value: Any, watched: int) -> Simulation:
+    """What a simulation says of so many watched accounts."""
+    fields = need(value, dict, "simulation")
+    error, logs = fields.get("err"), logs_of(fields)
+    if error is not None:
+        return Simulation(error, logs, ())
+    accounts = need(fields.get("accounts"), list, "simulated accounts")
+    if len(accounts) != watched:
+        raise BadAnswerError(f"simulated accounts: asked for {watched}, got {len(accounts)}")
+    found = [account_of(account) for account in accounts]
+    return Simulation(None, logs, tuple(account.lamports if account else 0 for account in found))
 
 
 def logs_of(fields: Any) -> tuple[str, ...]:

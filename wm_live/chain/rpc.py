@@ -18,6 +18,7 @@ from wm_live.chain.answers import (
     AccountInfo,
     BadAnswerError,
     Blockhash,
+    Simulation,
     Status,
     TransactionInfo,
     account_of,
@@ -26,10 +27,12 @@ from wm_live.chain.answers import (
     custom_error,
     logs_of,
     need,
+    simulation_of,
     status_of,
     transaction_of,
     value_of,
 )
+from wm_live.chain.urls import redacted, without_secrets
 from wm_live.errors import WmLiveError
 
 COMMITMENT = "confirmed"
@@ -74,12 +77,15 @@ def websocket_url(url: str) -> str:
 
 
 class Rpc:
-    """A node at `url`; use it with `async with`. Every method raises RpcError, or BadAnswerError for nonsense."""
+    """A node at an address; use it with `async with`. Every method raises RpcError, or BadAnswerError for nonsense.
+
+    url  the address as it may be shown: without keys of a provider
+    """
 
     def __init__(self, url: str, timeout_s: float = TIMEOUT_S) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
-            raise WmLiveError(f"{url!r} is no node's address; expected http://HOST:PORT or https://HOST")
-        self.url, self._timeout = url, aiohttp.ClientTimeout(total=timeout_s)
+            raise WmLiveError(f"{redacted(url)!r} is no node's address; expected http://HOST:PORT or https://HOST")
+        self.url, self._address, self._timeout = redacted(url), url, aiohttp.ClientTimeout(total=timeout_s)
         self._numbers = itertools.count(1)
         self._blockhash: tuple[float, Blockhash] | None = None
 
@@ -106,10 +112,10 @@ class Rpc:
 
     async def _post(self, method: str, body: dict[str, Any]) -> tuple[int, bytes]:
         try:
-            async with self._session.post(self.url, json=body, allow_redirects=False) as response:
+            async with self._session.post(self._address, json=body, allow_redirects=False) as response:
                 return response.status, await _limited(response, method)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            reason = str(error) or type(error).__name__
+            reason = without_secrets(str(error), self._address) or type(error).__name__
             raise RpcError(f"{self.url}: {method}: no answer ({reason}); is the node running?") from None
 
     def _result(self, method: str, status: int, answer: bytes) -> Any:
@@ -118,7 +124,7 @@ class Rpc:
             fields = bounded_json.parse(answer)
         except ValueError:
             raise RpcError(f"{where}: HTTP {status}, expected JSON, got {answer[:80]!r}", status) from None
-        if not isinstance(fields, dict) or ("result" not in fields and "error" not in fields):
+        if not isinstance(fields, dict) or ("result" not in fields and fields.get("error") is None):
             raise BadAnswerError(f"{where}: HTTP {status}, expected a result or an error, got {answer[:80]!r}")
         if fields.get("error") is not None:
             error = need(fields["error"], dict, f"{where}: error")
@@ -160,10 +166,6 @@ class Rpc:
         result = value_of(await self.call("getBalance", [str(address), {"commitment": COMMITMENT}]))
         return int(need(result, int, "balance"))
 
-    async def rent(self, size: int) -> int:
-        """Lamports that make an account of `size` bytes exempt from rent."""
-        return int(need(await self.call("getMinimumBalanceForRentExemption", [size]), int, "rent"))
-
     async def airdrop(self, address: Pubkey, lamports: int) -> str:
         """Ask for lamports, where the cluster gives any; returns the signature to confirm."""
         return str(need(await self.call("requestAirdrop", [str(address), lamports]), str, "signature"))
@@ -202,6 +204,14 @@ class Rpc:
         config = {"encoding": "base64", "skipPreflight": skip_preflight, "preflightCommitment": COMMITMENT}
         text = base64.b64encode(transaction).decode()
         return str(need(await self.call("sendTransaction", [text, config]), str, "signature"))
+
+    async def simulate(self, transaction: bytes, watched: Sequence[Pubkey]) -> Simulation:
+        """What a transaction would do, and what the watched accounts would hold then. It need not be signed."""
+        accounts = {"encoding": "base64", "addresses": [str(address) for address in watched]}
+        unsigned = {"sigVerify": False, "replaceRecentBlockhash": True}
+        config = {"encoding": "base64", "commitment": COMMITMENT, "accounts": accounts, **unsigned}
+        text = base64.b64encode(transaction).decode()
+        return simulation_of(value_of(await self.call("simulateTransaction", [text, config])), len(watched))
 
     async def statuses(self, signatures: Sequence[str], history: bool = False) -> list[Status | None]:
         """What became of transactions, in their order; None for one not (yet) landed.
@@ -243,9 +253,10 @@ class Rpc:
 
         RpcError when the node hangs up.
         """
-        where = websocket_url(self.url)
+        socket_url = websocket_url(self._address)
+        where = redacted(socket_url)
         try:
-            async with self._session.ws_connect(where, max_msg_size=MAX_ANSWER, heartbeat=20) as socket:
+            async with self._session.ws_connect(socket_url, max_msg_size=MAX_ANSWER, heartbeat=20) as socket:
                 config = {"encoding": "base64", "commitment": COMMITMENT}
                 call = {"jsonrpc": "2.0", "id": 1, "method": "accountSubscribe", "params": [str(address), config]}
                 await socket.send_json(call)
@@ -257,7 +268,8 @@ class Rpc:
                         account = account_of(value_of(found))
                         yield account if account is not None and account.lamports else None
         except (aiohttp.ClientError, OSError) as error:
-            raise RpcError(f"{where}: accountSubscribe: {error}; is the node running?") from None
+            reason = without_secrets(str(error), socket_url)
+            raise RpcError(f"{where}: accountSubscribe: {reason}; is the node running?") from None
         raise RpcError(f"{where}: the node ended the subscription")
 
 

@@ -22,14 +22,15 @@ from wm_live.chain.answers import MOST_LETTERS, Blockhash, Status
 from wm_live.chain.rpc import Rpc, RpcError
 from wm_live.errors import WmLiveError
 
-#: Lamports for each signature of a transaction.
-SIGNATURE_FEE = 5_000
 PACKET_BYTES = 1_232
 MOST_SIGNINGS = 10
 #: A node that lags behind the one that gave the blockhash does not know it yet.
 LAG_S = 0.4
 POLL_FIRST_S, POLL_MOST_S = 0.005, 0.4
 RESEND_S, EXPIRY_CHECK_S = 2.0, 1.0
+#: Longest wait for what an honest cluster does within a minute or two: a transaction that lands or expires, a new
+#: blockhash, the next slot.
+MOST_WAIT_S = 300.0
 #: Polls that may go unanswered, one after the other, each after twice the wait.
 MOST_SILENCE, SILENCE_S = 6, 0.5
 
@@ -56,6 +57,24 @@ class Confirmed:
     slot: int
 
 
+class Patience:
+    """Waits again and again, but not for ever: for what a node says that cannot stay so."""
+
+    def __init__(self, url: str, what: str) -> None:
+        self._text = f"{url}: {what} for {MOST_WAIT_S:.0f} s; name another node with --cluster or --rollup"
+        self._end = time.monotonic() + MOST_WAIT_S
+
+    def check(self) -> None:
+        """WmLiveError if it is over."""
+        if time.monotonic() > self._end:
+            raise WmLiveError(self._text)
+
+    async def wait(self, seconds: float) -> None:
+        """The same, then wait."""
+        self.check()
+        await asyncio.sleep(seconds)
+
+
 def signed(instructions: Sequence[Instruction], signers: Sequence[Keypair], blockhash: Hash) -> Transaction:
     """A signed transaction; the first signer pays. WmLiveError if it is larger than a packet."""
     message = Message.new_with_blockhash(list(instructions), signers[0].pubkey(), blockhash)
@@ -74,6 +93,7 @@ class _Waiting:
     raw: bytes
     last_valid_height: int
     sent: float
+    patience: Patience
 
 
 @dataclass
@@ -125,20 +145,24 @@ class Sender:
 
     async def renew(self) -> None:
         """Wait for a blockhash under which no earlier process can have signed the same messages."""
-        first = (await self.rpc.latest_blockhash()).hash
+        first, patience = (await self.rpc.latest_blockhash()).hash, self._same_blockhash()
         while (await self.rpc.latest_blockhash()).hash == first:
-            await asyncio.sleep(LAG_S / 8)
+            await patience.wait(LAG_S / 8)
+
+    def _same_blockhash(self) -> Patience:
+        return Patience(self.rpc.url, "no new blockhash")
 
     async def _sign(
         self, instructions: Sequence[Instruction], signers: Sequence[Keypair]
     ) -> tuple[Transaction, Blockhash]:
         """Signed with the newest blockhash; a message that was signed with that one already waits for the next."""
+        patience = self._same_blockhash()
         while True:
             blockhash = await self.rpc.latest_blockhash()
             transaction = signed(instructions, signers, blockhash.hash)
             if self._used.take(blockhash.hash, str(transaction.signatures[0])):
                 return transaction, blockhash
-            await asyncio.sleep(LAG_S / 4)
+            await patience.wait(LAG_S / 4)
 
     async def _land(self, transaction: Transaction, blockhash: Blockhash, preflight: bool) -> Status | None:
         """What became of it; None if its blockhash has expired, or is not known to the node."""
@@ -154,7 +178,8 @@ class Sender:
             if error.code != 0 and error.error != "AlreadyProcessed":
                 raise TransactionError(str(error), error.error, error.custom) from None
         seen: asyncio.Future[Status | None] = asyncio.get_running_loop().create_future()
-        self._waiting[signature] = _Waiting(seen, raw, blockhash.last_valid_height, time.monotonic())
+        patience = Patience(self.rpc.url, f"transaction {signature} neither lands nor expires")
+        self._waiting[signature] = _Waiting(seen, raw, blockhash.last_valid_height, time.monotonic(), patience)
         if self._poller is None or self._poller.done():
             self._poller = asyncio.create_task(self._poll())
         try:
@@ -197,6 +222,8 @@ class Sender:
         if now - self._expiry_checked > EXPIRY_CHECK_S:
             self._expiry_checked = now
             await self._expire()
+        for waiting in self._waiting.values():
+            waiting.patience.check()
         late = [waiting for waiting in self._waiting.values() if now - waiting.sent > RESEND_S]
         await asyncio.gather(*(self._resend(waiting, now) for waiting in late))
         return len(self._waiting) < before

@@ -31,15 +31,16 @@ async def send_all(
 
     landed  gets the number of transactions confirmed so far
 
-    With one in flight they land in their order, each tried out before it is sent. The first that fails ends all: what
-    is confirmed stays, and the error is raised (TransactionError, RpcError).
+    With one in flight they land in their order, each tried out before it is sent; with several only the first is, and
+    the others are to be like it. The first that fails ends all: what is confirmed stays, and the error is raised
+    (TransactionError, RpcError).
     """
     waiting, done, last = iter(jobs), 0, 0
 
     async def work(waiting: Iterator[PlannedTransaction]) -> None:
         nonlocal done, last
         for job in waiting:
-            confirmed = await sender.send(job.instructions, *job.signers, preflight=in_flight == 1)
+            confirmed = await sender.send(job.instructions, *job.signers, preflight=in_flight == 1 or job is jobs[0])
             done, last = done + 1, max(last, confirmed.slot)
             landed(done)
 

@@ -2,23 +2,35 @@
 
 import json
 import os
+import stat
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from solders.keypair import Keypair
+from solders.pubkey import Pubkey
 
 from wm_live.chain.rpc import Rpc
+from wm_live.chain.urls import redacted
 from wm_live.errors import WmLiveError
 from wm_live.localnet.servers import BASE_PORT, HOST, ROLLUP_PORT
+from wm_train import json_schema as js
+from wm_train.reading import JsonArtifact, parse_json
 
 SOL = 1_000_000_000
 #: Nodes of the base chain, and of the rollup beside each.
 CLUSTERS = {"localnet": f"http://{HOST}:{BASE_PORT}", "devnet": "https://api.devnet.solana.com"}
 ROLLUPS = {"localnet": f"http://{HOST}:{ROLLUP_PORT}", "devnet": "https://devnet.magicblock.app"}
+_KEYPAIR = "expected a JSON array of 64 numbers, as `solana-keygen new` writes it"
 #: 64 numbers take up to 320 bytes; more is no keypair.
-KEYPAIR_MAX_BYTES = 4_096
+KEYPAIR_JSON = JsonArtifact(
+    WmLiveError, _KEYPAIR, max_bytes=4_096, linked=True, schema=js.list_of(js.integer(0, 255), 64, 64)
+)
+#: Bits of a file's mode that let anybody but its owner at it.
+OTHERS = 0o077
 #: Largest airdrop of a public faucet, in SOL.
 AIRDROP_SOL = 2
+#: Of a faucet whose node is behind.
+SPARE_AIRDROPS = 3
 
 
 def cluster_url(cluster: str) -> str:
@@ -30,7 +42,7 @@ def cluster_url(cluster: str) -> str:
     except ValueError:
         whole = False
     if not whole:
-        raise WmLiveError(f"cluster {cluster!r}: expected {', '.join(CLUSTERS)} or http(s)://HOST[:PORT]")
+        raise WmLiveError(f"cluster {redacted(cluster)!r}: expected {', '.join(CLUSTERS)} or http(s)://HOST[:PORT]")
     return url
 
 
@@ -42,19 +54,16 @@ def is_local(url: str) -> bool:
 def load_keypair(path: Path) -> Keypair:
     """The keypair of a file as Solana's tools write it: a JSON array of 64 bytes, secret then public.
 
-    WmLiveError for any other file; what is in it is never part of the text.
+    WmLiveError for any other file, and for one that others than its owner may read or write; what is in it is never
+    part of the text.
     """
-    wanted = "expected a JSON array of 64 numbers, as `solana-keygen new` writes it"
+    raw, mode = KEYPAIR_JSON.read(path), stat.S_IMODE(path.stat().st_mode)
+    if mode & OTHERS:
+        raise WmLiveError(f"keypair {path}: mode {mode:04o}, so others can read it; next: chmod 600 {path}")
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise WmLiveError(f"keypair {path}: {error.strerror}; {wanted}") from None
-    try:
-        values = json.loads(raw) if len(raw) <= KEYPAIR_MAX_BYTES else None
-    except (ValueError, RecursionError):
-        values = None
-    if not isinstance(values, list) or len(values) != 64 or not all(type(v) is int and 0 <= v < 256 for v in values):
-        raise WmLiveError(f"keypair {path}: {wanted}, got something else")
+        values = parse_json(raw, path, KEYPAIR_JSON)
+    except WmLiveError:  # which says what was found: a part of a secret
+        raise WmLiveError(f"keypair {path}: {_KEYPAIR}, got something else") from None
     try:
         keypair = Keypair.from_seed(bytes(values[:32]))
     except ValueError:
@@ -78,13 +87,20 @@ def sol(lamports: int) -> str:
     return f"{sign}{value // SOL:,}.{value % SOL:09d}".rstrip("0").rstrip(".")
 
 
+def announced(payer: Pubkey | str, lamports: int) -> str:
+    """What a verb says before it signs anything: no more than so many lamports leave a wallet."""
+    return f"takes at most {sol(lamports)} SOL from {payer}"
+
+
 async def fund(rpc: Rpc, keypair: Keypair, lamports: int) -> int:
     """Request airdrops until the keypair's balance is at least `lamports`; returns the balance in lamports.
 
-    RpcError or WmLiveError if the faucet refuses, or has a limit that is reached.
+    RpcError or WmLiveError if the faucet refuses, has a limit that is reached, or gives less than it says.
     """
     step = lamports if is_local(rpc.url) else AIRDROP_SOL * SOL
-    while (balance := await rpc.balance(keypair.pubkey())) < lamports:
+    for _ in range(SPARE_AIRDROPS + -(-lamports // step)):
+        if (balance := await rpc.balance(keypair.pubkey())) >= lamports:
+            return balance
         signature = await rpc.airdrop(keypair.pubkey(), min(step, lamports - balance))
         (status,) = await rpc.confirm([signature])
         if status is None or status.error is not None:
@@ -92,4 +108,6 @@ async def fund(rpc: Rpc, keypair: Keypair, lamports: int) -> int:
                 f"{rpc.url}: gave no lamports; {keypair.pubkey()} has {sol(balance)} SOL of {sol(lamports)}. "
                 "Ask again later, or a faucet's page"
             )
-    return balance
+    raise WmLiveError(
+        f"{rpc.url}: gave lamports, it says, but {keypair.pubkey()} has no {sol(lamports)} SOL; ask again"
+    )

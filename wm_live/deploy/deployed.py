@@ -1,20 +1,21 @@
 """Verification of a deployment: the program and the weights on chain are read, hashed, and compared with an export."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from solders.pubkey import Pubkey
 
+from wm_export.solana.building import rebuild
 from wm_export.solana.export import Export
 from wm_export.solana.layout import digest
 from wm_live.chain.addresses import model_address
 from wm_live.chain.answers import AccountInfo
 from wm_live.chain.rpc import Rpc
-from wm_live.chain.upgradeable import ProgramData, check_program, program_data_address, read_program_data
+from wm_live.chain.trust import read_code
+from wm_live.chain.upgradeable import ProgramData
 from wm_live.deploy.model_account import ModelHead, ModelShape, shapes_of
-from wm_live.deploy.target import built_elf
 from wm_live.errors import WmLiveError
 
 
@@ -29,15 +30,25 @@ class DeploymentCheck:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What a program on a chain is compared with: its bytes, and a sentence that says where they are from."""
+
+    elf: bytes
+    origin: str
+
+
+@dataclass(frozen=True)
 class Verification:
     """What the chain holds, compared with an export.
 
+    compared_with       where the program is from that the one on the chain was compared with
     upgrade_authority   who can replace the program; None if nobody ever can
     model_authority     who uploaded the model; has no power over it once it is frozen
     differing_sections  of the blob, in their order
     """
 
     program: str
+    compared_with: str
     model: str
     upgrade_authority: str | None
     model_authority: str
@@ -56,8 +67,11 @@ class Verification:
 
     def lines(self) -> list[str]:
         """The same for people."""
-        upgrade = f"{self.upgrade_authority}, who can replace it" if self.upgrade_authority else "nobody: it is final"
-        out = [f"program {self.program}", f"  upgrade authority: {upgrade}"]
+        out = [
+            f"program {self.program}",
+            f"  compared with {self.compared_with}",
+            f"  upgrade authority: {_who(self.upgrade_authority)}",
+        ]
         out += [f"model   {self.model}", f"  uploaded by {self.model_authority}"]
         for check in self.checks:
             out.append(f"{'ok       ' if check.ok else 'DIFFERENT'} {check.name}")
@@ -65,11 +79,20 @@ class Verification:
         return out
 
 
-async def verify(rpc: Rpc, export: Export, model: Pubkey, elf: bytes | None = None) -> Verification:
+def rebuilt(export: Export) -> Reference:
+    """The program of an export, rebuilt from its QNet by the compilers of this machine; WmExportError without them."""
+    made = rebuild(export)
+    return Reference(made.elf, f"what this machine rebuilt from the QNet ({', '.join(made.info.versions)})")
+
+
+async def verify(
+    rpc: Rpc, export: Export, model: Pubkey, reference: Callable[[], Reference], upgradeable: bool
+) -> Verification:
     """Compare the model at `model`, and the program that it belongs to, with an export.
 
-    model   the account of the first shard; those of the others follow from what it says
-    elf     what the program must be; what `wmq build` has made of the export unless it is given
+    model        the account of the first shard; those of the others follow from what it says
+    reference    gives what the program must be; asked for once the accounts have been read
+    upgradeable  the program may be one that somebody can replace
 
     WmLiveError if there is no such model, or it is not of this export's kind and size.
     """
@@ -80,10 +103,12 @@ async def verify(rpc: Rpc, export: Export, model: Pubkey, elf: bytes | None = No
     for shape in others:
         address = model_address(authority, manifest, program, shape.shard)
         parts.append(_part(shape, await _model(rpc, address), address, program))
-    code, frozen = await _code(rpc, program), all(part.head.frozen for part in parts)
+    code, frozen = await read_code(rpc, program), all(part.head.frozen for part in parts)
     sections = differing_sections(export, b"".join(part.blob for part in parts))
+    expected, owner = reference(), str(code.authority) if code.authority else None
     checks = [
-        _program_check(built_elf(export) if elf is None else elf, code),
+        _program_check(expected.elf, code),
+        *([] if upgradeable else [_check("upgrade authority", _who(owner), _who(None))]),
         *(_check(one.named("manifest"), one.head.manifest.hex(), export.manifest.hash.hex()) for one in parts),
         *(check for one in parts for check in _digest_checks(one, export.manifest.digests[one.shard].hex())),
         _check("blob sections", f"{', '.join(sections)} differ" if sections else "all equal", "all equal"),
@@ -91,8 +116,7 @@ async def verify(rpc: Rpc, export: Export, model: Pubkey, elf: bytes | None = No
         *(_check(one.named("authority"), str(one.head.authority), str(authority)) for one in parts[1:]),
         *(_check(one.named("model"), _can_be_changed(one.head.frozen), _can_be_changed(True)) for one in parts),
     ]
-    owner = str(code.authority) if code.authority else None
-    return Verification(str(program), str(model), owner, str(authority), frozen, sections, checks)
+    return Verification(str(program), expected.origin, str(model), owner, str(authority), frozen, sections, checks)
 
 
 @dataclass(frozen=True)
@@ -130,6 +154,10 @@ def _digest_checks(part: _Part, expected: str) -> list[DeploymentCheck]:
     ]
 
 
+def _who(authority: str | None) -> str:
+    return f"{authority}, who can replace it" if authority else "nobody: it is final"
+
+
 def _can_be_changed(frozen: bool) -> str:
     return "frozen for ever" if frozen else "can still be changed"
 
@@ -146,20 +174,6 @@ def differing_sections(export: Export, blob: bytes) -> list[str]:
 
 def _check(name: str, found: str, expected: str) -> DeploymentCheck:
     return DeploymentCheck(name, found == expected, found, expected)
-
-
-async def _code(rpc: Rpc, program: Pubkey) -> ProgramData:
-    address = program_data_address(program)
-    found = await rpc.accounts([program, address])
-    code, data = (_there(account, where) for account, where in zip(found, (program, address), strict=True))
-    check_program(code, program)
-    return read_program_data(data, address)
-
-
-def _there(account: AccountInfo | None, address: Pubkey) -> AccountInfo:
-    if account is None:
-        raise WmLiveError(f"account {address}: does not exist, expected the program of the model")
-    return account
 
 
 def _program_check(elf: bytes, code: ProgramData) -> DeploymentCheck:

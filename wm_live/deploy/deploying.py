@@ -8,7 +8,6 @@ Nothing is kept between two runs: a second one reads the chain and prepares what
 A blob of several shards has a model account for each; all are hashed before the first is frozen.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -28,14 +27,16 @@ from solders.system_program import (
 from wm_export.schema.limits import TRANSACTION_BUDGET
 from wm_live.chain import upgradeable as loader
 from wm_live.chain.addresses import LOADER
+from wm_live.chain.fees import SIGNATURE_FEE, rent_exempt
+from wm_live.chain.guard import SPARE_SIGNATURES, Budget, GuardedSender
 from wm_live.chain.rpc import Rpc
-from wm_live.chain.transactions import SIGNATURE_FEE, Sender
+from wm_live.chain.transactions import Patience
 from wm_live.chain.upload import IN_FLIGHT, PlannedTransaction, send_all
 from wm_live.deploy.deployed import differing_sections
 from wm_live.deploy.deployment import Deployment, Holding, Step
 from wm_live.deploy.model_account import blob_chunk, different_chunks
 from wm_live.deploy.program import instruction
-from wm_live.deploy.target import DeployTarget, Found, FoundShard, ShardTarget, fair_rent, find, read_blob
+from wm_live.deploy.target import DeployTarget, Found, FoundShard, ShardTarget, find, read_blob
 from wm_live.errors import WmLiveError
 
 #: Between two looks at the slot.
@@ -55,15 +56,15 @@ class Planner:
         self._payer, self._program = target.payer, target.program.pubkey()
         self._buffer = target.buffer.pubkey()
 
-    async def plan(self, final: bool) -> Deployment:
+    def plan(self, final: bool) -> Deployment:
         """The Deployment; with `final` the program's upgrade authority is dropped at its end."""
-        program = await self._program_steps()
-        steps = [*program, *await self._model_steps(), *self._final_steps(final, bool(program))]
-        reserve = await self._rent(0)
-        holdings = await self._holdings(any(step.name == "buffer" for step in program))
-        return Deployment(self.rpc.url, str(self._payer), self.found.balance, reserve, holdings, steps)
+        program = self._program_steps()
+        steps = [*program, *self._model_steps(), *self._final_steps(final, bool(program))]
+        reserve = rent_exempt(0)
+        holdings = self._holdings(any(step.name == "buffer" for step in program))
+        return Deployment(self.rpc.url, str(self._payer), self.found.balance, reserve, holdings, steps, self._program)
 
-    async def _holdings(self, buffered: bool) -> list[Holding]:
+    def _holdings(self, buffered: bool) -> list[Holding]:
         t, f, size = self.target, self.found, len(self.target.elf)
         room, code = max(size, len(f.program.code) if f.program else 0), loader.program_data_address(self._program)
         parts = [
@@ -76,14 +77,11 @@ class Planner:
         ]
         if buffered or f.buffer is not None:
             parts.append(("buffer", self._buffer, loader.BUFFER_HEADER + size, f.buffer is not None))
-        return [Holding(name, str(at), count, await self._rent(count), there) for name, at, count, there in parts]
-
-    async def _rent(self, size: int) -> int:
-        return await fair_rent(self.rpc, size)
+        return [Holding(name, str(at), count, rent_exempt(count), there) for name, at, count, there in parts]
 
     # --- the program ---
 
-    async def _program_steps(self) -> list[Step]:
+    def _program_steps(self) -> list[Step]:
         found, elf = self.found.program, self.target.elf
         if found is not None and found.holds(elf):
             return []
@@ -93,12 +91,12 @@ class Planner:
                 f"program {self._program}: other bytes than {self.target.export.program} are deployed, and {owner}; "
                 "next: deploy with another keypair, or build what is deployed (wmq deploy verify)"
             )
-        rent = await self._rent(loader.BUFFER_HEADER + len(elf))
-        steps = await self._buffer_steps(rent)
+        rent = rent_exempt(loader.BUFFER_HEADER + len(elf))
+        steps = self._buffer_steps(rent)
         locked = self.found.buffer_lamports if not any(s.name == "buffer" for s in steps) else rent
-        return [*steps, *(await self._deploy_steps(locked) if found is None else await self._upgrade_steps(locked))]
+        return [*steps, *(self._deploy_steps(locked) if found is None else self._upgrade_steps(locked))]
 
-    async def _buffer_steps(self, rent: int) -> list[Step]:
+    def _buffer_steps(self, rent: int) -> list[Step]:
         t, old = self.target, self.found.buffer
         steps = []
         if old is not None and len(old) != len(t.elf):
@@ -122,9 +120,9 @@ class Planner:
             PlannedTransaction((loader.write(self._buffer, self._payer, at, elf[at : at + size]),)) for at in starts
         ]
 
-    async def _deploy_steps(self, locked: int) -> list[Step]:
+    def _deploy_steps(self, locked: int) -> list[Step]:
         size = len(self.target.elf)
-        own, data = await self._rent(loader.PROGRAM_BYTES), await self._rent(loader.PROGRAM_DATA_HEADER + size)
+        own, data = rent_exempt(loader.PROGRAM_BYTES), rent_exempt(loader.PROGRAM_DATA_HEADER + size)
         params = CreateAccountParams(
             from_pubkey=self._payer,
             to_pubkey=self._program,
@@ -136,19 +134,19 @@ class Planner:
         job = PlannedTransaction((create_account(params), deploy), (self.target.program,))
         return [Step("deploy", [job], own + data - locked, changes_program=True)]
 
-    async def _upgrade_steps(self, locked: int) -> list[Step]:
+    def _upgrade_steps(self, locked: int) -> list[Step]:
         assert self.found.program is not None
         room, size = len(self.found.program.code), len(self.target.elf)
         held, steps = self.found.program_lamports, []
         if size > room:
             more = max(size - room, loader.EXTENSION_MIN)
             room += more
-            added = max(0, await self._rent(loader.PROGRAM_DATA_HEADER + room) - held)
+            added = max(0, rent_exempt(loader.PROGRAM_DATA_HEADER + room) - held)
             job = PlannedTransaction((loader.extend(self._payer, self._program, more),))
             steps = [Step("more room", [job], added, changes_program=True)]
             held += added
         # What the program's data holds beyond its rent comes back together with the buffer's.
-        back = locked + held - await self._rent(loader.PROGRAM_DATA_HEADER + room)
+        back = locked + held - rent_exempt(loader.PROGRAM_DATA_HEADER + room)
         job = PlannedTransaction((loader.upgrade(self._payer, self._program, self._buffer),))
         return [*steps, Step("upgrade", [job], -back, changes_program=True)]
 
@@ -162,14 +160,14 @@ class Planner:
 
     # --- the model ---
 
-    async def _model_steps(self) -> list[Step]:
+    def _model_steps(self) -> list[Step]:
         """Every shard is whole and hashed before the first is frozen: until then all rent can be had back."""
         left = [both for both in zip(self.target.shards, self.found.shards, strict=True) if not both[1].frozen]
-        steps = [step for shard, found in left for step in await self._upload_steps(shard, found)]
+        steps = [step for shard, found in left for step in self._upload_steps(shard, found)]
         return [*steps, *(self._freeze(shard) for shard, _ in left)]
 
-    async def _upload_steps(self, shard: ShardTarget, found: FoundShard) -> list[Step]:
-        steps = [] if found.head is not None else [await self._create_model(shard, found.lamports)]
+    def _upload_steps(self, shard: ShardTarget, found: FoundShard) -> list[Step]:
+        steps = [] if found.head is not None else [self._create_model(shard, found.lamports)]
         if found.stale:
             jobs = [PlannedTransaction((self._chunk(shard, index),)) for index in found.stale]
             steps.append(Step(shard.named("model bytes"), jobs, in_flight=IN_FLIGHT))
@@ -186,9 +184,9 @@ class Planner:
     def _instruction(self, shard: ShardTarget, name: str, **args: Any) -> Instruction:
         return instruction(self._program, name, {"authority": self._payer, "model": shard.address}, **args)
 
-    async def _create_model(self, shard: ShardTarget, lamports: int) -> Step:
+    def _create_model(self, shard: ShardTarget, lamports: int) -> Step:
         """Not by one instruction of the system program: that one refuses an address that was sent lamports."""
-        rent = max(0, await self._rent(shard.shape.account_bytes) - lamports)
+        rent = max(0, rent_exempt(shard.shape.account_bytes) - lamports)
         pay = transfer(TransferParams(from_pubkey=self._payer, to_pubkey=shard.address, lamports=rent))
         space = AllocateWithSeedParams(
             address=shard.address,
@@ -227,7 +225,7 @@ class Planner:
 
 async def prepare(rpc: Rpc, target: DeployTarget, final: bool = False) -> Deployment:
     """What is left to do until `target` is deployed. WmLiveError if it cannot be."""
-    return await Planner(rpc, target, await find(rpc, target)).plan(final)
+    return Planner(rpc, target, await find(rpc, target)).plan(final)
 
 
 def _unseen(name: str, done: int, total: int) -> None:
@@ -242,7 +240,7 @@ async def carry_out(rpc: Rpc, target: DeployTarget, deployment: Deployment, prog
     deployment.check_balance()
     if not deployment.steps:
         return
-    sender = Sender(rpc, target.authority)
+    sender = GuardedSender(rpc, target.authority, deployment.budget(), {deployment.program})
     await sender.renew()
     for step in deployment.steps:
         if step.check:
@@ -260,8 +258,9 @@ def _report(progress: Progress, step: Step, done: int) -> None:
 
 async def _wait_past(rpc: Rpc, slot: int) -> None:
     """A program can be called, and replaced again, from the slot after the one in which it changed."""
+    patience = Patience(rpc.url, f"no slot after {slot:,}")
     while await rpc.slot() <= slot:
-        await asyncio.sleep(POLL_S)
+        await patience.wait(POLL_S)
 
 
 @dataclass(frozen=True)
@@ -274,6 +273,11 @@ class Refund:
     def to_json(self) -> dict[str, Any]:
         """For --json."""
         return {"returned": self.returned, "fees": self.fees, "total": sum(self.returned.values()) - self.fees}
+
+
+def refund_budget(target: DeployTarget) -> Budget:
+    """What `abort` takes at most: fees, of closing a model for each shard, and the buffer."""
+    return Budget(0, len(target.shards) + 1 + SPARE_SIGNATURES)
 
 
 async def abort(rpc: Rpc, target: DeployTarget) -> Refund:
@@ -292,7 +296,7 @@ async def abort(rpc: Rpc, target: DeployTarget) -> Refund:
     if found.buffer is not None:
         jobs["buffer"] = PlannedTransaction((loader.close_buffer(target.buffer.pubkey(), payer),))
     if jobs:
-        sender = Sender(rpc, target.authority)
+        sender = GuardedSender(rpc, target.authority, refund_budget(target), {target.program.pubkey()})
         await sender.renew()
         await send_all(sender, list(jobs.values()), in_flight=1)
     return Refund({name: lamports[name] for name in jobs}, SIGNATURE_FEE * len(jobs))

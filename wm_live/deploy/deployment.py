@@ -4,7 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wm_live.chain.transactions import SIGNATURE_FEE
+from solders.pubkey import Pubkey
+
+from wm_live.chain.fees import SIGNATURE_FEE
+from wm_live.chain.guard import Budget, message_of
 from wm_live.chain.upload import PlannedTransaction
 from wm_live.chain.wallet import is_local, sol
 from wm_live.errors import WmLiveError
@@ -47,7 +50,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Deployment:
-    """Everything that is left to do, and what it costs. reserve: lamports that the payer's own account has to keep."""
+    """Everything that is left to do, and what it costs.
+
+    reserve  lamports that the payer's own account has to keep
+    program  that its transactions call
+    """
 
     url: str
     payer: str
@@ -55,6 +62,7 @@ class Deployment:
     reserve: int
     holdings: Sequence[Holding]
     steps: Sequence[Step]
+    program: Pubkey
 
     @property
     def transactions(self) -> int:
@@ -80,6 +88,14 @@ class Deployment:
             spent += step.fees + step.lamports
             most = max(most, spent)
         return most + self.reserve if self.steps else 0
+
+    def budget(self) -> Budget:
+        """What is announced: lamports that its messages name, and fees, as if each had to be signed twice.
+
+        More than the total: the rent of the buffer, which comes back on the way, counts as well.
+        """
+        payer = Pubkey.from_string(self.payer)
+        return Budget.of((message_of(job.instructions, payer) for s in self.steps for job in s.jobs), {self.program})
 
     @property
     def seconds(self) -> float:
@@ -109,6 +125,7 @@ class Deployment:
             "fees": self.fees,
             "rent": self.rent,
             "total": self.fees + self.rent,
+            "at_most": self.budget().at_most,
             "needs": self.needs,
             "balance": self.balance,
             "seconds": round(self.seconds, 1),
@@ -129,4 +146,7 @@ class Deployment:
             out.append(f"{s.name:13} {len(s.jobs):>10,} transactions {sol(s.fees):>14} SOL fees{rent}")
         out += ["", f"total {sol(self.fees + self.rent)} SOL: {sol(self.rent)} rent, {sol(self.fees)} fees"]
         out.append(f"{self.transactions:,} transactions, about {self.seconds:,.0f} s")
+        out.append(
+            f"never more than {sol(self.budget().at_most)} SOL, whatever a node says; some comes back on the way"
+        )
         return [*out, f"the payer needs {sol(self.needs)} SOL at the start, and has {sol(self.balance)}"]

@@ -7,9 +7,8 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from wm_export.errors import WmExportError
-from wm_export.solana.build_record import check_built
+from wm_export.solana.build_record import BUILT, check_built
 from wm_export.solana.export import Export
-from wm_export.solana.svm import RENT_OVERHEAD, RENT_PER_BYTE
 from wm_live.chain.addresses import SYSTEM_PROGRAM, model_address, model_seed, program_keypair
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.upgradeable import (
@@ -104,12 +103,18 @@ def built_elf(export: Export) -> bytes:
     path = export.program
     try:
         check_built(export, path.name)
+        elf = BUILT.read(path)
     except WmExportError as error:
         raise WmLiveError(str(error)) from None
-    elf = path.read_bytes()
     if elf[:4] != b"\x7fELF" or len(elf) > ELF_MAX_BYTES:
         raise WmLiveError(f"{path}: expected a built program of at most {ELF_MAX_BYTES:,} bytes; next: wmq build")
     return elf
+
+
+def model_of(export: Export, authority: Keypair) -> Pubkey:
+    """The model account, the first if there are several, that `authority` deploys an export to."""
+    manifest_hash = export.manifest.hash
+    return model_address(authority.pubkey(), manifest_hash, program_keypair(authority, manifest_hash).pubkey())
 
 
 def target_of(export: Export, authority: Keypair) -> DeployTarget:
@@ -134,20 +139,6 @@ def target_of(export: Export, authority: Keypair) -> DeployTarget:
         buffer_keypair(authority, manifest.hash),
         shards,
     )
-
-
-async def fair_rent(rpc: Rpc, size: int) -> int:
-    """Lamports that make an account of `size` bytes last; WmLiveError if the node wants more than Solana ever did.
-
-    What a frozen model holds can never be got back, so this is not left to the node.
-    """
-    lamports, most = await rpc.rent(size), (RENT_OVERHEAD + size) * RENT_PER_BYTE
-    if lamports > most:
-        raise WmLiveError(
-            f"{rpc.url}: asks {lamports:,} lamports of rent for {size:,} bytes, expected at most {most:,}; "
-            "is this a Solana node? Next: another --cluster"
-        )
-    return lamports
 
 
 async def find(rpc: Rpc, target: DeployTarget) -> Found:

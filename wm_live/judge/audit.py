@@ -13,6 +13,7 @@ from solders.pubkey import Pubkey
 
 from wm_export.schema.accounts import session_ids
 from wm_export.solana.export import Export
+from wm_live.chain.fees import rent_exempt
 from wm_live.chain.rpc import Rpc
 from wm_live.session.account import SessionState
 from wm_live.session.committed import check_log, read_session, read_world
@@ -130,7 +131,7 @@ async def audit(
         tuple(wrong),
         tuple(comparisons),
         committed.lamports,
-        max(0, await base.rent(world.layout.session_bytes) + world.deposit - committed.lamports),
+        max(0, rent_exempt(world.layout.session_bytes) + world.deposit - committed.lamports),
     )
 
 

@@ -28,7 +28,9 @@ from wm_export.solana.export import Export
 from wm_export.solana.layout import account_sections
 from wm_live.chain.addresses import pin_address
 from wm_live.chain.answers import AccountInfo
-from wm_live.chain.transactions import LAG_S, SIGNATURE_FEE, Sender, TransactionError
+from wm_live.chain.fees import SIGNATURE_FEE, rent_exempt
+from wm_live.chain.guard import SPARE_SIGNATURES, Budget
+from wm_live.chain.transactions import LAG_S, Sender, TransactionError
 from wm_live.deploy.program import instruction
 from wm_live.errors import WmLiveError
 from wm_live.judge.pin import Pin, close_pin, pin_commit, pins_of, read_pin
@@ -193,13 +195,24 @@ class Dispute:
         self._size, self._slots = export.layout.dispute_bytes, log.about.slots
         self._records = log.codec
 
+    @property
+    def budget(self) -> Budget:
+        """What it takes at most, whatever the chain says: a pin, every record in a transaction of its own, and all that
+        may be refused because something was out of date."""
+        transactions = 2 + self._slots + len(self.export.manifest.plan) + 1 + MOST_STALE
+        return Budget(rent_exempt(self._size) + rent_exempt(PIN.size), transactions + SPARE_SIGNATURES)
+
+    async def check(self) -> None:
+        """WmLiveError if `run` could not go on, as far as that can be seen before anything is sent."""
+        if await self._state() is None:
+            await self._commit()
+
     async def costs(self) -> Costs:
         """What it takes from start to end; nothing is sent. WmLiveError as `run`."""
         commit = await self._commit()
-        loads, rpc = len(self._loads(commit.leaves, 0)), self.sender.rpc
-        size = self._size + (0 if commit.there else PIN.size)
-        rent = await rpc.rent(self._size) + (0 if commit.there else await rpc.rent(PIN.size))
-        return Costs(int(not commit.there), loads, len(self.export.manifest.plan), size, rent)
+        loads, made = len(self._loads(commit.leaves, 0)), [self._size] if commit.there else [self._size, PIN.size]
+        rent = sum(map(rent_exempt, made))
+        return Costs(int(not commit.there), loads, len(self.export.manifest.plan), sum(made), rent)
 
     async def run(
         self, keep: bool = False, progress: Callable[[str, int, int], None] = lambda *_: None
@@ -301,7 +314,7 @@ class Dispute:
 
         Paid, then made: an account that somebody has sent lamports to could not be created in one go.
         """
-        commit, rent = await self._commit(), await self.sender.rpc.rent(self._size)
+        commit, rent = await self._commit(), rent_exempt(self._size)
         left = len(self._loads(commit.leaves, 0)) + len(self.export.manifest.plan)
         if not commit.there:
             return "pin", [pin_commit(self.program, self.session, self.disputer, commit.root)], 1 + left
@@ -336,7 +349,7 @@ class Dispute:
         loads = [
             instruction(self.program, "load_disputed", accounts, leaf=k, **self._proved(k, leaves)) for k in missing
         ]
-        return packets(loads, self.sender.payer)
+        return packets(loads, self.sender.payer.pubkey())
 
     def _proved(self, leaf: int, leaves: int) -> dict[str, Any]:
         return self._records.split_record(self.log.records[leaf]) | {"proof": self.log.tree.proof(leaf, leaves)}

@@ -19,7 +19,7 @@ from solders.pubkey import Pubkey
 from wm_export.schema.accounts import session_ids
 from wm_export.schema.records import Records
 from wm_live.chain.rpc import Rpc
-from wm_live.chain.transactions import Sender, TransactionError
+from wm_live.chain.transactions import TransactionError
 from wm_live.errors import WmLiveError
 from wm_live.session import lifecycle
 from wm_live.session.account import SessionState
@@ -27,9 +27,10 @@ from wm_live.session.committed import read_session as read_committed
 from wm_live.session.inputs import Inputs
 from wm_live.session.instructions import SPONSORED_COMMITS, DeployedWorld, Seat, Session
 from wm_live.session.lifecycle import SessionNodes, need_session, read_session, window_records
-from wm_live.session.log import About, Log, new_log, open_log
+from wm_live.session.log import About, Log, need_no_log, new_log, open_log
 from wm_live.session.play import Beat, Driver
 from wm_live.session.recompute import next_frame
+from wm_live.session.spending import request
 from wm_live.session.terms import Terms
 from wm_live.session.tree import root_of
 from wm_train.measure.evaluate import Window
@@ -43,6 +44,8 @@ COMMITS = SPONSORED_COMMITS - 2
 COMMIT_LIMIT = 0xA000_0000
 #: Its error for a commit of which it cannot ask the base chain how many there were.
 NO_BASE_CHAIN = 0xE000_0002
+#: What a rollup says that cannot look at who pays, because it does not reach the base chain.
+NO_PAYER = "Remote account provider error"
 
 
 def session_key(wallet: Keypair, session: Pubkey, player: int) -> Keypair:
@@ -94,6 +97,11 @@ class OwnWorld:
         alone = state.players[1].wallet == self.wallet.pubkey()
         return game if alone else replace(game, keys=game.keys[:1])
 
+    async def emptied(self, address: Pubkey) -> bool:
+        """Whether the session at an address came back without a byte: its validator has committed none."""
+        account = await self.places.base.account(address)
+        return account is not None and account.owner == self.world.program and not account.data
+
     def _own(self, terms: Terms) -> OwnSession:
         session = Session(self.world, self.wallet.pubkey(), terms)
         players = PLAYERS if terms.opponent == self.wallet.pubkey() else 1
@@ -105,7 +113,8 @@ class OwnWorld:
 
 
 async def open_game(game: OwnSession, window: Window, folder: Path) -> Log:
-    """`bring_up`, and the log of the session."""
+    """`bring_up`, and the log of the session; WmLiveError before anything is sent if its folder is not free."""
+    need_no_log(folder)
     await bring_up(game, window)
     log = new_log(folder, _about(game))
     for record in window_records(game.session.world.layout.records, window):
@@ -124,7 +133,8 @@ async def bring_up(game: OwnSession, window: Window) -> None:
     seats = [Seat(game.wallet, key) for key in game.keys]
     await lifecycle.create(game.places, game.session, seats[0], int(time.time()) + KEY_S)
     if len(seats) == PLAYERS:
-        await lifecycle.join(game.places.base, game.session, seats[1], int(time.time()) + KEY_S)
+        sender = lifecycle.on_base(game.places, game.session, game.wallet, request())
+        await lifecycle.join(sender, game.session, seats[1], int(time.time()) + KEY_S)
     await lifecycle.until("the second player", lambda: _joined(game), timeout_s=3600)
     await lifecycle.delegate(game.places, game.session, game.wallet)
     await lifecycle.prepare(game.places, game.session, game.wallet)
@@ -154,6 +164,7 @@ def _about(game: OwnSession) -> About:
         session_ids(game.session.terms.ids),
         world.slots,
         world.export.net.world.game.name,
+        game.session.terms.hash.hex(),
     )
 
 
@@ -232,7 +243,7 @@ async def _renew_keys(game: OwnSession, state: SessionState) -> None:
         seat = state.players[player]
         if seat.key != key.pubkey() or seat.expires < soon:
             named = game.session.set_key(game.party, player, key.pubkey(), int(time.time()) + KEY_S)
-            await Sender(game.places.rollup, game.wallet).send([named], preflight=False)
+            await lifecycle.on_rollup(game.places, game.session, game.wallet).send([named])
 
 
 # ------------------------------------------------------------------------------------------------------------- playing
@@ -294,7 +305,7 @@ async def _commit_when(due: asyncio.Event, game: OwnSession, log: Log, report: C
             if error.custom == COMMIT_LIMIT:
                 report(f"{SPONSORED_COMMITS} commits were sponsored; the next is that of the end")
                 return
-            lost = error.custom == NO_BASE_CHAIN
+            lost = error.custom == NO_BASE_CHAIN or NO_PAYER in str(error)
             report(f"not committed: {'the rollup does not reach the base chain' if lost else error}")
         except WmLiveError as error:
             report(f"not committed: {error}")
@@ -314,7 +325,8 @@ async def finish(game: OwnSession, log: Log | None = None) -> SessionState:
     if not await lifecycle.delegated(game.places, game.session):
         state = await need_session(game.places.base, game.session)
         if state.status != "ended":
-            await Sender(game.places.base, game.wallet).send([game.session.end(game.party)])
+            sender = lifecycle.on_base(game.places, game.session, game.wallet, request())
+            await sender.send([game.session.end(game.party)])
         state = replace(state, status="ended")
     else:
         ended = (await need_session(game.places.rollup, game.session)).status == "ended"

@@ -91,6 +91,12 @@ class Seat:
     key: Keypair
 
 
+def close_empty(world: DeployedWorld, creator: Pubkey, session: Pubkey, terms: Hash) -> Instruction:
+    """Returns the rent of a session that came back without a byte; `terms` is the hash of what was agreed."""
+    accounts = {"creator": creator, "session": session, "model": world.model}
+    return instruction(world.program, "close_empty", accounts, terms=terms)
+
+
 class Session:
     """One session of a deployed world, by its creator and what its players agree on.
 
@@ -147,11 +153,6 @@ class Session:
     def close(self) -> Instruction:
         """Returns its rent to the creator; on the base chain."""
         return self._do("close_session", {"creator": self.creator, "record": delegation_record(self.address)})
-
-    def close_empty(self) -> Instruction:
-        """The same of one that came back without a byte."""
-        accounts = {"creator": self.creator, "model": self.world.model}
-        return self._do("close_empty", accounts, terms=self.terms.hash)
 
     # --- on the rollup ---
 

@@ -16,12 +16,14 @@ from solders.pubkey import Pubkey
 from wm_export.schema.limits import NEVER, TRANSACTION_BUDGET
 from wm_export.schema.records import Records
 from wm_live.chain.addresses import DELEGATION_PROGRAM
+from wm_live.chain.guard import Budget, GuardedSender, RollupSender
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.transactions import PACKET_BYTES, Sender, TransactionError
 from wm_live.errors import WmLiveError
 from wm_live.session.account import SessionState, session_state
-from wm_live.session.instructions import Seat, Session
+from wm_live.session.instructions import DeployedWorld, Seat, Session, close_empty
 from wm_live.session.log import Log
+from wm_live.session.spending import ROLLUP_SIGNATURES, creation, delegation, request
 from wm_live.session.tree import Hash
 from wm_train.measure.evaluate import Window
 
@@ -29,8 +31,7 @@ from wm_train.measure.evaluate import Window
 CU_LIMIT = set_compute_unit_limit(TRANSACTION_BUDGET)
 #: Longest wait for an account to pass between the rollup and the base chain, and the time between polls.
 SETTLE_S, POLL_S = 60.0, 0.05
-#: Of one signer.
-SIGNATURES_BYTES = 1 + 64
+SIGNATURE_BYTES = 64
 #: Transactions that make accounts may have at most this many nested calls; 31 of ours fit.
 GROWTHS_AT_ONCE = 31
 #: The rollup's error for a write to what is not delegated to it.
@@ -46,6 +47,16 @@ class SessionNodes:
     base: Rpc
     rollup: Rpc
     validator: Pubkey
+
+
+def on_base(places: SessionNodes, session: Session, wallet: Keypair, budget: Budget) -> Sender:
+    """Sends what the wallet signs for a session of its own on the base chain; the budget is what that may take."""
+    return GuardedSender(places.base, wallet, budget, {session.world.program})
+
+
+def on_rollup(places: SessionNodes, session: Session, wallet: Keypair) -> Sender:
+    """Sends what the wallet signs for a session on the rollup, where nothing can be taken from it."""
+    return RollupSender(places.rollup, wallet, session.world.program, ROLLUP_SIGNATURES)
 
 
 def window_records(records: Records, window: Window) -> list[bytes]:
@@ -86,17 +97,22 @@ async def delegated(places: SessionNodes, session: Session) -> bool:
 
 async def create(places: SessionNodes, session: Session, creator: Seat, expires: int = NEVER) -> None:
     """Make a session on the base chain; its creator takes the first seat."""
-    await Sender(places.base, creator.wallet).send([session.create(creator.key.pubkey(), expires)])
+    sender = on_base(places, session, creator.wallet, creation(session.world))
+    await sender.send([session.create(creator.key.pubkey(), expires)])
 
 
-async def join(base: Rpc, session: Session, seat: Seat, expires: int = NEVER) -> None:
-    """Take the second seat of the session with these terms, and of no other."""
-    await Sender(base, seat.wallet).send([session.join(seat.wallet.pubkey(), seat.key.pubkey(), expires)])
+async def join(sender: Sender, session: Session, seat: Seat, expires: int = NEVER) -> None:
+    """Take the second seat of the session with these terms, and of no other.
+
+    The sender's payer is the seat's wallet, or who pays for it.
+    """
+    others = [] if sender.payer == seat.wallet else [seat.wallet]
+    await sender.send([session.join(seat.wallet.pubkey(), seat.key.pubkey(), expires)], *others)
 
 
 async def delegate(places: SessionNodes, session: Session, creator: Keypair) -> None:
     """Delegate the session to the rollup, and wait until the rollup has it."""
-    await Sender(places.base, creator).send([session.delegate()])
+    await on_base(places, session, creator, delegation()).send([session.delegate()])
 
     async def arrived() -> bool:
         account = await places.rollup.account(session.address)
@@ -107,7 +123,7 @@ async def delegate(places: SessionNodes, session: Session, creator: Keypair) -> 
 
 async def prepare(places: SessionNodes, session: Session, party: Keypair, peaks: Sequence[Hash] = ()) -> None:
     """Make the scratch account on the rollup, and open its window; `peaks` once the session has started."""
-    sender, taken = Sender(places.rollup, party), await places.rollup.account(session.scratch, 0, 0)
+    sender, taken = on_rollup(places, session, party), await places.rollup.account(session.scratch, 0, 0)
     # Lamports that somebody has sent there on the base chain keep the rollup from making it: at another address, then.
     foreign = taken is not None and taken.owner != session.world.program
     nonce = secrets.randbits(64) if foreign else session.nonce
@@ -115,7 +131,7 @@ async def prepare(places: SessionNodes, session: Session, party: Keypair, peaks:
     for first in range(0, len(growths), GROWTHS_AT_ONCE):
         await _once_writable(sender, [CU_LIMIT, *growths[first : first + GROWTHS_AT_ONCE]])
         session.use_nonce(nonce)
-    await sender.send([CU_LIMIT, session.open_window(party.pubkey(), peaks)], preflight=False)
+    await sender.send([CU_LIMIT, session.open_window(party.pubkey(), peaks)])
 
 
 async def _once_writable(sender: Sender, instructions: Sequence[Instruction]) -> None:
@@ -134,7 +150,7 @@ async def _passes(
 ) -> bool:
     """Whether a transaction has passed; False if it was refused for what is over `later`."""
     try:
-        await sender.send(instructions, preflight=False)
+        await sender.send(instructions)
     except TransactionError as error:
         if not later(error):
             raise
@@ -145,7 +161,7 @@ async def _passes(
 async def seed(places: SessionNodes, session: Session, party: Keypair, records: Sequence[bytes]) -> None:
     """Write the window that the session starts from; after that it can compute frames."""
     instructions = [session.seed(party.pubkey(), index, record) for index, record in enumerate(records)]
-    await _in_packets(Sender(places.rollup, party), instructions)
+    await _in_packets(on_rollup(places, session, party), instructions)
 
 
 async def load(places: SessionNodes, session: Session, party: Keypair, log: Log, frame: int, loaded: int = 0) -> None:
@@ -156,16 +172,16 @@ async def load(places: SessionNodes, session: Session, party: Keypair, log: Log,
     count = frame + session.world.slots
     missing = range(frame + loaded, count)
     instructions = [session.load(leaf, log.records[leaf], log.tree.proof(leaf, count)) for leaf in missing]
-    await _in_packets(Sender(places.rollup, party), instructions)
+    await _in_packets(on_rollup(places, session, party), instructions)
 
 
 async def _in_packets(sender: Sender, instructions: Sequence[Instruction]) -> None:
     """Send instructions in order, as many in a transaction as fit."""
-    for group in packets(instructions, sender.payer):
-        await sender.send(group, preflight=False)
+    for group in packets(instructions, sender.payer.pubkey()):
+        await sender.send(group)
 
 
-def packets(instructions: Sequence[Instruction], payer: Keypair) -> list[list[Instruction]]:
+def packets(instructions: Sequence[Instruction], payer: Pubkey) -> list[list[Instruction]]:
     """Instructions in groups that fit into a packet each, in order, with a compute limit in front."""
     groups: list[list[Instruction]] = []
     for one in instructions:
@@ -177,15 +193,15 @@ def packets(instructions: Sequence[Instruction], payer: Keypair) -> list[list[In
     return groups
 
 
-def _fits(instructions: Sequence[Instruction], payer: Keypair) -> bool:
-    message = Message.new_with_blockhash(list(instructions), payer.pubkey(), Blockhash.default())
-    return len(bytes(message)) + SIGNATURES_BYTES <= PACKET_BYTES
+def _fits(instructions: Sequence[Instruction], payer: Pubkey) -> bool:
+    message = Message.new_with_blockhash(list(instructions), payer, Blockhash.default())
+    return len(bytes(message)) + 1 + SIGNATURE_BYTES * message.header.num_required_signatures <= PACKET_BYTES
 
 
 async def commit(places: SessionNodes, session: Session, party: Keypair) -> int:
     """Commit the session to the base chain and wait for it; returns the committed frame number."""
     wanted = (await need_session(places.rollup, session)).frame_number
-    await _between_frames(Sender(places.rollup, party), [session.commit(party.pubkey())])
+    await _between_frames(on_rollup(places, session, party), [session.commit(party.pubkey())])
 
     async def landed() -> bool:
         return (await need_session(places.base, session)).frame_number >= wanted
@@ -194,9 +210,9 @@ async def commit(places: SessionNodes, session: Session, party: Keypair) -> int:
     return wanted
 
 
-async def end_session(sender: Sender, session: Session) -> None:
+async def end_session(sender: Sender, session: Session, party: Pubkey) -> None:
     """End a session after the frame that is computed just now."""
-    await _between_frames(sender, [session.end(sender.payer.pubkey())])
+    await _between_frames(sender, [session.end(party)])
 
 
 async def leave(places: SessionNodes, session: Session, party: Keypair, end: bool = True) -> SessionState:
@@ -205,15 +221,15 @@ async def leave(places: SessionNodes, session: Session, party: Keypair, end: boo
 
     Returns the session as the base chain then has it.
     """
-    sender = Sender(places.rollup, party)
+    sender = on_rollup(places, session, party)
     if end:
-        await end_session(sender, session)
+        await end_session(sender, session, party.pubkey())
     state = await need_session(places.rollup, session)
     session.use_nonce(state.nonce)
     scratch = await places.rollup.account(session.scratch, 0, 0)
     # Anyone can send lamports to its address on the base chain, which the rollup then shows.
     if state.status == "ended" and scratch is not None and scratch.owner == session.world.program:
-        await sender.send([session.close_scratch(party.pubkey())], preflight=False)
+        await sender.send([session.close_scratch(party.pubkey())])
     await _between_frames(sender, [session.undelegate(party.pubkey())])
 
     async def back() -> bool:
@@ -224,8 +240,21 @@ async def leave(places: SessionNodes, session: Session, party: Keypair, end: boo
     return await need_session(places.base, session)
 
 
+async def close_emptied(
+    places: SessionNodes, world: DeployedWorld, creator: Keypair, session: Pubkey, terms: Hash
+) -> int:
+    """`close` of a session that came back without a byte, by the hash of what was agreed."""
+    sender = GuardedSender(places.base, creator, request(), {world.program})
+    return await _returned(places, sender, close_empty(world, creator.pubkey(), session, terms))
+
+
 async def close(places: SessionNodes, session: Session, creator: Keypair) -> int:
     """Return the session's rent; lamports that the creator got back, fee deducted."""
-    before = await places.base.balance(creator.pubkey())
-    await Sender(places.base, creator).send([session.close()])
-    return await places.base.balance(creator.pubkey()) - before
+    return await _returned(places, on_base(places, session, creator, request()), session.close())
+
+
+async def _returned(places: SessionNodes, sender: Sender, closing: Instruction) -> int:
+    payer = sender.payer.pubkey()
+    before = await places.base.balance(payer)
+    await sender.send([closing])
+    return await places.base.balance(payer) - before

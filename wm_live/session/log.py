@@ -1,6 +1,6 @@
 """A session's log: what anyone needs to compute the session again, and to dispute a frame of it.
 
-    log.json       program, session, manifest, ids, slots, record size
+    log.json       program, session, what was agreed, manifest, ids, slots, record size
     records.bin    one record after the other: both inputs, then the Frame they led to; first the window it started from
     sent.bin       both inputs of each frame, by its number, written before they are sent
 
@@ -8,8 +8,8 @@ Records are only ever appended. A torn one at the end is dropped when the log is
 leaves frames behind that were sent and are in no record yet: from what was sent they are computed again.
 """
 
-import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -22,20 +22,47 @@ from wm_export.schema.limits import SESSION_IDS
 from wm_export.schema.records import Records
 from wm_live.errors import WmLiveError
 from wm_live.session.tree import Tree
+from wm_train import json_schema as js
+from wm_train.artifact import check_folder, foreign
 from wm_train.errors import WmTrainError
-from wm_train.files import atomic_write_json, naming, write_whole
+from wm_train.files import atomic_write_json, naming, open_to_write, write_whole
+from wm_train.reading import Artifact, JsonArtifact, read_json
 from wm_train.world.registry import DEFAULT_GAME, find_game
 from wm_train.writer import one_writer
 
 FORMAT = "wmq-log-1"
+#: Of log.json: what is not written.
+_UNSAID = {"game": DEFAULT_GAME, "terms": ""}
 RECORDS, SENT = "records.bin", "sent.bin"
 #: A day at 60 frames a second.
 MOST_RECORDS = 60 * 86_400
+LOG_JSON = JsonArtifact(
+    WmLiveError,
+    "not a session's log of this wmq",
+    max_bytes=1 << 16,
+    format=FORMAT,
+    schema=js.record(
+        {
+            "format": js.text(),
+            "record_bytes": js.integer(1),
+            "program": js.text(),
+            "model": js.text(),
+            "session": js.text(),
+            "manifest_sha256": js.text(),
+            "ids": js.list_of(js.integer(0, (1 << 16) - 1), most=SESSION_IDS),
+            "slots": js.integer(1, 64),
+        },
+        {"game": js.text(), "terms": js.text(re.compile("([0-9a-f]{64})?"))},
+    ),
+)
 
 
 @dataclass(frozen=True)
 class About:
-    """What a log is of; addresses as base58, hashes as hexadecimal."""
+    """What a log is of; addresses as base58, hashes as hexadecimal.
+
+    terms  hash of what was agreed, which leads to the session's address; empty where it was not kept
+    """
 
     program: str
     model: str
@@ -44,6 +71,7 @@ class About:
     ids: tuple[int, ...]
     slots: int
     game: str = DEFAULT_GAME
+    terms: str = ""
 
     @property
     def codec(self) -> Records:
@@ -119,16 +147,23 @@ class Log:
 
 
 def new_log(folder: Path, about: About) -> Log:
-    """An empty log; WmLiveError if one is there already."""
+    """An empty log; WmLiveError if one is there already, or anything else."""
     with _writing(folder) as opened:
-        if (folder / "log.json").exists():
-            raise WmLiveError(f"{folder}: there is a log already; name another folder")
-        if any((folder / name).is_file() and (folder / name).stat().st_size for name in (RECORDS, SENT)):
-            raise WmLiveError(f"{folder}: there are records of a log without its log.json; name another folder")
-        file, sent = (opened.enter_context((folder / name).open("w+b", buffering=0)) for name in (RECORDS, SENT))
-        kept = {name: value for name, value in asdict(about).items() if (name, value) != ("game", DEFAULT_GAME)}
+        need_no_log(folder)
+        file, sent = (opened.enter_context(_opened(folder / name)) for name in (RECORDS, SENT))
+        kept = {name: value for name, value in asdict(about).items() if value != _UNSAID.get(name)}
         atomic_write_json(folder / "log.json", {"format": FORMAT, "record_bytes": about.codec.record_size} | kept)
         return Log(folder, about, [], file, sent, opened.pop_all())
+
+
+def need_no_log(folder: Path) -> None:
+    """WmLiveError if a new log cannot be begun in a folder, because it holds a log or anything else."""
+    if (folder / "log.json").exists():
+        raise WmLiveError(f"{folder}: there is a log already; name another folder")
+    if any((folder / name).is_file() and (folder / name).stat().st_size for name in (RECORDS, SENT)):
+        raise WmLiveError(f"{folder}: there are records of a log without its log.json; name another folder")
+    if (held := foreign(folder, (RECORDS, SENT))) is not None:
+        raise WmLiveError(f"{folder}: holds {held}, which is no part of a log; name another folder with --log")
 
 
 def read_log(folder: Path) -> Log:
@@ -141,11 +176,16 @@ def open_log(folder: Path) -> Log:
     """The same, to be gone on with by this process alone. A torn record at its end is dropped."""
     with _writing(folder) as opened:
         about, records = _read(folder)
-        file = opened.enter_context((folder / RECORDS).open("r+b", buffering=0))
+        file, sent = (opened.enter_context(_opened(folder / name)) for name in (RECORDS, SENT))
         file.truncate(len(records) * about.codec.record_size)
-        path = folder / SENT
-        sent = opened.enter_context(path.open("r+b" if path.exists() else "w+b", buffering=0))
         return Log(folder, about, records, file, sent, opened.pop_all())
+
+
+def _opened(path: Path) -> FileIO:
+    try:
+        return open_to_write(path)
+    except OSError as error:
+        raise WmLiveError(f"{path}: cannot be written ({error.strerror}); name another folder with --log") from None
 
 
 @contextmanager
@@ -153,37 +193,28 @@ def _writing(folder: Path) -> Iterator[ExitStack]:
     """What has to end when the log is closed, or cannot be opened; the folder's only writer is in it."""
     with ExitStack() as opened:
         opened.enter_context(one_writer(folder, "play"))
+        check_folder(folder, WmLiveError)
         yield opened
 
 
 def _read(folder: Path) -> tuple[About, list[bytes]]:
-    path = folder / "log.json"
-    try:
-        data = json.loads(path.read_text())
-        raw = (folder / RECORDS).read_bytes()
-    except (OSError, ValueError, RecursionError) as error:
-        raise WmLiveError(f"{path}: cannot be read as a session's log ({error})") from None
-    about = _about(path, data)
+    check_folder(folder, WmLiveError)
+    about = _about(folder / "log.json")
     size = about.codec.record_size
+    raw = Artifact(WmLiveError, LOG_JSON.again, max_bytes=(MOST_RECORDS + 1) * size).read(folder / RECORDS)
     whole = len(raw) // size
     if whole < about.slots or whole > MOST_RECORDS:
         raise WmLiveError(f"{folder}: {whole} records, expected {about.slots} to {MOST_RECORDS}")
     return about, [raw[i * size : (i + 1) * size] for i in range(whole)]
 
 
-def _about(path: Path, data: object) -> About:
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        raise WmLiveError(f"{path}: expected format {FORMAT}; another wmq's log?")
+def _about(path: Path) -> About:
+    data = read_json(path, LOG_JSON)
     try:
-        played = find_game(str(data.get("game", DEFAULT_GAME)))
+        game = find_game(data.get("game", DEFAULT_GAME))
     except WmTrainError as error:
-        raise WmLiveError(f"{path}: {error}") from None
-    if data.get("record_bytes") != (size := Records(played).record_size):
-        raise WmLiveError(f"{path}: expected format {FORMAT} with records of {size} bytes; another wmq's log?")
-    texts = ("program", "model", "session", "manifest_sha256")
-    ids, slots = data.get("ids"), data.get("slots")
-    whole = isinstance(ids, list) and all(type(i) is int and 0 <= i < 1 << 16 for i in ids) and len(ids) <= SESSION_IDS
-    if not whole or type(slots) is not int or not 1 <= slots <= 64 or not all(type(data.get(t)) is str for t in texts):
-        raise WmLiveError(f"{path}: program, model, session, manifest, ids or slots are not what wmq writes")
-    program, model, session, manifest = (data[text] for text in texts)
-    return About(program, model, session, manifest, tuple(data["ids"]), slots, played.name)
+        raise LOG_JSON.refuse(path, error) from None
+    if data["record_bytes"] != (size := Records(game).record_size):
+        raise LOG_JSON.refuse(path, f"records are of {data['record_bytes']} bytes, expected {size}")
+    program, model, session, manifest = (data[text] for text in ("program", "model", "session", "manifest_sha256"))
+    return About(program, model, session, manifest, tuple(data["ids"]), data["slots"], game.name, data.get("terms", ""))

@@ -12,7 +12,7 @@ pace; nothing waits for a viewer.
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 
@@ -241,20 +241,31 @@ async def _file(request: web.Request) -> web.Response:
     return web.Response(body=(PAGES / name).read_bytes(), content_type=kind, charset="utf-8", headers=HEADERS)
 
 
-async def serve(feed: Feed, port: int, report: Callable[[str], None]) -> None:
-    """Serve `feed` until cancelled. `report` gets the page's URL, and how the feed ended."""
+async def nothing() -> None:
+    """What a page does besides, as a rule."""
+
+
+async def serve(
+    feed: Feed, port: int, report: Callable[[str], None], besides: Callable[[], Coroutine[None, None, None]] = nothing
+) -> None:
+    """Serve `feed` until cancelled. `report` gets the page's URL, and how the feed ended; `besides` runs meanwhile."""
     watch = Watch(feed, port)
     await watch.start()
+    other = asyncio.create_task(besides())
     try:
         report(f"{watch.url} shows it; Ctrl-C stops.")
         why = await watch.fed()
         report("The feed has ended; the page keeps what it showed." if why is None else f"The feed has stopped: {why}")
         await asyncio.Event().wait()
     finally:
+        other.cancel()
         await watch.stop()
+        await asyncio.wait([other])
 
 
-def watch(feed: Feed, port: int, report: Callable[[str], None]) -> None:
-    """`wmq watch`: serve `feed` until Ctrl-C. WmLiveError if the port is taken."""
+def watch(
+    feed: Feed, port: int, report: Callable[[str], None], besides: Callable[[], Coroutine[None, None, None]] = nothing
+) -> None:
+    """`wmq watch`: serve `feed` until Ctrl-C, and do something `besides`. WmLiveError if the port is taken."""
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(feed, port, report))
+        asyncio.run(serve(feed, port, report, besides))

@@ -3,13 +3,12 @@
 It is there from the first step on, when there is no run.json yet, so it names config and games by itself:
 
 format, started (UTC), config, form, parent      what was asked for
-data        MD5s of all games that train, validate, and were left out; fingerprint of the dataset
+data        matches of all games that train, validate, and were left out; kinds; fingerprint of the dataset
 machine     processor, cores, platform, python, torch, processes
 commit      of wmq, if it runs from a checkout; `-dirty` if that was changed
 reports     what the loop measured: see train.Progress
 """
 
-import json
 import os
 import platform
 import subprocess
@@ -19,13 +18,38 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from wm_train import json_schema as js
 from wm_train.errors import WmTrainError
 from wm_train.files import json_bytes
 from wm_train.fit.curves import Curves, open_curves
+from wm_train.reading import JsonArtifact, read_json
 
 MANIFEST = "manifest.json"
 FORMAT = "wmq-manifest-1"
 _GIT_SECONDS = 10
+
+
+def _is_time(text: object) -> bool:
+    try:
+        return isinstance(text, str) and datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+MANIFEST_JSON = JsonArtifact(
+    WmTrainError,
+    "cannot be resumed from; begin anew with --overwrite",
+    max_bytes=1 << 28,
+    format=FORMAT,
+    schema=js.record(
+        {
+            "format": js.text(),
+            "started": js.holds(_is_time, "a time with its zone"),
+            "reports": js.list_of(js.record({"step": js.integer(0)}, more=True)),
+        },
+        more=True,
+    ),
+)
 
 
 def processor() -> str:
@@ -82,13 +106,9 @@ class Record:
 
     def go_on(self, step: int) -> None:
         """Take up the reports of a run that was killed, up to a step."""
-        path = self._run / MANIFEST
-        try:
-            kept = json.loads(path.read_text())
-            reports = [report for report in kept["reports"] if report["step"] <= step]
-            self.data |= {"started": str(kept["started"]), "reports": reports}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise WmTrainError(f"{path}: cannot be resumed from ({error!r}); train without --resume") from None
+        kept = read_json(self._run / MANIFEST, MANIFEST_JSON)
+        reports = [report for report in kept["reports"] if report["step"] <= step]
+        self.data |= {"started": kept["started"], "reports": reports}
 
     def add(self, report: Mapping[str, Any]) -> None:
         """One more report; its curves are on disk at once, the rest with `write`."""

@@ -22,18 +22,26 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from wm_train.config import ENDLESS, RunConfig, load_config
+from wm_train.config import RunConfig, load_config
 from wm_train.errors import WmTrainError
 from wm_train.fit.train import Job, train
 from wm_train.games.cluster import connected
 from wm_train.measure.compare import flat
 from wm_train.nets.predict import held_out_figures
+from wm_train.ranges import ENDLESS, MINUTES, Range
 from wm_train.reading import read_yaml
 
 HELD_OUT = "held_out"
 #: Ray Tune writes no logs of its own, and nothing on standard output.
 _ENVIRONMENT = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AIR_NEW_OUTPUT": "0"}
 _KINDS = ("grid", "choice", "loguniform")
+#: Numbers that the keys of a sweep may have.
+_WITHIN = {
+    "trials": Range(1, 100_000),
+    "minutes": MINUTES,
+    "steps": Range(0, ENDLESS),
+    "seed": Range(0, (1 << 32) - 1),
+}
 
 
 @dataclass(frozen=True)
@@ -49,11 +57,15 @@ class Sweep:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.space or self.trials < 1 or not (self.minutes > 0 or self.steps > 0):
-            raise WmTrainError("sweep: expected a space, trials of 1 or more, and minutes or steps above 0")
+        for key, within in _WITHIN.items():
+            if (got := getattr(self, key)) not in within:
+                raise WmTrainError(f"sweep: {key} = {got!r}, expected {within}")
+        if not self.space or not (self.minutes or self.steps):
+            raise WmTrainError("sweep: expected a space, and minutes or steps above 0")
         for key, how in self.space.items():
             _check_axis(key, how)
-            self.config({key: next(iter(how.values()))[0]})
+            for value in next(iter(how.values())):
+                self.config({key: value})
 
     @property
     def mode(self) -> str:
@@ -102,7 +114,7 @@ def load_sweep(path: Path) -> Sweep:
         if key not in ("base", "space", *types):
             raise WmTrainError(f"{path}: unknown key {key!r}, expected one of base, space, {', '.join(types)}")
         wanted = (int, float) if types.get(key) is float else types.get(key, object)
-        if isinstance(value, bool) or not isinstance(value, wanted):
+        if key in types and (isinstance(value, bool) or not isinstance(value, wanted)):
             raise WmTrainError(f"{path}: {key} = {value!r}, expected {types[key].__name__}")
     base = data["base"]
     config = load_config(path.parent / base) if isinstance(base, str) else RunConfig.from_json(base)

@@ -6,14 +6,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import cos, pi
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from wm_train.artifact import check_folder
-from wm_train.checkpoint import Checkpoint, digest, save_checkpoint
+from wm_train.checkpoint import Checkpoint, digest, load_checkpoint, save_checkpoint
 from wm_train.config import RunConfig, TrainConfig, need_category_loss
 from wm_train.errors import WmTrainError
 from wm_train.fit.average import Average
@@ -22,8 +20,20 @@ from wm_train.fit.interrupts import interrupts
 from wm_train.fit.learners import learner, parent_of
 from wm_train.fit.ranks import Agreed, Ranks, joined
 from wm_train.fit.record import Record
-from wm_train.fit.resume import BEST, RESUME_FILE, TrainState, finished, forget, forget_results, keep, take_up
-from wm_train.games.corpus import Split, window_counts
+from wm_train.fit.resume import (
+    BEST,
+    FLOAT,
+    RESUME_FILE,
+    TrainState,
+    check_place,
+    finished,
+    forget,
+    forget_results,
+    keep,
+    need_same,
+    take_up,
+)
+from wm_train.games.corpus import split_games, window_counts
 from wm_train.games.store import Games, HeldGames, open_split
 from wm_train.nets.matmul import use_fast_matmul
 from wm_train.nets.network import to_arrays
@@ -35,8 +45,6 @@ HELD_OUT_EVERY = 500
 SAVE_SECONDS = 60.0
 #: Share of a QAT run's work that is done in float, if it has no float run to start from.
 FLOAT_SHARE = 0.6
-#: Folder inside the QAT run with that float run.
-FLOAT = "float"
 #: A QAT run that starts from a float checkpoint moves less.
 QAT_LEARNING_RATE = 0.3
 
@@ -63,7 +71,12 @@ class Progress:
 
 @dataclass(frozen=True)
 class Job:
-    """What `train` is asked for. `start` is a float run that `qat` begins from; without one it trains that first."""
+    """What `train` is asked for.
+
+    start      a float run that `qat` begins from; without one it trains that first
+    resume     go on with the run that was interrupted in the folder `run`, if there is one
+    overwrite  lose what the folder holds; without it nothing but a run to be gone on with may lie there
+    """
 
     dataset: Path
     run: Path
@@ -71,6 +84,7 @@ class Job:
     qat: bool = False
     start: Path | None = None
     resume: bool = False
+    overwrite: bool = False
 
 
 Report = Callable[[Progress], None]
@@ -80,10 +94,11 @@ def train(job: Job, report: Report = lambda progress: None) -> Checkpoint:
     """Train and save a Checkpoint; the newest state is kept in the run folder, for `resume`, as the loop goes.
 
     Under torchrun every process calls this with the same job; the first one writes and reports. WmTrainError if another
-    process writes into the run folder.
+    process writes into the run folder, or if what it holds may not be overwritten.
     """
     with joined() as ranks, one_writer(job.run, "train") if ranks.first else nullcontext():
-        check_folder(job.run, WmTrainError)
+        if ranks.first:
+            check_place(job.run, job.resume, job.overwrite)
         every = _train_both if job.qat and job.start is None else _train_one
         return every(job, ranks, report if ranks.first else lambda progress: None)
 
@@ -117,12 +132,25 @@ def _train_both(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
     def scaled(done: float, share: float) -> Report:
         return lambda progress: report(replace(progress, share=done + share * progress.share))
 
-    if not (job.resume and finished(start)):
-        floating = replace(job, run=start, config=first, qat=False)
+    floating = replace(job, run=start, config=first, qat=False)
+    if job.resume and finished(start):
+        _need_outcome(floating)
+    else:
         with one_writer(start, "train") if ranks.first else nullcontext():
             _train_one(floating, ranks, scaled(0.0, FLOAT_SHARE), outer=job.run)
     through = replace(job, config=second, start=start)
     return _train_one(through, ranks, scaled(FLOAT_SHARE, 1 - FLOAT_SHARE))
+
+
+def _need_outcome(job: Job) -> None:
+    """WmTrainError unless the finished float run in the job's folder is what the job would train."""
+    kept, config = load_checkpoint(job.run), job.config
+    split = split_games(job.dataset, config.model.world.encoding, **config.train.split)
+    need_same(
+        job.run / "run.json",
+        {"config": kept.config.to_json(), "form": kept.form, "games": dict(kept.split), "parent": kept.parent},
+        {"config": config.to_json(), "form": "float", "games": split.to_json(), "parent": None},
+    )
 
 
 def _adopted(config: RunConfig, start: Checkpoint | None) -> RunConfig:
@@ -158,6 +186,14 @@ class _Run:
         decay, net = self.config.train.weight_decay, trained.net
         optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, weight_decay=decay, fused=True)
         self.state = TrainState(trained, optimizer, Average(net, self.config.train.ema))
+        self._made_of = {
+            "asked": job.config.to_json(),
+            "config": self.config.to_json(),
+            "form": trained.form,
+            "games": self._split.to_json(),
+            "parent": self._parent,
+            "scales": dict(start.scales) if start else {},
+        }
         self._saved = time.monotonic()
         self.record = self._new_record() if ranks.first else None
 
@@ -173,11 +209,11 @@ class _Run:
     def _new_record(self) -> Record:
         asked = {"config": self.config.to_json(), "form": self.state.learner.form, "parent": self._parent}
         self.job.run.mkdir(parents=True, exist_ok=True)
-        return Record(self.job.run, asked, _described(self._split), self.ranks.size)
+        return Record(self.job.run, asked, self._split.to_json(), self.ranks.size)
 
     def take_up(self) -> bool:
         """Go on where a killed run stopped; whether there was one."""
-        there = take_up(self.job.run, self.state, self.config, self.ranks)
+        there = take_up(self.job.run, self.state, self._made_of, self.ranks)
         if there and self.record:
             self.record.go_on(self.state.step)
             if not self.state.step:  # killed before the results of the run before were gone
@@ -277,13 +313,13 @@ class _Run:
 
     def keep(self) -> None:
         """Write what `take_up` needs: the reports first, as they may be ahead of the state but never behind."""
-        keep(self.job.run, self.state, self.config, self.ranks, self.record.files() if self.record else {})
+        keep(self.job.run, self.state, self._made_of, self.ranks, self.record.files() if self.record else {})
         self._saved = time.monotonic()
 
     def _checkpoint(self) -> Checkpoint:
         trained = self.state.learner
         figures = {"steps": self.state.step, "held_out": self.state.held_out}
-        return Checkpoint(self.config, trained.form, to_arrays(trained.net), _described(self._split), figures,
+        return Checkpoint(self.config, trained.form, to_arrays(trained.net), self._split.to_json(), figures,
                           trained.scales(), self._parent)  # fmt: skip
 
     def finish(self) -> Checkpoint:
@@ -295,10 +331,6 @@ class _Run:
             (self.job.run / RESUME_FILE).unlink(missing_ok=True)
         self.ranks.wait()
         return checkpoint
-
-
-def _described(split: Split) -> dict[str, Any]:
-    return {"train": split.train, "valid": split.valid, "skipped": split.skipped, "fingerprint": split.fingerprint}
 
 
 def _parent(job: Job) -> str | None:

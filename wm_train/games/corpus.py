@@ -6,6 +6,7 @@ No window crosses from one game into the next.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_train.config import TrainConfig
 from wm_train.errors import WmTrainError
-from wm_train.games.dataset import META_NAME, DatasetMeta, StoredGame, fingerprint, open_dataset, read_game
+from wm_train.games.dataset import META_NAME, DatasetMeta, StoredGame, open_dataset, read_game
 from wm_train.grid.arithmetic import FRAC_BITS, AnyInts, Ints, round_half_up
-from wm_train.world.definition import Game
+from wm_train.world.definition import STANDARD, Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.extras import with_extras
 from wm_train.world.fields import PLAYERS, Field, Kind
@@ -34,7 +36,7 @@ class Corpus:
     inputs   (T, 2, len(controls)) int8
     place    (T,) int64 id of the place, 0 where the game has none
     game     (T,) int64 index into `names`
-    names    MD5 of each game
+    names    match of each game
     """
 
     frames: NDArray[np.int32]
@@ -61,7 +63,7 @@ def window_counts(lengths: Ints, encoding: Encoding) -> Ints:
 
 
 def _values(field: Field, column: NDArray[np.generic]) -> Ints:
-    """Integers of one field as a Frame holds them; ids outside the vocabulary become the last id."""
+    """Integers of one field as a Frame holds them."""
     if field.kind is Kind.CONTINUOUS:
         bounded = np.clip(np.nan_to_num(column.astype(np.float64)), field.lo, field.hi)
         return round_half_up(bounded * (1 << FRAC_BITS)).astype(np.int64)
@@ -72,7 +74,13 @@ def _values(field: Field, column: NDArray[np.generic]) -> Ints:
         return ((column.astype(np.int64) & field.bit) != 0).astype(np.int64)
     if field.kind is Kind.BINARY:
         return field.holds(column.astype(np.int64)).astype(np.int64)
-    return np.clip(column.astype(np.int64), 0, field.vocab - 1)
+    return with_a_row(field, column.astype(np.int64))
+
+
+def with_a_row(field: Field, ids: Ints) -> Ints:
+    """Ids, those outside the field's vocabulary as `Field.unknown`."""
+    known: Ints = np.where((ids >= 0) & (ids < field.vocab), ids, field.unknown)
+    return known
 
 
 def game_arrays(encoding: Encoding, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
@@ -89,7 +97,9 @@ def game_arrays(encoding: Encoding, columns: Columns) -> tuple[NDArray[np.int32]
         return out
 
     game = encoding.game
-    return with_extras(encoding, columns, stack(game.state, np.int32), stack(game.controls, np.int8).astype(np.int8))
+    states = stack(game.state, np.int32)
+    states = game.settled(states) if game.settled else states
+    return with_extras(encoding, columns, states, stack(game.controls, np.int8).astype(np.int8))
 
 
 def played_dataset(dataset: Path, encoding: Encoding) -> DatasetMeta:
@@ -104,21 +114,20 @@ def place_of(game: Game, stored: StoredGame) -> int:
     """Id of the place of a stored game, inside the vocabulary; 0 where the game has none."""
     if game.place is None:
         return 0
-    return min(max(stored.about[game.facts.place], 0), game.place.vocab - 1)
+    return int(with_a_row(game.place, np.array([stored.about[game.facts.place]]))[0])
 
 
 def load_corpus(dataset: Path, names: Iterable[str], encoding: Encoding) -> Corpus:
-    """The named games of a dataset; WmTrainError where one lacks a column that the encoding reads."""
+    """The games of a dataset with these matches; WmTrainError where one lacks a column that the encoding reads."""
     meta = played_dataset(dataset, encoding)
-    places = {game.md5: place_of(encoding.game, game) for game in meta.games}
     frames, inputs, place, game = [], [], [], []
     names = tuple(names)
-    for index, name in enumerate(names):
-        one_frames, one_inputs = game_arrays(encoding, read_game(dataset, name, encoding.read_columns))
+    for index, stored in enumerate(map(meta.stored, names)):
+        one_frames, one_inputs = game_arrays(encoding, read_game(dataset, stored.md5, encoding.read_columns))
         length = len(one_frames)
         frames.append(one_frames)
         inputs.append(one_inputs)
-        place.append(np.full(length, places[name], np.int64))
+        place.append(np.full(length, place_of(encoding.game, stored), np.int64))
         game.append(np.full(length, index, np.int64))
     if not frames:
         raise WmTrainError(f"{dataset}: no game to read; run `wmq ingest` on a folder of 1v1 recordings first")
@@ -148,66 +157,96 @@ def _in_range(rng: np.random.Generator, fields: Sequence[Field], frames: int) ->
 
 @dataclass(frozen=True)
 class Split:
-    """Games apart for training and validation, and those that do neither. With one game only, its middle is held out
-    instead."""
+    """Matches of the games apart for training and validation, and of those that do neither: they lack a column, or are
+    of a kind that is not among `only`. With one game only, its middle is held out instead. fingerprint: of the dataset
+    that was split."""
 
     train: tuple[str, ...]
     valid: tuple[str, ...]
     skipped: tuple[str, ...]
+    only: tuple[str, ...]
+    fingerprint: str
 
-    @property
-    def fingerprint(self) -> str:
-        """Of the dataset that was split: `skipped` games are among its games."""
-        return fingerprint(self.train + self.valid + self.skipped)
+    def to_json(self) -> dict[str, Any]:
+        """What a run keeps of it."""
+        return dict(vars(self))
 
 
-def usable_games(dataset: Path, encoding: Encoding) -> list[str]:
-    """MD5s of the games that have every field of the encoding; WmTrainError if there is none."""
-    missing = {game.md5: set(game.missing) for game in played_dataset(dataset, encoding).games}
-    usable = [md5 for md5, lacks in missing.items() if not lacks & encoding.required_columns]
-    if not usable:
+#: In place of kinds: games of every kind.
+ANY_KIND = ("any",)
+
+
+def readable_games(dataset: Path, encoding: Encoding) -> list[StoredGame]:
+    """The games that have every field of the encoding; WmTrainError if there is none."""
+    games = played_dataset(dataset, encoding).games
+    readable = [game for game in games if not encoding.required_columns & set(game.missing)]
+    if not readable:
         needed = ".".join(map(str, encoding.since))
         raise WmTrainError(
-            f"{dataset}: none of {len(missing)} games has every field of encoding {encoding.name}, which needs "
+            f"{dataset}: none of {len(games)} games has every field of encoding {encoding.name}, which needs "
             f"{encoding.game.recorded} {needed} or newer; ingest such games or choose an older encoding"
+        )
+    return readable
+
+
+def usable_games(dataset: Path, encoding: Encoding, only: Sequence[str] = (STANDARD,)) -> list[str]:
+    """Matches of the readable games whose kinds are all among `only`; WmTrainError if there is none."""
+    known = (STANDARD, *encoding.game.facts.words, *ANY_KIND)
+    if strange := [kind for kind in only if kind not in known]:
+        raise WmTrainError(f"only: got {strange[0]!r}, expected kinds of games: {', '.join(known)}")
+    meta, readable = played_dataset(dataset, encoding), readable_games(dataset, encoding)
+    usable = [g.match for g in readable if ANY_KIND[0] in only or set(only).issuperset(meta.kinds(g))]
+    if not usable:
+        found = Counter(" and ".join(meta.kinds(game)) for game in readable).most_common(3)
+        there = ", ".join(f"{count} {kinds}" for kinds, count in found)
+        raise WmTrainError(
+            f"{dataset}: none of {len(readable)} games is {' or '.join(only)}: there are {there}; ingest others, or "
+            f"say which to take with `wmq train --only`, such as --only {ANY_KIND[0]}"
         )
     return usable
 
 
 def split_games(
-    dataset: Path, encoding: Encoding, holdout: float, seed: int, hold_character: int = -1, hold_seen: bool = False
+    dataset: Path,
+    encoding: Encoding,
+    holdout: float,
+    seed: int,
+    hold_character: int = -1,
+    hold_seen: bool = False,
+    only: Sequence[str] = (STANDARD,),
 ) -> Split:
-    """Which games train and which validate: by hash of MD5 and seed, so that a game keeps its side as others come and
-    go (unless all would fall on one side: then one is moved over). Games that lack a column are `skipped`.
+    """Which games train and which validate: by hash of match and seed, so that a game keeps its side as others come and
+    go (`_parted` says what holds while they are few). Games that lack a column, or are not of `only`, are `skipped`.
 
     With `hold_character`, a character-select id, `holdout` is the share of the games with that character that
     validate, and those without it train. With `hold_seen` as many train, first the character's other games.
     """
-    share = {md5: _hashed(md5, seed) for md5 in usable_games(dataset, encoding)}
+    share = {match: _hashed(match, seed) for match in usable_games(dataset, encoding, only)}
     meta = played_dataset(dataset, encoding)
-    games = {game.md5: game for game in meta.games}
+    games = meta.by_match
     ranked = sorted(share, key=share.__getitem__)
-    held = [md5 for md5 in ranked if hold_character < 0 or hold_character in meta.cast(games[md5])]
-    others = [md5 for md5 in ranked if md5 not in held]
+    held = [match for match in ranked if hold_character < 0 or hold_character in meta.cast(games[match])]
+    others = [match for match in ranked if match not in held]
     if hold_character >= 0 and not (len(held) > 1 and others):
         found = f"{len(held)} of {len(ranked)} usable games have character {hold_character}"
         raise WmTrainError(f"{dataset}: {found}; expected at least two with it, and one without; see {META_NAME}")
     valid, rest = _parted(held, share, holdout)
     train = [*rest * hold_seen, *others][: len(others)] if hold_character >= 0 else rest or valid
-    return Split(*(tuple(sorted(part)) for part in (train, valid, set(games) - {*train, *valid})))
+    parts = [tuple(sorted(part)) for part in (train, valid, set(games) - {*train, *valid})]
+    return Split(parts[0], parts[1], parts[2], tuple(only), meta.fingerprint)
 
 
 def _parted(ranked: list[str], share: Mapping[str, float], holdout: float) -> tuple[list[str], list[str]]:
     """(games below `holdout`, the rest); at least one below, and one not if there are two."""
-    below = [md5 for md5 in ranked if share[md5] < holdout] or ranked[:1]
+    below = [match for match in ranked if share[match] < holdout] or ranked[:1]
     if 1 < len(ranked) == len(below):
         below.pop()
-    return below, [md5 for md5 in ranked if md5 not in below]
+    return below, [match for match in ranked if match not in below]
 
 
-def _hashed(md5: str, seed: int) -> float:
+def _hashed(match: str, seed: int) -> float:
     """0 to 1, as by chance."""
-    return int(hashlib.sha256(f"{seed}:{md5}".encode()).hexdigest()[:8], 16) / 2**32
+    return int(hashlib.sha256(f"{seed}:{match}".encode()).hexdigest()[:8], 16) / 2**32
 
 
 def cut(corpus: Corpus, part: str, holdout: float) -> Corpus:
@@ -226,20 +265,41 @@ def cut(corpus: Corpus, part: str, holdout: float) -> Corpus:
     return Corpus(corpus.frames[keep], corpus.inputs[keep], corpus.place[keep], game, names)
 
 
+def only_of(split: Mapping[str, Any]) -> tuple[str, ...]:
+    """Kinds of games that a run was asked to take."""
+    return tuple(split.get("only", (STANDARD,)))
+
+
+def common_kinds(splits: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Kinds of games that all runs of these splits were asked to take; standard ones if they have none in common."""
+    named = [set(only_of(split)) for split in splits if ANY_KIND[0] not in only_of(split)]
+    return tuple(sorted(set.intersection(*named))) or (STANDARD,) if named else ANY_KIND
+
+
+def moved_over(split: Mapping[str, Any], train: TrainConfig) -> list[str]:
+    """Matches that are on the other side than their hash says, since no game would be there: the next game whose hash
+    does say so sends them back."""
+    first, second = (split.get(part, ()) for part in ("train", "valid"))
+    if set(first) == set(second) or train.hold_character >= 0:
+        return []
+    sides = [(match, below) for below, matches in ((False, first), (True, second)) for match in matches]
+    return [match for match, below in sides if (_hashed(match, train.seed) < train.holdout) != below]
+
+
 def any_games(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float, frames: int) -> Corpus:
     """Frames to run executors on: held-out games, else any of the dataset, else `frames` made-up ones."""
     if not (dataset / META_NAME).exists():
         return made_up_corpus(frames, 0, encoding.game)
-    usable = set(usable_games(dataset, encoding))
+    usable = set(usable_games(dataset, encoding, only_of(split)))
     fresh = usable - set(split.get("train", ()))
     return held_out(dataset, encoding, split, holdout) if fresh else load_corpus(dataset, sorted(usable), encoding)
 
 
 def held_out(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float) -> Corpus:
-    """What of a dataset a run has not trained on: every usable game outside its training games; where one game served
-    as both, that game's held-out middle. WmTrainError if nothing is left."""
+    """What of a dataset a run has not trained on: every game of its kinds outside its training games; where one
+    game served as both, that game's held-out middle. WmTrainError if nothing is left."""
     trained, valid = set(split.get("train", ())), set(split.get("valid", ()))
-    usable = set(usable_games(dataset, encoding))
+    usable = set(usable_games(dataset, encoding, only_of(split)))
     if fresh := usable - trained:
         return load_corpus(dataset, sorted(fresh), encoding)
     if trained == valid and usable:

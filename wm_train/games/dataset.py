@@ -3,6 +3,9 @@
     DATASET/meta.json         format, version, parser, games (by md5), rejected files and why
     DATASET/<md5>.parquet     one game, one row per frame; <md5> is that of the replay's bytes
 
+Files go by the MD5 of the recording, games by their **match** (match.py), which every recording of a game has: no match
+is in a dataset twice, and splits, runs and comparisons name games by it.
+
 A game's file says everything about itself (key-value metadata), so `meta.json` can always be rebuilt. Which columns
 there are is the played game's; those of player 0 and 1 carry the prefix `p0_` and `p1_`, lists have one list per frame.
 """
@@ -11,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,12 +29,12 @@ from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes, atomic_write_json
 from wm_train.naming import NAME
 from wm_train.reading import Artifact, JsonArtifact, check_json, parse_json, read_json
-from wm_train.world.definition import LIST_OFFSETS, Game
+from wm_train.world.definition import LIST_OFFSETS, STANDARD, Game
 from wm_train.world.fields import PLAYERS, Column
 from wm_train.world.registry import DEFAULT_GAME, find_game
 
 FORMAT = "wmq-dataset"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 META_NAME = "meta.json"
 MAX_FRAMES = 1 << 20  # 4.8 hours at 60 frames a second
 
@@ -38,7 +42,7 @@ MAX_FRAMES = 1 << 20  # 4.8 hours at 60 frames a second
 FRAME = "frame"
 
 _GAME_KEY, _FORMAT_KEY, _PLAYED_KEY = b"wmq_game", b"wmq_format", b"wmq_played"
-_AGAIN = "run ingest again"
+_AGAIN = "make it from its recordings: `wmq ingest RECORDINGS --out` this folder"
 #: Encoded games, beside the games themselves (encoded.py).
 ENCODED = "encoded"
 
@@ -61,6 +65,14 @@ META_JSON = JsonArtifact(
         {"game": js.text(NAME)},
     ),
 )
+#: Of an older dataset no more is asked than that it is one.
+OLDER_META_JSON = JsonArtifact(
+    WmTrainError,
+    _AGAIN,
+    max_bytes=META_JSON.max_bytes,
+    format=FORMAT,
+    schema=js.record({"format": js.text(), "version": js.integer(1, FORMAT_VERSION - 1)}, more=True),
+)
 #: A game's file, and what it says of itself.
 PARQUET = Artifact(WmTrainError, "delete it, run ingest again", max_bytes=1 << 30)
 #: What Arrow raises of a file that is none of its own.
@@ -72,21 +84,26 @@ _ABOUT = JsonArtifact(WmTrainError, PARQUET.again, max_bytes=1 << 20, schema=js.
 class StoredGame:
     """What is known of a stored game without reading its frames.
 
-    md5: of the recording's bytes, hex. frames: rows. about: facts of the whole game, those of Game.facts, in its order.
-    missing: columns (without prefix) that the recording's version lacks. bytes: size of the Parquet file.
+    md5: of the recording's bytes, hex. match: what the game goes by, hex. frames: rows. about: facts of the whole game,
+    those of Game.facts, in its order. missing: columns (without prefix) that the recording's version lacks. rowless:
+    ids of each field that have no row of their own (rowless.py). also: MD5s of other recordings of the game, left out.
+    bytes: size of the Parquet file.
     """
 
     md5: str
+    match: str
     frames: int
     about: Mapping[str, Any]
     missing: tuple[str, ...]
+    rowless: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    also: tuple[str, ...] = ()
     bytes: int
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, facts beside the rest."""
         parts = asdict(self)
-        return {"md5": parts["md5"], "frames": parts["frames"], **parts["about"],
-                "missing": parts["missing"], "bytes": parts["bytes"]}  # fmt: skip
+        first, last = ("md5", "match", "frames"), ("missing", "rowless", "also", "bytes")
+        return {name: parts[name] for name in first} | parts["about"] | {name: parts[name] for name in last}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,23 +129,32 @@ class DatasetMeta:
 
     @property
     def fingerprint(self) -> str:
-        """Of all its games; see `fingerprint`."""
+        """Of all its recordings; see `fingerprint`."""
         return fingerprint(game.md5 for game in self.games)
 
     def cast(self, game: StoredGame) -> tuple[int, ...]:
         """Ids of who takes part in a game; none where the game has no such fact."""
         return tuple(game.about.get(self.game.facts.cast, ()))
 
-    def stored(self, md5: str) -> StoredGame:
-        """The game with that md5. Raises WmTrainError if it is not listed."""
-        for game in self.games:
-            if game.md5 == md5:
-                return game
-        raise WmTrainError(f"{self.path}: no game {md5}, expected one of the {len(self.games)} listed; see {META_NAME}")
+    def kinds(self, game: StoredGame) -> tuple[str, ...]:
+        """What sets a game apart, STANDARD alone if nothing does."""
+        return tuple(game.about.get(self.game.facts.kinds, ())) or (STANDARD,)
+
+    @cached_property
+    def by_match(self) -> dict[str, StoredGame]:
+        """Its games by their match."""
+        return {game.match: game for game in self.games}
+
+    def stored(self, match: str) -> StoredGame:
+        """The game of that match. Raises WmTrainError if it is not listed."""
+        if match not in self.by_match:
+            listed = f"expected one of the {len(self.games)} listed"
+            raise WmTrainError(f"{self.path}: no game {match}, {listed}; see {META_NAME}")
+        return self.by_match[match]
 
 
 def fingerprint(md5s: Iterable[str]) -> str:
-    """SHA-256, in hex, of a set of games: the same for the same replays in whatever order they came."""
+    """SHA-256, in hex, of a set of recordings: the same for the same ones in whatever order they came."""
     lines = [f"{FORMAT} {FORMAT_VERSION}", *sorted(set(md5s))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
@@ -158,7 +184,7 @@ def write_packed(folder: Path, game: StoredGame, data: bytes) -> None:
 
 def pack_game(game: StoredGame, table: pa.Table, played: Game) -> bytes:
     """A game's Parquet file: the same bytes wherever it is made."""
-    about = {key: value for key, value in game.to_json().items() if key != "bytes"}
+    about = {key: value for key, value in game.to_json().items() if key not in ("also", "bytes")}
     keys = {_FORMAT_KEY: str(FORMAT_VERSION), _GAME_KEY: json.dumps(about)}
     keyed = table.replace_schema_metadata(keys | _played(played, _PLAYED_KEY))
     sink = pa.BufferOutputStream()
@@ -218,9 +244,17 @@ def read_meta(path: Path) -> DatasetMeta:
     games_schema = js.list_of(_game_schema(played))
     check_json(raw["games"], games_schema, where, META_JSON, "games")
     games = tuple(_stored_game(game, played) for game in raw["games"])
-    if any(a.md5 >= b.md5 for a, b in pairwise(games)):
-        raise META_JSON.refuse(where, "games must be in the order of md5, each once")
+    if any(a.md5 >= b.md5 for a, b in pairwise(games)) or len({game.match for game in games}) < len(games):
+        raise META_JSON.refuse(where, "games must be in the order of md5, each match once")
     return DatasetMeta(path, raw["parser"], games, tuple(Rejected(**entry) for entry in raw["rejected"]), played)
+
+
+def is_older(path: Path) -> bool:
+    """Whether a folder is a dataset of an older version: its recordings must be read again."""
+    try:
+        return bool(read_json(path / META_NAME, OLDER_META_JSON))
+    except WmTrainError:
+        return False
 
 
 def _found(name: str, where: Path) -> Game:
@@ -323,11 +357,9 @@ def _game_of(file: pq.ParquetFile, path: Path) -> Game:
 def _header(file: pq.ParquetFile, path: Path, md5: str) -> StoredGame:
     keys = file.metadata.metadata or {}
     if keys.get(_FORMAT_KEY) != str(FORMAT_VERSION).encode():
-        raise WmTrainError(
-            f"{path}: expected dataset format {FORMAT_VERSION}, got {keys.get(_FORMAT_KEY)}; ingest again"
-        )
+        raise WmTrainError(f"{path}: expected dataset format {FORMAT_VERSION}, got {keys.get(_FORMAT_KEY)}; {_AGAIN}")
     about, played = parse_json(keys.get(_GAME_KEY, b""), path, _ABOUT), _game_of(file, path)
-    about = about | {"bytes": path.stat().st_size} if isinstance(about, dict) else about
+    about = about | {"also": [], "bytes": path.stat().st_size} if isinstance(about, dict) else about
     check_json(about, _game_schema(played), path, _ABOUT)
     game = _stored_game(about, played)
     if game.md5 != md5 or game.frames != file.metadata.num_rows:
@@ -344,12 +376,22 @@ def _game_schema(game: Game) -> js.Schema:
     facts = {name: js.holds(check, f"a fact of {game.title}") for name, check in game.facts.checks.items()}
     frames, size = js.integer(1, MAX_FRAMES), js.integer(1, PARQUET.max_bytes)
     return js.record(
-        {"md5": _MD5, "frames": frames, **facts, "missing": js.list_of(js.one_of(*columns)), "bytes": size}
+        {
+            **{"md5": _MD5, "match": _MD5, "frames": frames, **facts, "missing": js.list_of(js.one_of(*columns))},
+            **{"rowless": js.mapping(js.list_of(js.integer())), "also": js.list_of(_MD5), "bytes": size},
+        }
     )
 
 
 def _stored_game(known: Mapping[str, Any], game: Game) -> StoredGame:
     about = {name: known[name] for name in game.facts.checks}
     return StoredGame(
-        md5=known["md5"], frames=known["frames"], about=about, missing=tuple(known["missing"]), bytes=known["bytes"]
+        md5=known["md5"],
+        match=known["match"],
+        frames=known["frames"],
+        about=about,
+        missing=tuple(known["missing"]),
+        rowless={name: tuple(ids) for name, ids in known["rowless"].items()},
+        also=tuple(known["also"]),
+        bytes=known["bytes"],
     )

@@ -28,10 +28,10 @@ from wm_train.artifact import check_folder, remove_own
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes
 from wm_train.games.cluster import spread
-from wm_train.games.corpus import game_arrays, usable_games
+from wm_train.games.corpus import game_arrays, readable_games
 from wm_train.games.dataset import ENCODED, StoredGame, game_path, open_dataset, read_game, stored_types
 from wm_train.games.workers import in_processes
-from wm_train.reading import one_line
+from wm_train.reading import UnreadableError, one_line, open_file
 from wm_train.world.definition import LIST_OFFSETS, Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS
@@ -118,12 +118,12 @@ def map_game(dataset: Path, game: StoredGame, encoding: Encoding) -> Records | N
     """The game's records, mapped and not read; None if it is not encoded. WmTrainError if the file is damaged."""
     path = encoded_path(dataset, game, encoding)
     check_folder(path.parent.parent, WmTrainError)
-    try:
-        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
-            return _mapped(file, game.frames, record_type(encoding))
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except (OSError, ValueError) as error:
+    try:
+        with open_file(path, linked=False) as file:
+            return _mapped(file, game.frames, record_type(encoding))
+    except (UnreadableError, OSError, ValueError) as error:
         raise WmTrainError(f"{path}: {one_line(error)}; delete it, run `wmq encode` again") from None
 
 
@@ -159,8 +159,7 @@ def encode(
     disk that is full.
     """
     began, meta = time.monotonic(), open_dataset(dataset.resolve())
-    usable, folder = set(usable_games(dataset, encoding)), meta.path / ENCODED / identity(encoding)
-    games = [game for game in meta.games if game.md5 in usable]
+    games, folder = readable_games(dataset, encoding), meta.path / ENCODED / identity(encoding)
     try:
         with one_writer(folder, "encode"):
             tasks = [Task(meta.path, game, encoding, encoded_path(meta.path, game, encoding)) for game in games]

@@ -11,7 +11,8 @@ import os
 import platform
 import signal
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Set
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -26,6 +27,8 @@ from wm_train.games.dataset import (
     DatasetMeta,
     Rejected,
     StoredGame,
+    game_path,
+    is_older,
     is_stored,
     pack_game,
     read_header,
@@ -33,7 +36,9 @@ from wm_train.games.dataset import (
     write_meta,
     write_packed,
 )
+from wm_train.games.match import match_of
 from wm_train.games.recordings import Reader, Recording, RecordingError, read_bytes
+from wm_train.games.rowless import rowless_ids
 from wm_train.games.workers import start_worker
 from wm_train.world.definition import Game
 from wm_train.world.registry import find_game
@@ -66,7 +71,11 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class IngestReport:
-    """What a run did. sources = parsed + known + duplicates + rejected; games and frames are the whole dataset's."""
+    """What a run did. sources = parsed + known + duplicates + rejected; games and frames are the whole dataset's, and
+    so is kinds: how many of its games are of each kind. duplicates are copies of a file, and other recordings of a
+    game. Of the games that were read now: rowless, their ids without a row of their own; rounded, how many have inputs
+    that were rounded.
+    """
 
     sources: int
     parsed: int
@@ -75,6 +84,9 @@ class IngestReport:
     rejected: tuple[Rejected, ...]
     games: int
     frames: int
+    kinds: Mapping[str, int]
+    rowless: Mapping[str, tuple[int, ...]]
+    rounded: int
     fingerprint: str
     seconds: float
 
@@ -179,7 +191,7 @@ def _known(out: Path, played: Game) -> DatasetMeta:
         old = read_meta(out)
     except WmTrainError:
         games = _stored(out, ())
-        if not games:  # somebody else's meta.json is not for us to overwrite
+        if not games and not is_older(out):  # somebody else's meta.json is not for us to overwrite
             raise
         return DatasetMeta(out, parser, games, (), played)
     if old.game is not played:
@@ -202,7 +214,7 @@ def _run(
     found: list[Source], out: Path, known: DatasetMeta, workers: int, address: str | None
 ) -> Generator[Outcome, None, None]:
     """Outcomes as they come. When a worker dies, the files that were in its pool are tried again, one pool each."""
-    seen = {game.md5 for game in known.games}
+    seen = {md5 for game in known.games for md5 in (game.md5, *game.also)}
     seen |= {entry.md5 for entry in known.rejected if entry.md5 and entry.reason not in _TRIED_AGAIN}
     waiting = list(reversed(found))
     if address:
@@ -332,17 +344,20 @@ def read_source(source: Source, played: Game, seen: Set[str]) -> tuple[Outcome, 
         return _rejected(source, None, "internal_error", f"{type(error).__name__}: {error!s:.200}"), b""
     finally:
         signal.alarm(0)
-    packed = pack_game(_as_game(recording), recording.table, played)
-    return Outcome(source, game=replace(_as_game(recording), bytes=len(packed))), packed
+    game = _as_game(recording, played)
+    packed = pack_game(game, recording.table, played)
+    return Outcome(source, game=replace(game, bytes=len(packed))), packed
 
 
 def _rejected(source: Source, md5: str | None, reason: str, detail: str) -> Outcome:
     return Outcome(source, rejected=Rejected(name=source.name, md5=md5, reason=reason, detail=detail))
 
 
-def _as_game(recording: Recording) -> StoredGame:
+def _as_game(recording: Recording, played: Game) -> StoredGame:
     return StoredGame(
         md5=recording.md5,
+        match=match_of(recording, played),
+        rowless=rowless_ids(recording, played),
         frames=recording.table.num_rows,
         about=recording.about,
         missing=recording.missing,
@@ -354,8 +369,8 @@ def _merge(out: Path, known: DatasetMeta, outcomes: list[Outcome]) -> DatasetMet
     """The listing after a run; the same whatever order the files came in, so that a killed run ends the same."""
     written = [outcome.game for outcome in outcomes if outcome.game]
     # A game whose outcome was lost to an interrupt or a dead worker is in the folder all the same.
-    games = _stored(out, [*known.games, *written])
-    stored = {game.md5 for game in games}
+    games = _each_once(out, _stored(out, [*known.games, *written]))
+    stored = {md5 for game in games for md5 in (game.md5, *game.also)}
     rejected = {entry.md5: entry for entry in known.rejected if entry.md5 and entry.md5 not in stored}
     unread: dict[str, Rejected] = {}
     for outcome in sorted(outcomes, key=lambda outcome: outcome.source.name, reverse=True):
@@ -368,10 +383,32 @@ def _merge(out: Path, known: DatasetMeta, outcomes: list[Outcome]) -> DatasetMet
     return DatasetMeta(out, known.parser, games, tuple(every), known.game)
 
 
+def _each_once(out: Path, games: Iterable[StoredGame]) -> tuple[StoredGame, ...]:
+    """One recording of each match, by md5: the longest, of those the one that lacks fewest columns. The files of others
+    are taken away, whatever order they came in; their MD5s are kept with the game."""
+    matches = dict[str, list[StoredGame]]()
+    for game in games:
+        matches.setdefault(game.match, []).append(game)
+    return tuple(sorted((_best(out, same) for same in matches.values()), key=lambda game: game.md5))
+
+
+def _best(out: Path, same: list[StoredGame]) -> StoredGame:
+    best, *others = sorted(same, key=lambda game: (-game.frames, len(game.missing), game.md5))
+    for game in others:
+        game_path(out, game.md5).unlink()
+    left_out = {md5 for game in same for md5 in (game.md5, *game.also)} - {best.md5}
+    return replace(best, also=tuple(sorted(left_out)))
+
+
 def _report(meta: DatasetMeta, outcomes: list[Outcome], seconds: float) -> IngestReport:
-    parsed = {outcome.game.md5 for outcome in outcomes if outcome.game}
+    kept = {game.md5 for game in meta.games}
+    parsed = {outcome.game.md5 for outcome in outcomes if outcome.game} & kept
     stored = [outcome for outcome in outcomes if outcome.game or outcome.known]
-    known = {outcome.known for outcome in outcomes if outcome.known} - parsed
+    known = {outcome.known for outcome in outcomes if outcome.known} & kept - parsed
+    now = [game for game in meta.games if game.md5 in parsed]
+    rowless = dict[str, set[int]]()
+    for name, ids in (pair for game in now for pair in game.rowless.items()):
+        rowless.setdefault(name, set()).update(ids)
     rejected = tuple(outcome.rejected for outcome in outcomes if outcome.rejected)
     return IngestReport(
         sources=len(outcomes),
@@ -381,6 +418,9 @@ def _report(meta: DatasetMeta, outcomes: list[Outcome], seconds: float) -> Inges
         rejected=tuple(sorted(rejected, key=lambda entry: entry.name)),
         games=len(meta.games),
         frames=sum(game.frames for game in meta.games),
+        kinds=dict(Counter(kind for game in meta.games for kind in meta.kinds(game)).most_common()),
+        rowless={name: tuple(sorted(ids)) for name, ids in rowless.items()},
+        rounded=sum(any(game.about.get(meta.game.facts.rounded, ())) for game in now),
         fingerprint=meta.fingerprint,
         seconds=seconds,
     )

@@ -13,7 +13,7 @@ ROLES = ("train", "valid", "cut", "listed")
 
 @dataclass(frozen=True)
 class Use:
-    """What each game (by MD5) is to one run or dataset; `holdout` is the share that is cut out of the middle."""
+    """What each game (by its match) is to one run or dataset; `holdout` is the share that is cut out of the middle."""
 
     name: str
     roles: Mapping[str, str]
@@ -22,7 +22,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Shared:
-    """MD5s that are `first` to one and `second` to the other; `leak`: trained on here and held out there."""
+    """Matches that are `first` to one and `second` to the other; `leak`: trained on here and held out there."""
 
     first: str
     second: str
@@ -32,18 +32,18 @@ class Shared:
 
 def use_of_dataset(name: str, meta: DatasetMeta) -> Use:
     """A dataset has games, and no opinion on them."""
-    return Use(name, {game.md5: "listed" for game in meta.games})
+    return Use(name, {game.match: "listed" for game in meta.games})
 
 
 def use_of_split(name: str, split: Mapping[str, Any], holdout: float) -> Use:
     """From the `split` of a run or a QNet. Raises WmTrainError if it lists no games."""
-    train, valid = (_md5s(name, split, key) for key in ("train", "valid"))
+    train, valid = (_matches(name, split, key) for key in ("train", "valid"))
     if set(train) == set(valid):
         return Use(name, dict.fromkeys(train, "cut"), holdout)
     return Use(name, dict.fromkeys(train, "train") | dict.fromkeys(valid, "valid"))
 
 
-def _md5s(name: str, split: Mapping[str, Any], key: str) -> list[str]:
+def _matches(name: str, split: Mapping[str, Any], key: str) -> list[str]:
     games = split.get(key)
     if not isinstance(games, list | tuple) or not games or not all(isinstance(game, str) for game in games):
         raise WmTrainError(f"{name}: split has no list of {key} games; only trained runs and their QNets have one")

@@ -3,14 +3,13 @@
 A file is hostile until it is read. A reader raises RecordingError and nothing else, with a reason for tables.
 """
 
-import os
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wm_train.errors import WmTrainError
+from wm_train.reading import UnreadableError, read_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,15 +32,19 @@ class RecordingError(WmTrainError):
 class Recording:
     """One game of two players.
 
-    md5: of the file's bytes, hex. about: facts of the whole game, those of Game.facts. table: one row per frame,
-    `frame` contiguous, columns and types as `dataset.stored_types`, without nulls; floats are finite. missing: columns
-    (without the player's prefix) that the file's version does not record, absent from the table.
+    md5: of the file's bytes, hex. match: the recording's own name of the match, "" if it has none; seed: what chance
+    began with, the same in every recording of the match (match.py). about: facts of the whole game, those of
+    Game.facts. table: one row per frame, `frame` contiguous, columns and types as `dataset.stored_types`, without
+    nulls; floats are finite. missing: columns (without the player's prefix) that the file's version does not record,
+    absent from the table.
     """
 
     md5: str
     about: Mapping[str, Any]
     table: "pa.Table"
     missing: tuple[str, ...]
+    match: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,6 @@ class Reader:
 def read_bytes(path: Path) -> bytes:
     """The bytes of a regular file of at most MAX_BYTES. Raises RecordingError (unreadable, not_a_file, too_large)."""
     try:
-        # O_NONBLOCK: opening a pipe must not wait for a writer. The check is on what was opened, not on its name.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise RecordingError("not_a_file", "expected a regular file")
-            data = file.read(min(about.st_size, MAX_BYTES) + 1)
-    except OSError as error:
-        raise RecordingError("unreadable", error.strerror or type(error).__name__) from None
-    if len(data) > MAX_BYTES:
-        raise RecordingError("too_large", f"expected at most {MAX_BYTES} bytes")
-    return data
+        return read_file(path, MAX_BYTES, linked=True)
+    except UnreadableError as error:
+        raise RecordingError(error.reason, error.detail) from None

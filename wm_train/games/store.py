@@ -12,7 +12,7 @@ import numpy as np
 
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, Split, cut, load_corpus, place_of, split_games
-from wm_train.games.dataset import StoredGame, open_dataset
+from wm_train.games.dataset import DatasetMeta, StoredGame, open_dataset
 from wm_train.games.encoded import Records, encode_game, map_game, record_type
 from wm_train.grid.arithmetic import Ints
 from wm_train.world.encoding import Encoding
@@ -58,10 +58,10 @@ class StoredGames:
     """Games of a dataset: mapped where they are encoded, else read from Parquet, many times as slowly."""
 
     def __init__(self, dataset: Path, names: Iterable[str], encoding: Encoding) -> None:
-        listed = {game.md5: game for game in open_dataset(dataset).games}
+        meta = open_dataset(dataset)
         self.names = tuple(names)
         self._dataset, self._encoding = dataset, encoding
-        self._games = [_usable(dataset, listed, name, encoding) for name in self.names]
+        self._games = [_usable(meta, name, encoding) for name in self.names]
         self.lengths: Ints = np.array([game.frames for game in self._games], np.int64)
         self._places = np.array([place_of(encoding.game, game) for game in self._games], np.int64)
         self._ends = np.cumsum(self.lengths)
@@ -106,12 +106,10 @@ class StoredGames:
         return Corpus(frames, inputs, self._places[game], game, self.names)
 
 
-def _usable(dataset: Path, listed: dict[str, StoredGame], name: str, encoding: Encoding) -> StoredGame:
-    game = listed.get(name)
-    if game is None:
-        raise WmTrainError(f"{dataset}: no game {name}, expected one of the {len(listed)} listed")
+def _usable(meta: DatasetMeta, name: str, encoding: Encoding) -> StoredGame:
+    game = meta.stored(name)
     if lacks := encoding.required_columns & set(game.missing):
-        raise WmTrainError(f"{dataset}: game {name} has no {min(lacks)}, which {encoding.name} reads; leave it out")
+        raise WmTrainError(f"{meta.path}: game {name} has no {min(lacks)}, which {encoding.name} reads; leave it out")
     return game
 
 

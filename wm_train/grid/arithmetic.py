@@ -9,7 +9,8 @@ Glossary
     lane        a part of a 64-bit word in the matvec kernel; holds one row's partial sum
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +102,16 @@ INT8 = WEIGHT_GRIDS[8]
 def round_half_up(value: Any) -> Any:
     """floor(value + 1/2): the tie rule for floats, elementwise."""
     return np.floor(np.asarray(value, np.float64) + 0.5)
+
+
+@contextmanager
+def within_floats(error: type[Exception]) -> Iterator[None]:
+    """`error` where weights or scales of a network lead beyond what floats can say: they were not trained."""
+    try:
+        with np.errstate(divide="raise", over="raise", invalid="raise"):
+            yield
+    except ArithmeticError as failure:
+        raise error(f"weights or scales of the run are beyond what floats can say ({failure}); train again") from None
 
 
 def requantize(acc: Any, mult: Any, shift: int) -> Any:

@@ -1,1 +1,1 @@
-"""What a model is worth: metrics one frame ahead, rollouts, drift."""
+"""What a model is worth: metrics one frame ahead, events, laws, rollouts, drift."""

@@ -27,8 +27,27 @@ def config_differences(first: RunConfig, second: RunConfig) -> list[dict[str, An
     ]
 
 
+def first_difference(kept: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """Where two nested mappings of plain values differ first, in words; "" if they do not. A tuple equals a list of the
+    same; of lists it says how many entries only one of them has."""
+    one, other = dict(flat(kept)), dict(flat(asked))
+    for key in [*one, *(key for key in other if key not in one)]:
+        was, now = (list(v) if isinstance(v, tuple) else v for v in (one.get(key), other.get(key)))
+        if was == now:
+            continue
+        if isinstance(was, list) and isinstance(now, list):
+            gone, new = (sum(entry not in there for entry in here) for here, there in ((was, now), (now, was)))
+            return f"{key}: {gone} of its {len(was)} are gone, {new} are new"
+        return f"{key} was {_short(was)}, now {_short(now)}"
+    return ""
+
+
+def _short(value: object) -> str:
+    return f"{value!r:.60}"
+
+
 def game_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
-    """MD5s that only one of two splits has, by what they are used for."""
+    """Matches that only one of two splits has, by what they are used for."""
     return {
         use: {
             "first": sorted(set(first.get(use, ())) - set(second.get(use, ()))),
@@ -45,8 +64,9 @@ def metric_differences(
     other = dict(flat(second))
     rows: list[dict[str, str | float | bool]] = []
     for metric, value in flat(first):
-        if isinstance(value, float):
-            apart = abs(value - other[metric]) / max(abs(value), abs(other[metric]), LEAST)
-            both = {"metric": metric, "first": value, "second": other[metric]}
+        compared = other.get(metric)
+        if isinstance(value, float) and isinstance(compared, float):
+            apart = abs(value - compared) / max(abs(value), abs(compared), LEAST)
+            both: dict[str, str | float | bool] = {"metric": metric, "first": value, "second": compared}
             rows.append(both | {"difference": apart, "ok": apart <= tolerance})
     return rows

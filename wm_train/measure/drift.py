@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 from wm_train.games.corpus import Corpus
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
 from wm_train.measure.evaluate import Model, begin, equal, error, need_starts, run, true_frames, true_inputs
+from wm_train.measure.footage import Frames, game_field
+from wm_train.measure.found_events import events_a_minute
+from wm_train.measure.lawful import runs_figures
+from wm_train.measure.measures import Measures, measures_of
+from wm_train.measure.recorded import Recorded
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 
@@ -25,7 +30,6 @@ POINTS = 120
 #: Game units at which a player counts as being somewhere else than in the true game.
 APART = 20.0
 
-Frames = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 
@@ -108,13 +112,6 @@ def _a_minute(name: str) -> str:
     return f"{name}_a_minute" if name else ""
 
 
-def game_field(game: Game, frames: Frames, name: str) -> Ints:
-    """(..., 2) int64 values of a field; zeros if the game has no such field."""
-    if not name:
-        return np.zeros(frames.shape[:-1], np.int64)
-    return frames[..., game.state_index[name]].astype(np.int64)
-
-
 def _points(frames: int) -> Ints:
     """Frames ahead that curves are given at: up to POINTS of them, evenly, the last one included."""
     step = -(-frames // POINTS)
@@ -129,6 +126,16 @@ def _drift(game: Game, frames: Frames, true: Frames) -> dict[str, Any]:
     apart = (away > APART).any(2)
     first = np.where(apart.any(1), apart.argmax(1) + 1, frames.shape[1])
     return {"position_p50": p50.tolist(), "position_p90": p90.tolist(), "apart_after": float(np.median(first))}
+
+
+def _laws(
+    measures: Measures, recorded: Recorded | None, game: Game, corpus: Corpus, t: Ints, runs: Mapping[str, Frames]
+) -> dict[str, Any]:
+    """Laws as keys of figures: of each of `runs`, and what their tables were learned from; {} if none is measured."""
+    if recorded is None or not measures.laws:
+        return {}
+    laws = {name: runs_figures(measures, recorded.known, game, corpus, t, frames) for name, frames in runs.items()}
+    return {"laws": laws, "recorded": recorded.to_json()}
 
 
 def _over_time(flags: Flags) -> list[float]:
@@ -149,16 +156,18 @@ def drift_figures(
     starts: int,
     seed: int = 0,
     advance: Callable[[], None] = lambda: None,
+    recorded: Recorded | None = None,
 ) -> dict[str, Any]:
     """Free runs of `frames` frames from seeded starts; keys as `wmq rollout --starts --json` prints them.
 
-    Shares are of players. `advance` is called once a frame. WmTrainError if no game is long enough.
+    Shares are of players. `advance` is called once a frame. What recorded games show is needed for laws: without it
+    none is measured. WmTrainError if no game is long enough.
     """
     t = need_starts(corpus, encoding, frames, starts, seed)
     true, start = true_frames(corpus, t, frames), corpus.frames[t]
     got = run(begin(model, corpus, encoding, t), _counted(true_inputs(corpus, t, frames), advance))
     before, real_before = _with_before(got, start), _with_before(true, start)
-    game = encoding.game
+    game, measures = encoding.game, measures_of(encoding)
     bounds, place = usual(game, corpus), corpus.place[t]
     kept = {"predicted": (got, before), "real": (true, real_before)}
     action, lives = (equal(game, got, true, name) for name in (game.roles.action, game.roles.lives))
@@ -178,7 +187,11 @@ def drift_figures(
             name: {"inside": float(bounds.places(one, place).mean()), "moves": float(bounds.motion(one, was).mean())}
             for name, (one, was) in kept.items()
         },
-        "habits": {name: habits(game, one, was) for name, (one, was) in kept.items()},
+        "habits": {
+            name: habits(game, one, was) | events_a_minute(measures.events, game, one, was)
+            for name, (one, was) in kept.items()
+        },
+        **_laws(measures, recorded, game, corpus, t, {name: one for name, (one, _) in kept.items()}),
         "baselines": {
             "persistence": _drift(game, np.broadcast_to(start[:, None], true.shape), true),
             "another_start": _drift(game, np.roll(true, max(1, len(t) // 2), 0), true),

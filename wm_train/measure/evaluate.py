@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
+from wm_train.measure.coverage import coverage_figures
+from wm_train.measure.footage import footage
+from wm_train.measure.found_events import damage_of, event_figures, happening, hit_damage
+from wm_train.measure.lawful import lawful_ahead
+from wm_train.measure.measures import measures_of
+from wm_train.measure.recorded import Recorded
 from wm_train.measure.recurrent import Recurrent, RecurrentWorlds
 from wm_train.measure.recurrent import begin as begin_recurrent
 from wm_train.measure.recurrent import forced as forced_recurrent
-from wm_train.world.bounds import session_bounds
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.step import World, next_frames
@@ -73,7 +78,7 @@ def window_at(corpus: Corpus, encoding: Encoding, t: Ints) -> Window:
 
 def written(world: World, window: Window, heads: Ints) -> NDArray[np.int32]:
     """The next Frames, (B, 2, len(frame_fields)), that a network's heads (B, outputs) make of windows."""
-    bounds = session_bounds(world.encoding, window.session)
+    bounds = world.session_places(window.session)
     return next_frames(world, window.frames[:, -world.encoding.lookahead], heads, bounds)
 
 
@@ -159,6 +164,8 @@ class OneStep:
     position   (N, 2, 2), velocity (N, 2, velocities), damage (N, 2, 1): absolute errors in the fields' units
     right      (N, 2) bool, the action is the true one
     changed    (N, 2) bool, the true action is not that of the frame before
+    events     (N, 2, events) bool, what is predicted to happen from frame t on
+    dealt      (N, 2) damage that is predicted, in its unit
     """
 
     t: Ints
@@ -167,6 +174,8 @@ class OneStep:
     damage: NDArray[np.float64]
     right: NDArray[np.bool_]
     changed: NDArray[np.bool_]
+    events: NDArray[np.bool_]
+    dealt: NDArray[np.float64]
 
     def figures(self) -> dict[str, Any]:
         """Metrics over both players; keys as `wmq evaluate --json` prints them."""
@@ -197,16 +206,21 @@ class OneStep:
         }
 
 
+def compared(corpus: Corpus, encoding: Encoding, t: Ints, after: NDArray[np.int32]) -> OneStep:
+    """What the Frames (N, 2, len(frame_fields)) that were predicted after frames `t` (N,) got wrong."""
+    game, roles, events = encoding.game, encoding.game.roles, measures_of(encoding).events
+    now, true = corpus.frames[t], corpus.frames[t + 1]
+    position, velocity, damage = (
+        error(game, after, true, names) for names in (roles.position, roles.velocity, roles.hurt)
+    )
+    right, changed = equal(game, after, true, roles.action), ~equal(game, now, true, roles.action)
+    happens, dealt = happening(game, events, now, after), damage_of(game, now, after)
+    return OneStep(t, position, velocity, damage, right, changed, happens, dealt)
+
+
 def one_step(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> OneStep:
     """Predictions one frame ahead, over windows that end at `t`."""
-    game, roles, parts = encoding.game, encoding.game.roles, []
-    for chunk, after in forced(model, corpus, encoding, t):
-        now, true = corpus.frames[chunk], corpus.frames[chunk + 1]
-        position, velocity, damage = (
-            error(game, after, true, names) for names in (roles.position, roles.velocity, roles.hurt)
-        )
-        right, changed = equal(game, after, true, roles.action), ~equal(game, now, true, roles.action)
-        parts.append(OneStep(chunk, position, velocity, damage, right, changed))
+    parts = [compared(corpus, encoding, chunk, after) for chunk, after in forced(model, corpus, encoding, t)]
     joined = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(OneStep)}
     return OneStep(**joined)
 
@@ -267,9 +281,11 @@ def rollout_figures(
     starts: int = ROLLOUT_STARTS,
     horizons: Sequence[int] = HORIZONS,
     past: int = 0,
+    recorded: Recorded | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Metrics of seeded rollouts for each of `horizons`, with the position error per frame ahead. All of them are of
-    the same rollouts, as long as the longest horizon."""
+    the same rollouts, as long as the longest horizon. With what recorded games show also the share of lawful frames,
+    if the game has laws."""
     longest = max(horizons)
     t = need_starts(corpus, encoding, longest, starts, seed, past)
     frames, true = rollout(model, corpus, encoding, t, longest), true_frames(corpus, t, longest)
@@ -277,6 +293,9 @@ def rollout_figures(
     position = error(game, frames, true, game.roles.position).mean((0, 2, 3))
     damage = error(game, frames, true, game.roles.hurt).mean((0, 2, 3))
     action = equal(game, frames, true, game.roles.action).mean((0, 2))
+    measures, lawful = measures_of(encoding), None
+    if recorded is not None and measures.laws:
+        lawful = lawful_ahead(measures, recorded.known, game, corpus, t, frames)
     return {
         str(k): {
             "position_mae_mean": float(position[:k].mean()),
@@ -284,6 +303,7 @@ def rollout_figures(
             "position_mae": [float(v) for v in position[:k]],
             "action_acc_last": float(action[k - 1]),
             f"{game.roles.damage or 'damage'}_mae_last": float(damage[k - 1]),
+            **({} if lawful is None else {"lawful": float(lawful[:k].mean())}),
         }
         for k in horizons
     }
@@ -298,12 +318,13 @@ def evaluate(
     further: Sequence[int] = (),
     past: int = 0,
     starts: int = ROLLOUT_STARTS,
+    recorded: Recorded | None = None,
 ) -> dict[str, Any]:
     """One-step metrics over every window (`limit` of them, evenly spread, if not 0) and rollouts from `starts`.
 
     `further` horizons have rollouts of their own, so that no figure depends on what else is asked for. With `past`
     only frames count that have as many frames of their game up to them: models with shorter windows then see the same
-    frames as those with longer ones.
+    frames as those with longer ones. `recorded` is needed for coverage and laws.
     """
     groups = [HORIZONS, *((k,) for k in sorted(set(further) - set(HORIZONS)))]
     for horizons in groups:
@@ -311,7 +332,24 @@ def evaluate(
     t = window_ends(corpus, encoding, past)
     if limit and len(t) > limit:
         t = t[np.linspace(0, len(t) - 1, limit).astype(np.int64)]
-    figures: dict[str, Any] = one_step(model, corpus, encoding, t).figures() | {"rollout": {}}
+    errors = one_step(model, corpus, encoding, t)
+    figures: dict[str, Any] = errors.figures() | felt(errors, corpus, encoding, recorded) | {"rollout": {}}
     for horizons in groups:
-        figures["rollout"] |= rollout_figures(model, corpus, encoding, seed, starts, horizons, past)
+        figures["rollout"] |= rollout_figures(model, corpus, encoding, seed, starts, horizons, past, recorded)
+    return figures
+
+
+def felt(errors: OneStep, corpus: Corpus, encoding: Encoding, recorded: Recorded | None) -> dict[str, Any]:
+    """What a player would notice one frame ahead: events, the damage of a hit, errors where little was seen.
+
+    Events are those of the game's measures; damage is there if the game has it, coverage if `recorded` is given.
+    """
+    game, t = encoding.game, errors.t
+    figures: dict[str, Any] = {}
+    if events := measures_of(encoding).events:
+        figures["events"] = event_figures(events, footage(game, corpus), t, errors.events)
+    if game.roles.damage:
+        figures["hit_damage"] = hit_damage(errors.dealt, damage_of(game, corpus.frames[t], corpus.frames[t + 1]))
+    if recorded is not None:
+        figures["coverage"] = coverage_figures(game, errors.of, corpus.frames[t], recorded)
     return figures

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from wm_train.games.corpus import Corpus
 from wm_train.grid.arithmetic import Ints
-from wm_train.world.bounds import session_bounds
 from wm_train.world.step import World, next_frames
 
 #: Frames of each game that a network is given at once.
@@ -71,7 +70,7 @@ class RecurrentWorlds:
         """The next Frames, given the inputs of that frame (B, 2, len(CONTROLS))."""
         now = Stretch(self.frames[:, None], self.inputs[:, None], following[:, None], self.session)
         heads, self.memory = self.net.run(self.memory, now)
-        bounds = session_bounds(self.net.world.encoding, self.session)
+        bounds = self.net.world.session_places(self.session)
         self.frames, self.inputs = next_frames(self.net.world, self.frames, heads[:, 0], bounds), following
         return self.frames
 
@@ -104,7 +103,7 @@ def forced(net: Recurrent, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, NDAr
         fresh = (np.arange(start, start + STRETCH) < (end - first)[:, None]) & wanted[at]
         if fresh.any():
             session = corpus.session(net.world.encoding, at[fresh])
-            bounds = session_bounds(net.world.encoding, session)
+            bounds = net.world.session_places(session)
             yield at[fresh], next_frames(net.world, corpus.frames[at[fresh]], heads[fresh], bounds)
 
 

@@ -11,6 +11,9 @@ import numpy as np
 from wm_train.games.recordings import RecordingError
 from wm_train.world.fields import Column
 
+#: Item ids that have a row of their own: those below it. The game has 237.
+ITEM_IDS = 254
+
 STICK_STEPS = 80
 STICK_LIMIT = 1.0001  # sticks are multiples of 1/80 in float32; anything past 1 is a damaged file
 
@@ -25,8 +28,14 @@ def _direction(column: Any, name: str) -> Any:
     return pa.array(values.astype(np.int8))
 
 
+def off_the_grid(values: Any) -> Any:
+    """Which positions of a stick are no multiple of 1/80 as a controller's are: a computer player's are multiples of
+    1/127 and 1/128, and are rounded when they are stored."""
+    return np.rint(values * STICK_STEPS).astype(np.float32) / np.float32(STICK_STEPS) != values
+
+
 def _stick(column: Any, name: str) -> Any:
-    """Float -1..1 in steps of 1/80 -> int8 -80..80, without loss."""
+    """Float -1..1 -> int8 -80..80 in steps of 1/80: without loss where a controller gave it (`off_the_grid`)."""
     values = column.to_numpy()
     if not (np.abs(values) <= STICK_LIMIT).all():
         raise RecordingError("bad_values", f"{name} must be -1..1")
@@ -78,7 +87,7 @@ PLAYER_COLUMNS: tuple[Column, ...] = (
 
 #: Of the items of a frame; each is stored as a list of this type per row.
 ITEM_COLUMNS: tuple[Column, ...] = (
-    Column("item_type", "uint16", "type"),
+    Column("item_type", "uint16", "type", ids=ITEM_IDS),
     Column("item_state", "uint8", "state"),
     Column("item_direction", "float", "direction"),
     Column("item_x", "float", "position.x"),

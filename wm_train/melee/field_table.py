@@ -1,6 +1,13 @@
 """The one field table: every fact about a field of Melee's Frames and inputs is here.
 
 `since` is the first Slippi version that records a field; sticks and shoulder are in steps of 1/80.
+
+An id that no row is for has the row of `unknown`, which is nobody's in a game of two, or a class of its own:
+    stage      0, which the game has no stage for
+    character  32, the sandbag of the home-run contest
+    action     399: specials from there on, which Kirby alone has, of those that he copied
+    jumps      7, more than anybody has; last_attack 63, which no attack has
+    ground     31: lines from there on (of stages with many), and none
 """
 
 from collections.abc import Mapping
@@ -27,13 +34,13 @@ STATE: tuple[Field, ...] = (
     binary("facing", "direction"),
     binary("invulnerable", "hurtbox", nonzero, since=_V21),
     binary("on_ground", "airborne", zero, since=_V20),
-    categorical("action", 400, 32),
-    categorical("jumps", 8, 4, since=_V20),
-    categorical("character", 33, 8, first="v2", session=True),
-    categorical("l_cancel", 3, 2, since=_V20, first="v2.1"),
-    categorical("hurtbox", 3, 2, since=_V21, first="v2.1"),
-    categorical("ground", 32, 4, since=_V20, first="v2.1"),
-    categorical("last_attack", 64, 8, first="v2.1"),
+    categorical("action", 400, 32, unknown=399),
+    categorical("jumps", 8, 4, unknown=7, since=_V20),
+    categorical("character", 33, 8, unknown=32, first="v2", session=True),
+    categorical("l_cancel", 3, 2, unknown=0, since=_V20, first="v2.1"),
+    categorical("hurtbox", 3, 2, unknown=2, since=_V21, first="v2.1"),
+    categorical("ground", 32, 4, unknown=31, since=_V20, first="v2.1"),
+    categorical("last_attack", 64, 8, unknown=63, first="v2.1"),
 )
 
 #: One controller, in the order of an input.
@@ -54,11 +61,20 @@ CONTROLS: tuple[Field, ...] = (
 )
 
 STAGE = Field(
-    name="stage", kind=Kind.CATEGORICAL, column="stage", unit="id", hi=32, vocab=33, width=4, first="v2", session=True
+    name="stage",
+    kind=Kind.CATEGORICAL,
+    column="stage",
+    unit="id",
+    hi=32,
+    vocab=33,
+    unknown=0,
+    width=4,
+    first="v2",
+    session=True,
 )
 
 #: `state_age` as an id, where a flag asks for it: the frame of an animation by itself, not a point on a scale.
-STATE_AGE_ID = categorical("state_age", 150, 8, since=(0, 2, 0), first="v2", rounded=True)
+STATE_AGE_ID = categorical("state_age", 150, 8, unknown=149, since=(0, 2, 0), first="v2", rounded=True)
 
 #: Dataset columns that the nearest items are found from.
 ITEM_COLUMNS = ("item_type", "item_x", "item_y", "item_vx", "item_vy")
@@ -99,7 +115,7 @@ EXTRA: Mapping[str, tuple[Field, ...]] = {
         _state_flag("dead", 4, 0x40),
         _state_flag("offscreen", 4, 0x80),
     ),
-    "animation_index": (categorical("animation_index", 400, 16, since=_V311),),
+    "animation_index": (categorical("animation_index", 400, 16, unknown=399, since=_V311),),
     "stale_moves": tuple(
         Field(name=f"stale_{i}", kind=Kind.CATEGORICAL, column="", unit="id", hi=63, vocab=64, width=4, newest=True)
         for i in range(1, STALE_MOVES + 1)

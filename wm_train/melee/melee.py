@@ -7,14 +7,18 @@ from wm_train.melee.coasting import coasted
 from wm_train.melee.columns import ITEM_COLUMNS, PLAYER_COLUMNS
 from wm_train.melee.derived import EXTRAS
 from wm_train.melee.field_table import CONTROLS, SPEEDS, STAGE, STATE, STATE_AGE_ID
+from wm_train.melee.game_kinds import KINDS
+from wm_train.melee.laws import settled
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.melee.rules import HEAD_SETS
+from wm_train.melee.stages import PLACE_FACTS
 from wm_train.melee.zones import BOUNDED, ZONES
 from wm_train.world.definition import Documents, Edition, Facts, Game, Pad, Roles
 
 if TYPE_CHECKING:
     from wm_train.games.recordings import Reader
     from wm_train.measure.diagnose import Diagnosis
+    from wm_train.measure.measures import Measures
     from wm_train.world.view import View
 
 
@@ -28,6 +32,14 @@ def _diagnosis() -> "Diagnosis":
     from wm_train.melee.gates import DIAGNOSIS
 
     return DIAGNOSIS
+
+
+def _measures() -> "Measures":
+    from wm_train.measure.measures import Measures
+    from wm_train.melee.events import EVENTS
+    from wm_train.melee.measured_laws import LAWS, PAST, count
+
+    return Measures(laws=LAWS, events=EVENTS, past=PAST, count=count)
 
 
 def _view() -> "View":
@@ -50,18 +62,34 @@ def _is_version(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(r"\d{1,3}\.\d{1,3}\.\d{1,3}", value, re.A) is not None
 
 
+def _is_kinds(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(kind, str) and kind in KINDS for kind in value)
+
+
+def _are_players(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(v, str) and len(v) <= 64 for v in value)
+
+
 #: characters: ids of the select screens, players in port order; ports: 0..3; end_method: such as GAME or NO_CONTEST,
-#: None if the recording has no end.
+#: None if the recording has no end; player_types: human, cpu or demo; game_kinds: what sets the game apart
+#: (game_kinds.py); rounded_sticks: how many positions of each player's sticks are no multiple of 1/80, and were rounded
+#: to one.
 FACTS = Facts(
     checks={
         "stage": lambda v: type(v) is int and 0 <= v <= 0xFFFF,
         "characters": lambda v: _is_pair(v, 0xFF),
         "ports": lambda v: _is_pair(v, 3),
+        "player_types": _are_players,
+        "game_kinds": _is_kinds,
+        "rounded_sticks": lambda v: _is_pair(v, 1 << 32),
         "slippi_version": _is_version,
         "end_method": lambda v: v is None or (isinstance(v, str) and len(v) <= 4096),
     },
     place="stage",
     cast="characters",
+    kinds="game_kinds",
+    words=KINDS,
+    rounded="rounded_sticks",
 )
 
 PAD = Pad(
@@ -95,11 +123,14 @@ GAME = Game(
     as_ids={"state_age_as_embed": STATE_AGE_ID},
     bounded=BOUNDED,
     zones=ZONES,
+    facts_of_places=PLACE_FACTS,
+    settled=settled,
     columns=PLAYER_COLUMNS,
     lists=ITEM_COLUMNS,
     facts=FACTS,
     reader=_reader,
     diagnosis=_diagnosis,
+    measures=_measures,
     view=_view,
     documents=_documents,
     recorded="replays of Slippi",

@@ -1,12 +1,13 @@
 """What the ids of a Melee Frame are called, and where its stages lie: for people who look, never for a model.
 
-Stage outlines are in game units, y upwards. Platforms and floors agree with where players stand in recorded games.
+Stage outlines are in game units, y upwards.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from wm_train.melee.field_table import STATE, STATE_INDEX
+from wm_train.melee.stages import GROUNDS, Surface
 from wm_train.melee.zones import BLAST_ZONES
 
 #: Ids and names of actions, one range a line. Higher ids mean something else for every character.
@@ -158,44 +159,33 @@ class Stage:
     moving: tuple[tuple[float, float, float], ...] = ()
 
 
-def _flat(edge: float) -> tuple[tuple[float, float], ...]:
-    return (-edge, 0), (edge, 0)
-
-
-STAGES: Mapping[int, Stage] = {
-    2: Stage(
-        "Fountain of Dreams",
-        ((-63.35, 0.62), (-53, 0.62), (-51.3, 0), (51.3, 0), (53, 0.62), (63.35, 0.62)),
-        BLAST_ZONES[2],
-        platforms=((-14.25, 14.25, 42.75),),
-        moving=((-49.5, -21, 20), (21, 49.5, 20)),
-    ),
-    3: Stage("Pokémon Stadium", _flat(87.75), BLAST_ZONES[3], platforms=((-55, -25, 25), (25, 55, 25))),
-    8: Stage(
-        "Yoshi's Story",
-        ((-56, -3.5), (-39, 0), (39, 0), (56, -3.5)),
-        BLAST_ZONES[8],
-        platforms=((-59.5, -28, 23.45), (28, 59.5, 23.45), (-15.75, 15.75, 42)),
-    ),
-    28: Stage(
-        "Dream Land",
-        _flat(77.27),
-        BLAST_ZONES[28],
-        platforms=((-61.39, -31.73, 30.14), (31.7, 63.07, 30.24), (-19.02, 19.02, 51.43)),
-    ),
-    31: Stage(
-        "Battlefield",
-        _flat(68.4),
-        BLAST_ZONES[31],
-        platforms=((-57.6, -20, 27.2), (20, 57.6, 27.2), (-18.8, 18.8, 54.4)),
-    ),
-    32: Stage("Final Destination", _flat(85.57), BLAST_ZONES[32]),
+_STAGE_NAMES: Mapping[int, str] = {
+    2: "Fountain of Dreams",
+    3: "Pokémon Stadium",
+    8: "Yoshi's Story",
+    28: "Dream Land",
+    31: "Battlefield",
+    32: "Final Destination",
 }
+
+
+def _drawn(surfaces: Iterable[Surface]) -> tuple[tuple[float, float, float], ...]:
+    return tuple((one.left, one.right, one.y + one.lift / 2) for one in surfaces if one.drawn)
+
+
+def _stage(number: int, name: str) -> Stage:
+    ground = GROUNDS[number]
+    still, moving = ([one for one in ground.platforms if bool(one.lift) is moves] for moves in (False, True))
+    return Stage(name, ground.outline, BLAST_ZONES[number], _drawn(still), _drawn(moving))
+
+
+STAGES: Mapping[int, Stage] = {number: _stage(number, name) for number, name in _STAGE_NAMES.items()}
+_PLAIN = ((-80.0, 0.0), (80.0, 0.0))
 
 
 def stage(number: int) -> Stage:
     """The stage of that id; a plain one where its outline is not known."""
-    return STAGES.get(number) or Stage(f"stage {number}", _flat(80), (-230, 230, 200, -130))
+    return STAGES.get(number) or Stage(f"stage {number}", _PLAIN, (-230, 230, 200, -130))
 
 
 def character_name(number: int) -> str:

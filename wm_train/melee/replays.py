@@ -6,6 +6,7 @@ out as a RecordingError with a reason, and what the parser would not survive (de
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from peppi_py._peppi import read_slippi as _read_slippi  # the public wrapper dr
 
 from wm_train.games.dataset import MAX_FRAMES, stored_types
 from wm_train.games.recordings import Reader, Recording, RecordingError, read_bytes
-from wm_train.melee.columns import ITEM_COLUMNS, PLAYER_COLUMNS
+from wm_train.melee.columns import ITEM_COLUMNS, PLAYER_COLUMNS, off_the_grid
+from wm_train.melee.game_kinds import kinds_of
 from wm_train.world.fields import Column
 
 PARSER = f"peppi-py {version('peppi-py')}"
@@ -83,14 +85,33 @@ def _parse(data: bytes) -> Any:
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # a panic of the parser does not derive from Exception
-        raise _parser_error(error) from None
+        raise _parser_error(error, data) from None
 
 
-def _parser_error(error: BaseException) -> RecordingError:
+def _parser_error(error: BaseException, data: bytes) -> RecordingError:
     text = " ".join(str(error).split())
     default = "panic" if type(error).__name__ == "PanicException" else "invalid"
     reason = next((reason for piece, reason in _PARSER_REASONS.items() if piece in text), default)
+    if reason == "truncated" and _is_whole(data):  # as development versions are, which the parser does not know
+        version = ".".join(map(str, data[_start_of(data) + 1 :][:3]))
+        return RecordingError(
+            "unsupported_version", f"a whole file, but its events are shorter than those of {version}"
+        )
     return RecordingError(reason, f"{text:.200}")
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether a file has all the events that it says it has (one whose recorder was ended says 0 bytes), and behind
+    them closes every map that it opens."""
+    raw_bytes = int.from_bytes(data[len(_MAGIC) : len(_MAGIC) + 4], "big")
+    behind = data[len(_MAGIC) + 4 + raw_bytes :]
+    return raw_bytes > 0 and 0 < behind.count(b"}") == behind.count(b"{") + 1
+
+
+def _start_of(data: bytes) -> int:
+    """Where the event that starts the game begins: behind the table of sizes."""
+    table = len(_MAGIC) + 4
+    return table + 1 + data[table + 1]
 
 
 def _build(game: Any, md5: str) -> Recording:
@@ -102,12 +123,14 @@ def _build(game: Any, md5: str) -> Recording:
         raise RecordingError("teams", "expected a game without teams")
     names = [player["port"] for player in players]
     frames = _resolve_rollbacks(game.frames)
+    rounded = []
     columns: dict[str, pa.Array] = {"frame": _child(frames, "id")}
     for i, name in enumerate(names):
         leader = _child(frames, f"ports.{name}.leader")
         if leader is None:
             raise RecordingError("not_1v1", f"expected frames of port {name}, got none")
         columns |= {f"p{i}_{key}": column for key, column in _player(leader).items()}
+        rounded.append(_rounded_sticks(leader))
     columns |= _items(_child(frames, "item"))
     _check_values(columns)
     return Recording(
@@ -116,12 +139,25 @@ def _build(game: Any, md5: str) -> Recording:
             "stage": start["stage"],
             "characters": [player["character"] for player in players],
             "ports": [_port_index(name) for name in names],
+            "player_types": [player["type"].lower() for player in players],
+            "game_kinds": kinds_of(
+                start, any(n for n, p in zip(rounded, players, strict=True) if p["type"] == "Human")
+            ),
+            "rounded_sticks": rounded,
             "slippi_version": ".".join(map(str, start["slippi"]["version"])),
             "end_method": _end_method(game.end),
         },
         table=pa.table({name: columns[name] for name in _types() if name in columns}),
         missing=_missing(columns),
+        match=_match(start),
+        seed=start["random_seed"],
     )
+
+
+def _match(start: Mapping[str, Any]) -> str:
+    """The name that a game played online has on both sides (Slippi 3.14 and newer), "" for others."""
+    match = start.get("match") or {}
+    return f"{match['id']} {match['game']} {match['tiebreaker']}" if match.get("id") else ""
 
 
 def _resolve_rollbacks(frames: pa.StructArray | None) -> pa.StructArray:
@@ -158,6 +194,14 @@ def _player(leader: pa.StructArray) -> dict[str, pa.Array]:
     columns = {column.name: _recorded(leader, column) for column in PLAYER_COLUMNS if column.source}
     columns["hitstun"] = _hitstun(columns["flags3"], _child(leader, "post.misc_as"))
     return {key: column for key, column in columns.items() if column is not None}
+
+
+def _rounded_sticks(leader: pa.StructArray) -> int:
+    """Positions of a player's sticks, of all frames and axes, that storing them changed."""
+    sticks = [
+        _child(leader, column.source) for column in PLAYER_COLUMNS if column.name.endswith(("stick_x", "stick_y"))
+    ]
+    return sum(int(off_the_grid(stick.to_numpy()).sum()) for stick in sticks if stick is not None)
 
 
 def _recorded(struct: pa.StructArray, column: Column) -> pa.Array | None:

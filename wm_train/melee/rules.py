@@ -18,6 +18,8 @@ from typing import Any
 
 from wm_train.melee.actions import ACTION_CATEGORY, CATEGORIES
 from wm_train.melee.field_table import STATE, STATE_INDEX
+from wm_train.melee.laws import LAWS
+from wm_train.world.fields import fixed
 from wm_train.world.rule_ops import Ops, Read, flag, whole
 from wm_train.world.subsystem import (
     Decision,
@@ -34,6 +36,7 @@ from wm_train.world.subsystem import (
 TELEPORT_UNITS = 8.0
 #: Most frames of hitlag.
 HITLAG_FRAMES = 64
+PERCENT_MAX = STATE[STATE_INDEX["percent"]].hi
 
 KNOCKBACK = ("knockback_x", "knockback_y")
 SELF_SPEEDS = ("self_x_air", "self_y", "self_x_ground")
@@ -113,6 +116,30 @@ DAMAGE_AND_KNOCKBACK = Subsystem(
     heads=(*value_heads("percent", *KNOCKBACK), *event_heads("damage", "respawn", "stock_lost")),
     rule=_damage_and_knockback,
     targets=_damage_targets,
+)
+
+
+def _lawful_damage(ops: Ops, now: Read, new: Read, head: Read) -> dict[str, Any]:
+    """The same, and percent does not fall: what resets it, and what a stock is lost by, are laws."""
+    hurt = ops.where(head("damage") > 0, ops.clip(head("percent"), 0, fixed(PERCENT_MAX)), 0)
+    return {"percent": now("percent") + hurt, **{name: now(name) + head(name) for name in KNOCKBACK}}
+
+
+def _lawful_damage_targets(ops: Ops, now: Read, after: Read, head: Read) -> tuple[Number | Event, ...]:
+    return tuple(
+        target
+        for target in _damage_targets(ops, now, after, head)
+        if isinstance(target, Number) or target.head == "damage"
+    )
+
+
+LAWFUL_DAMAGE = replace(
+    DAMAGE_AND_KNOCKBACK,
+    reads=("percent", *KNOCKBACK),
+    writes=("percent", *KNOCKBACK),
+    heads=(*value_heads("percent", *KNOCKBACK), *event_heads("damage")),
+    rule=_lawful_damage,
+    targets=_lawful_damage_targets,
 )
 
 
@@ -306,14 +333,20 @@ def _five(name: str, transitions: Subsystem, order: tuple[str, ...]) -> HeadSet:
 
 #: Heads of one player, by name. `published` is the released trainer's set; it leaves most fields as they are.
 #: `integrated` predicts every field that a world running by itself reads, and lets the rules integrate velocities.
-#: `gated` does the same, and an event says whether the action changes at all. `two_level` does the same as
-#: `integrated`, and chooses a category before the action.
+#: The others do the same as `integrated`. In `gated` an event says whether the action changes at all, `two_level`
+#: chooses a category before the action, and in `lawful` laws decide who loses a stock, what follows, and who stands.
 HEAD_SETS: Mapping[str, HeadSet] = {
     heads.name: heads
     for heads in (
         HeadSet("published", (PUBLISHED,), tuple(head.name for head in PUBLISHED.heads)),
         _five("integrated", ACTION_TRANSITIONS, (*_NUMBERS, *_EVENTS, *_CHOICES)),
         _five("gated", GATED_TRANSITIONS, ("action_changes", *_NUMBERS, *_EVENTS, *_CHOICES)),
+        HeadSet(
+            "lawful",
+            (HIT_DETECTION, LAWFUL_DAMAGE, MOVEMENT, ACTION_TRANSITIONS, SHIELD_AND_GRAB),
+            tuple(name for name in (*_NUMBERS, *_EVENTS, *_CHOICES) if name not in ("respawn", "stock_lost")),
+            LAWS,
+        ),
         _five("two_level", TWO_LEVEL_TRANSITIONS, (*_NUMBERS, *_EVENTS, "category", *_CHOICES)),
     )
 }

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config
+from wm_train.errors import WmTrainError
 from wm_train.fit.batches import seen
 from wm_train.games.corpus import held_out
-from wm_train.grid.arithmetic import FRAC_BITS, Ints, round_half_up
+from wm_train.grid.arithmetic import FRAC_BITS, Ints, round_half_up, within_floats
 from wm_train.measure.evaluate import ROLLOUT_STARTS, Model, Predictor, Window, evaluate, stepper
 from wm_train.measure.recurrent import Memory as Arrays
 from wm_train.measure.recurrent import Stretch
@@ -100,8 +101,13 @@ def _read(encoding: Encoding, stretch: Stretch, as_codes: bool) -> tuple[Tensor,
 
 
 def checkpoint_model(checkpoint: Checkpoint) -> Model:
-    """What steps the world of a checkpoint, in its own form."""
+    """What steps the world of a checkpoint, in its own form. WmTrainError where its weights are beyond all bounds."""
     use_exact_matmul()
+    with within_floats(WmTrainError):
+        return _model(checkpoint)
+
+
+def _model(checkpoint: Checkpoint) -> Model:
     model = checkpoint.config.model
     if isinstance(model, Mamba2Config):
         recurrent = from_arrays(Mamba2(model), checkpoint.arrays)

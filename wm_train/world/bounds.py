@@ -1,13 +1,12 @@
-"""How far a place lets its bounded fields go (Game.zones): what the world step clamps them to."""
+"""Numbers of a place: how far it lets its bounded fields go (Game.zones), to which the world step clamps them, and the
+facts that laws read (Game.facts_of_places).
+"""
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from wm_train.grid.arithmetic import Ints
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
-from wm_train.world.fields import fixed
+from wm_train.world.fields import PLAYERS, fixed
 
 
 def _own(game: Game) -> list[int]:
@@ -21,21 +20,25 @@ def _zone(game: Game, zone: Sequence[tuple[float, float]]) -> list[int]:
     return [(max, min)[i % 2](end, own) for i, (end, own) in enumerate(zip(ends, _own(game), strict=True))]
 
 
-def place_bounds(encoding: Encoding) -> Ints:
-    """(rows, 2 * bounded fields) int64 in fixed point: least and greatest value of each of Game.bounded.
-
-    A row for every place id where the encoding reads the place, else one row. Where no zone is known, the ranges of the
-    fields themselves.
-    """
-    game = encoding.game
-    rows, zones = (encoding.place[0].vocab, game.zones) if encoding.place else (1, {})
-    bounds = [_zone(game, zones[i]) if i in zones else _own(game) for i in range(rows)]
-    return np.array(bounds, np.int64).reshape(rows, 2 * len(game.bounded))
+def seats_of(facts: Sequence[str]) -> int:
+    """Seats that have numbers of their own: every seat where laws read facts, else one for all."""
+    return PLAYERS if facts else 1
 
 
-def session_bounds(encoding: Encoding, session: Ints) -> Ints:
-    """(B, 2 * bounded fields) the row of each session, given its ids (B, S) in the order of `Encoding.session_fields`,
-    the place last."""
-    picked: Ints = session[:, -1] if encoding.place else np.zeros(len(session), np.int64)
-    bounds: Ints = place_bounds(encoding)[picked]
-    return bounds
+def place_row(game: Game, facts: Sequence[str], place: int | None) -> list[int]:
+    """Numbers of one place in fixed point, seat after seat: least and greatest value of each of Game.bounded, then the
+    named facts. Of a place that is not known, or None, the ranges of the fields themselves and what facts are there."""
+    bounds = _own(game) if place is None or place not in game.zones else _zone(game, game.zones[place])
+    known = {fact.name: fact for fact in game.facts_of_places}
+    row: list[int] = []
+    for seat in range(seats_of(facts)):
+        values = [known[name].of(place, seat) for name in facts]
+        row += [*bounds, *map(fixed, values)]
+    return row
+
+
+def place_rows(encoding: Encoding, facts: Sequence[str]) -> list[list[int]]:
+    """A row for every place id where the encoding reads the place, else one row: of a place that is not known."""
+    if not encoding.place:
+        return [place_row(encoding.game, facts, None)]
+    return [place_row(encoding.game, facts, place) for place in range(encoding.place[0].vocab)]

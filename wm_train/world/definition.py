@@ -17,6 +17,7 @@ from wm_train.games.recordings import Reader
 from wm_train.grid.arithmetic import Frames, Ints
 from wm_train.world.fields import Column, Field, Kind, index_of
 from wm_train.world.flags import Flags
+from wm_train.world.law import Fact
 from wm_train.world.subsystem import HeadSet
 from wm_train.world.view import View
 
@@ -24,6 +25,8 @@ from wm_train.world.view import View
 FPS = 60
 #: Columns of one game's recording by name, as `dataset.read_game` gives them.
 Columns = Mapping[str, NDArray[np.generic]]
+#: The kind of a game that nothing sets apart.
+STANDARD = "standard"
 #: Name that `read_game` gives to the borders of lists.
 LIST_OFFSETS = "list_offsets"
 
@@ -56,12 +59,17 @@ class Extra:
 class Facts:
     """What a dataset knows of a whole game: fact -> whether a JSON value can be one.
 
-    place  the fact that is the place's id; cast: the fact that lists who takes part
+    place  the fact that is the place's id; cast: the fact that lists who takes part; kinds: the fact that lists what
+           sets a game apart from a STANDARD one, in `words`: kind, such as `cpu` -> what it says; rounded:
+           the fact that counts each player's inputs that were rounded when they were stored
     """
 
     checks: Mapping[str, Callable[[object], bool]] = field(default_factory=dict)
     place: str = ""
     cast: str = ""
+    kinds: str = ""
+    words: Mapping[str, str] = field(default_factory=dict)
+    rounded: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,12 +157,15 @@ class Game:
     extras      by flag, what it appends to the state
     as_ids      by flag, the id that is read in place of the number of the same name
     bounded     fields of a player that a place bounds, and `zones`: place -> (low, high) of each in its unit; a place
-                that is not named has the fields' own ranges
+                that is not named has the fields' own ranges; facts_of_places: what laws read of a place
+    settled     recorded states of one whole game (T, 2, len(state)) int32 -> its Frames, where a Frame tells what a
+                recording leaves out; None if they are the same
     columns     of one player in a dataset; lists: columns of a list per frame; recorded: words for recordings that a
                 field's `since` counts versions of
     facts       of whole games in a dataset; reader: what reads recordings, imported when it is called; None if the
                 game's datasets are made in another way
     diagnosis   gives the measure.diagnose.Diagnosis of `wmq diagnose`, imported when it is called
+    measures    gives the measure.measures.Measures of its footage, laws and events, imported when it is called
     view        gives what people see of it, imported when it is called; None if its fields say enough
     documents   gives what the documents say of it, imported when it is called
     """
@@ -175,11 +186,14 @@ class Game:
     as_ids: Mapping[str, Field] = field(default_factory=dict)
     bounded: tuple[str, ...] = ()
     zones: Mapping[int, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    facts_of_places: tuple[Fact, ...] = ()
+    settled: Callable[[Any], Any] | None = None
     columns: tuple[Column, ...] = ()
     lists: tuple[Column, ...] = ()
     facts: Facts = Facts()
     reader: Callable[[], Reader] | None = None
     diagnosis: Callable[[], Any] | None = None
+    measures: Callable[[], Any] | None = None
     view: Callable[[], View] | None = None
     documents: Callable[[], Documents] | None = None
     recorded: str = "recordings of version"
@@ -225,11 +239,6 @@ class Game:
     def axes(self) -> int:
         """Controls that are axes: the first of `controls`."""
         return sum(f.kind is Kind.AXIS for f in self.controls)
-
-    @property
-    def bounds(self) -> int:
-        """Numbers that bound the fields of a session: least and greatest value of each of `bounded`."""
-        return 2 * len(self.bounded)
 
     @cached_property
     def button_places(self) -> tuple[int, ...]:

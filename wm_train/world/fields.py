@@ -45,12 +45,14 @@ class Column:
     stored  Arrow type by name, such as float32
     source  path of the value in a recording, dotted; "" where the recording's reader derives it
     convert the value as it is recorded and the column's name -> as it is stored; None where it is copied
+    ids     of a list column that holds ids: how many of them, from 0 on, have a row in a network; 0 for other columns
     """
 
     name: str
     stored: str
     source: str = ""
     convert: Callable[[Any, str], Any] | None = None
+    ids: int = 0
 
 
 def positive(values: NDArray[Any]) -> NDArray[np.bool_]:
@@ -77,8 +79,9 @@ class Field:
     without `column` is derived by its game (Game.extras). `since` is the first version of the recordings that has it,
     `first` the first encoding that reads it. `session` marks an id that does not change while a session lasts: the
     network sees the newest frame's in every slot (where a game can change it, a session goes on with the id it began
-    with). `newest` marks an id that is read in the window's newest slot only, `rounded` an id that the Frame holds as a
-    number in fixed point.
+    with). `unknown` is what a Frame holds in place of an id outside the vocabulary: an id that is nobody's, or that all
+    ids from there on share. `newest` marks an id that is read in the window's newest slot only, `rounded` an id that
+    the Frame holds as a number in fixed point.
     """
 
     name: str
@@ -90,6 +93,7 @@ class Field:
     scale: float = 1.0
     step: float = 1 / 64
     vocab: int = 0
+    unknown: int = 0
     width: int = 0
     since: tuple[int, ...] = (0, 1, 0)
     first: str = ""
@@ -115,9 +119,10 @@ def continuous(
     )
 
 
-def categorical(name: str, vocab: int, width: int, **more: Any) -> Field:
-    """An id of 0..vocab-1 with an embedding `width` wide; its column has its name unless another is given."""
-    about = {"column": name} | more
+def categorical(name: str, vocab: int, width: int, *, unknown: int, **more: Any) -> Field:
+    """An id of 0..vocab-1 with an embedding `width` wide, others being `unknown`; its column has its name unless
+    another is given."""
+    about: dict[str, Any] = {"column": name, "unknown": unknown} | more
     return Field(name=name, kind=Kind.CATEGORICAL, unit="id", hi=vocab - 1, vocab=vocab, width=width, **about)
 
 

@@ -6,7 +6,7 @@ down ONNX nodes or lines of Rust (wm_export/recorder.py).
 
 Glossary
     one     one unit of a continuous field: 1 << FRAC_BITS where values are integers, 1.0 where they are floats
-    mask    what a comparison gives: `where` takes it, and nothing else does
+    mask    what a comparison gives: `where`, `&` and `|` take it, and nothing else does
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Read = Callable[[str], Any]
 
 
 class Ops(Protocol):
-    """What rules need beyond `+ - >> << >` on values."""
+    """What rules need beyond `+ - >> << > <` on values, and `& |` on masks."""
 
     one: Any
 
@@ -35,10 +35,17 @@ class Ops(Protocol):
         """`value` kept inside low..high, which are ints or values."""
 
     def begin(self, subsystem: str) -> None:
-        """The rule of this subsystem comes next."""
+        """The rule of this subsystem, or this law, comes next."""
 
     def name(self, name: str, value: Any) -> Any:
         """`value`, which is called `name` where it is written down; whatever is used twice needs a name."""
+
+
+class LawOps(Ops, Protocol):
+    """What laws need beyond that."""
+
+    def pick(self, name: str, table: tuple[int, ...], index: Any) -> Any:
+        """The entry of a table, which is called `name`, at an id below its length; entries fit 16 bits, unsigned."""
 
 
 class CodeOps(Protocol):
@@ -52,12 +59,16 @@ class CodeOps(Protocol):
 
 
 class NumpyOps:
-    """Ops and CodeOps on int64 arrays."""
+    """Ops, LawOps and CodeOps on int64 arrays."""
 
     one = ONE
     where = staticmethod(np.where)
     clip = staticmethod(np.clip)
     requantize = staticmethod(requantize)
+
+    def pick(self, name: str, table: tuple[int, ...], index: Any) -> Any:
+        """See LawOps."""
+        return np.array(table, np.int64)[index]
 
     def begin(self, subsystem: str) -> None:
         """See Ops."""
@@ -70,6 +81,11 @@ class NumpyOps:
 def flag(ops: Ops, value: Any) -> Any:
     """1 where `value` > 0, else 0."""
     return ops.where(value > 0, 1, 0)
+
+
+def between(value: Any, low: int, high: int) -> Any:
+    """Mask of integers in low..high, both ends included."""
+    return (value > low - 1) & (value < high + 1)
 
 
 def whole(value: Any) -> Any:

@@ -8,19 +8,20 @@ every executor derives from it.
 Every value is an integer; continuous fields and heads have FRAC_BITS fractional bits. Nothing here branches on data.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
 from wm_train.errors import WmTrainError
 from wm_train.grid.arithmetic import CODE_MAX, CODE_MIN, FRAC_BITS, AnyInts, Frames, Ints, ratio
+from wm_train.world.bounds import place_row, place_rows, seats_of
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS, Field, Kind, fixed
-from wm_train.world.rule_ops import ONE, CodeOps, NumpyOps, Ops, Read
+from wm_train.world.rule_ops import ONE, CodeOps, LawOps, NumpyOps, Read
 from wm_train.world.subsystem import Head, HeadSet
 
 
@@ -50,6 +51,38 @@ class World:
     def heads(self) -> tuple[Head, ...]:
         """Heads of one player, in output order."""
         return self.head_set.heads
+
+    @property
+    def place_numbers(self) -> int:
+        """Numbers that the session's place gives to one seat: bounds of fields, then the facts that laws read."""
+        return 2 * len(self.game.bounded) + len(self.head_set.facts)
+
+    @property
+    def place_seats(self) -> int:
+        """Seats that have numbers of their own."""
+        return seats_of(self.head_set.facts)
+
+    @property
+    def place_size(self) -> int:
+        """Numbers that the session's place gives to all seats."""
+        return self.place_seats * self.place_numbers
+
+    @cached_property
+    def places(self) -> Ints:
+        """(rows, place_size) int64 in fixed point, as bounds.place_rows."""
+        return np.array(place_rows(self.encoding, self.head_set.facts), np.int64).reshape(-1, self.place_size)
+
+    @cached_property
+    def unknown_place(self) -> Ints:
+        """(1, place_size) int64 of a place that is not known."""
+        return np.array([place_row(self.game, self.head_set.facts, None)], np.int64)
+
+    def session_places(self, session: Ints) -> Ints:
+        """(B, place_size) the row of each session, given its ids (B, S) in the order of `Encoding.session_fields`, the
+        place last."""
+        picked: Ints = session[:, -1] if self.encoding.place else np.zeros(len(session), np.int64)
+        rows: Ints = self.places[picked]
+        return rows
 
     @property
     def player_outputs(self) -> int:
@@ -89,30 +122,27 @@ def encode(ops: CodeOps, field: Field, value: Any) -> Any:
     return ops.clip(ops.requantize(value, *ratio(1 / (field.step * ONE))), CODE_MIN, CODE_MAX)
 
 
-#: Two values that a field is kept between.
-Range = tuple[Any, Any]
-
-
-def ranges(game: Game, bounds: Sequence[Any] | Ints) -> dict[str, Range]:
-    """Bounds of a session, one after the other as in bounds.py, by the field that they are of."""
-    return {name: (bounds[2 * i], bounds[2 * i + 1]) for i, name in enumerate(game.bounded)}
-
-
-def decode(ops: Ops, world: World, now: Read, head: Read, bounded: Mapping[str, Range]) -> dict[str, Any]:
-    """What the rules change of one player, kept inside the fields' ranges.
+def decode(ops: LawOps, world: World, now: Read, head: Read, place: Sequence[Any] | Ints) -> dict[str, Any]:
+    """What rules and laws change of one player, kept inside the fields' ranges.
 
     now      field name -> its value in the current Frame
     head     head name -> its value; a choice's is the chosen id already
-    bounded  what the session's place allows, by field name; inside the fields' own ranges
+    place    numbers of the session's place for the player's seat (bounds.py), bounds inside the fields' own ranges
     returns  field name -> value in the next Frame, in the order of the state; the fields that are not here stay
     """
-    ruled = world.head_set.rule(ops, now, head)
+    game, heads = world.game, world.head_set
+    bounded = {name: (place[2 * i], place[2 * i + 1]) for i, name in enumerate(game.bounded)}
+    facts = dict(zip(heads.facts, place[2 * len(game.bounded) :], strict=True))
+    ruled = heads.rule(ops, now, head)
 
     def kept(field: Field) -> Any:
         low, high = bounded.get(field.name, (fixed(field.lo), fixed(field.hi)))
         return ops.clip(ruled[field.name], low, high) if field.kind is Kind.CONTINUOUS else ruled[field.name]
 
-    return {field.name: kept(field) for field in world.game.state if field.name in ruled}
+    ops.begin("inside their ranges")
+    inside = {name: kept(game.field(name)) for name in ruled}
+    mended = heads.lawful(ops, now, inside, facts.__getitem__)
+    return {field.name: mended[field.name] for field in game.state if field.name in mended}
 
 
 def identify(ops: CodeOps, field: Field, value: Any) -> Any:
@@ -208,22 +238,28 @@ def decided(world: World, heads: Ints, player: int, name: str) -> Ints:
     return chosen
 
 
+def seat_numbers(world: World, bounds: Ints, seat: int) -> Ints:
+    """(place_numbers, N) what the places give to one seat, of bounds (N, place_size)."""
+    seats: Ints = bounds.T.reshape(world.place_seats, world.place_numbers, -1)
+    return seats[min(seat, world.place_seats - 1)]
+
+
 def next_frames(world: World, frames: Frames, heads: Ints, bounds: Ints | None = None) -> Frames:
     """The world step after the network. Fields that no rule writes stay as they were.
 
     frames  (N, 2, len(frame_fields)) int32, the newest that the window shows
     heads   (N, outputs) integers with FRAC_BITS fractional bits
-    bounds  (N, 2 * bounded fields) what each place allows (bounds.session_bounds); None: the fields' own ranges
+    bounds  (N, place_size) of each place (World.session_places); None: of one that is not known
     returns (N, 2, len(frame_fields)) int32
     """
-    bounded = {} if bounds is None else ranges(world.game, bounds.T)
     following, index = frames.copy(), world.game.state_index
+    places = world.unknown_place if bounds is None else bounds
     for player in range(PLAYERS):
         head = partial(decided, world, heads, player)
 
         def now(name: str, player: int = player) -> Any:
             return frames[:, player, index[name]].astype(np.int64)
 
-        for name, value in decode(NumpyOps(), world, now, head, bounded).items():
+        for name, value in decode(NumpyOps(), world, now, head, seat_numbers(world, places, player)).items():
             following[:, player, index[name]] = value
     return following

@@ -19,7 +19,8 @@ from functools import cached_property
 from typing import Any
 
 from wm_train.errors import WmTrainError
-from wm_train.world.rule_ops import Ops, Read
+from wm_train.world.law import Law
+from wm_train.world.rule_ops import LawOps, Ops, Read
 
 
 @dataclass(frozen=True)
@@ -123,15 +124,17 @@ class Subsystem:
 
 @dataclass(frozen=True)
 class HeadSet:
-    """Subsystems in the order of their rules, and their heads in the order of the network's output.
+    """Subsystems in the order of their rules, and their heads in the order of the network's output; then the laws.
 
-    `order` names every head once. WmTrainError where a field is written twice, where a subsystem reads what none before
-    it wrote, where `order` is not the subsystems' heads, or where a choice stands before the one that it is within.
+    `order` names every head once. A law may write a field that no subsystem writes. WmTrainError where a field is
+    written by two subsystems, where one reads what none before it wrote, where `order` is not the subsystems' heads, or
+    where a choice stands before the one that it is within.
     """
 
     name: str
     subsystems: tuple[Subsystem, ...]
     order: tuple[str, ...]
+    laws: tuple[Law, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_fields()
@@ -145,8 +148,14 @@ class HeadSet:
 
     @cached_property
     def writes(self) -> tuple[str, ...]:
-        """Fields that the rules write, in the order of the rules."""
-        return tuple(name for subsystem in self.subsystems for name in subsystem.writes)
+        """Fields that rules and laws write, each once, in the order of the rules."""
+        ruled = [name for subsystem in self.subsystems for name in subsystem.writes]
+        return tuple(dict.fromkeys([*ruled, *(name for law in self.laws for name in law.writes)]))
+
+    @cached_property
+    def facts(self) -> tuple[str, ...]:
+        """Facts of a place that the laws read, each once."""
+        return tuple(dict.fromkeys(name for law in self.laws for name in law.facts))
 
     @cached_property
     def decision(self) -> Decision | None:
@@ -154,13 +163,26 @@ class HeadSet:
         return next((s.decision for s in self.subsystems if s.decision), None)
 
     def rule(self, ops: Ops, now: Read, head: Read) -> dict[str, Any]:
-        """Next value of every field of `writes`, as the rules leave it, not yet clamped to the field's range."""
+        """Next value of every field that a subsystem writes, not yet clamped to the field's range."""
         new: dict[str, Any] = {}
         for subsystem in self.subsystems:
             ops.begin(subsystem.name)
             written = subsystem.rule(ops, now, new.__getitem__, head)
             new |= {name: ops.name(f"next_{name}", written[name]) for name in subsystem.writes}
         return new
+
+    def lawful(self, ops: LawOps, now: Read, new: Mapping[str, Any], place: Read) -> dict[str, Any]:
+        """`new`, field -> its next value inside its range, as the laws leave it."""
+        mended = {name: ops.name(f"inside_{name}", value) for name, value in new.items()} if self.laws else dict(new)
+
+        def read(name: str) -> Any:
+            return mended[name] if name in mended else now(name)
+
+        for law in self.laws:
+            ops.begin(law.name)
+            written = law.rule(ops, now, read, place)
+            mended |= {name: ops.name(f"{law.key}_{name}", written[name]) for name in law.writes}
+        return mended
 
     def targets(self, ops: Ops, now: Read, after: Read, head: Read) -> list[Number | Event]:
         """What every value and event head should have said."""

@@ -8,6 +8,8 @@ pub mod accounts;
 pub mod error;
 pub mod instruction;
 pub mod processor;
+#[cfg(target_os = "solana")]
+mod security;
 pub mod tree;
 pub mod window;
 

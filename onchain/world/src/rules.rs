@@ -209,16 +209,16 @@ pub fn in_range(frame: &[u8; 4 * RANGES.len()]) -> bool {
     })
 }
 
-/// One player's next fields, from the current ones and its heads; replaces them. `bounds` is what the session's stage
-/// allows: least and greatest of each bounded field.
+/// One player's next fields, from the current ones and its heads; replaces them. `place` is what the session's place
+/// gives to its seat: least and greatest of each bounded field, then what laws read.
 ///
 /// # Safety
 /// `player` is 4-byte aligned and holds a player's fields, `heads` is 8-byte aligned and holds a player's heads.
 #[inline(always)]
-unsafe fn decode_player(player: *mut u8, heads: *const u8, bounds: &[i64; 4]) {
+unsafe fn decode_player(player: *mut u8, heads: *const u8, place: &[i64; 4]) {
     // SAFETY: the areas hold every index below; the fields are read before they are written.
     unsafe {
-        let [x_low, x_high, y_low, y_high] = *bounds;
+        let [x_low, x_high, y_low, y_high] = *place;
 
         // hit detection
         let head_hit = head(heads, outputs::HIT);
@@ -332,9 +332,9 @@ pub unsafe fn decode(frame: *mut u8, work: *const u8) {
     // SAFETY: the work area holds bounds and heads; each player's parts lie inside `frame` and the heads.
     unsafe {
         let heads = work.add(work::HEADS);
-        let bounds = (work.add(work::BOUNDS) as *const [i64; 4]).read();
-        decode_player(frame, heads, &bounds);
-        decode_player(frame.add(FIELDS_BYTES), heads.add(HEADS_BYTES), &bounds);
+        let places = (work.add(work::BOUNDS) as *const [[i64; 4]; 1]).read();
+        decode_player(frame, heads, &places[0]);
+        decode_player(frame.add(FIELDS_BYTES), heads.add(HEADS_BYTES), &places[0]);
     }
 }
 

@@ -18,15 +18,23 @@ METRICS = {
     "frames": 10,
     **{k: 0.5 for k in ("action_acc", "action_change_acc", "action_change_acc_p0", "position_mae", "position_p50",
                         "position_p95", "velocity_mae", "damage_mae")},
-    "rollout": {"10": {"position_mae_mean": 1.0, "position_mae_last": 12.3456, "position_mae": [1.0] * 5,
+    "rollout": {"10": {"position_mae_mean": 1.0, "position_mae_last": 12.3456, "position_mae": [1.0] * 10,
                       "action_acc_last": 0.5, "percent_mae_last": 0.1}},
 }  # fmt: skip
 NAMES = ("persistence", "constant_velocity", "constant_velocity_freeze")
 EVALUATION = METRICS | {"games": 1, "baselines": {name: METRICS for name in NAMES}}
 PARITY = {"mismatches": 0, "first_difference": None, "executors": ["interp", "ort"],
           "outcomes": [{"executor": "ort", "frames": 10, "mismatches": 0}]}  # fmt: skip
+DIFFERENCE = {"executor": "ort", "frame": 3, "tensor": "heads", "index": 5, "got": 1, "expected": 2}
 CU = {"total_cu": 90, "budget": 100, "cu_per_mac": 1.5, "frames_metered": 2, "frames_different": 0,
-      "ops": [{"name": "layer1", "cu": 90, "cu_metered": 90}], "transactions": [], "equal": True}  # fmt: skip
+      "ops": [{"name": "layer1", "kind": "matvec", "macs": 60, "cu": 90, "cu_metered": 90}],
+      "transactions": [{"step": 0, "cu_predicted": 90, "cu_metered": 90}], "equal": True}  # fmt: skip
+CURVES = {"position_p50": [1.0], "position_p90": [2.0], "apart_after": 3.0}
+LAWS = {"lawful": 0.875, "broken": {"ground": 0.25}, "first_broken": None, "unbroken": 0.5}
+ALONE = {"model": {"form": "qnet"}, "games": 1, "starts": 20, "frames_ahead": [1], **CURVES,
+         "baselines": {"persistence": CURVES, "another_start": CURVES},
+         **{part: {"predicted": {"still": 0.5}, "real": {"still": 0.5}} for part in ("usual", "habits")},
+         "laws": {"predicted": LAWS, "real": LAWS}, "recorded": {"games": 1}}  # fmt: skip
 
 Log = list[str]
 
@@ -57,6 +65,10 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Log:
         project.keep_figures(f"evaluate-{form}", EVALUATION | {"model": {"form": form}})
         return [None]
 
+    def alone(model: Path, dataset: Path, frames: int, starts: int, seed: int, advance: Any) -> None:
+        noted.append(f"alone {frames}")
+        project.keep_figures("rollout-qnet", ALONE)
+
     def ingest(source: Path) -> None:
         noted.append("ingest")
         _leave(demo.META)
@@ -66,6 +78,8 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Log:
     monkeypatch.setattr(demo, "_report", stage("report", lambda: project.REPORT))
     monkeypatch.setattr(training, "train_run", stage("train {1} {5}", lambda _, run, *more: run / "run.json"))
     monkeypatch.setattr(measuring, "evaluate_models", evaluate)
+    monkeypatch.setattr(measuring, "longest_game", lambda model, dataset: 1000)
+    monkeypatch.setattr(measuring, "free_runs", alone)
     monkeypatch.setattr(making, "quantize_run", stage("quantize {0}", lambda run, out: out / "qnet.json"))
     monkeypatch.setattr(making, "export_qnets", stage("export solana", lambda qnets, out: demo.EXPORT))
     monkeypatch.setattr(making, "export_onnx", stage("export onnx", lambda qnet, out: project.ONNX))
@@ -87,14 +101,14 @@ def run(minutes: float = 4) -> int:
 
 
 ALL = ["ingest", "train run False", "train run-qat False", "evaluate run", "evaluate run-qat", "quantize run-qat",
-       "evaluate qnet", "quantize run", "evaluate qnet-ptq", "export solana", "export onnx", "build", "cu",
+       "evaluate qnet", "alone 500", "quantize run", "evaluate qnet-ptq", "export solana", "export onnx", "build", "cu",
        "parity ['ort', 'native', 'svm']", "report"]  # fmt: skip
 
 
 def test_every_stage_once_and_in_order(log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 0 and log == ALL
     out = capsys.readouterr().out
-    assert "[15/15] report" in out and "out/report.html" in out and "90 of 100" in out
+    assert "[16/16] report" in out and "out/report.html" in out and "90 of 100" in out and "lawful frames" in out
     assert Path.cwd() == tmp_path
 
 
@@ -120,7 +134,7 @@ def test_a_missing_output_and_what_follows_from_it(log: Log) -> None:
     log.clear()
     (Path("out") / demo.QNET).unlink()
     run()
-    assert log == ["quantize run-qat", "evaluate qnet", "export solana", "export onnx", "build", "cu",
+    assert log == ["quantize run-qat", "evaluate qnet", "alone 500", "export solana", "export onnx", "build", "cu",
                    "parity ['ort', 'native', 'svm']", "report"]  # fmt: skip
 
 
@@ -146,12 +160,13 @@ def test_other_replays_need_another_folder(log: Log) -> None:
 
 
 def test_an_interrupt_leaves_a_demo_that_goes_on(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: Any) -> None:
+    def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(making, "quantize_run", interrupted)
-        assert run() == demo.INTERRUPTED
+        with pytest.raises(KeyboardInterrupt):
+            run()
     done = len(log)
     assert run() == 0 and log[:done] == ALL[:done] and log[done:] == ALL[done:]
 
@@ -163,7 +178,8 @@ def test_an_interrupted_ingest_is_not_taken_for_a_whole_one(log: Log, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(demo, "_ingest", interrupted)
-        assert run() == demo.INTERRUPTED
+        with pytest.raises(KeyboardInterrupt):
+            run()
     run()
     assert log == ALL
 
@@ -190,7 +206,7 @@ def test_without_a_toolchain_the_rest_is_done(
         patch.setattr("wm_export.solana.toolchain.find_toolchain", lambda: None)
         patch.setattr("wm_export.solana.toolchain.host_cargo", lambda: None)
         assert run() == 0
-    assert log == [*ALL[:11], "parity ['ort']", "report"]
+    assert log == [*ALL[:12], "parity ['ort']", "report"]
     assert "make toolchain" in " ".join(capsys.readouterr().out.split())
     log.clear()
     assert run() == 0
@@ -201,7 +217,7 @@ def test_without_a_toolchain_the_rest_is_done(
     ("name", "change", "words"),
     [
         ("evaluate-qat", {"position_mae": 0.25}, "differ in position_mae"),
-        ("parity", {"mismatches": 1, "first_difference": {"tensor": "heads"}}, "heads"),
+        ("parity", {"mismatches": 1, "first_difference": DIFFERENCE}, "heads"),
         ("cu", {"equal": False}, "predicted and metered"),
     ],
 )

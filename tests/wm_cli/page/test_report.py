@@ -45,7 +45,8 @@ def evaluation(base: float, **model: Any) -> dict[str, Any]:
 
 
 CU = {
-    "total_cu": 8765, "cu_per_mac": 1.2345, "budget": 17_530, "frames_metered": 20, "frames_different": 0,
+    "total_cu": 8765, "cu_per_mac": 1.2345, "budget": 17_530, "equal": True,
+    "frames_metered": 20, "frames_different": 0,
     "ops": [{"name": "layer1", "kind": "matvec", "macs": 640, "cu": 8000, "cu_metered": 8000},
             {"name": "decode", "kind": "decode", "macs": 0, "cu": 700, "cu_metered": 701}],
     "transactions": [{"step": 0, "cu_predicted": 8765, "cu_metered": 8765}],
@@ -63,6 +64,19 @@ DRIFT = {
     "baselines": {"persistence": CURVE, "another_start": CURVE},
     **{part: {"predicted": values, "real": values} for part, values in SHARES.items()},
 }  # fmt: skip
+SCORES = {"real": 1103, "predicted": 308, "precision": 0.4025, "recall": 0.1125, "f1": 0.1758, "within": 2,
+          "precision_within": 0.4416, "recall_within": None, "f1_within": None}  # fmt: skip
+RARE = {"seen_from": 1, "seen_to": 100, "player_frames": 2437, "action_acc": 0.3685, "action_change_acc": 0.1234,
+        "position_mae": 0.1357}  # fmt: skip
+FELT = {
+    "events": {"take_offs": SCORES},
+    "hit_damage": {"hits": 12, "mae": 1.6875, "mean": 3.0, "real": 4.0},
+    "coverage": [RARE],
+}
+LAWFUL = {"lawful": 0.0552, "broken": {"ground": 0.9359}, "first_broken": 0.785, "unbroken": 0.0}
+REAL = LAWFUL | {"lawful": 0.9998, "broken": {"ground": 0.0003}, "first_broken": None, "unbroken": 0.75}
+REACTION = {"runs": 193, "reacts": 0.984, "action": 0.238, "apart": 2.959, "other": 0.417}
+INTERVENTIONS = {"starts": 100, "frames": 30, "same": True, "idle": REACTION, "another": REACTION | {"apart": 3.733}}
 LATE = {"right": [0.625, 0.5], "recomputed": [0.375, 0.8125], "different": [0.25, 0.6875]}
 SPECULATION = {
     "model": {"form": "qnet"}, "delays": [1, 2],
@@ -145,6 +159,34 @@ def test_every_figure_is_there(full: Path, net: QNet) -> None:
     for proof in prove(net):
         assert f"{proof.value:,}" in text and f"{proof.bound:,}" in text and proof.what in text
     assert "not there yet" not in text
+
+
+def test_what_a_player_would_notice_is_there(full: Path) -> None:
+    for form, base in (("qnet", 0.25), ("qat", 0.25), ("float", 0.5), ("ptq", 0.75)):
+        figures = evaluation(base, form=form)
+        for one in (figures, *figures["baselines"].values()):
+            one.update(FELT)
+        project.keep_figures(f"evaluate-{form}", figures)
+    project.keep_figures(
+        "rollout-qnet", DRIFT | {"laws": {"predicted": LAWFUL, "real": REAL}, "recorded": {"games": 72}}
+    )
+    project.keep_figures("diagnose-qnet", {"model": {"form": "qnet"}, "interventions": INTERVENTIONS})
+    text = " ".join(page().text.split())
+    for figure in ("1,103 take offs", "take offs: precision, within 2 frames 0.4416",
+                   "take offs: F1, exact frame 0.1758", "percent of a hit, error 1.6875",
+                   "position error, seen 1 to 99 times 0.1357", "1 to 99 times: 2,437",
+                   "in which no law is broken 0.0552 0.9998", "law broken: ground 0.9359 0.0003",
+                   "first broken law, median 0.79 none", "as 72 recorded games show them", "2.959 3.733",
+                   "same bytes"):  # fmt: skip
+        assert figure in text, figure
+
+
+def test_evaluations_of_different_times_are_shown_as_far_as_they_go(full: Path) -> None:
+    project.keep_figures("evaluate-qnet", evaluation(0.25, form="qnet") | FELT)
+    text = page().text
+    assert "take offs: F1, exact frame" in text and "of the player" not in text
+    project.keep_figures("diagnose-qnet", {"model": {"form": "qnet"}, "interventions": None})
+    assert page().text == text
 
 
 def test_hashes_are_those_of_the_files(full: Path) -> None:

@@ -29,6 +29,7 @@ NETS: dict[str, Callable[[], QNet]] = {
     "mixed": lambda: small_qnet(small_model(bits={"layer2": 4})),
     "int4": lambda: small_qnet(small_model(bits={"layer1": 4, "layer2": 4, "heads": 4})),
     "int16": lambda: small_qnet(small_model(bits={"layer1": 16, "heads": 16})),
+    "lawful": lambda: small_qnet(small_model("v2.1", "lawful")),
     "two-level": lambda: small_qnet(small_model("v2.1", "two_level")),
 }
 #: Compute units inside the kernels of the default world, op by op.

@@ -41,6 +41,7 @@ MODELS = {
     "state age as an id": MLPConfig(slots=3, hidden=SMALL, flags=MeleeFlags(state_age_as_embed=True)),
     "v2.1 integrated": MLPConfig(encoding="v2.1", slots=2, hidden=SMALL),
     "16 bits": MLPConfig(slots=4, hidden=SMALL, bits={"layer1": 16, "heads": 16}),
+    "lawful": MLPConfig(encoding="v2.1", heads="lawful", slots=2, hidden=SMALL),
     "two level": MLPConfig(heads="two_level", slots=2, hidden=SMALL),
     "v2 gated": MLPConfig(encoding="v2", heads="gated", slots=2, hidden=SMALL),
 }
@@ -191,7 +192,7 @@ def _types(model: onnx.ModelProto) -> Iterator[tuple[str, int]]:
 def test_no_float_anywhere(net: QNet) -> None:
     model = onnx_model(net)
     types = dict(_types(model))
-    masks = {node.output[0] for node in model.graph.node if node.op_type in ("Greater", "Equal")}
+    masks = {node.output[0] for node in model.graph.node if node.op_type in ("Greater", "Equal", "And", "Or")}
     assert {name for node in model.graph.node for name in (*node.input, *node.output)} <= set(types)
     assert {name for name, dtype in types.items() if dtype not in INTEGERS} == masks
     assert {types[name] for name in masks} == {TensorProto.BOOL}

@@ -76,7 +76,7 @@ def _program(**changes: object) -> Change:
 
 
 @pytest.mark.parametrize(("change", "text"), [
-    (lambda m: m | {"format": "wmq-export-4"}, "expected format wmq-export-5, got wmq-export-4"),
+    (lambda m: m | {"format": "wmq-export-4"}, "expected format wmq-export-5, got 'wmq-export-4'"),
     (lambda m: m | {"programs": []}, "programs"),
     (_program(plan="all"), "programs"),
     (_program(cuts="all"), "programs"),
@@ -86,7 +86,7 @@ def _program(**changes: object) -> Change:
     (_program(compact=True), "not that of the QNet"),
     (_program(qnet_parent="0"), "not that of the QNet"),
     (lambda m: m | {"programs": 2 * m["programs"]}, "not the bytes that wmq writes"),
-    (lambda m: m | {"more": 1}, "not the bytes that wmq writes"),
+    (lambda m: m | {"more": 1}, "it has a key 'more'"),
     (lambda m: _program(blob=m["programs"][0]["blob"] | {"sha256": "0"})(m), "sha256"),
     (lambda m: _program(blob=m["programs"][0]["blob"] | {"bytes": 1})(m), "bytes"),
 ])  # fmt: skip
@@ -99,7 +99,7 @@ def test_a_wrong_manifest_is_refused(small_export: Export, tmp_path: Path, chang
 
 
 def test_an_export_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(WmExportError, match="export again"):
+    with pytest.raises(WmExportError, match="not an export of this wmq"):
         open_export(tmp_path)
 
 

@@ -64,7 +64,10 @@ def test_what_was_exported_before_is_gone(tmp_path: Path) -> None:
     net = small_qnet()
     export_programs({"a": Wanted(net), "b": Wanted(net)}, tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    export_solana(net, tmp_path)
+    with pytest.raises(WmExportError, match="holds an export; give another folder with --out, or replace it"):
+        export_solana(net, tmp_path)
+    assert program_names(tmp_path) == ["a", "b"]
+    export_solana(net, tmp_path, overwrite=True)
     assert program_names(tmp_path) == [PROGRAM] == [path.name for path in (tmp_path / "programs").iterdir()]
     assert (tmp_path / "notes.txt").read_text() == "mine"
 

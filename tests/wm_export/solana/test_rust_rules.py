@@ -17,6 +17,7 @@ KINDS = [
     ("v1", "published", NO_FLAGS),
     ("v2", "gated", NO_FLAGS),
     ("v2.1", "two_level", NO_FLAGS),
+    ("v2.1", "lawful", NO_FLAGS),
     ("v2.2", "integrated", MeleeFlags(state_age_as_embed=True)),
 ]
 
@@ -44,17 +45,21 @@ def test_every_variable_has_a_name_of_the_world(encoding: str, heads: str, flags
     lines = body(written(encoding, heads, flags), "decode_player").split("\n")
     names = [name for line in lines for name in re.findall(r"let (\w+) =", line)]
     known = set(STATE_INDEX) | {head.name for head in HEAD_SETS[heads].heads}
+    laws = {law.key for law in HEAD_SETS[heads].laws}
     assert len(names) == len(set(names))
     for name in names:
         kind, _, of = name.partition("_")
-        assert of in known if kind in ("now", "head", "next") else name in ("frozen", "teleport", "step_x", "step_y")
+        own = kind in laws or name in ("frozen", "teleport", "step_x", "step_y")
+        assert of in known if kind in ("now", "head", "next", "inside") else own
         assert sum(len(re.findall(rf"\b{name}\b", line)) for line in lines) > 1, f"{name} is never used"
 
 
 @pytest.mark.parametrize(("encoding", "heads", "flags"), KINDS)
 def test_each_subsystem_has_its_paragraph(encoding: str, heads: str, flags: Flags) -> None:
     comments = re.findall(r"^// (.*)$", body(written(encoding, heads, flags), "decode_player"), re.MULTILINE)
-    assert comments == [part.name for part in HEAD_SETS[heads].subsystems] + ["inside their ranges"]
+    laws = [law.name for law in HEAD_SETS[heads].laws]
+    expected = [*(part.name for part in HEAD_SETS[heads].subsystems), "inside their ranges", *laws]
+    assert comments == expected + (["what is written back"] if laws else [])
 
 
 @pytest.mark.parametrize(("encoding", "heads", "flags"), KINDS)

@@ -13,6 +13,8 @@ from solders.pubkey import Pubkey
 from wm_live.chain import rpc as module
 from wm_live.chain.answers import BadAnswerError
 from wm_live.chain.rpc import Rpc, RpcError, websocket_url
+from wm_live.chain.urls import redacted
+from wm_live.chain.wallet import cluster_url
 from wm_live.errors import WmLiveError
 
 ADDRESS = Pubkey.new_unique()
@@ -64,6 +66,7 @@ def test_account() -> None:
         value(GOOD | {"lamports": 1.0}),
         [],
         {"error": "text"},
+        {"error": None},
     ],
 )
 def test_nonsense_is_named(answer: Any) -> None:
@@ -76,7 +79,6 @@ def test_nonsense_is_named(answer: Any) -> None:
     [
         lambda rpc: rpc.slot(),
         lambda rpc: rpc.balance(ADDRESS),
-        lambda rpc: rpc.rent(10),
         lambda rpc: rpc.latest_blockhash(),
         lambda rpc: rpc.statuses(["a"]),
         lambda rpc: rpc.accounts([ADDRESS]),
@@ -209,3 +211,54 @@ def test_websocket_url() -> None:
     assert websocket_url("http://127.0.0.1:8899") == "ws://127.0.0.1:8900"
     assert websocket_url("https://api.devnet.solana.com") == "wss://api.devnet.solana.com"
     assert websocket_url("https://node.example/?key=1") == "wss://node.example/?key=1"
+
+
+# --- URLs with keys in them ---
+
+KEY = "k3y0123456789abcdef"
+WITH_KEYS = {
+    f"https://node.example/?api-key={KEY}": "https://node.example/?***",
+    f"https://node.example:8899/v2/{KEY}": "https://node.example:8899/v2/***",
+    f"https://user:{KEY}@node.example/rpc": "https://***@node.example/rpc",
+    f"https://{KEY}@node.example#{KEY}": "https://***@node.example?***",
+    "http://127.0.0.1:8899": "http://127.0.0.1:8899",
+    "https://api.devnet.solana.com": "https://api.devnet.solana.com",
+    f"htps://node.example/{KEY}": "htps://node.example/***",
+    f"node.example/{KEY}": "***",
+    f"http://[{KEY}": "***",
+}
+
+
+@pytest.mark.parametrize("url", WITH_KEYS)
+def test_keys_in_a_url_are_not_shown(url: str) -> None:
+    assert redacted(url) == WITH_KEYS[url] and KEY not in redacted(websocket_url(url) if "[" not in url else url)
+    with pytest.raises(WmLiveError) as refused:
+        cluster_url(url.replace("http", "nttp"))
+    assert KEY not in str(refused.value)
+
+
+@pytest.mark.parametrize("path", [f"/?api-key={KEY}", f"/v2/{KEY}"])
+def test_errors_of_a_node_do_not_say_its_key(path: str) -> None:
+    """Of calls and of subscriptions, by a node that answers nonsense and by one that does not answer."""
+
+    async def calls(url: str) -> list[str]:
+        said = []
+        async with Rpc(url, timeout_s=1) as rpc:
+            assert KEY not in rpc.url
+            for work in (rpc.slot(), anext(rpc.subscribe_account(ADDRESS))):
+                with pytest.raises(WmLiveError) as refused:
+                    await work
+                said.append(str(refused.value))
+        return said
+
+    async def nonsense(_: web.Request) -> web.Response:
+        return web.Response(status=500, text="<html>")
+
+    async def run() -> list[str]:
+        application = web.Application()
+        application.router.add_route("*", "/{any:.*}", nonsense)
+        async with TestServer(application) as server:
+            return await calls(str(server.make_url(path))) + await calls(f"http://user:{KEY}@127.0.0.1:1{path}")
+
+    said = asyncio.run(run())
+    assert len(said) == 4 and all("127.0.0.1" in text and KEY not in text for text in said), said

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +12,14 @@ from solders.account import Account
 from solders.pubkey import Pubkey
 
 from tests.wm_live.chains import Recorder, Wire, tiny_world
+from wm_export.errors import WmExportError
 from wm_export.schema.accounts import MODEL
-from wm_export.solana.export import Export
+from wm_export.solana import building, toolchain
+from wm_export.solana.export import Export, open_export
 from wm_export.solana.toolchain import Toolchain
 from wm_live.chain.addresses import SYSTEM_PROGRAM
 from wm_live.chain.upgradeable import PROGRAM_DATA_HEADER, program_data_address
-from wm_live.deploy.deployed import Verification, verify
+from wm_live.deploy.deployed import Reference, Verification, rebuilt, verify
 from wm_live.deploy.deploying import carry_out, prepare
 from wm_live.deploy.target import DeployTarget
 from wm_live.errors import WmLiveError
@@ -40,10 +44,12 @@ class Deployed:
         async with self.recorder.client() as rpc:
             await carry_out(rpc, self.target, await prepare(rpc, self.target, final))
 
-    def verify(self, model: Pubkey | None = None, wire: Wire | None = None) -> Verification:
+    def verify(self, model: Pubkey | None = None, wire: Wire | None = None, upgradeable: bool = True) -> Verification:
+        built = Reference(self.target.elf, "a test's own build")
+
         async def run() -> Verification:
             async with self.recorder.client(wire) as rpc:
-                return await verify(rpc, self.export, model or self.target.model)
+                return await verify(rpc, self.export, model or self.target.model, lambda: built, upgradeable)
 
         return asyncio.run(run())
 
@@ -193,9 +199,46 @@ def test_nonsense_from_a_node_is_an_error_of_ours(deployed: Deployed, value: Any
         deployed.verify(wire=Wire(before=lie))
 
 
+def test_a_program_that_can_be_replaced_is_a_difference_unless_it_may_be(deployed: Deployed) -> None:
+    found = deployed.verify(upgradeable=False)
+    assert failed(found) == ["upgrade authority"]
+    assert f"  found    {deployed.target.payer}, who can replace it" in found.lines()
+    assert deployed.verify(upgradeable=True).ok
+
+
 def test_a_final_program_has_no_upgrade_authority(tiny: Export) -> None:
     world = Deployed(tiny)
     asyncio.run(world.deploy(final=True))
-    found = world.verify()
+    found = world.verify(upgradeable=False)
     assert found.ok and found.upgrade_authority is None
     assert any("nobody" in line for line in found.lines())
+
+
+def test_what_is_rebuilt_follows_from_the_qnet_alone(deployed: Deployed, tmp_path: Path) -> None:
+    """A build folder of whoever, with a program that holds the manifest's hash, has no say in what is expected."""
+    copy = Path(shutil.copytree(deployed.export.folder, tmp_path / "export"))
+    export = open_export(copy)
+    export.program.write_bytes(export.program.read_bytes() + b"\1")
+    assert rebuilt(export).elf == deployed.target.elf
+    shutil.rmtree(export.program.parent)
+    assert rebuilt(export).elf == deployed.target.elf
+    assert "rustc" in rebuilt(export).origin or "solana" in rebuilt(export).origin
+
+
+def test_nothing_is_rebuilt_for_a_model_that_is_not_there(deployed: Deployed) -> None:
+    def never() -> Reference:
+        raise AssertionError("built")
+
+    async def run() -> None:
+        async with deployed.recorder.client() as rpc:
+            await verify(rpc, deployed.export, Pubkey.new_unique(), never, upgradeable=False)
+
+    with pytest.raises(WmLiveError, match="does not exist"):
+        asyncio.run(run())
+
+
+def test_without_compilers_the_next_command_is_named(deployed: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "find_toolchain", lambda: None)
+    monkeypatch.setattr(building, "build_program", toolchain.build_program)
+    with pytest.raises(WmExportError, match=r"no Rust to sBPF toolchain.*next: make toolchain"):
+        rebuilt(deployed.export)

@@ -15,7 +15,7 @@ from tests.wm_live.courts import court, lie, played
 from wm_export.schema.accounts import MODEL
 from wm_export.solana.export import Export, export_solana, open_export
 from wm_export.solana.toolchain import Toolchain
-from wm_live.deploy.deployed import Verification, verify
+from wm_live.deploy.deployed import Reference, Verification, verify
 from wm_live.deploy.deploying import Refund, abort, carry_out, prepare
 from wm_live.deploy.deployment import Deployment
 from wm_live.deploy.target import DeployTarget
@@ -61,7 +61,8 @@ def deploy(chain: Recorder, target: DeployTarget, stop_after: str = "") -> Deplo
 def verified(chain: Recorder, target: DeployTarget) -> Verification:
     async def run() -> Verification:
         async with chain.client() as rpc:
-            return await verify(rpc, target.export, target.model)
+            built = Reference(target.elf, "a test's own build")
+            return await verify(rpc, target.export, target.model, lambda: built, upgradeable=True)
 
     return asyncio.run(run())
 

@@ -19,6 +19,7 @@ from wm_export.schema.limits import PIECE_BYTES
 from wm_export.solana.export import Export
 from wm_export.solana.toolchain import Toolchain
 from wm_live.chain.addresses import LOADER, SYSTEM_PROGRAM
+from wm_live.chain.fees import rent_exempt
 from wm_live.chain.transactions import Sender, TransactionError
 from wm_live.chain.upgradeable import program_data_address
 from wm_live.chain.wallet import cluster_url, fund, load_keypair, new_keypair, sol
@@ -321,12 +322,15 @@ def test_a_program_whose_code_is_said_to_lie_elsewhere(tiny: Export, chain: Reco
         deploy(chain, target, wire=Wire(before=lie))
 
 
-def test_a_node_that_asks_more_rent_than_solana_does(tiny: Export, chain: Recorder) -> None:
+def test_rent_is_computed_and_never_asked_of_the_node(tiny: Export, chain: Recorder) -> None:
     def greedy(method: str, params: list[Any]) -> Any:
-        return {"result": 10 * SOL} if method.startswith("getMinimumBalance") else None
+        assert not method.startswith(("getMinimumBalance", "getFee"))
 
-    with pytest.raises(WmLiveError, match="lamports of rent"):
-        deploy(chain, chain.fund(tiny), wire=Wire(before=greedy))
+    target = chain.fund(tiny)
+    deploy(chain, target, wire=Wire(before=greedy))
+    accounts = [program_data_address(target.program.pubkey()), target.program.pubkey(), target.model]
+    for account in map(chain.chain.account, accounts):
+        assert account is not None and account.lamports == rent_exempt(len(account.data))
 
 
 def test_a_model_with_the_wrong_tag_length_or_authority(tiny: Export, chain: Recorder) -> None:
@@ -354,9 +358,20 @@ def test_a_model_with_the_wrong_tag_length_or_authority(tiny: Export, chain: Rec
 )  # fmt: skip
 def test_a_bad_keypair_file(tmp_path: Path, text: str) -> None:
     path = tmp_path / "key.json"
+    path.touch(mode=0o600)
     path.write_text(text)
-    with pytest.raises(WmLiveError, match=r"key\.json"):
+    with pytest.raises(WmLiveError, match=r"key\.json: .*(expected a JSON array|its public half)"):
         load_keypair(path)
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o620, 0o601])
+def test_a_keypair_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> None:
+    path = write_keypair(tmp_path / "key.json", Keypair())
+    path.chmod(mode)
+    with pytest.raises(WmLiveError, match=rf"mode {mode:04o}, so others can read it; next: chmod 600"):
+        load_keypair(path)
+    path.chmod(0o400)
+    load_keypair(path)
 
 
 def test_a_keypair_is_never_part_of_an_error(tmp_path: Path) -> None:
@@ -443,16 +458,16 @@ def test_fund_deploy_verify_and_abort_over_a_real_connection(tiny: Export, base:
     dry = run(dry_run=True)
     assert seen == [] and dry["balance"] == 10 * SOL
     with pytest.raises(WmLiveError, match="does not exist"):
-        run_verify(tiny, base.url, None, keypair)
+        run_verify(tiny, base.url, None, keypair, True)
     done = run(dry_run=False)
     assert done["balance_after"] == 10 * SOL - dry["total"]
     assert done["verification"]["ok"] and ("freeze", 1, 1) in seen
     assert [deployment.transactions for deployment in shown] == [dry["transactions"]] * 2
-    assert run_verify(tiny, base.url, done["model"], None).ok
+    assert run_verify(tiny, base.url, done["model"], None, True).ok
     assert run_abort(tiny, base.url, keypair) == Refund({}, 0)
 
 
 @pytest.mark.parametrize(("model", "keypair"), [(None, None), ("x", None), (str(SYSTEM_PROGRAM), Path("payer.json"))])
 def test_what_to_verify_is_named_once(tiny: Export, model: str | None, keypair: Path | None) -> None:
     with pytest.raises(WmLiveError, match=r"expected"):
-        run_verify(tiny, "http://127.0.0.1:1", model, keypair)
+        run_verify(tiny, "http://127.0.0.1:1", model, keypair, True)

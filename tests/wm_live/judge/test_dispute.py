@@ -471,7 +471,7 @@ def test_on_the_real_rollup(localnet: Localnet, export: Export, tmp_path: Path) 
         places = SessionNodes(base, rollup, localnet.places.identity)
         session = OwnWorld(places, world, PLAYER).game(1, window).session
         await lifecycle.create(places, session, seat)
-        await lifecycle.join(base, session, seat)
+        await lifecycle.join(Sender(base, PLAYER), session, seat)
         await lifecycle.delegate(places, session, PLAYER)
         await lifecycle.prepare(places, session, PLAYER)
         await lifecycle.seed(places, session, PLAYER, records[: world.slots])

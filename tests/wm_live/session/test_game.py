@@ -29,8 +29,9 @@ from tests.wm_live.games import (
     played,
     shifted,
 )
+from wm_live.chain.fees import SIGNATURE_FEE
 from wm_live.chain.rpc import Rpc
-from wm_live.chain.transactions import SIGNATURE_FEE, Sender, TransactionError
+from wm_live.chain.transactions import Sender, TransactionError
 from wm_live.errors import WmLiveError
 from wm_live.judge.audit import audit
 from wm_live.localnet.servers import Localnet
@@ -55,10 +56,9 @@ def three(localnet: Localnet, tmp_path_factory: pytest.TempPathFactory) -> Deplo
 
 
 @pytest.fixture(params=["one", "three"])
-def deployed(request: pytest.FixtureRequest) -> Deployed:
-    """Either."""
-    found: Deployed = request.getfixturevalue(request.param)
-    return found
+def deployed(request: pytest.FixtureRequest, one: Deployed, three: Deployed) -> Deployed:
+    """Either; both are named, so that a test of it says what it needs."""
+    return {"one": one, "three": three}[request.param]
 
 
 def test_a_whole_life(deployed: Deployed, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_two_clients(deployed: Deployed, tmp_path: Path) -> None:
 
     async def join(game: OwnSession, seat: Seat) -> None:
         await lifecycle.until("the session", lambda: exists(game))
-        await lifecycle.join(game.places.base, game.session, seat)
+        await lifecycle.join(Sender(game.places.base, seat.wallet), game.session, seat)
 
     async def run() -> None:
         async with deployed.own() as own:
@@ -158,12 +158,12 @@ def test_only_the_invited_may_join(one: Deployed) -> None:
             await lifecycle.create(own.places, game.session, seat)
             base, terms = own.places.base, game.session.terms
             with pytest.raises(TransactionError, match="WrongAuthority"):
-                await lifecycle.join(base, game.session, Seat(other, Keypair()))
+                await lifecycle.join(Sender(base, other), game.session, Seat(other, Keypair()))
             game.session.terms = replace(terms, ids=(1, 1, 1))
             with pytest.raises(TransactionError, match="WrongTerms"):
-                await lifecycle.join(base, game.session, Seat(invited, Keypair()))
+                await lifecycle.join(Sender(base, invited), game.session, Seat(invited, Keypair()))
             game.session.terms = terms
-            await lifecycle.join(base, game.session, Seat(invited, Keypair()))
+            await lifecycle.join(Sender(base, invited), game.session, Seat(invited, Keypair()))
             await Sender(own.places.base, own.wallet).send([game.session.end(game.party)])
             await lifecycle.close(own.places, game.session, own.wallet)
 

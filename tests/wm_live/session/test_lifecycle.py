@@ -21,11 +21,12 @@ from tests.wm_live.games import (
     played,
     shifted,
 )
-from wm_live.chain.transactions import SIGNATURE_FEE, TransactionError
+from wm_live.chain.fees import SIGNATURE_FEE
+from wm_live.chain.transactions import TransactionError
 from wm_live.errors import WmLiveError
 from wm_live.localnet.servers import Localnet
 from wm_live.session import lifecycle
-from wm_live.session.game import COMMIT_LIMIT, OwnSession, Recorder, again, finish, open_game, take_up
+from wm_live.session.game import COMMIT_LIMIT, NO_PAYER, OwnSession, Recorder, again, finish, open_game, take_up
 from wm_live.session.inputs import Inputs
 from wm_live.session.instructions import SPONSORED_COMMITS
 from wm_live.session.log import Log
@@ -137,9 +138,19 @@ def test_a_base_chain_killed(one: Deployed, tmp_path: Path) -> None:
                     raise
                 assert "not committed: the rollup does not reach the base chain" in said
                 assert log.records == one.records(2 * FRAMES)
-                assert await lifecycle.commit(game.places, game.session, game.wallet) == 2 * FRAMES
+                await lifecycle.until("the rollup has its base chain again", lambda: committed(game))
                 assert (await finish(game, log)).frame_number == 2 * FRAMES
             await lifecycle.close(game.places, game.session, game.wallet)
+
+    async def committed(game: OwnSession) -> bool:
+        """False while the rollup does not reach the base chain, which has just come back."""
+        try:
+            assert await lifecycle.commit(game.places, game.session, game.wallet) == 2 * FRAMES
+        except TransactionError as error:
+            if NO_PAYER not in str(error):
+                raise
+            return False
+        return True
 
     asyncio.run(run())
 

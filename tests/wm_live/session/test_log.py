@@ -95,7 +95,7 @@ def test_less_than_a_window(folder: Path, records: int) -> None:
 @pytest.mark.parametrize("name", ["log.json", "records.bin"])
 def test_a_file_is_missing(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    with pytest.raises(WmLiveError, match="cannot be read as a session's log"):
+    with pytest.raises(WmLiveError, match="not a session's log of this wmq"):
         open_log(folder)
 
 

@@ -20,7 +20,6 @@ from wm_export.schema.accounts import SESSION
 from wm_export.schema.limits import ACCOUNT_VERSION, LOOKAHEAD
 from wm_export.solana.layout import layout
 from wm_live.chain.rpc import Rpc, RpcError
-from wm_live.chain.transactions import Sender
 from wm_live.errors import WmLiveError
 from wm_live.localnet.servers import Localnet
 from wm_live.session import lifecycle
@@ -183,7 +182,7 @@ async def begun(game: OwnSession) -> bool:
 
 async def finish_only(game: OwnSession) -> None:
     """The end, and no more."""
-    await lifecycle.end_session(Sender(game.places.rollup, game.wallet), game.session)
+    await lifecycle.end_session(lifecycle.on_rollup(game.places, game.session, game.wallet), game.session, game.party)
 
 
 def test_a_session_that_is_not_there(deployed: Deployed) -> None:

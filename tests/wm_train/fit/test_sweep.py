@@ -11,8 +11,8 @@ import yaml
 from tests.factories import write_dataset
 from wm_train.config import RunConfig, TrainConfig
 from wm_train.errors import WmTrainError
-from wm_train.fit import sweep as module
 from wm_train.fit.sweep import Sweep, Trial, load_sweep, measure, ranked, run
+from wm_train.ranges import ENDLESS
 
 BASE = {
     "model": {"hidden": [64, 32], "slots": 3},
@@ -39,7 +39,7 @@ def test_a_config_is_the_base_with_values(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(yaml.safe_dump(BASE))
     sweep = load_sweep(written(tmp_path, base="base.yaml", steps=0, minutes=2))
     config = sweep.config({"train.learning_rate": 0.5, "model.hidden": (32, 16)})
-    assert (config.train.learning_rate, config.train.minutes, config.train.steps) == (0.5, 2.0, module.ENDLESS)
+    assert (config.train.learning_rate, config.train.minutes, config.train.steps) == (0.5, 2.0, ENDLESS)
     assert config.model == RunConfig.from_json(BASE | {"model": {"hidden": [32, 16], "slots": 3}}).model
     assert sweep.mode == "min" and load_sweep(written(tmp_path, metric="action_change_acc")).mode == "max"
     assert load_sweep(written(tmp_path, metric="rollout.10.action_acc_last")).mode == "max"
@@ -50,7 +50,7 @@ def test_a_config_is_the_base_with_values(tmp_path: Path) -> None:
     [
         ({"space": {}}, "expected a space"),
         ({"steps": 0}, "minutes or steps above 0"),
-        ({"trials": 0}, "trials of 1 or more"),
+        ({"trials": 0}, "trials = 0, expected 1 to 100,000"),
         ({"trials": "many"}, "trials = 'many', expected int"),
         ({"colour": 1}, "unknown key 'colour'"),
         ({"base": 3}, "config: got int"),

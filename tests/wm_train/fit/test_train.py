@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.factories import small_model, write_dataset
+from tests.factories import add_game, game_columns, small_model, write_dataset
 from wm_quant.convert import quantize
 from wm_quant.ops.dense import Matvec
 from wm_train.checkpoint import load_checkpoint
@@ -19,7 +19,7 @@ from wm_train.config import LossConfig, RunConfig, TrainConfig
 from wm_train.errors import WmTrainError
 from wm_train.fit.curves import CURVES
 from wm_train.games.corpus import split_games
-from wm_train.games.dataset import fingerprint
+from wm_train.games.dataset import fingerprint, open_dataset, write_meta
 
 torch = pytest.importorskip("torch")
 
@@ -74,7 +74,8 @@ def test_a_short_run_learns_and_saves(dataset: Path, tmp_path: Path, busy: None)
     assert all((loaded.arrays[name] == array).all() for name, array in checkpoint.arrays.items())
     split = split_games(dataset, CONFIG.model.world.encoding, 0.3, 5)
     assert loaded.split == {
-        "train": list(split.train), "valid": list(split.valid), "skipped": [], "fingerprint": split.fingerprint
+        "train": list(split.train), "valid": list(split.valid), "skipped": [], "only": ["standard"],
+        "fingerprint": split.fingerprint,
     }  # fmt: skip
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names - {"curves.tfevents"} == {"best", "manifest.json", "model.safetensors", "run.json"}
@@ -223,13 +224,102 @@ def test_without_a_kept_state_resume_begins(dataset: Path, tmp_path: Path) -> No
     assert model_bytes(tmp_path / "a") == model_bytes(tmp_path / "b")
 
 
-def test_a_state_of_another_config_is_refused(dataset: Path, tmp_path: Path, busy: None) -> None:
-    job = Job(dataset, tmp_path, CONFIG)
+def growing(tmp_path: Path) -> Path:
+    """A dataset of its own, which a test may add games to."""
+    folder = tmp_path / "growing"
+    write_dataset(folder, [50, 40, 60, 45])
+    return folder
+
+
+def one_more(folder: Path) -> None:
+    add_game(folder, 77, game_columns(np.random.default_rng(77), 48))
+
+
+SHORT = replace(CONFIG, train=replace(CONFIG.train, steps=20))
+
+
+def stopped(tmp_path: Path, **about: Any) -> Job:
+    """A run that was killed halfway."""
+    job = Job(growing(tmp_path), tmp_path / "run", SHORT, **about)
     with pytest.raises(KilledError):
-        train(job, killed_at(0.3))
-    other = replace(CONFIG, train=replace(CONFIG.train, learning_rate=0.02))
-    with pytest.raises(WmTrainError, match="another config"):
-        train(replace(job, config=other, resume=True))
+        train(job, killed_at(0.5))
+    return job
+
+
+def other_learning_rate(job: Job) -> Job:
+    return replace(job, config=replace(job.config, train=replace(job.config.train, learning_rate=0.02)))
+
+
+def other_games(job: Job) -> Job:
+    one_more(job.dataset)
+    return job
+
+
+def one_game_less(job: Job) -> Job:
+    """A run's games are there, one that it left out is not."""
+    folder = job.dataset
+    meta = open_dataset(folder)
+    write_meta(replace(meta, games=meta.games[:-1]))
+    return job
+
+
+def other_dataset(job: Job) -> Job:
+    folder = job.run.parent / "other"
+    rng = np.random.default_rng(3)
+    for index in range(20, 24):
+        add_game(folder, index, game_columns(rng, 50))
+    return replace(job, dataset=folder)
+
+
+OTHERS: list[tuple[Callable[[Job], Job], str]] = [
+    (other_learning_rate, r"asked\.train\.learning_rate was 0\.01, now 0\.02"),
+    (other_games, r"games\.\w+.*(new|now)"),
+    (one_game_less, r"games\.\w+.*(gone|now)"),
+    (other_dataset, r"games\.train: \d of its \d are gone, \d are new"),
+]
+
+
+@pytest.mark.parametrize(("other", "named"), OTHERS)
+def test_resume_takes_up_nothing_of_another_run(
+    tmp_path: Path, busy: None, other: Callable[[Job], Job], named: str
+) -> None:
+    job = stopped(tmp_path)
+    kept = (job.run / RESUME_FILE).read_bytes()
+    with pytest.raises(WmTrainError, match=f"is of another run: {named}"):
+        train(replace(other(job), resume=True))
+    assert (job.run / RESUME_FILE).read_bytes() == kept and not (job.run / "run.json").exists()
+
+
+@pytest.mark.parametrize(("other", "named"), OTHERS)
+def test_the_float_part_of_a_qat_run_is_taken_only_for_what_it_is_of(
+    tmp_path: Path, busy: None, other: Callable[[Job], Job], named: str
+) -> None:
+    """Killed in its second part: the first one is finished."""
+    job = Job(growing(tmp_path), tmp_path / "run", SHORT, qat=True)
+    with pytest.raises(KilledError):
+        train(job, killed_at(0.9))
+    assert (job.run / "float" / "run.json").exists() and (job.run / RESUME_FILE).exists()
+    named = named.removeprefix(r"asked\.")
+    with pytest.raises(WmTrainError, match=f"float/run.json: is of another run: .*{named}"):
+        train(replace(other(job), resume=True))
+    with pytest.raises(WmTrainError, match=r"another run: config\.model\.slots was 3, now 2"):
+        train(replace(job, config=replace(SHORT, model=small_model(dropout=0.1, slots=2)), resume=True))
+
+
+def test_a_qat_run_is_of_its_float_run_and_of_what_was_asked(tmp_path: Path, busy: None) -> None:
+    dataset = growing(tmp_path)
+    parent = Job(dataset, tmp_path / "float", SHORT)
+    train(parent)
+    job = Job(dataset, tmp_path / "run", SHORT, qat=True, start=parent.run)
+    with pytest.raises(KilledError):
+        train(job, killed_at(0.5))
+    # The model's shape comes from the float run: what was asked for is compared all the same.
+    asked = replace(SHORT, model=small_model(dropout=0.1, slots=2))
+    with pytest.raises(WmTrainError, match=r"another run: asked\.model\.slots was 3, now 2"):
+        train(replace(job, config=asked, resume=True))
+    train(replace(parent, config=replace(SHORT, train=replace(SHORT.train, learning_rate=0.005)), overwrite=True))
+    with pytest.raises(WmTrainError, match=r"another run: parent was '[0-9a-f]+.*, now '"):
+        train(replace(job, resume=True))
 
 
 @pytest.mark.parametrize("blob", [b"not a state", b"PK\x03\x04" + bytes(64)])

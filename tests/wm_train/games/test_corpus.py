@@ -15,15 +15,19 @@ from tests.factories import (
     game_name,
     random_corpus,
     set_characters,
+    set_places,
     still_corpus,
     write_dataset,
 )
+from wm_train.config import TrainConfig
 from wm_train.errors import WmTrainError
-from wm_train.games.corpus import Corpus, Split, held_out, load_corpus, split_games
+from wm_train.games.corpus import Corpus, Split, _hashed, held_out, load_corpus, moved_over, split_games
 from wm_train.games.dataset import open_dataset
 from wm_train.games.store import open_split
-from wm_train.melee.field_table import CONTROLS, STATE_INDEX
+from wm_train.melee.field_table import CONTROLS, STAGE, STATE_INDEX
+from wm_train.melee.zones import ZONES
 from wm_train.world.encoding import Encoding
+from wm_train.world.step import World
 
 V22 = Encoding("v2.2", 3)
 
@@ -74,6 +78,10 @@ def field(folder: Path, columns: dict[str, Any], name: str) -> Any:
         ("hurtbox", "invulnerable", [0, 1, 2], [0, 1, 1]),
         ("hurtbox", "hurtbox", [0, 2, 9], [0, 2, 2]),
         ("action", "action", [0, 399, 400, 65535], [0, 399, 399, 399]),
+        ("character", "character", [0, 31, 33, 255], [0, 31, 32, 32]),
+        ("ground", "ground", [0, 30, 34, 65535], [0, 30, 31, 31]),
+        ("last_attack", "last_attack", [0, 62, 64, 255], [0, 62, 63, 63]),
+        ("l_cancel", "l_cancel", [0, 2, 3], [0, 2, 0]),
         ("stocks", "stocks", [4, 0, 99], [4 * ONE, 0, 4 * ONE]),
         ("stick_x", "stick_x", [-128, -80, 80, 127], [-80, -80, 80, 80]),
         ("trigger", "shoulder", [0, 1, 0.00625, 0.00624, 2], [0, 80, 1, 0, 80]),
@@ -115,6 +123,40 @@ def test_a_game_never_changes_sides_as_others_come(tmp_path: Path) -> None:
     assert set(before.train) < set(now.train) and set(before.valid) < set(now.valid)
     assert not set(now.train) & set(now.valid) and len(now.train + now.valid) == 24
     assert now == split_games(tmp_path, V22, 0.3, seed=1)
+
+
+@pytest.mark.parametrize("first", range(0, 204, 12))
+def test_sides_hold_once_both_have_a_game_of_their_own(tmp_path: Path, first: int) -> None:
+    """Datasets that grow game by game. Until then one game at most stands in for another, and is named."""
+    train, rng, side = TrainConfig(holdout=0.125, seed=0), np.random.default_rng(first), dict[str, str]()
+    settled = False
+    for index in range(first, first + 12):
+        add_game(tmp_path, index, game_columns(rng, 4))
+        split = split_games(tmp_path, V22, train.holdout, train.seed)
+        moved = moved_over(split.to_json(), train)
+        now = dict.fromkeys(split.train, "train") | dict.fromkeys(split.valid, "valid")
+        changed = {match for match in side if side[match] != now[match]}
+        assert not (settled and (changed or moved)) and len(moved) <= 1
+        settled = settled or (not moved and split.train != split.valid)
+        assert len(changed) <= 1 and split.valid
+        side = {} if split.train == split.valid else now
+
+
+@pytest.mark.parametrize(("holdout", "low", "high"), [(0.125, 0.09, 0.16), (0.4, 0.35, 0.45)])
+def test_as_many_games_are_held_out_as_was_asked(holdout: float, low: float, high: float) -> None:
+    matches = [game_name(i) for i in range(1000)]
+    assert low < sum(_hashed(match, 3) < holdout for match in matches) / len(matches) < high
+
+
+def test_a_place_without_a_row_is_nowhere(tmp_path: Path) -> None:
+    (name,) = write_dataset(tmp_path, [12])
+    set_places(tmp_path, 100)
+    corpus = load_corpus(tmp_path, [name], V22)
+    assert set(corpus.place.tolist()) == {0} and STAGE.unknown not in ZONES
+    session = corpus.session(V22, np.array([5]))
+    assert (World(V22).session_places(session)[0, :4] / ONE).tolist() == [-300, 300, -200, 300]
+    (games, _, _) = open_split(tmp_path, V22, 0.5, seed=0)
+    assert set(games.corpus([0]).place.tolist()) == {0}
 
 
 def test_the_split_follows_the_seed_and_the_share(tmp_path: Path) -> None:

@@ -297,7 +297,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
     ("change", "message"),
     [
         (lambda meta: meta.pop("parser"), "it has no parser"),
-        (lambda meta: meta.update(version=2), "version is 2, expected wmq-dataset version 1"),
+        (lambda meta: meta.update(version=3), "version is 3, expected wmq-dataset version 2"),
         (lambda meta: meta.update(games={}), "games is an object of 0, expected a list"),
         (lambda meta: meta["games"].reverse(), "order of md5"),
         (lambda meta: meta["games"].append(meta["games"][-1]), "order of md5"),
@@ -310,7 +310,7 @@ def test_two_runs_in_one_folder_are_refused(tmp_path: Path) -> None:
         (lambda meta: meta["games"][0].update(characters=[1]), "characters is a list of 1"),
         (lambda meta: meta["games"][0].update(missing=[["x"]]), r"missing\[0\] is a list of 1"),
         (lambda meta: meta["games"][0].update(slippi_version="3.\u0669.0"), "slippi_version is"),
-        (lambda meta: meta["games"][0].update(extra=1), "has a key 'extra', expected md5, frames"),
+        (lambda meta: meta["games"][0].update(extra=1), "has a key 'extra', expected md5, match, frames"),
         (lambda meta: meta["games"][0].update(bytes=12), "expected a file of 12 bytes"),
         (lambda meta: meta["rejected"][0].update(md5=1), r"rejected\[0\]\.md5 is 1"),
     ],
@@ -354,7 +354,7 @@ def test_a_game_file_that_we_did_not_write_is_refused(copy: Path) -> None:
     with pytest.raises(WmTrainError):
         read_game(copy, game.md5, table.column_names)
     pq.write_table(table.replace_schema_metadata(None), path)
-    refused("expected dataset format 1")
+    refused("expected dataset format 2")
     rewrite(table.slice(1))
     refused("rows")
     rewrite(table, md5="0" * 32)
@@ -383,6 +383,6 @@ def test_a_newer_parser_tries_rejected_files_again(fixture_replays: Replays, cop
 
 def test_game_by_md5(made: Path) -> None:
     meta = open_dataset(made)
-    assert isinstance(meta.stored(meta.games[2].md5), StoredGame)
+    assert isinstance(meta.stored(meta.games[2].match), StoredGame)
     with pytest.raises(WmTrainError, match="no game"):
         meta.stored("f" * 32)

@@ -191,7 +191,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path, monkeypatch: pytest.
     os.mkfifo(tmp_path / "pipe.slp")
     (tmp_path / "large.slp").write_bytes(b"12345")
     monkeypatch.setattr(recordings, "MAX_BYTES", 4)
-    names = {"pipe.slp": "not_a_file", "large.slp": "too_large", "absent.slp": "unreadable", ".": "unreadable"}
+    names = {"pipe.slp": "not_a_file", "large.slp": "too_large", "absent.slp": "unreadable", ".": "not_a_file"}
     for name, reason in names.items():
         with pytest.raises(WmTrainError) as caught:
             read_replay(tmp_path / name)

@@ -26,7 +26,6 @@ from wm_train.measure.evaluate import (
 )
 from wm_train.melee.field_table import STATE, STATE_INDEX
 from wm_train.melee.melee import GAME
-from wm_train.world.bounds import session_bounds
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS
 from wm_train.world.step import World, next_frames
@@ -233,7 +232,7 @@ def test_a_limit_spreads_over_the_games() -> None:
 def test_a_networks_heads_become_frames() -> None:
     world, window = World(V22, "published"), random_window(V22, 6)
     heads = make_heads(world, 6, x=2.5, action=42)
-    expected = next_frames(world, window.now, heads, session_bounds(V22, window.session))
+    expected = next_frames(world, window.now, heads, world.session_places(window.session))
     assert (stepper(world, lambda w: heads)(window) == expected).all()
 
 

@@ -11,7 +11,6 @@ from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_train.measure import evaluate, recurrent
 from wm_train.measure.recurrent import Recurrent, RecurrentWorlds, Stretch, begin, forced
-from wm_train.world.bounds import session_bounds
 from wm_train.world.step import next_frames
 
 LENGTHS = (40, 7, 300, 2, 25)
@@ -61,7 +60,7 @@ def by_hand(net: Recurrent, game: int, frames: int) -> tuple[Any, list[Any]]:
         before.append(memory)
         seen = stretch(np.array([[t]]))
         heads, memory = net.run(memory, seen)
-        bounds = session_bounds(net.world.encoding, seen.session)
+        bounds = net.world.session_places(seen.session)
         after.append(next_frames(net.world, CORPUS.frames[[t]], heads[:, 0], bounds)[0])
     return np.stack(after), before
 
@@ -137,7 +136,7 @@ def test_worlds_feed_on_their_own_frames_and_remember_them() -> None:
             following = CORPUS.inputs[t[[i]] + ahead]
             one = Stretch(now[:, None], inputs[:, None], following[:, None], worlds.session[[i]])
             heads, memory = NET.run(memory, one)
-            bounds = session_bounds(NET.world.encoding, one.session)
+            bounds = NET.world.session_places(one.session)
             now, inputs = next_frames(NET.world, now, heads[:, 0], bounds), following
             assert (frames[i, ahead - 1] == now[0]).all()
     assert (frames[:, 1:] != CORPUS.frames[t[:, None] + np.arange(2, horizon + 1)]).any()

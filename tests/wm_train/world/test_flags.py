@@ -27,7 +27,6 @@ from wm_train.measure.recurrent import forced
 from wm_train.melee.field_table import CONTROLS, STATE, STATE_AGE_ID
 from wm_train.melee.melee import GAME
 from wm_train.melee.melee_flags import MeleeFlags
-from wm_train.world.bounds import session_bounds
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS
 from wm_train.world.step import next_frames, slot_ids, window_codes, window_ids
@@ -164,7 +163,7 @@ def test_a_step_with_lookahead_starts_from_the_newest_frame_shown() -> None:
     window = random_window(world.encoding, 5)
     heads = np.random.default_rng(0).integers(-(2**20), 2**20, (5, world.outputs))
     got = stepper(world, lambda _: heads)(window)
-    bounds = session_bounds(world.encoding, window.session)
+    bounds = world.session_places(window.session)
     assert (got == next_frames(world, window.frames[:, -3], heads, bounds)).all()
     assert (window.now == window.frames[:, -1]).all()
 

@@ -22,6 +22,7 @@ from wm_train.world.step import (
     decode,
     encode,
     next_frames,
+    seat_numbers,
     slot_codes,
     slot_ids,
     window_codes,
@@ -227,9 +228,9 @@ def test_no_heads_lead_out_of_range(seed: int, wild: int, heads: str) -> None:
 
 def test_decode_writes_what_the_rules_write_in_the_order_of_a_frame() -> None:
     for name, heads in HEAD_SETS.items():
-        got = decode(
-            NumpyOps(), World(Encoding("v2.2", 2), name), lambda field: np.array([0]), lambda head: np.array([0]), {}
-        )
+        world = World(Encoding("v2.2", 2), name)
+        place = seat_numbers(world, world.unknown_place, 0)
+        got = decode(NumpyOps(), world, lambda field: np.array([0]), lambda head: np.array([0]), place)
         assert list(got) == [f.name for f in STATE if f.name in heads.writes]
 
 

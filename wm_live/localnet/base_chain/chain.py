@@ -187,13 +187,26 @@ class Chain:
         if not self.is_fresh(transaction.message.recent_blockhash):
             raise RefusedError("BlockhashNotFound", [])
 
-    def simulate(self, transaction: VersionedTransaction) -> Any:
-        """LiteSVM's result of running it now; nothing changes. RefusedError if LiteSVM cannot run it at all."""
-        with _no_panic():
-            if deployments(transaction):
-                return run_deployment(self.svm, transaction, keep=False)
-            self._prepare(transaction)
-            return self.svm.simulate_transaction(transaction)
+    def simulate(
+        self, transaction: VersionedTransaction, watched: Sequence[Pubkey] = (), signed: bool = True
+    ) -> tuple[Any, list[Account | None]]:
+        """LiteSVM's result of running it now, and the watched accounts afterwards; nothing changes.
+
+        signed  its signatures must be right
+
+        RefusedError if LiteSVM cannot run it at all.
+        """
+        self.svm = self.svm.with_sigverify(signed)
+        try:
+            with _no_panic():
+                if deployments(transaction):
+                    return run_deployment(self.svm, transaction, keep=False, watched=watched, signed=signed)
+                self._prepare(transaction)
+                result = self.svm.simulate_transaction(transaction)
+        finally:
+            self.svm = self.svm.with_sigverify(True)
+        after = {} if isinstance(result, FailedTransactionMetadata) else dict(result.post_accounts())
+        return result, [after[key] if key in after else self.account(key) for key in watched]
 
     def error_of(self, transaction: VersionedTransaction, result: Any) -> Any:
         """The error of a result of LiteSVM, JSON as nodes write it; None if it passed."""
@@ -221,7 +234,7 @@ class Chain:
         self._move(moment)
         with _no_panic():
             if deployments(transaction):
-                result = run_deployment(self.svm, transaction, keep=True)
+                result, _ = run_deployment(self.svm, transaction, keep=True)
             else:
                 self._prepare(transaction)
                 result = self.svm.send_transaction(transaction)

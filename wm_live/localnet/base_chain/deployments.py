@@ -8,7 +8,7 @@ afterwards. Upgrade, close and the rest run where everything else does.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from solders.account import Account
 from solders.litesvm import FeatureSet, LiteSVM
@@ -64,13 +64,17 @@ def _deployments(transaction: VersionedTransaction) -> Iterator[tuple[Pubkey, Pu
                 yield keys[accounts[_CODE_ACCOUNT]], keys[accounts[_BUFFER_ACCOUNT]]
 
 
-def run_deployment(svm: LiteSVM, transaction: VersionedTransaction, keep: bool) -> object:
-    """Run it on copies of the accounts in `svm`, and bring them back if `keep`; the result is LiteSVM's."""
-    side = plain(LiteSVM.default().with_builtins(FeatureSet.default()).with_sysvars())
+def run_deployment(
+    svm: LiteSVM, transaction: VersionedTransaction, keep: bool, watched: Sequence[Pubkey] = (), signed: bool = True
+) -> tuple[object, list[Account | None]]:
+    """Run it on copies of the accounts in `svm`, and bring them back if `keep`.
+
+    Returns LiteSVM's result, and the watched accounts afterwards; signatures are checked if it is `signed`.
+    """
+    side = plain(LiteSVM.default().with_builtins(FeatureSet.default()).with_sysvars()).with_sigverify(signed)
     side.set_clock(svm.get_clock())
     keys = transaction.message.account_keys
-    for key in keys:
-        account = read_account(svm, key)
+    for key, account in _programs_last(svm, keys):
         if account is not None and not _is_systems(account):
             side.set_account(key, account)
     programs = {code: _hide(side, buffer) for code, buffer in deployments(transaction)}
@@ -80,7 +84,7 @@ def run_deployment(svm: LiteSVM, transaction: VersionedTransaction, keep: bool) 
             _put_code(side, code, elf)
     if keep:
         _bring_back(side, svm, keys)
-    return result
+    return result, [read_account(side, key) for key in watched]
 
 
 def _is_systems(account: Account) -> bool:
@@ -117,10 +121,14 @@ def _put_code(side: LiteSVM, code: Pubkey, elf: bytes) -> None:
         side.set_account(code, Account(account.lamports, bytes(data), account.owner))
 
 
+def _programs_last(svm: LiteSVM, keys: list[Pubkey]) -> list[tuple[Pubkey, Account | None]]:
+    """Accounts to be copied. LiteSVM compiles a program from its code's account as soon as it sees it."""
+    found = [(key, read_account(svm, key)) for key in keys]
+    return sorted(found, key=lambda pair: bool(pair[1] and pair[1].executable))
+
+
 def _bring_back(side: LiteSVM, svm: LiteSVM, keys: list[Pubkey]) -> None:
-    # The program last: LiteSVM compiles it from its code's account as soon as it sees it.
-    after = [(key, read_account(side, key)) for key in keys]
-    for key, account in sorted(after, key=lambda pair: bool(pair[1] and pair[1].executable)):
+    for key, account in _programs_last(side, keys):
         if account is None:
             svm.set_account(key, _ABSENT)
         elif not _is_systems(account):

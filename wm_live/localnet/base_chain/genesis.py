@@ -10,9 +10,9 @@ from solders.litesvm import LiteSVM
 from solders.pubkey import Pubkey
 from solders.rent import Rent
 
-from wm_live.chain.addresses import DELEGATION_PROGRAM, SYSTEM_PROGRAM
+from wm_live.chain.addresses import DELEGATION_PROGRAM, FINAL_LOADER, SYSTEM_PROGRAM
 from wm_live.errors import WmLiveError
-from wm_live.localnet.base_chain.ids import FINAL_LOADER
+from wm_train.reading import Artifact
 
 #: Lamports a byte: a real cluster's rent for the two years that exempt an account, as one number for one year.
 #: Programs compiled with the rent as a constant and those that read the sysvar agree on it.
@@ -21,6 +21,9 @@ RENT = Rent(6_960, 1.0, 50)
 FEES_VAULT = Pubkey.find_program_address([b"fees-vault"], DELEGATION_PROGRAM)[0]
 SOL = 1_000_000_000
 VALIDATOR_SOL = 100
+
+#: A program of a folder, which may be a link to where it was built.
+PROGRAM = Artifact(WmLiveError, "expected a program named <address>.so", max_bytes=10 << 20, linked=True)
 
 #: A fees vault holds one counter, zero at first.
 _VAULT_DATA = bytes(8)
@@ -72,10 +75,11 @@ def rollup_accounts(validator: Pubkey) -> dict[Pubkey, Account]:
 
 def read_programs(folders: Iterable[Path]) -> dict[Pubkey, bytes]:
     """Programs of folders that hold <address>.so; WmLiveError for a name that is no address or a file unread."""
-    programs = {}
-    for path in (path for folder in folders for path in sorted(folder.glob("*.so"))):
-        try:
-            programs[Pubkey.from_string(path.stem)] = path.read_bytes()
-        except (ValueError, OSError) as error:
-            raise WmLiveError(f"{path}: expected a program named <address>.so ({error})") from None
-    return programs
+    return {_address(path): PROGRAM.read(path) for folder in folders for path in sorted(folder.glob("*.so"))}
+
+
+def _address(path: Path) -> Pubkey:
+    try:
+        return Pubkey.from_string(path.stem)
+    except ValueError as error:
+        raise PROGRAM.refuse(path, error) from None

@@ -2,8 +2,6 @@
 
 from solders.pubkey import Pubkey
 
-#: Loads programs whose code is in their own account and never changes.
-FINAL_LOADER = Pubkey.from_string("BPFLoader2111111111111111111111111111111111")
 NATIVE_LOADER = Pubkey.from_string("NativeLoader1111111111111111111111111111111")
 SYSVAR_OWNER = Pubkey.from_string("Sysvar1111111111111111111111111111111111111")
 LOOKUP_TABLE_PROGRAM = Pubkey.from_string("AddressLookupTab1e1111111111111111111111111")

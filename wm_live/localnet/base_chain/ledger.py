@@ -16,12 +16,14 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from wm_live.errors import WmLiveError
 from wm_live.localnet.base_chain.ids import PACKET_BYTES
-from wm_train.files import write_whole
+from wm_train.artifact import check_folder
+from wm_train.files import open_to_write, write_whole
 
 MAGIC = b"wmqbase1"
 SEED_BYTES = DIGEST_BYTES = 32
@@ -30,6 +32,8 @@ _FRAME = struct.Struct("<II")
 _WHEN = struct.Struct("<BQQQ")
 
 TRANSACTION, AIRDROP = 1, 2
+#: What follows a damaged record is kept up to this size.
+MOST_KEPT = 1 << 30
 log = logging.getLogger(__name__)
 
 
@@ -58,8 +62,8 @@ class Ledger:
         """Open or begin the ledger at `path`; `digest` is its genesis'. WmLiveError if it has another one."""
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        self._file = path.open("r+b", buffering=0)
+        check_folder(path.parent, WmLiveError)
+        self._file = _opened(path)
         self._end = path.stat().st_size
         try:
             self.seed = self._open(digest)
@@ -105,9 +109,12 @@ class Ledger:
         size = self.path.stat().st_size - at
         if size < _FRAME.size + _WHEN.size + PACKET_BYTES and not _is_whole(file.read(size)):
             return
-        file.seek(at)
         beside = self.path.with_suffix(".damaged")
-        with beside.open("ab") as kept:
+        if size > MOST_KEPT:
+            raise WmLiveError(f"{self.path}: is damaged at byte {at}, and {size:,} bytes follow; move it away")
+        file.seek(at)
+        with _opened(beside) as kept:
+            kept.seek(0, os.SEEK_END)
             shutil.copyfileobj(file, kept)
         log.warning("%s: stops at byte %d, where a record is damaged; what followed is in %s", self.path, at, beside)
 
@@ -127,6 +134,13 @@ class Ledger:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _opened(path: Path) -> FileIO:
+    try:
+        return open_to_write(path)
+    except OSError as error:
+        raise WmLiveError(f"{path}: cannot be written ({error.strerror}); name another folder") from None
 
 
 def _next_body(file: BinaryIO) -> bytes:

@@ -231,7 +231,7 @@ class Methods:
 
     def _preflight(self, transaction: VersionedTransaction) -> None:
         self.chain.check_new(transaction)
-        result = self.chain.simulate(transaction)
+        result, _ = self.chain.simulate(transaction)
         error = self.chain.error_of(transaction, result)
         if error is not None:
             meta = meta_of(result)
@@ -239,9 +239,16 @@ class Methods:
 
     def _simulate(self, params: Params) -> Any:
         transaction, _ = params.transaction()
-        result = self.chain.simulate(transaction)
+        config = params.config(1)
+        watched = _watched(config.get("accounts"))
+        result, after = self.chain.simulate(transaction, watched or (), config.get("sigVerify") is True)
         error, meta = self.chain.error_of(transaction, result), meta_of(result)
-        return self._with_slot(_simulated(error, meta.logs(), meta.compute_units_consumed()))
+        answer = _simulated(error, meta.logs(), meta.compute_units_consumed())
+        if watched is not None and error is None:
+            answer["accounts"] = [
+                account_json(account if account and account.lamports else None, {}) for account in after
+            ]
+        return self._with_slot(answer)
 
 
 _EPOCHS = {
@@ -295,6 +302,16 @@ def base58(text: str) -> bytes:
         value = value * 58 + _ALPHABET.index(letter)
     zeros = len(text) - len(text.lstrip("1"))
     return bytes(zeros) + value.to_bytes((value.bit_length() + 7) // 8, "big")
+
+
+def _watched(wish: Any) -> list[Pubkey] | None:
+    """Addresses of the accounts that a simulation is to show; None if it is to show none."""
+    if wish is None:
+        return None
+    texts = wish.get("addresses") if isinstance(wish, dict) else None
+    if not isinstance(texts, list) or len(texts) > MOST_ACCOUNTS or not all(isinstance(text, str) for text in texts):
+        raise CallError(BAD_PARAMS, f"accounts: expected at most {MOST_ACCOUNTS} addresses")
+    return [_parsed(Pubkey.from_string, text, "an address") for text in texts]
 
 
 def _simulated(error: Any, logs: list[str], cu: int) -> dict[str, Any]:

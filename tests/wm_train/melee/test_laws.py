@@ -1,0 +1,260 @@
+"""Melee's laws: lost stocks, coming back, and who stands where, on Frames made by hand and on recorded games."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.conftest import Replays
+from tests.factories import random_frames
+from wm_train.games.corpus import load_corpus, usable_games
+from wm_train.games.ingest import ingest
+from wm_train.grid.arithmetic import Frames
+from wm_train.melee.actions import RANGES
+from wm_train.melee.field_table import STATE, STATE_INDEX
+from wm_train.melee.laws import LOST_FRAMES, settled
+from wm_train.melee.stages import FLOORS, GROUNDS, PLATFORMS, surfaces
+from wm_train.melee.stances import AIR, CARRIED, EITHER, GROUND, LANDS_AS, LEAVES_AS, SPECIAL, STANCE
+from wm_train.melee.zones import BLAST_ZONES
+from wm_train.world.encoding import Encoding
+from wm_train.world.fields import PLAYERS, Kind, fixed
+from wm_train.world.rule_ops import NumpyOps
+from wm_train.world.step import World, seat_numbers
+
+WORLD = World(Encoding("v2.1"), "lawful")
+BATTLEFIELD, UNKNOWN = 31, 5
+STANDING, FALLING, KNOCKED, TUMBLING, FORWARD_AIR = 14, 29, 88, 38, 66
+CONTINUOUS = {field.name for field in STATE if field.kind is Kind.CONTINUOUS}
+#: A player who stands in the middle of a stage.
+STILL: dict[str, float] = {"action": STANDING, "on_ground": 1, "stocks": 4, "shield": 60, "jumps": 2, "state_age": 5}
+
+
+def ints(values: Mapping[str, float]) -> dict[str, NDArray[np.int64]]:
+    """Every field of one player, (1,) as a Frame holds it."""
+    whole = {**dict.fromkeys(STATE_INDEX, 0.0), **values}
+    return {name: np.array([fixed(v) if name in CONTINUOUS else int(v)]) for name, v in whole.items()}
+
+
+def mended(
+    now: Mapping[str, float], new: Mapping[str, float], stage: int = BATTLEFIELD, seat: int = 0
+) -> dict[str, float]:
+    """What the laws make of `new`, the fields that differ from `now`, in the fields' units."""
+    before, after = ints(now), ints({**now, **new})
+    numbers = seat_numbers(WORLD, WORLD.places[stage][None], seat)[:, 0]
+    place = dict(zip(WORLD.head_set.facts, numbers[4:], strict=True))
+    out = WORLD.head_set.lawful(NumpyOps(), before.__getitem__, after, place.__getitem__)
+    return {name: v.item() / (4096 if name in CONTINUOUS else 1) for name, v in out.items()}
+
+
+def after(now: dict[str, float], frames: int, **new: float) -> dict[str, float]:
+    """`now`, so many frames later, where the rules always say `new`."""
+    for _ in range(frames):
+        now = mended(now, {"state_age": now["state_age"] + 1} | new)
+    return now
+
+
+@pytest.mark.parametrize(("x", "y", "action"), [(0, -109, 0), (-225, 0, 1), (225, 0, 2), (-225, -109, 0)])
+def test_who_is_beyond_a_side_or_the_bottom_loses_a_stock_at_once(x: float, y: float, action: int) -> None:
+    falls = STILL | {"action": FALLING, "on_ground": 0, "percent": 80, "self_y": -3}
+    got = mended(falls, {"x": x, "y": y, "percent": 92, "knockback_x": 2})
+    assert {name: got[name] for name in ("stocks", "action", "state_age", "percent", "self_y", "knockback_x")} == {
+        "stocks": 3, "action": action, "state_age": 0, "percent": 80, "self_y": 0, "knockback_x": 0,
+    }  # fmt: skip
+    assert (got["x"], got["y"]) == (x, y)
+
+
+@pytest.mark.parametrize("stage", list(BLAST_ZONES))
+def test_the_ends_of_a_stage_are_its_own(stage: int) -> None:
+    left, right, top, bottom = BLAST_ZONES[stage]
+    for x, y, dx, dy in ((left, -40, -1, 0), (right, -40, 1, 0), (0, top, 0, 1), (right, bottom, 0, -1)):
+        flies = STILL | {"action": KNOCKED, "on_ground": 0, "knockback_y": 1, "x": x, "y": y}
+        inside = mended(flies, {}, stage)
+        assert inside["action"] == KNOCKED and inside["stocks"] == 4
+        assert mended(flies, {"x": x + dx / 64, "y": y + dy / 64}, stage)["action"] in (0, 1, 2, 4)
+
+
+@pytest.mark.parametrize(
+    ("action", "knockback", "lost"), [(KNOCKED, 3, True), (KNOCKED, 0, False), (TUMBLING, 3, False), (27, 0, False)]
+)
+def test_only_who_is_carried_by_a_hit_is_lost_above(action: int, knockback: float, lost: bool) -> None:
+    got = mended(STILL | {"action": action, "on_ground": 0, "knockback_y": knockback}, {"y": 201})
+    assert (got["action"] == 4) == lost and got["stocks"] == 4  # the stock falls later
+
+
+@pytest.mark.parametrize(("action", "loss"), [(0, 0), (1, 0), (2, 0), (4, 131), (6, 94)])
+def test_a_lost_player_comes_back_after_its_time(action: int, loss: int) -> None:
+    stocks = 3 if loss == 0 else 4
+    lost: dict[str, float] = STILL | {
+        "action": action,
+        "on_ground": 0,
+        "state_age": 0,
+        "percent": 70,
+        "y": -120,
+        "stocks": stocks,
+    }
+    time = LOST_FRAMES[action] if action != 6 else LOST_FRAMES[6] + LOST_FRAMES[7]
+    wild = {"action": FALLING, "percent": 3, "hitlag": 4}
+    for frame in range(1, time):
+        lost = mended(lost, wild)
+        assert lost["action"] == (action if action != 6 or frame < LOST_FRAMES[6] else 7), frame
+        assert (lost["percent"], lost["hitlag"]) == (70, 0)
+        assert lost["stocks"] == (3 if frame >= loss else 4), frame
+    back = mended(lost, wild)
+    assert back["action"] == 12 and (back["percent"], back["combo_count"], back["state_age"]) == (0, 0, 0)
+    assert (back["x"], back["y"]) == pytest.approx((12.8, 135.0667), abs=1e-3)
+    low = after(back, 59, **wild)
+    assert low["action"] == 12 and low["y"] == pytest.approx(80, abs=0.02) and low["x"] == back["x"]
+    assert mended(low, wild)["action"] == FALLING
+    assert mended(low, {"action": 12})["action"] == 13 and mended(low | {"action": 13}, {"action": 0})["action"] == 13
+
+
+def test_the_last_stock_does_not_come_back() -> None:
+    lost = STILL | {"action": 2, "on_ground": 0, "state_age": 0, "stocks": 0, "x": 230}
+    assert after(lost, 200, action=FALLING)["action"] == 2
+    assert mended(STILL | {"stocks": 0, "action": FALLING, "on_ground": 0}, {"y": -120})["stocks"] == 0
+
+
+def test_seats_come_back_at_their_own_points() -> None:
+    lost = STILL | {"action": 0, "state_age": 59, "stocks": 2}
+    first, second = (mended(lost, {}, BATTLEFIELD, seat) for seat in range(PLAYERS))
+    assert (first["x"], second["x"]) == pytest.approx((12.8, -40), abs=1e-3)
+    assert (first["facing"], second["facing"]) == (0, 1)
+
+
+@pytest.mark.parametrize("action", [0, 2, 4, 11, 12, 13])
+def test_nobody_is_lost_or_back_because_a_network_says_so(action: int) -> None:
+    got = mended(STILL, {"action": action, "state_age": 6})
+    assert (got["action"], got["stocks"]) == (STANDING, 4)
+
+
+@pytest.mark.parametrize(
+    ("y", "stands"), [(0.2, 0.0), (-1.4, 0.0), (1.6, None), (26.0, 27.2), (27.2, 27.2), (54.0, 54.4), (40.0, None)]
+)
+def test_who_stands_is_held_by_the_surface_in_reach(y: float, stands: float | None) -> None:
+    got = mended(STILL | {"x": 10 if y > 50 or y < 20 else -30, "y": y}, {})
+    if stands is None:
+        assert (got["on_ground"], got["action"]) == (0, FALLING) and got["y"] == pytest.approx(y, abs=1e-3)
+    else:
+        assert (got["on_ground"], got["action"]) == (1, STANDING) and got["y"] == pytest.approx(stands, abs=1e-3)
+
+
+@pytest.mark.parametrize(("x", "falls"), [(68.4, False), (-68.5, False), (69, True), (-90, True)])
+def test_a_floor_ends_at_its_edge(x: float, falls: bool) -> None:
+    got = mended(STILL | {"x": x}, {"action": STANDING})
+    assert (got["on_ground"], got["action"]) == ((0, FALLING) if falls else (1, STANDING))
+
+
+@pytest.mark.parametrize(("y", "lands"), [(-9.5, True), (9, False)])
+def test_who_was_above_a_floor_does_not_fall_through_it(y: float, lands: bool) -> None:
+    above = STILL | {"action": FORWARD_AIR, "on_ground": 0, "y": -4, "state_age": 9}
+    got = mended(above, {"y": y, "state_age": 10})
+    wanted = (1, LANDS_AS[FORWARD_AIR], 0.0, 0.0) if lands else (0, FORWARD_AIR, y, 10)
+    assert (got["on_ground"], got["action"], got["y"], got["state_age"]) == wanted
+
+
+def test_who_was_below_a_floor_stays_below_it() -> None:
+    below = STILL | {"action": FALLING, "on_ground": 0, "y": -20, "x": 60}
+    assert mended(below, {"y": -23})["on_ground"] == 0
+
+
+def test_the_action_says_who_stands() -> None:
+    lands = mended(STILL | {"action": FALLING, "on_ground": 0, "y": 3}, {"action": 42, "y": -2})
+    assert (lands["on_ground"], lands["y"], lands["action"]) == (1, 0, 42)
+    jumps = mended(STILL | {"action": 24}, {"action": 25, "y": 2, "on_ground": 1})
+    assert (jumps["on_ground"], jumps["y"], jumps["action"]) == (0, 2, 25)
+    either = mended(STILL | {"action": 341, "y": 40}, {"on_ground": 1})
+    assert (either["on_ground"], either["action"], either["y"]) == (0, 341, 40)
+
+
+@pytest.mark.parametrize("on_ground", [0, 1])
+def test_whom_the_other_holds_is_not_moved_to_a_surface(on_ground: int) -> None:
+    held = STILL | {"action": 241, "on_ground": on_ground, "y": 9}
+    assert mended(held, {})["on_ground"] == on_ground and mended(held, {})["y"] == 9
+    assert mended(held, {"y": 21})["on_ground"] == 0
+    assert mended(held | {"action": 227}, {"y": 21})["action"] == FALLING
+
+
+def test_who_waits_stays_in_the_air() -> None:
+    waits = STILL | {"action": 13, "on_ground": 0, "y": 80, "x": 12.8}
+    got = mended(waits, {"on_ground": 1, "y": 70, "x": 9, "self_y": -2})
+    assert (got["action"], got["on_ground"], got["y"], got["self_y"]) == (13, 0, 80, 0)
+    assert mended(waits, {"action": FALLING, "y": 79})["y"] == 79
+
+
+def test_on_a_stage_that_is_not_known_the_ground_is_what_the_network_says() -> None:
+    assert UNKNOWN not in GROUNDS
+    got = mended(STILL | {"y": 77, "x": 250}, {}, UNKNOWN)
+    assert (got["on_ground"], got["y"], got["action"], got["stocks"]) == (1, 77, STANDING, 4)
+
+
+def test_frames_count_how_long_a_player_is_lost() -> None:
+    states = np.zeros((6, PLAYERS, len(STATE)), np.int32)
+    states[:, 0, STATE_INDEX["action"]] = [29, 0, 0, 0, 12, 12]
+    states[:, 1, STATE_INDEX["action"]] = [0, 0, 6, 7, 7, 14]
+    states[..., STATE_INDEX["state_age"]] = fixed(-1)
+    got = settled(states)[..., STATE_INDEX["state_age"]] / 4096
+    assert got[:, 0].tolist() == [-1, 0, 1, 2, -1, -1] and got[:, 1].tolist() == [0, 1, 0, 0, 1, -1]
+
+
+def test_laws_leave_no_range() -> None:
+    """Whatever a Frame holds, and whatever the rules have made of it."""
+    rng = np.random.default_rng(0)
+    now, new = random_frames(rng, 4000), random_frames(rng, 4000)
+    stages = rng.integers(0, 33, 4000)
+    got = lawful(now, new, WORLD.places[stages])
+    for i, field in enumerate(STATE):
+        low, high = (fixed(field.lo), fixed(field.hi)) if field.kind is Kind.CONTINUOUS else (0, field.hi)
+        assert low <= got[..., i].min() and got[..., i].max() <= high, field.name
+
+
+def test_what_an_action_becomes_may_be_where_it_is() -> None:
+    for action, entry in enumerate(STANCE[:SPECIAL]):
+        if entry % CARRIED == GROUND:
+            assert STANCE[LEAVES_AS[action]] in (AIR, EITHER), action
+        if entry % CARRIED == AIR:
+            assert STANCE[LANDS_AS[action]] in (GROUND, EITHER), action
+    held = {i for first, last in RANGES["held"] for i in range(first, last + 1)}
+    assert {i for i, entry in enumerate(STANCE) if entry >= CARRIED} == held
+
+
+@pytest.mark.parametrize(("character", "stands"), [(1, 0), (2, 0), (0, 1)])
+def test_a_characters_own_actions_stand_as_its_own_do(character: int, stands: int) -> None:
+    special = STILL | {"action": 354, "character": character}
+    assert mended(special, {})["on_ground"] == stands
+
+
+def test_every_stage_has_as_many_surfaces() -> None:
+    for ground in GROUNDS.values():
+        assert len(surfaces(ground)) == FLOORS + PLATFORMS
+        for surface in (*ground.floors, *ground.platforms):
+            assert surface.left < surface.right and surface.lift >= 0
+
+
+def lawful(now: Frames, new: Frames, bounds: Any) -> Frames:
+    """(N, 2, F) `new` as the laws leave it after `now`."""
+    out = new.copy()
+    for seat in range(PLAYERS):
+        numbers = seat_numbers(WORLD, bounds, seat)
+        place = dict(zip(WORLD.head_set.facts, numbers[4:], strict=True))
+        before, after = (
+            {name: frames[:, seat, i].astype(np.int64) for name, i in STATE_INDEX.items()} for frames in (now, new)
+        )
+        for name, value in WORLD.head_set.lawful(NumpyOps(), before.__getitem__, after, place.__getitem__).items():
+            out[:, seat, STATE_INDEX[name]] = value
+    return out
+
+
+def test_recorded_games_keep_the_laws(fixture_replays: Replays, tmp_path: Path) -> None:
+    """Laws change less than one in a thousand true Frames, and the stocks of none."""
+    ingest([fixture_replays.folder], tmp_path / "dataset", 1)
+    games = usable_games(tmp_path / "dataset", WORLD.encoding)
+    corpus = load_corpus(tmp_path / "dataset", games, WORLD.encoding)
+    t = np.flatnonzero(corpus.game[:-1] == corpus.game[1:])
+    true = corpus.frames[t + 1]
+    got = lawful(corpus.frames[t], true, WORLD.session_places(corpus.session(WORLD.encoding, t)))
+    close = np.abs(got - true) <= np.where([f.name in CONTINUOUS for f in STATE], fixed(0.05), 0)
+    assert close[..., STATE_INDEX["stocks"]].all()
+    assert (~close.all(-1)).mean() < 1e-3
