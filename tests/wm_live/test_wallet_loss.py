@@ -13,6 +13,8 @@ from solders.keypair import Keypair
 
 from tests.builds import build_program
 from tests.wm_live.chains import tiny_world
+from tests.wm_live.conftest import LOCK as SAMPLE_LOCK
+from tests.wm_live.conftest import MANIFEST as SAMPLE_MANIFEST
 from tests.wm_live.courts import built
 from tests.wm_live.lying.clock import skip_time
 from tests.wm_live.lying.verbs import CASES, Case, Said, Theatre
@@ -31,18 +33,7 @@ from wm_live.judge import pinning
 LIES = int(os.environ.get("WMQ_LIES", "240"))
 #: Letters of an error at most.
 MOST_LETTERS = 8_000
-MANIFEST = """[package]
-name = "drain"
-version = "0.1.0"
-edition = "2021"
-[workspace]
-[lib]
-crate-type = ["cdylib"]
-[profile.release]
-lto = "fat"
-panic = "abort"
-"""
-LOCK = 'version = 4\n[[package]]\nname = "drain"\nversion = "0.1.0"\n'
+MANIFEST, LOCK = (text.replace("sample", "drain") for text in (SAMPLE_MANIFEST, SAMPLE_LOCK))
 
 
 @pytest.fixture(scope="module")

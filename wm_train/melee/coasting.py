@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from wm_train.grid.arithmetic import Frames
-from wm_train.melee.field_table import STATE_INDEX
-from wm_train.melee.rules import HIT_DETECTION, KNOCKBACK, MOVEMENT, VELOCITIES
+from wm_train.melee.field_table import KNOCKBACK, STATE_INDEX
+from wm_train.melee.rules import HIT_DETECTION, MOVEMENT, VELOCITIES
 from wm_train.world.rule_ops import NumpyOps
 
 

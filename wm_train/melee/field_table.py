@@ -123,4 +123,6 @@ EXTRA: Mapping[str, tuple[Field, ...]] = {
 }
 
 STATE_INDEX = index_of(STATE)
+KNOCKBACK = ("knockback_x", "knockback_y")
+SELF_SPEEDS = ("self_x_air", "self_y", "self_x_ground")
 SPEEDS = ("self_x_air", "self_y", "knockback_x", "knockback_y", "self_x_ground")

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_train.grid.arithmetic import FRAC_BITS
-from wm_train.melee.field_table import STATE, STATE_INDEX
+from wm_train.melee.field_table import KNOCKBACK, SELF_SPEEDS, STATE, STATE_INDEX
 from wm_train.melee.stages import BACK, BLAST, FLOORS, SURFACES
 from wm_train.melee.stances import (
     AIR,
@@ -60,8 +60,7 @@ RETURN_FRAMES = 60
 #: Who comes back left of this faces right.
 FACES_RIGHT = -20.0
 #: Zero while a player is lost, however that came; its own speeds are where it stays in place.
-STOPPED = ("knockback_x", "knockback_y", "hitlag", "on_ground")
-SELF_SPEEDS = ("self_x_air", "self_y", "self_x_ground")
+STOPPED = (*KNOCKBACK, "hitlag", "on_ground")
 #: LOST_FRAMES for every action.
 LOST_TABLE = LOST_FRAMES + (0,) * (STATE[STATE_INDEX["action"]].vocab - len(LOST_FRAMES))
 
@@ -69,7 +68,8 @@ LOST_TABLE = LOST_FRAMES + (0,) * (STATE[STATE_INDEX["action"]].vocab - len(LOST
 HOLD, REACH_UP, REACH_DOWN = 1.5, 10.0, 4.0
 #: Game units from a surface at which whom the other carries can still be on the ground.
 REACH_CARRIED = 16.0
-#: Game units below a floor at which nobody still falls who was above: in 635,312 recorded frames 4 times.
+#: Game units below a floor at which nobody still falls who was above: in 635,312 recorded frames somebody came to be 8
+#: below 17 times, and 10 below 6 times.
 DEPTH = 9.0
 
 
@@ -126,9 +126,7 @@ def _lost(ops: LawOps, now: Read, new: Read, place: Read) -> dict[str, Any]:
 
 
 #: What is the same for everybody who comes back or waits, and in each frame of coming back.
-AT_REST = {
-    **dict.fromkeys(("self_x_air", "self_x_ground", "knockback_x", "knockback_y", "hitlag", "on_ground"), 0),
-}
+AT_REST = dict.fromkeys(("self_x_air", "self_x_ground", *STOPPED), 0)
 FRESH = {
     "percent": 0,
     "shield": fixed(60),

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from wm_train.melee.actions import ACTION_CATEGORY, CATEGORIES
-from wm_train.melee.field_table import STATE, STATE_INDEX
+from wm_train.melee.field_table import KNOCKBACK, SELF_SPEEDS, STATE, STATE_INDEX
 from wm_train.melee.laws import LAWS
 from wm_train.world.fields import fixed
 from wm_train.world.rule_ops import Ops, Read, flag, whole
@@ -38,8 +38,6 @@ TELEPORT_UNITS = 8.0
 HITLAG_FRAMES = 64
 PERCENT_MAX = STATE[STATE_INDEX["percent"]].hi
 
-KNOCKBACK = ("knockback_x", "knockback_y")
-SELF_SPEEDS = ("self_x_air", "self_y", "self_x_ground")
 #: Position -> the velocities that change it.
 VELOCITIES: Mapping[str, tuple[str, str]] = {"x": ("self_x_air", "knockback_x"), "y": ("self_y", "knockback_y")}
 

@@ -3,7 +3,7 @@
 A **Law** mends the next Frame after the rules of the subsystems: it reads what they wrote, kept inside the fields'
 ranges, and replaces what the game decides by itself. It has no heads, so it can be held against recorded games: where
 it changes a true next Frame, the game breaks it. A **Fact** is a number of the session's place that laws read, such as
-the height of a floor; where the place is not known, its value makes every law of it leave the Frame alone.
+the height of a floor, with a value for places that are not known.
 
 Glossary, beside that of subsystem.py
     new     field -> its value in the next Frame, as the rules and the laws before this one leave it
