@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, load_corpus, usable_games
 from wm_train.grid.arithmetic import Ints
 from wm_train.world.encoding import Encoding
@@ -70,4 +71,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except WmTrainError as error:
+        sys.exit(f"Error: {error}")
