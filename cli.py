@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from wm_cli.errors import INTERRUPTED, WmCliError
-from wm_cli.plain_text import plain_error, plain_lines
+from wm_cli.errors import INTERRUPTED, WORDS, WmCliError
+from wm_cli.plain_text import os_error_text, plain_error, plain_lines
 from wm_cli.verb_table import VERBS, LazyVerb
 from wm_export.errors import WmExportError
 from wm_live.errors import WmLiveError
@@ -20,10 +20,18 @@ from wm_train.errors import WmTrainError
 class _Group(click.Group):
     """Turns the packages' own errors into one line and exit code 1."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[WORDS] = list(args)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (WmTrainError, WmQuantError, WmExportError, WmLiveError, WmCliError, OSError) as error:
+        except BrokenPipeError:  # who reads has read enough: `wmq ... | head`
+            raise
+        except OSError as error:
+            raise click.ClickException(plain_error(os_error_text(error, ctx.meta[WORDS]))) from None
+        except (WmTrainError, WmQuantError, WmExportError, WmLiveError, WmCliError) as error:
             raise click.ClickException(plain_error(error)) from None
         except click.ClickException as error:
             if (said := error.format_message()) == plain_lines(said):
@@ -33,7 +41,9 @@ class _Group(click.Group):
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
         except ModuleNotFoundError as error:
-            raise click.ClickException(f"{error.name} is not installed; get it with: make setup") from None
+            from wm_export.solana.sources import SETUP
+
+            raise click.ClickException(f"{error.name} is not installed; next: {SETUP}") from None
 
 
 @click.group(

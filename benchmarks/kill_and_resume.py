@@ -3,18 +3,18 @@
     python benchmarks/kill_and_resume.py dataset experiments/mlp-v22.yaml --steps 300
     python benchmarks/kill_and_resume.py dataset experiments/mamba2-1.2m.yaml --qat experiments/mlp-v22.yaml --steps 40
 
-Each trial is a run of its own, in a process of its own, killed once. Exit code 1 unless every file of every trial's
-checkpoints has the bytes of the undisturbed one's.
+Each trial is a run of its own, in a process of its own, killed once; every second one after its first step. Exit code 1
+unless every file of every trial's checkpoints has the bytes of the undisturbed one's.
 """
 
 import os
 import random
-import shutil
 import signal
 import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,19 +24,19 @@ import torch
 from wm_train.config import load_config
 from wm_train.fit import train as module
 from wm_train.fit.resume import RESUME_FILE
-from wm_train.fit.train import Job, train
+from wm_train.fit.train import Job, Progress, Report, train
 
 FILES = ("model.safetensors", "run.json", "best/model.safetensors", "best/run.json")
 
 
-def begin(job: Job) -> int:
+def begin(job: Job, report: Report = lambda progress: None) -> int:
     """Train in a process of its own; its id."""
     child = os.fork()
     if child:
         return child
     status = 1
     try:
-        train(job)
+        train(job, report)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -49,37 +49,32 @@ def wait(child: int) -> None:
         raise click.ClickException("a run failed; see above")
 
 
-def wait_for_steps(child: int, run: Path) -> bool:
-    """Until the data is read and the first state kept; False if the run has ended, well, before anybody saw one."""
-    while not list(run.rglob(RESUME_FILE)):
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended and os.waitstatus_to_exitcode(status):
+def kill(job: Job, seconds: float, least: int) -> None:
+    """Train, and kill so long after the state of step `least` was kept. After its last step a run waits for that."""
+    last = job.run.with_suffix(".last")
+
+    def hold(progress: Progress) -> None:
+        if progress.share > 0.999:
+            last.touch()
+            signal.pause()
+
+    child = begin(job, hold)
+    while max(kept_steps(job.run).values(), default=-1) < least and not last.exists():
+        if os.waitpid(child, os.WNOHANG) != (0, 0):
             raise click.ClickException("a run failed; see above")
-        if ended:
-            return False
         time.sleep(0.005)
-    return True
-
-
-def killed(job: Job, seconds: float) -> bool:
-    """Train and kill so long after the first step; False if the run was faster."""
-    shutil.rmtree(job.run, ignore_errors=True)  # of a run that was faster
-    child = begin(job)
-    if not wait_for_steps(child, job.run):
-        return False
     time.sleep(seconds)
-    if os.waitpid(child, os.WNOHANG) != (0, 0):
-        return False
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return not (job.run / "run.json").exists()
 
 
-def kept_step(run: Path) -> str:
-    """Where the newest state in a folder stands."""
-    found = sorted(run.rglob(RESUME_FILE))
-    steps = [f"{path.parent.relative_to(run)}: {torch.load(path, weights_only=True)['step']}" for path in found]
-    return ", ".join(steps) or "nothing"
+def kept_steps(run: Path) -> dict[str, int]:
+    """Where the newest state in a folder, and in those below it, stands."""
+    steps = {}
+    for path in sorted(run.rglob(RESUME_FILE)):
+        with suppress(FileNotFoundError):  # its stage has just ended
+            steps[str(path.parent.relative_to(run))] = torch.load(path, weights_only=True)["step"]
+    return steps
 
 
 def outcome(run: Path) -> list[bytes]:
@@ -87,15 +82,12 @@ def outcome(run: Path) -> list[bytes]:
     return [(run / name).read_bytes() for name in FILES]
 
 
-def trial(job: Job, seconds: float, expected: list[bytes]) -> bool:
+def trial(job: Job, seconds: float, least: int, expected: list[bytes]) -> bool:
     """One run, killed within its `seconds` and resumed; whether it ends in the expected bytes."""
-    for _ in range(20):
-        moment = random.uniform(0, seconds)
-        if killed(job, moment):
-            break
-    else:
-        raise click.ClickException("every run was over before it was killed; give more --steps")
-    text = f"killed after {moment:5.2f} s; kept step {kept_step(job.run)}"
+    moment = random.uniform(0, seconds)
+    kill(job, moment, least)
+    kept = ", ".join(f"{stage}: {step}" for stage, step in kept_steps(job.run).items())
+    text = f"killed after {moment:5.2f} s; kept step {kept}"
     wait(begin(replace(job, resume=True)))
     equal = outcome(job.run) == expected
     print(f"{text}; resumed: {'equal' if equal else 'DIFFERENT'}", flush=True)
@@ -108,15 +100,12 @@ def trials_of(dataset: Path, config: Path, qat: bool, steps: int, trials: int) -
     limited = replace(loaded, train=replace(loaded.train, steps=steps, minutes=0.0))
     with tempfile.TemporaryDirectory() as folder:
         straight = Job(dataset, Path(folder, "straight"), limited, qat)
-        child = begin(straight)
-        if not wait_for_steps(child, straight.run):
-            raise click.ClickException("a run was over before its first state was kept; give more --steps")
         began = time.monotonic()
-        wait(child)
+        wait(begin(straight))
         seconds = time.monotonic() - began
         expected = outcome(straight.run)
         jobs = [replace(straight, run=Path(folder, str(number))) for number in range(trials)]
-        equal = sum(trial(job, seconds, expected) for job in jobs)
+        equal = sum(trial(job, seconds, number % 2, expected) for number, job in enumerate(jobs))
     print(f"{config.name}, {'qat' if qat else 'float'}: {equal} of {trials}", flush=True)
     return equal
 

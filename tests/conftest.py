@@ -3,6 +3,9 @@
 The needs of a test decide its tier (tests/tiers.py).
 """
 
+import fcntl
+import gc
+import hashlib
 import json
 import os
 import shutil
@@ -22,8 +25,8 @@ from tests.tiers import COLLECTED, GUARD, NEEDS, Guard, tier_of
 from wm_export.solana.toolchain import Toolchain, find_toolchain, host_cargo
 from wm_live.localnet.servers import Installed, find_installed
 
-#: Version of Anchor's client that reads the interface.
-ANCHOR = "0.32.1"
+#: A client in TypeScript; its lock says which packages.
+CLIENT = Path(__file__).parents[1] / "examples" / "client"
 
 # A busy machine is no error.
 hypothesis.settings.register_profile("wmq", deadline=None)
@@ -39,6 +42,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[GUARD] = Guard(shared_folder())
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """What is imported and collected stays: the garbage collector need not look at it, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     places: dict[pytest.Item, int] = {}
@@ -47,11 +61,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         tier = tier_of(item.fixturenames)
         places[item] = list(NEEDS).index(tier)
         item.add_marker(tier)
-        # A file's tests share its fixtures and so run in one process; all tests of a rollup share one.
-        item.add_marker(pytest.mark.xdist_group("rollup" if "localnet" in item.fixturenames else str(item.path)))
+        if hasattr(config, "workerinput"):
+            # xdist 3.8 has a mark for groups, which it adds to a name of the item that pytest 9.2 no longer reads.
+            item._id = type(item.id).parse(f"{item.nodeid}@{group_of(item)}")
     config.stash[COLLECTED] = list(items)
     if hasattr(config, "workerinput"):  # of several processes: what takes longest begins first
         items.sort(key=places.__getitem__)
+
+
+def group_of(item: pytest.Item) -> str:
+    """What runs in one process: a file's tests, which share its fixtures; all tests of a rollup share one."""
+    alone = str(item.path.relative_to(item.config.rootpath))
+    return "rollup" if "localnet" in getattr(item, "fixturenames", ()) else alone
 
 
 @pytest.hookimpl(wrapper=True)
@@ -123,18 +144,36 @@ def rustfmt() -> None:
 
 @pytest.fixture(scope="session")
 def anchor() -> Path:
-    """A folder that holds `@coral-xyz/anchor`, Anchor's client in JavaScript; kept in the cache."""
+    """A folder that holds what examples/client needs, `@coral-xyz/anchor` and TypeScript; kept in the cache."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("no node or npm")
     cache = Path(os.environ.get("WMQ_CACHE") or Path.home() / ".cache" / "wmq")
-    folder = cache / f"anchor-{ANCHOR}"
-    if not (folder / "installed").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", f"@coral-xyz/anchor@{ANCHOR}"]
-        if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
-            pytest.skip(f"npm could not install @coral-xyz/anchor {ANCHOR}: no network?")
-        (folder / "installed").touch()
+    lock = (CLIENT / "package-lock.json").read_bytes()
+    folder = cache / f"client-{hashlib.sha256(lock).hexdigest()[:16]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as mine:
+        fcntl.flock(mine, fcntl.LOCK_EX)  # processes of one test run
+        if not (folder / "installed").exists():
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(CLIENT / name, folder)
+            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+            if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
+                pytest.skip("npm could not install what examples/client needs: no network?")
+            (folder / "installed").touch()
     return folder
+
+
+@pytest.fixture(scope="session")
+def client(anchor: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """client.js, compiled from examples/client."""
+    folder = tmp_path_factory.mktemp("client")
+    for name in ("client.ts", "tsconfig.json"):
+        shutil.copy(CLIENT / name, folder)
+    (folder / "node_modules").symlink_to(anchor / "node_modules")
+    command = ["node", "node_modules/typescript/bin/tsc"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    return folder / "build" / "client.js"
 
 
 @pytest.fixture(scope="session")

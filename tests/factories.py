@@ -156,6 +156,13 @@ def game_columns(rng: np.random.Generator, length: int) -> dict[str, Any]:
 
 def add_game(folder: Path, index: int, columns: dict[str, Any], missing: Iterable[str] = ()) -> str:
     """Store one game in a dataset folder and list it; gives its MD5."""
+    name = store_game(folder, index, columns, missing)
+    list_games(folder)
+    return name
+
+
+def store_game(folder: Path, index: int, columns: dict[str, Any], missing: Iterable[str] = ()) -> str:
+    """Store one game in a dataset folder; gives its MD5."""
     folder.mkdir(exist_ok=True)
     lacks = (*missing, *(item.name for item in ITEM_COLUMNS if item.name not in columns))
     kept = {name: column for name, column in columns.items() if name[3:] not in lacks}
@@ -175,16 +182,22 @@ def add_game(folder: Path, index: int, columns: dict[str, Any], missing: Iterabl
     write_game(
         folder, StoredGame(md5=name, match=name, frames=length, about=about, missing=lacks, bytes=1), table, GAME
     )
-    names = sorted(path.stem for path in folder.glob("*.parquet"))
-    write_meta(DatasetMeta(folder, "made up", tuple(read_header(folder, n) for n in names), ()))
     assert game_path(folder, name).is_file()
     return name
+
+
+def list_games(folder: Path) -> None:
+    """List what is stored in a dataset folder."""
+    names = sorted(path.stem for path in folder.glob("*.parquet"))
+    write_meta(DatasetMeta(folder, "made up", tuple(read_header(folder, n) for n in names), ()))
 
 
 def write_dataset(folder: Path, lengths: Sequence[int], seed: int = 0) -> list[str]:
     """A dataset of made-up games of these lengths; gives their MD5s in the order of `lengths`."""
     rng = np.random.default_rng(seed)
-    return [add_game(folder, i, game_columns(rng, length)) for i, length in enumerate(lengths)]
+    names = [store_game(folder, i, game_columns(rng, length)) for i, length in enumerate(lengths)]
+    list_games(folder)
+    return names
 
 
 def set_characters(folder: Path, characters: Sequence[tuple[int, int]]) -> None:

@@ -1,4 +1,4 @@
-"""The one exception of wm_cli."""
+"""The one exception of wm_cli, and what the verbs' outermost group knows when it ends in one."""
 
 from wm_train.errors import ShownError
 
@@ -9,3 +9,5 @@ class WmCliError(ShownError):
 
 #: Exit code after Ctrl-C.
 INTERRUPTED = 130
+#: Key in a context's `meta`: the words of the command line, as they were typed.
+WORDS = "wm_cli.words"

@@ -18,7 +18,7 @@ LAW_KEYS = (
 BASELINE_KEYS = "baselines persistence constant_velocity constant_velocity_freeze"
 DIFFERENCE_KEYS = "from to action_points action_change_points position_percent k10_percent k20_percent within"
 #: Where a session stands.
-SESSION_KEYS = "session number status on frame_number root players"
+SESSION_KEYS = "session number status on frame_number root players committed uncommitted commits_left"
 PERCENTILE_KEYS = "p50 p95 p99"
 PLAYED_KEYS = f"frames fps late_frames round_trip_ms {PERCENTILE_KEYS}"
 #: What the check of a deployment, the audit of a log, and a dispute say.
@@ -27,8 +27,8 @@ VERIFICATION_KEYS = (
     "expected"
 )
 AUDIT_KEYS = (
-    "ok session status validator lamports missing_lamports frames frames_per_second wrong_frames frame text chains "
-    "chain root"
+    "ok session status validator lamports missing_lamports frames uncommitted frames_per_second wrong_frames frame "
+    "text chains chain root unproved"
 )
 DISPUTE_KEYS = (
     "session frame account verdict text sent what cu kept pins loads judges account_bytes rent transactions fees"

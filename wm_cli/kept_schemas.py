@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from wm_cli.metric_names import COVERAGE_METRICS, EVENT_METRICS, HIT_METRICS, METRICS, ROLLOUT_METRICS
+from wm_cli.metric_names import COVERAGE_METRICS, EVENT_METRICS, HIT_METRICS, METRICS, ROLLOUT_METRICS, Metric
 from wm_train import json_schema as js
 
 #: Far beyond every figure, and near enough that a chart of it can be drawn.
@@ -53,8 +53,14 @@ _ROLLOUTS = js.mapping(
     ),
     re.compile(r"[1-9]\d{0,3}"),
 )
+
+
+def _numbers(metrics: tuple[Metric, ...]) -> dict[str, js.Schema]:
+    return {metric.key: js.nullable(_NUMBER) if metric.rare else _NUMBER for metric in metrics}
+
+
 #: What a model, or a baseline, is worth on held-out games.
-_MEASURED = {metric.key: _NUMBER for metric in METRICS} | {"frames": _COUNT, "rollout": _both(_ROLLOUTS, _whole_curves)}
+_MEASURED = _numbers(METRICS) | {"frames": _COUNT, "rollout": _both(_ROLLOUTS, _whole_curves)}
 _EVENT = js.record(
     {metric.key: js.nullable(_NUMBER) for metric in EVENT_METRICS}
     | dict.fromkeys(("real", "predicted"), _COUNT)
@@ -62,14 +68,14 @@ _EVENT = js.record(
     more=True,
 )
 _SEEN = js.record(
-    {metric.key: _NUMBER for metric in COVERAGE_METRICS}
+    _numbers(COVERAGE_METRICS)
     | {"seen_from": _COUNT, "seen_to": js.nullable(js.integer(1, 10**15)), "player_frames": _COUNT},
     more=True,
 )
 #: What a player would notice: in evaluations that a wmq has made which measures it.
 _FELT = {
     "events": js.mapping(_EVENT),
-    "hit_damage": js.record({metric.key: _NUMBER for metric in HIT_METRICS}, more=True),
+    "hit_damage": js.record(_numbers(HIT_METRICS), more=True),
     "coverage": js.list_of(_SEEN, most=64),
 }
 _BASELINE = js.record(_MEASURED, _FELT, more=True)

@@ -12,19 +12,21 @@ DAMAGE = find_game().roles.damage
 class Metric:
     """A metric: its key in figures, and how the report names it; `{}` stands for a number of frames.
 
-    more  whether a larger value is the better one
+    more   whether a larger value is the better one
+    rare   whether there may be nothing to measure: None then
     """
 
     key: str
     label: str
     more: bool = False
+    rare: bool = False
 
 
 #: One frame ahead.
 METRICS = (
     Metric("action_acc", "action right, of all", more=True),
-    Metric("action_change_acc", "action right where it changes", more=True),
-    Metric("action_change_acc_p0", "the same, of player 1", more=True),
+    Metric("action_change_acc", "action right where it changes", more=True, rare=True),
+    Metric("action_change_acc_p0", "the same, of player 1", more=True, rare=True),
     Metric("position_mae", "position error, mean"),
     Metric("position_p50", "position error, median"),
     Metric("position_p95", "position error, 95th percentile"),
@@ -41,11 +43,11 @@ EVENT_METRICS = (
     Metric("f1_within", "{}: F1, within {} frames", more=True),
 )
 #: Of the hits that the game and the model both have.
-HIT_METRICS = (Metric("mae", f"{DAMAGE} of a hit, error"),)
+HIT_METRICS = (Metric("mae", f"{DAMAGE} of a hit, error", rare=True),)
 #: By how often training has seen who does what; `{}` is how often.
 COVERAGE_METRICS = (
     Metric("action_acc", "action right, seen {}", more=True),
-    Metric("action_change_acc", "action right where it changes, seen {}", more=True),
+    Metric("action_change_acc", "action right where it changes, seen {}", more=True, rare=True),
     Metric("position_mae", "position error, seen {}"),
 )
 #: Rollouts, for each horizon; another game may name its damage otherwise.

@@ -1,6 +1,7 @@
-"""Models, and the games that they are measured on or begin from."""
+"""Artifacts that verbs read, opened; and the games that models are measured on or begin from."""
 
 import hashlib
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wm_cli import project
+from wm_cli.artifacts import DATASET, QNET, RUN, need, need_export
+from wm_cli.errors import WmCliError
+from wm_cli.staleness import tell_of_export, tell_of_qnet, tell_of_run
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, any_games, held_out
 from wm_train.measure.evaluate import rollout_starts, window_at
@@ -17,7 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wm_export.parity import Recording
+    from wm_export.solana.export import Export
     from wm_quant.qnet import QNet
+    from wm_train.checkpoint import Checkpoint
     from wm_train.measure.evaluate import Model
     from wm_train.world.step import World
 
@@ -51,16 +57,16 @@ class OpenedModel:
         return held_out_games(self.world, self.origin, dataset)
 
 
-def open_model(path: Path) -> OpenedModel:
-    """A run or a QNet folder. Raises WmTrainError or WmQuantError if it is neither."""
+def open_model(path: Path, option: str = "") -> OpenedModel:
+    """A run or a QNet folder; `option` is what names it, if it is no argument. WmCliError if it is neither."""
+    need(path, QNET, RUN, option=option)
     return _open_qnet(path) if (path / "qnet.json").exists() else _open_run(path)
 
 
 def _open_qnet(path: Path) -> OpenedModel:
     from wm_quant.interp import Interpreter
-    from wm_quant.qnet import load_qnet
 
-    net = load_qnet(path)
+    net = open_qnet(path)
     about = {
         "arch": net.model.arch,
         "parameters": net.parameters,
@@ -72,14 +78,54 @@ def _open_qnet(path: Path) -> OpenedModel:
 
 
 def _open_run(path: Path) -> OpenedModel:
-    from wm_train.checkpoint import digest, load_checkpoint
+    from wm_train.checkpoint import digest
     from wm_train.nets.predict import checkpoint_model
     from wm_train.shapes import parameter_count
 
-    checkpoint = load_checkpoint(path)
+    checkpoint = open_run(path)
     shape = checkpoint.config.model
     about = {"arch": shape.arch, "parameters": parameter_count(shape), "form": checkpoint.form, "sha256": digest(path)}
     return OpenedModel(path, shape.world, checkpoint_model(checkpoint), checkpoint.origin, about)
+
+
+def open_run(path: Path) -> "Checkpoint":
+    """A run folder. WmCliError if it is none, WmTrainError if it is damaged."""
+    from wm_train.checkpoint import load_checkpoint
+
+    need(path, RUN)
+    checkpoint = load_checkpoint(path)
+    tell_of_run(path, checkpoint.parent)
+    return checkpoint
+
+
+def open_qnet(path: Path) -> "QNet":
+    """A QNet folder. WmCliError if it is none, WmQuantError if it is damaged."""
+    from wm_quant.qnet import load_qnet
+
+    need(path, QNET)
+    net = load_qnet(path)
+    tell_of_qnet(path, net.parent, str(net.provenance.get("form")))
+    return net
+
+
+def open_export(folder: Path) -> "Export":
+    """An export, or a program of one. WmCliError if it is none, WmExportError if it is damaged."""
+    from wm_export.solana.export import open_export as opened
+
+    need_export(folder)
+    export = opened(folder)
+    tell_of_export(export)
+    return export
+
+
+def built(folder: Path) -> "Export":
+    """An export that has been built; WmCliError if it has not: the live verbs build nothing."""
+    from wm_export.solana.build_record import built as is_built
+
+    export = open_export(folder)
+    if not is_built(export):
+        raise WmCliError(f"{folder}: not built yet; next: wmq build {shlex.quote(str(folder))}")
+    return export
 
 
 def file_figures(path: Path) -> dict[str, Any]:
@@ -98,7 +144,8 @@ def origin_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def held_out_games(world: "World", origin: Mapping[str, Any], dataset: Path) -> Corpus:
-    """Games of a dataset that a model of this origin was not trained on."""
+    """Games of a dataset that a model of this origin was not trained on. WmCliError if there is no dataset."""
+    need(dataset, DATASET, option="--dataset")
     return held_out(dataset, world.encoding, origin["split"], origin["holdout"])
 
 
@@ -117,9 +164,9 @@ def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> tupl
 
 
 def need_dataset(dataset: Path) -> None:
-    """WmTrainError if a dataset was named and is not there. Where none was named, executors run on made-up games."""
-    if dataset != project.DATASET and not dataset.is_dir():
-        raise WmTrainError(f"{dataset}: no dataset there; make one with `wmq ingest DIR --out {dataset}`")
+    """WmCliError if a dataset was named and is not there. Where none was named, executors run on made-up games."""
+    if dataset != project.DATASET:
+        need(dataset, DATASET, option="--dataset")
 
 
 def executor_games(

@@ -10,6 +10,7 @@ import click
 
 from wm_cli import project
 from wm_cli.errors import INTERRUPTED
+from wm_cli.experiments import ConfigFile
 from wm_cli.number_types import WINDOWS, Whole, seed_type
 from wm_train.ranges import ENDLESS
 
@@ -96,12 +97,12 @@ overwrite_option = click.option("--overwrite", is_flag=True, help="Replace what 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 dataset_option = path_option("--dataset", project.DATASET, "Dataset folder.")
 config_option = click.option(
-    "--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file; see docs/guide.md for its keys."
+    "--config", type=ConfigFile(), help="Name of an experiment, or a YAML file; see docs/guide.md for its keys."
 )
 frames_limit_option = click.option(
     "--limit", type=Whole(1, ENDLESS), default=None, help="At most this many one-step frames, evenly spread."
 )
-seed_option = click.option("--seed", type=seed_type, help="Of initialisation, order and split.")
+seed_option = click.option("--seed", type=seed_type, help="Random seed for initialisation, order and split.")
 
 # ------------------------------------------------------------------------------------------------- chains, sessions
 
@@ -125,6 +126,9 @@ class _Hash(click.ParamType):
 def upgradeable_option(text: str) -> Callable[[F], F]:
     """`--allow-upgradeable`, which says in a verb's own words what else is done."""
     return click.option("--allow-upgradeable", is_flag=True, help=text)
+
+
+yes_option = click.option("--yes", is_flag=True, help="Pay without being asked, off this machine too.")
 
 
 def trust_options(function: F) -> F:

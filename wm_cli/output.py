@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -29,13 +31,16 @@ from wm_cli.plain_text import plain, plain_lines
 class PlainConsole(Console):
     """A console that every string, a table's cells and titles too, passes as plain text."""
 
-    def __init__(self, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False)
+    def __init__(self, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Where rich makes a Text of each string that it is given."""
         return super().render_str(plain_lines(text), **options | {"markup": False, "emoji": False})
 
+
+#: Columns of a terminal that is wide enough for every table.
+_ENDLESS = 10_000
 
 out = PlainConsole()
 err = PlainConsole(stderr=True)
@@ -70,9 +75,14 @@ def note(text: str) -> None:
 
 
 def print_tables(tables: Iterable[Table]) -> None:
-    """One below the other."""
+    """One below the other; a table whose figures need more columns than the terminal has is as wide as they are."""
     for i, table in enumerate(tables):
-        out.print(*[""] * (i > 0), table, sep="\n")
+        for column in table.columns:
+            if column.justify == "right" or column.no_wrap:
+                lines = [line for cell in (column.header, *column.cells) for line in str(cell).split("\n")]
+                column.min_width = max(map(cell_len, lines))
+        needed = Measurement.get(out, out.options.update(max_width=_ENDLESS), table).minimum
+        PlainConsole(width=max(out.width, needed)).print(*[""] * (i > 0), table, sep="\n")
 
 
 def print_json(figures: Mapping[str, Any]) -> None:

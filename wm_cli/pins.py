@@ -7,11 +7,13 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from wm_cli import output
+from wm_cli.paying import announce
 from wm_cli.places import address_of, comparable, found_session
 from wm_export.solana.export import Export
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.trust import Trust, check_code
-from wm_live.chain.wallet import announced, cluster_url, load_keypair
+from wm_live.chain.urls import redacted
+from wm_live.chain.wallet import cluster_url, load_keypair
 from wm_live.deploy.target import built_elf
 from wm_live.errors import WmLiveError
 from wm_live.judge.pin import Pin
@@ -30,6 +32,12 @@ def pinned_text(pin: Pin) -> str:
     return f"pinned: {pin.leaves:,} records, root {pin.root.hex()}; {back}"
 
 
+def announce_pins(cluster: str, keypair: Path, yes: bool) -> None:
+    """What `follow` costs at most, said and asked for before it begins."""
+    more = f" for each commit, of {MOST_PINS} commits at most"
+    announce(redacted(cluster_url(cluster)), load_keypair(keypair).pubkey(), PIN_COST, yes, more)
+
+
 async def follow(folder: Path, cluster: str, keypair: Path, address: str, trust: Trust) -> None:
     """`wmq watch --pin`: pin each commit of a session that is seen; how it ends is said, whatever happens."""
     export, wallet, at = comparable(folder, trust), load_keypair(keypair), address_of(address)
@@ -37,7 +45,6 @@ async def follow(folder: Path, cluster: str, keypair: Path, address: str, trust:
         async with Rpc(cluster_url(cluster)) as base:
             world = (await found_session(base, export, at)).session.world
             pinner = await pinner_of(base, export, wallet, world.program, trust)
-            output.note(f"{announced(wallet.pubkey(), PIN_COST)} for each commit, of {MOST_PINS} commits at most")
             await pinner.follow(world, at, lambda pin: output.note(pinned_text(pin)))
     except WmLiveError as error:
         output.note(f"nothing is pinned any more: {error}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from solders.pubkey import Pubkey
 
-from wm_cli.opening import executor_games
+from wm_cli.opening import built, executor_games, open_export
 from wm_live.chain.addresses import DELEGATION_PROGRAM, delegation_record
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.trust import Trust
@@ -41,13 +41,17 @@ GAME_FRAMES = 600
 
 @dataclass(frozen=True)
 class Where:
-    """The options that every verb of a session has: export, cluster, rollup, wallet, and the session's number."""
+    """The options that every verb of a session has: export, cluster, rollup, wallet, and the session's number.
+
+    yes  the wallet pays without being asked
+    """
 
     export: Path
     cluster: str
     rollup: str | None
     keypair: Path
     number: int
+    yes: bool = False
 
     @property
     def rollup_url(self) -> str:
@@ -101,21 +105,14 @@ async def own_session(own: OwnWorld, number: int, folder: Path) -> OwnSession:
             several = f"{len(found)} sessions {number} of {own.wallet.pubkey()} are there"
             raise WmLiveError(f"{folder}: no log, and {several}; name the log with --log")
         return await own.found(found[0])
-    game = await own.found(address_of(read_log(folder).about.session))
+    address = address_of(read_log(folder).about.session)
+    if await own.places.base.account(address, 0, 0) is None:
+        gone = f"{folder}: its session {address} is not on {own.places.base.url}: closed, or on another cluster"
+        raise WmLiveError(f"{gone}; next: another --id for a new one, or `wmq verify --log {folder}` for this one")
+    game = await own.found(address)
     if game.session.number != number:
         raise WmLiveError(f"{folder}: the log is of session {game.session.number}, expected {number}; see --id")
     return game
-
-
-def built(folder: Path) -> "Export":
-    """An export that has been built; WmLiveError if it has not: the live verbs build nothing."""
-    from wm_export.solana.build_record import built as is_built
-    from wm_export.solana.export import open_export
-
-    export = open_export(folder)
-    if not is_built(export):
-        raise WmLiveError(f"{folder}: not built yet; next: wmq build {folder}")
-    return export
 
 
 def start_window(export: "Export", dataset: Path, start: int) -> tuple[Window, Corpus, int]:
@@ -135,8 +132,6 @@ def inputs_after(corpus: Corpus, t: int) -> "NDArray[np.int8]":
 
 def comparable(folder: Path, trust: Trust) -> "Export":
     """An export whose program is compared with one on a chain: built, unless another is trusted by its hash."""
-    from wm_export.solana.export import open_export
-
     return built(folder) if trust.program is None else open_export(folder)
 
 

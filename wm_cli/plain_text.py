@@ -4,6 +4,10 @@ No character of it steers a terminal or a browser: control characters of C0 and 
 the direction of writing around, and line ends that would begin a line in wmq's name are replaced.
 """
 
+import os
+import shlex
+from collections.abc import Sequence
+
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
@@ -21,3 +25,9 @@ def plain_lines(text: object) -> str:
 def plain_error(error: object) -> str:
     """The message of an exception: lines after the first are indented, so that none of them looks like wmq's own."""
     return "\n  ".join(line.strip() for line in plain_lines(error).split("\n"))
+
+
+def os_error_text(error: OSError, words: Sequence[str]) -> str:
+    """An OSError in words: the path it is about, or, where it names none, the command that met it."""
+    where = error.filename if error.filename is not None else f"wmq {shlex.join(words)}"
+    return f"{os.fsdecode(where) if isinstance(where, str | bytes) else where}: {error.strerror or error}"

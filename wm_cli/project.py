@@ -35,11 +35,6 @@ def run_of(config: Path | None, qat: bool) -> Path:
     return RUNS / (f"{config.stem}-qat" if qat else config.stem)
 
 
-def newest_model() -> Path:
-    """The default model: the QNet, the QAT run or the float run, the first of them that exists."""
-    return next((path for path in (QNET, RUN_QAT, RUN) if path.exists()), RUN)
-
-
 def keep_figures(name: str, figures: dict[str, Any]) -> None:
     """Keep a verb's figures for the report; see `keep`."""
     keep(FIGURES / f"{name}.json", figures)

@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wm_export.solana.sources import INSTALL_ROLLUP, INSTALL_TOOLCHAIN, SCRIPTS
+from wm_export.solana.sources import INSTALL_ROLLUP, INSTALL_TOOLCHAIN, SCRIPTS, SETUP
 from wm_export.solana.toolchain import Toolchain, find_toolchain, host_cargo, version_lines
 
 NEED_DISK_GIB = 5  # a dataset of some hundred replays, runs, and cargo's build folders
-SETUP = "make setup"
 # LiteSVM is constructed, not only imported: a wheel for another processor loads and then fails here.
 LITESVM = "from solders.litesvm import LiteSVM; LiteSVM()"
 

@@ -62,7 +62,7 @@ def _matvec(
 
 def _mlp(checkpoint: Checkpoint, model: MLPConfig) -> Iterator[Made]:
     scales = checkpoint.scales["hidden1"], checkpoint.scales["hidden2"]
-    mlp = integer_mlp(model.world, checkpoint.arrays, scales, model.bits)
+    mlp = integer_mlp(model.world, checkpoint.deciding, scales, model.bits)
     ops = mlp_ops(model, (mlp.layer1.shift, mlp.layer2.shift, mlp.heads.shift))
     parts = (
         _first(mlp),
@@ -149,7 +149,7 @@ class _Block:
 
 
 def _mamba2(checkpoint: Checkpoint, model: Mamba2Config) -> Iterator[Made]:
-    ints = integer_mamba2(model, checkpoint.arrays, checkpoint.scales)
+    ints = integer_mamba2(model, checkpoint.deciding, checkpoint.scales)
     width, outputs = model.d_model, model.world.outputs
     yield _matvec(model, "layer1", CODES, "acc1", width, _blocks("layer1"), SESSION_BIAS), _first(ints)
     yield Gather("gather", IDS, "acc1", width), _gather(ints)

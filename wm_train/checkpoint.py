@@ -1,6 +1,6 @@
 """A trained model on disk: JSON and safetensors, readable without torch.
 
-RUN/run.json             format, form (float | qat), config, split, scales, figures, parent
+RUN/run.json             format, form (float | qat), config, split, scales, thresholds, figures, parent
 RUN/model.safetensors    parameters and `gain`, float32
 RUN/best/                the same two files as they were at the least held-out loss: a run of its own
 RUN/manifest.json        how the run was made; see manifest.py
@@ -8,7 +8,7 @@ RUN/manifest.json        how the run was made; see manifest.py
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,15 +19,20 @@ from safetensors.numpy import save
 
 from wm_train import json_schema as js
 from wm_train.artifact import check_folder
-from wm_train.config import RunConfig
+from wm_train.config import ModelConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_files, json_bytes
 from wm_train.naming import NAME
 from wm_train.reading import Artifact, JsonArtifact, one_line, parse_arrays, read_json
-from wm_train.shapes import array_shapes, scale_names
+from wm_train.shapes import array_shapes, parameter_count, scale_names
+from wm_train.world.fields import PLAYERS
 
 FORMAT = "wmq-run-4"
 FORMS = ("float", "qat")
+#: A threshold is between the negative of this and this: beyond, an event happens never, or always.
+THRESHOLD_MAX = 32.0
+#: The biases of a network's heads among its parameters.
+HEADS_BIAS = "heads.bias"
 _AGAIN = "not a run folder of this wmq; make one with `wmq train`"
 
 _GAMES = js.list_of(js.text(js.MD5))
@@ -54,6 +59,7 @@ RUN_JSON = JsonArtifact(
             "form": js.one_of(*FORMS),
             "config": js.anything,
             "scales": js.mapping(js.positive),
+            "thresholds": js.mapping(js.number(-THRESHOLD_MAX, THRESHOLD_MAX)),
             "split": SPLIT,
             "figures": FIGURES,
             "parent": js.nullable(js.text(js.SHA256)),
@@ -62,6 +68,8 @@ RUN_JSON = JsonArtifact(
     ),
 )
 ARRAYS = Artifact(WmTrainError, _AGAIN, max_bytes=1 << 30)
+#: float32, and a MiB for the names and `gain`.
+MOST_PARAMETERS = (ARRAYS.max_bytes - (1 << 20)) // 4
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ class Checkpoint:
     split          matches of the games that trained, validated, and were left out, the kinds of games that were taken,
                    and their dataset's fingerprint
     figures        what the loop measured at the end
+    thresholds     event head -> above which value the event happens (fit/thresholds.py); 0 for those that are not here
     """
 
     config: RunConfig
@@ -83,12 +92,32 @@ class Checkpoint:
     figures: Mapping[str, Any]
     scales: Mapping[str, float]
     parent: str | None = None
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def origin(self) -> dict[str, Any]:
         """Which games it was trained on."""
         train = self.config.train
         return {"split": dict(self.split), "holdout": train.holdout, "seed": train.seed}
+
+    @property
+    def deciding(self) -> dict[str, NDArray[np.float32]]:
+        """`arrays` with each threshold taken from its heads' biases: what happens above 0, whoever computes it.
+
+        Training goes on from `arrays`, where an event's head is the logit of its probability."""
+        world, bias = self.config.model.world, self.arrays[HEADS_BIAS].copy()
+        for name, threshold in self.thresholds.items():
+            for player in range(PLAYERS):
+                bias[world.span(player, name)] -= np.float32(threshold)
+        return {**self.arrays, HEADS_BIAS: bias}
+
+
+def need_storable(model: ModelConfig) -> None:
+    """WmTrainError where a network has more parameters than a run folder holds."""
+    if (count := parameter_count(model)) > MOST_PARAMETERS:
+        wide = "hidden or slots" if model.arch == "mlp" else "d_model, expand or n_layers"
+        raise WmTrainError(f"config: model has {count:,} parameters, expected at most {MOST_PARAMETERS:,}; "
+                           f"make model.{wide} smaller")  # fmt: skip
 
 
 def digest(run: Path) -> str:
@@ -108,6 +137,7 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint, beside: Mapping[Path, byt
         "form": checkpoint.form,
         "config": checkpoint.config.to_json(),
         "scales": dict(checkpoint.scales),
+        "thresholds": dict(checkpoint.thresholds),
         "split": dict(checkpoint.split),
         "figures": dict(checkpoint.figures),
         "parent": checkpoint.parent,
@@ -125,8 +155,17 @@ def load_checkpoint(run: Path) -> Checkpoint:
         raise WmTrainError(f"{run}/model.safetensors: its hash is not the one in run.json; train again or restore it")
     config = RunConfig.from_json(meta["config"])
     _check_scales(meta["scales"], path, config)
-    arrays = _arrays(run, blob, config)
-    return Checkpoint(config, meta["form"], arrays, meta["split"], meta["figures"], meta["scales"], meta["parent"])
+    _check_thresholds(meta["thresholds"], path, config)
+    return Checkpoint(
+        config=config,
+        form=meta["form"],
+        arrays=_arrays(run, blob, config),
+        split=meta["split"],
+        figures=meta["figures"],
+        scales=meta["scales"],
+        parent=meta["parent"],
+        thresholds=meta["thresholds"],
+    )
 
 
 def _arrays(run: Path, blob: bytes, config: RunConfig) -> dict[str, NDArray[np.float32]]:
@@ -143,3 +182,9 @@ def _check_scales(scales: Mapping[str, float], path: Path, config: RunConfig) ->
     if set(scales) != set(names := scale_names(config.model)):
         got = one_line(", ".join(scales)) or "nothing"
         raise WmTrainError(f"{path}: scales are of {got}, expected {', '.join(names)}")
+
+
+def _check_thresholds(thresholds: Mapping[str, float], path: Path, config: RunConfig) -> None:
+    known = config.model.world.head_set.happenings
+    if unknown := sorted(set(thresholds).difference(known)):
+        raise WmTrainError(f"{path}: a threshold of {one_line(unknown[0])}, expected of {', '.join(known) or 'none'}")

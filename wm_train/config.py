@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from wm_train.errors import WmTrainError
-from wm_train.grid.arithmetic import WEIGHT_GRIDS
+from wm_train.grid.arithmetic import GATHER_ROWS_MAX, WEIGHT_GRIDS
 from wm_train.json_schema import INT64_MAX, INT64_MIN
 from wm_train.ranges import COUNTS, ENDLESS, MINUTES, SEEDS, Range
 from wm_train.reading import read_yaml
@@ -16,6 +16,7 @@ from wm_train.world.encoding import Encoding
 from wm_train.world.flags import NO_FLAGS, Flags
 from wm_train.world.registry import DEFAULT_GAME, find_game
 from wm_train.world.step import World
+from wm_train.world.symmetry import check_names
 
 T = TypeVar("T")
 
@@ -35,9 +36,17 @@ def _checked_bits(given: Mapping[str, int], layers: tuple[str, ...]) -> dict[str
     return {layer: given[layer] for layer in layers if given.get(layer, 8) != 8}
 
 
-def _key(default: T, text: str, within: Range | None = None) -> T:
-    """A key of a config: its default, what it does, and the numbers that it may have; docs/guide.md lists them."""
-    return field(default=default, metadata={"text": text, "within": within})
+def _key(default: T, text: str, within: Range | None = None, named: bool = True) -> T:
+    """A key of a config: its default, what it does, and the numbers that it may have; docs/guide.md lists them. One
+    that is not always `named` is written down only where it is not the default: without it, an artifact has the bytes
+    that it had before there was such a key."""
+    return field(default=default, metadata={"text": text, "within": within, "named": named})
+
+
+def _unnamed(part: Any) -> list[str]:
+    """Keys of a part of a config that it leaves at their defaults, and that are then not written down."""
+    silent = (item for item in dataclasses.fields(part) if not item.metadata.get("named", True))
+    return [item.name for item in silent if getattr(part, item.name) == item.default]
 
 
 def _check_numbers(part: Any, where: str) -> None:
@@ -53,10 +62,13 @@ _EDITIONS = ", ".join(edition.name for edition in find_game().editions)
 ENCODING_TEXT = f"what the network reads: {_EDITIONS}; see [numeric.md](numeric.md#encodings)"
 HEADS_TEXT = f"what it predicts: {', '.join(find_game().head_sets)}; see [numeric.md](numeric.md#heads)"
 FLAGS_TEXT = "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)"
+DROPOUT_TEXT = "share of hidden units dropped in training in float: of each layer, or of what goes out of a block"
 BITS_TEXT = "bits of a layer's weights in its integer form, 8, 4 or 16, as `{layer2: 4}`; 8 if nothing is said"
-ARCH_TEXT = "mlp; or mamba2, which has the next five keys, and no slots, hidden and dropout"
+ARCH_TEXT = "mlp; or mamba2, which has the next five keys, and no slots and hidden"
 
 
+#: The widest that a norm can take: squares of wide integers must add up to less than 2^53.
+INNER_MAX = 8192
 #: Parts of a whole, 0 but never all of it.
 SHARES = Range(0, 1, below=True)
 
@@ -66,14 +78,14 @@ class MLPConfig:
     """Shape of a FrameStackMLP."""
 
     encoding: str = _key("v2.2", ENCODING_TEXT)
-    slots: int = _key(10, "frames in the window", Range(1, 64))
+    slots: int = _key(10, f"frames in the window; with the ids of all of them at most {GATHER_ROWS_MAX}", Range(1, 64))
     heads: str = _key("integrated", HEADS_TEXT)
     hidden: tuple[int, int] = _key((512, 256), "widths of the two hidden layers", Range(8, 4096))
-    dropout: float = _key(0.0, "share of hidden units dropped while training", SHARES)
+    dropout: float = _key(0.0, DROPOUT_TEXT, SHARES)
     bits: Mapping[str, int] = field(default_factory=dict, metadata={"text": BITS_TEXT})
     arch: str = _key("mlp", ARCH_TEXT)
     flags: Flags = field(default=NO_FLAGS, metadata={"text": FLAGS_TEXT})
-    game: str = _key(DEFAULT_GAME, "name of the game")
+    game: str = _key(DEFAULT_GAME, "name of the game", named=False)
 
     def __post_init__(self) -> None:
         _check(self.arch == "mlp", "model.arch", self.arch, "mlp")
@@ -82,6 +94,14 @@ class MLPConfig:
         _check(len(self.hidden) == 2, "model.hidden", self.hidden, "two widths")
         _check_numbers(self, "model")
         object.__setattr__(self, "flags", self.world.encoding.flags)
+        self._check_ids(self.world.encoding)
+
+    def _check_ids(self, encoding: Encoding) -> None:
+        """What the first layer looks up is added up in one go."""
+        most = (GATHER_ROWS_MAX - (encoding.id_columns - self.slots * encoding.slot_ids)) // max(encoding.slot_ids, 1)
+        why = f"a slot has {encoding.slot_ids} ids, and {GATHER_ROWS_MAX} are read at most"
+        fits = encoding.id_columns <= GATHER_ROWS_MAX
+        _check(fits, "model.slots", self.slots, f"at most {most} with this encoding and these flags: {why}")
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -102,14 +122,17 @@ class Mamba2Config:
     encoding: str = _key("v2.2", ENCODING_TEXT)
     heads: str = _key("integrated", HEADS_TEXT)
     d_model: int = _key(192, "width of the residual stream", Range(1, 4096))
-    d_state: int = _key(64, "cells that each channel remembers", Range(1, 256))
+    d_state: int = _key(64, "cells that each channel remembers", Range(1, 192))
     headdim: int = _key(64, "channels of a head; divides `expand` times `d_model`", Range(1, 256))
     n_layers: int = _key(4, "blocks", Range(1, 64))
-    expand: int = _key(2, "inner width in widths of the stream", Range(1, 8))
+    expand: int = _key(
+        2, f"inner width in widths of the stream; `expand` times `d_model` is at most {INNER_MAX:,}", Range(1, 8)
+    )
+    dropout: float = _key(0.0, DROPOUT_TEXT, SHARES, named=False)
     bits: Mapping[str, int] = field(default_factory=dict, metadata={"text": BITS_TEXT})
     arch: str = _key("mamba2", ARCH_TEXT)
     flags: Flags = field(default=NO_FLAGS, metadata={"text": FLAGS_TEXT})
-    game: str = _key(DEFAULT_GAME, "name of the game")
+    game: str = _key(DEFAULT_GAME, "name of the game", named=False)
 
     def __post_init__(self) -> None:
         _check(self.arch == "mamba2", "model.arch", self.arch, "mamba2")
@@ -118,6 +141,8 @@ class Mamba2Config:
         _check(
             self.flags.lookahead == 1, "model.flags.lookahead", self.flags.lookahead, "1: it reads every frame in turn"
         )
+        most = f"at most {INNER_MAX // self.d_model}: it times d_model {self.d_model} is at most {INNER_MAX}"
+        _check(self.d_inner <= INNER_MAX, "model.expand", self.expand, most)
         _check(self.d_inner % self.headdim == 0, "model.headdim", self.headdim, f"a divisor of {self.d_inner}")
         object.__setattr__(self, "flags", self.world.encoding.flags)
 
@@ -243,6 +268,30 @@ class TrainConfig:
         0.0, "decay of the averaged weights, which are what is measured and saved, as 0.999; 0 means none", SHARES
     )
     losses: LossConfig = LossConfig()
+    augment: tuple[str, ...] = _key(
+        (),
+        "symmetries of the game by which a game is turned, by chance, each time that it begins: `[mirror, swap]`, left "
+        "and right exchanged, the players exchanged; see [training.md](training.md#four-games-for-one)",
+        named=False,
+    )
+    events: tuple[str, ...] = _key(
+        (),
+        "events that are shown more often than they happen, each as often as the others, as `[hits, grabs, kos]`; see "
+        "[training.md](training.md#rare-events-shown-often)",
+        named=False,
+    )
+    event_share: float = _key(
+        0.25,
+        "share of the windows, of the lanes for mamba2, that are around `events`",
+        Range(0, 1, above=True, below=True),
+        named=False,
+    )
+    best: tuple[str, ...] = _key(
+        (),
+        "parts of the held-out loss, as `[hit, damage, on_ground]`, whose sum decides which checkpoint is the run's "
+        "`best`; all of them if nothing is said",
+        named=False,
+    )
     seed: int = _key(0, "of initialisation, batch order and split", SEEDS)
     threads: int = _key(1, "torch threads", Range(1, 1024))
     holdout: float = _key(
@@ -266,6 +315,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "only", tuple(self.only))
+        for name in ("augment", "events", "best"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
         _check(bool(self.only), "train.only", self.only, f"kinds of games, such as {STANDARD}")
         _check_numbers(self, "train")
         _check(
@@ -290,14 +341,18 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         horizon, chunk = self.train.losses.horizon, self.train.chunk
+        symmetry = self.model.world.game.symmetry
+        expected = f"each once: {', '.join(symmetry.names) or 'none, as the game has no symmetry'}"
+        _check(check_names(self.train.augment, symmetry) is None, "train.augment", list(self.train.augment), expected)
         fits = len(horizon) < chunk or not isinstance(self.model, Mamba2Config)
         _check(fits, "train.losses.horizon", horizon, f"fewer weights than train.chunk, which is {chunk}")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain dicts and lists. The game is named where it is not the one that is meant without a name."""
+        """Plain dicts and lists, without the keys that are not named at their defaults."""
         data = dataclasses.asdict(self)
-        if self.model.game == DEFAULT_GAME:
-            del data["model"]["game"]
+        for name, part in (("model", self.model), ("train", self.train)):
+            for key in _unnamed(part):
+                del data[name][key]
         return data
 
     @staticmethod

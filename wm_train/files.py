@@ -20,14 +20,20 @@ LOCK_NAME = ".wmq-lock"
 
 
 @contextmanager
-def naming(path: Path | str) -> Iterator[None]:
-    """An OSError of the block names `path`: those of write and fsync name nothing, those of a temporary file that."""
+def naming(path: Path | str, size: int | None = None) -> Iterator[None]:
+    """An OSError of the block names `path`: those of write and fsync name nothing, those of a temporary file that.
+
+    size  bytes that the block writes; said where the disk is full
+    """
     try:
         yield
     except OSError as error:
         if error.errno is None:
             raise
-        raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
+        said = os.strerror(error.errno)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and size is not None:
+            said += f" for its {size:,} bytes; what was there is as it was"
+        raise OSError(error.errno, said, str(path)) from None
 
 
 def atomic_write_bytes(path: Path, data: bytes | memoryview) -> None:
@@ -46,7 +52,7 @@ def atomic_write_files(files: Mapping[Path, bytes | memoryview]) -> None:
     parts: dict[Path, str] = {}
     try:
         for path, data in files.items():
-            with naming(path):
+            with naming(path, memoryview(data).nbytes):
                 _write_part(path, data, parts)
         for path in files:
             with naming(path):

@@ -26,6 +26,14 @@ if TYPE_CHECKING:
 #: A number of more characters fits 64 bits in no spelling that wmq writes.
 _INTEGER_CHARACTERS = 20
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+#: How numbers are written in YAML 1.2: 1e-3 is one, while 1:30 and 010, which YAML 1.1 reads as 90 and 8, are not.
+_YAML_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(?:0|[1-9][0-9_]*)$"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"[-+]?(?:(?:\.[0-9]+|[0-9]+\.[0-9]*)(?:[eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.(?:inf|Inf|INF))$"
+        r"|\.(?:nan|NaN|NAN)$"
+    ),
+}
 #: A config, or a sweep: what a person writes.
 YAML_MAX_BYTES = 1 << 16
 #: Lists and objects of an honest JSON file lie no deeper in each other.
@@ -251,11 +259,19 @@ def _yaml_loader() -> "type[SafeLoader]":
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-            if len(set(keys)) < len(keys):
-                raise SchemaError(f"line {node.start_mark.line + 1}: a key stands twice in one mapping")
+            seen: set[str] = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                if key.value in seen:
+                    raise SchemaError(f"line {key.start_mark.line + 1}: the key {key.value!r:.60} stands twice")
+                seen.add(key.value)
             return super().construct_mapping(node, deep)
 
+    PlainLoader.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in known if tag not in _YAML_NUMBERS]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    for tag, pattern in _YAML_NUMBERS.items():
+        PlainLoader.add_implicit_resolver(tag, pattern, list("-+.0123456789"))
     return PlainLoader
 
 

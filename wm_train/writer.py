@@ -35,6 +35,8 @@ class Writer:
         lock  its file, where the place is no folder that holds it
         """
         self._lock = lock or place / LOCK_NAME
+        if not self._lock.parent.is_dir() and self._lock.parent.exists():
+            raise WmTrainError(f"{self._lock.parent}: is a file, expected a place for a folder; name another one")
         self._made = not self._lock.parent.exists()
         with naming(place):
             self._fd = _take(place, self._lock)

@@ -74,12 +74,15 @@ def pages() -> list[str]:
 #: Comments of every kind; what a page of HTML says to people.
 COMMENT, PROSE = re.compile(r"/\*.*?\*/|<!--.*?-->|(?<![:\"'])//[^\n]*", re.DOTALL), re.compile(r">[^<>]*<")
 
+#: What a browser calls something of its own.
+BROWSERS = {"buttons"}
+
 
 def named_on_page(path: str, text: str) -> set[str]:
     """Everything of the game that a page's file names: any word of its code, also in strings."""
     code = COMMENT.sub(" ", text)
     words = re.findall(r"[A-Za-z_]\w*", PROSE.sub("><", code) if path.endswith("html") else code)
-    return {word for word in words if word in WORDS or NAMED.search(word)}
+    return {word for word in words if word not in BROWSERS and (word in WORDS or NAMED.search(word))}
 
 
 def test_the_search_finds() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import shared_folder
+from tests.conftest import group_of, shared_folder
 from tests.tiers import COLLECTED, GUARD, NEEDS, TOOLS, tier_of
 
 
@@ -15,6 +15,14 @@ def test_every_test_has_one_tier(request: pytest.FixtureRequest) -> None:
     collected = request.config.stash[COLLECTED]
     tiers = {item.nodeid: [name for name in NEEDS if item.get_closest_marker(name)] for item in collected}
     assert collected and {name: found for name, found in tiers.items() if len(found) != 1} == {}
+
+
+def test_tests_of_a_file_stay_together(request: pytest.FixtureRequest) -> None:
+    """Processes are given groups of tests, by what follows the @ of a name."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("one process runs them all")
+    names = {item.nodeid: group_of(item) for item in request.config.stash[COLLECTED]}
+    assert names and {name: group for name, group in names.items() if not name.endswith(f"@{group}")} == {}
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def test_a_dataset_of_another_game_is_refused(dataset: Path) -> None:
 
 def test_it_is_measured_by_roles(export: Export, dataset: Path) -> None:
     encoding = export.net.world.encoding
-    corpus = load_corpus(dataset, [game.md5 for game in open_dataset(dataset).games], encoding)
+    corpus = load_corpus(dataset, [game.md5 for game in open_dataset(dataset).games[:2]], encoding)
     assert list(baselines(GAME)) == ["persistence"]
     figures = evaluate(Interpreter(export.net).model(), corpus, encoding, starts=4)
     still = evaluate(baselines(GAME)["persistence"], corpus, encoding, starts=4)

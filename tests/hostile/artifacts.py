@@ -44,7 +44,8 @@ from wm_live.errors import WmLiveError
 from wm_live.localnet.base_chain.chain import Chain
 from wm_live.localnet.base_chain.genesis import Genesis, read_programs
 from wm_live.localnet.base_chain.ledger import Ledger
-from wm_live.session.log import About, new_log, open_log, read_log
+from wm_live.session.last_commit import FORMAT, last_commit
+from wm_live.session.log import About, Agreed, new_log, open_log, read_log
 from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_quant.prove import prove
@@ -343,15 +344,23 @@ def _make_keypair(case: Path) -> None:
 
 
 def _make_log(case: Path) -> None:
-    about = About("program", "model", "session", "ab" * 32, (1, 2, 3), 2)
+    somebody = str(Keypair.from_seed(bytes(32)).pubkey())
+    agreed = Agreed(somebody, "7", somebody, somebody)
+    about = About(somebody, somebody, "session", "ab" * 32, (1, 2, 3, 0), 2, agreed=agreed)
     with new_log(case / "named", about) as log:
         for number in range(9):
             log.append(bytes([number]) * RECORD_BYTES)
         log.intend(3, bytes(log.codec.inputs_size))
+    kept = {"format": FORMAT, "frames": 5, "root": "ab" * 32, "ended": False}
+    (case / "named" / "committed.json").write_text(json.dumps(kept))
 
 
 def _load_log(case: Path) -> None:
-    read_log(case / "named").tree.root()
+    log = read_log(case / "named")
+    log.tree.root()
+    if log.about.agreed is not None:
+        log.agreed_address()
+    last_commit(case / "named")
     with open_log(case / "named") as log:
         log.intended(3)
         log.append(bytes(RECORD_BYTES))

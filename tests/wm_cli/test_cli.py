@@ -27,7 +27,7 @@ from wm_train.fit.sweep import Trial, ranked
 
 pytestmark = pytest.mark.usefixtures("exact_again")
 
-CONFIG = "model: {hidden: [64, 32], slots: 3}\ntrain: {steps: 40, batch: 32, holdout: 0.4}\n"
+CONFIG = "model: {hidden: [64, 32], slots: 3}\ntrain: {steps: 10, batch: 32, holdout: 0.4}\n"
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_dataset_that_was_named_must_be_there(
     if not built(open_export(Path("export"))):
         figures("build")
     result = run(*command, "--dataset", "nowhere")
-    assert result.exit_code == 1 and "nowhere: no dataset there" in result.output
+    assert result.exit_code == 1 and "nowhere: is not there, expected a dataset" in result.output
 
 
 def test_one_op_or_frame_that_differs_is_not_equal() -> None:
@@ -193,6 +193,7 @@ def test_an_experiment_names_its_run_and_runs_are_compared(
 
 def test_a_sweep_is_shown_and_its_best_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    write_dataset(tmp_path / "dataset", [30])
     Path("sweep.yaml").write_text("{base: {}, space: {train.batch: {choice: [64, 128]}}, trials: 2, minutes: 1}")
     tried = [Trial({"train.batch": 128}, 2.0), Trial({"train.batch": 64}, None, "it broke")]
     monkeypatch.setattr(sweeping, "run", lambda sweep, *rest: ranked(sweep, tried))
@@ -242,10 +243,10 @@ def test_every_verb_has_help_with_examples(verb: str) -> None:
     (["evaluate", "nowhere"], 1, "wmq train"),
     (["quantize", "nowhere"], 1, "wmq train"),
     (["export", "nowhere", "--target", "solana"], 1, "wmq quantize"),
-    (["build", "nowhere"], 1, "next: `wmq export`"),
+    (["build", "nowhere"], 1, "expected an export; next: wmq ingest"),
     (["cu", "--preset", "big"], 1, "mlp"),
     (["encode", "--dataset", "nowhere"], 1, "nowhere"),
-    (["overlap", "nowhere", "."], 1, "expected a run, a QNet or a dataset"),
+    (["overlap", "nowhere", "."], 1, "expected a QNet, a run or a dataset"),
     (["ingest", "nowhere"], 2, "does not exist"),
     (["ingest"], 2, "Missing argument"),
     (["train", "--steps", "0"], 2, "Invalid value"),

@@ -60,6 +60,8 @@ def project(localnet: Localnet, tmp_path_factory: pytest.TempPathFactory) -> Pro
     dry = made.figures("deploy", "run", "--dry-run", *made.base)
     assert dry["dry_run"] and made.run("deploy", "verify", *made.base).exit_code == 1
     assert made.run("deploy", "run", *made.base).exit_code == 2
+    early = made.run("play", *made.both(1))
+    assert early.exit_code == 1 and "next: wmq deploy" in early.stderr
     real = made.figures("deploy", "run", "--upgradeable", *made.base)
     assert not real["dry_run"] and real["verification"]["ok"]
     assert {name: dry[name] for name in ("program", "model")} == {name: real[name] for name in ("program", "model")}
@@ -86,21 +88,51 @@ def test_a_session_s_life(project: Project) -> None:
     assert (first["frames"], first["frame_number"]) == (FRAMES, FRAMES) and first["cu_per_frame"] > 0
     second = project.figures("play", "--frames", str(FRAMES), "--inputs", "random", "--fps", "0", *at)
     assert (second["frames"], second["frame_number"]) == (FRAMES, 2 * FRAMES)
+    # A second's worth of frames is committed at the end of the call in which it is full.
+    assert (first["committed"], first["uncommitted"]) == (0, FRAMES)
+    assert (second["committed"], second["uncommitted"], second["commits_left"]) == (2 * FRAMES, 0, 9)
     shown = project.figures("session", "show", *at)
     assert {name: shown[name] for name in shown} == {name: second[name] for name in shown}
-    assert project.figures("session", "commit", *at)["committed"] == 2 * FRAMES
+    again = project.figures("session", "commit", *at)
+    assert again == shown, "there is nothing to commit"
     closing = ("verify", "--log", "session-1", "--cluster", project.net.places.base)
     verified = project.figures(*closing, "--rollup", project.net.places.rollup)
     assert verified["ok"] and verified["frames"] == 2 * FRAMES and len(verified["chains"]) == 2
     pin = project.figures(*closing, "--pin", "--keypair", "wallet.json")["pin"]
     assert pin and verified["pin"] == ""
+    third = project.figures("play", "--frames", "10", "--fps", "0", *at)
+    assert (third["committed"], third["uncommitted"]) == (2 * FRAMES, 10)
+    committed = project.figures("session", "commit", *at)
+    assert (committed["committed"], committed["uncommitted"]) == (2 * FRAMES + 10, 0)
+    ended = project.figures("session", "end", *at)
+    assert ended["compared"] and (ended["status"], ended["on"]) == ("ended", "base chain")
+    assert (ended["committed"], ended["uncommitted"]) == (2 * FRAMES + 10, 0)
+    assert project.figures("session", "end", *at)["status"] == "ended", "done already"
+    over = project.run("play", *at)
+    assert over.exit_code == 1 and "has ended, and can still be disputed" in over.stderr
+    assert project.figures(*closing)["ok"]
+    told = project.figures("dispute", "65", *closing[1:], "--keypair", "wallet.json")
+    assert told["verdict"] == "right"
+    shown = project.figures("session", "show", *at)
     closed = project.figures("session", "close", *at)
-    assert closed["compared"] and closed["frames"] == 2 * FRAMES and closed["lamports"] > 0
+    assert closed["compared"] and closed["frames"] == 2 * FRAMES + 10 and closed["lamports"] > 0
     assert closed["root"] == shown["root"]
     gone = project.run("session", "show", *at)
-    assert gone.exit_code == 1 and "never created, closed" in gone.stderr
+    assert gone.exit_code == 1 and "closed, or on another cluster; next: another --id" in gone.stderr
+    over = project.run("play", *at)
+    assert over.exit_code == 1 and "next: another --id" in over.stderr
+    of_pin = project.figures(*closing)
+    assert (of_pin["ok"], of_pin["status"], of_pin["uncommitted"]) == (True, "gone", 10)
     unpinned = project.figures("unpin", pin, *project.base)
-    assert (unpinned["pin"], unpinned["root"]) == (pin, shown["root"]) and unpinned["lamports"] > 0
+    assert (unpinned["pin"], unpinned["root"]) == (pin, second["root"]) and unpinned["lamports"] > 0
+    alone = project.run(*closing)
+    assert alone.exit_code == 1 and "no root of a chain was compared" in alone.stdout
+    named = alone.stdout.splitlines()[-1].partition("wmq ")[2].partition(", which")[0]
+    assert project.run(*named.split()).exit_code == 0, named
+    offline = project.figures("verify", "--log", "session-1", "--offline")
+    assert offline["ok"] and offline["chains"][0]["frames"] == 2 * FRAMES + 10
+    both = project.run(*closing, "--offline", "--pin")
+    assert both.exit_code == 2 and "asks no node" in both.stderr
     again = project.run("unpin", pin, *project.base)
     assert again.exit_code == 1 and "was it closed?" in again.stderr
 
@@ -137,7 +169,7 @@ def test_bench(project: Project) -> None:
 MISTAKES = {
     "a cluster whose rollup is not known": (("session", "show", "--cluster", "http://127.0.0.1:1"), 1, "--rollup URL"),
     "no wallet": (("session", "show", "--keypair", "nobody.json"), 1, "nobody.json"),
-    "no export": (("session", "show", "nothing"), 1, "`wmq export`"),
+    "no export": (("session", "show", "nothing"), 1, "is not there, expected an export"),
     "a pin of no session": (("watch", "--pin"), 2, "name its address"),
     "no log": (("verify", "--log", "nothing"), 1, "not a session's log of this wmq"),
     "no number": (("session", "show", "--id", "-1"), 2, "Invalid value"),

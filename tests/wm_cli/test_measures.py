@@ -48,15 +48,16 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch, exact_again: None) -> No
 
 def test_models_stand_side_by_side() -> None:
     models = ["run", "qnet-ptq", "run-qat", "qnet"]
-    got = figures("evaluate", *models)
+    few = ("--limit", "40")
+    got = figures("evaluate", *models, *few)
     assert [one["path"] for one in got["models"]] == models
     assert [one["model"]["form"] for one in got["models"]] == ["float", "qnet", "qat", "qnet"]
     for one in got["models"]:
-        assert {k: v for k, v in one.items() if k != "path"} == figures("evaluate", one["path"])
+        assert {k: v for k, v in one.items() if k != "path"} == figures("evaluate", one["path"], *few)
     assert [(row["from"], row["to"]) for row in got["differences"]] == [("run", to) for to in models[1:]]
     qat, qnet = ({k: v for k, v in row.items() if k != "to"} for row in got["differences"][1:])
     assert qat == qnet
-    table = run("evaluate", *models).stdout
+    table = run("evaluate", *models, *few).stdout
     assert all(name in table for name in (*models, "k10_percent", "persis-"))
     kept = {name: project.kept_figures(f"evaluate-{name}") for name in ("float", "ptq", "qat", "qnet")}
     assert all(kept.values())
@@ -178,7 +179,7 @@ def test_a_characters_own_figures_are_of_its_players() -> None:
     (["rollout", "--starts", "2", "--frames", "900"], 1, "longer games"),
     (["evaluate", "--horizon", "0"], 2, "Invalid value"),
     (["evaluate", "--horizon", "900"], 1, "longer games"),
-    (["evaluate", "run", "nowhere"], 1, "wmq train"),
+    (["evaluate", "run", "nowhere"], 1, "expected a QNet or a run"),
     (["study", "character", "--character", "25"], 1, "1, 2, 9, 20"),
     (["study", "character", "--character", "falco"], 1, "1, 2, 9, 20"),
     (["study", "character", "--character", "all"], 1, "ingest more games"),
@@ -191,11 +192,10 @@ def test_mistakes_end_in_one_line(arguments: list[str], code: int, text: str) ->
 
 def test_what_int8_costs_is_studied_by_one_command() -> None:
     Path("remembers.yaml").write_text(
-        "model: {arch: mamba2, d_model: 16, d_state: 4, headdim: 16, n_layers: 1}\n"
-        "train: {steps: 4, lanes: 2, chunk: 8}"
+        "model: {arch: mamba2, d_model: 8, d_state: 4, headdim: 16, n_layers: 1}\ntrain: {steps: 2, lanes: 2, chunk: 8}"
     )
     asked = ("study", "qat", "--config", "small.yaml", "--config", "remembers.yaml", "--seeds", "0,1", "--out", "int8")
-    got = figures(*asked, "--limit", "20")
+    got = figures(*asked, "--limit", "10")
     assert [(run["config"], run["seed"]) for run in got["runs"]] == [
         (name, seed) for name in ("small", "remembers") for seed in (0, 1)
     ]
@@ -208,7 +208,7 @@ def test_what_int8_costs_is_studied_by_one_command() -> None:
         assert [row["to"] for row in config["lost"]] == ["ptq", "qat"]
         assert config["lost"][1]["action_change_points"] == pytest.approx(lost)
     stamp = Path("int8/small-0/run.json").stat().st_mtime_ns
-    assert figures(*asked, "--limit", "20") == got and Path("int8/small-0/run.json").stat().st_mtime_ns == stamp
+    assert figures(*asked, "--limit", "10") == got and Path("int8/small-0/run.json").stat().st_mtime_ns == stamp
 
 
 def test_figures_of_a_study_are_taken_only_for_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:

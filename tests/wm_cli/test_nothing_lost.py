@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -64,17 +65,25 @@ FOLDERS = {name: writer for name, writer in WRITERS.items() if not writer.file}
 CONFIG = "model: {hidden: [16, 9], slots: 2}\ntrain: {steps: 3, batch: 8, holdout: 0.4}\n"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with what every writer begins from; a sweep's trials are made up."""
-    monkeypatch.chdir(tmp_path)
-    names = write_dataset(tmp_path / "dataset", [40, 30, 35])
-    (tmp_path / "c.yaml").write_text(CONFIG)
-    (tmp_path / "sweep.yaml").write_text("{base: {}, space: {train.batch: {choice: [64]}}, steps: 1}")
-    (tmp_path / "source").mkdir()
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every writer begins from; nothing is changed here."""
+    made = tmp_path_factory.mktemp("begun")
+    names = write_dataset(made / "dataset", [40, 30, 35])
+    (made / "c.yaml").write_text(CONFIG)
+    (made / "sweep.yaml").write_text("{base: {}, space: {train.batch: {choice: [64]}}, steps: 1}")
+    (made / "source").mkdir()
     split = {"train": names[:2], "valid": names[2:], "skipped": []}
-    save_checkpoint(tmp_path / "source", replace(random_checkpoint(small_model()), split=split))
-    save_qnet(tmp_path / "made", small_qnet())
+    save_checkpoint(made / "source", replace(random_checkpoint(small_model()), split=split))
+    save_qnet(made / "made", small_qnet())
+    return made
+
+
+@pytest.fixture
+def folder(begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of its own with all of that; a sweep's trials are made up."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(sweeping, "run", lambda sweep, *_: ranked(sweep, [Trial({"train.batch": 64}, 1.0)]))
     return tmp_path
 

@@ -33,7 +33,7 @@ from wm_live.localnet.base_chain.genesis import RENT, SOL, Genesis, rollup_accou
 from wm_live.localnet.servers import find_installed, free_ports
 from wm_live.session.instructions import DeployedWorld, Session
 from wm_live.session.lifecycle import window_records
-from wm_live.session.log import About, Log, new_log
+from wm_live.session.log import About, Agreed, Log, new_log
 from wm_live.session.recompute import arrays
 from wm_live.session.terms import Terms
 from wm_live.session.tree import Tree, root_of
@@ -166,11 +166,11 @@ def delegation_program() -> bytes:
 # --- the chain ---
 
 
-def log_of(session: Session, ids: list[int], records: list[bytes], folder: Path) -> Log:
+def log_of(session: Session, ids: list[int], records: list[bytes], folder: Path, agreed: Agreed | None = None) -> Log:
     """A log with these records; its file is closed, what it holds is not."""
     world = session.world
     program, model, address = (str(it) for it in (world.program, world.model, session.address))
-    about = About(program, model, address, world.export.manifest.hash.hex(), tuple(ids), world.slots)
+    about = About(program, model, address, world.export.manifest.hash.hex(), tuple(ids), world.slots, agreed=agreed)
     with new_log(folder, about) as log:
         for record in records:
             log.append(record)

@@ -13,7 +13,7 @@ from wm_train.world.registry import find_game
 
 #: Fox and Falco on Battlefield.
 HELLO = Hello("A test", find_game(), place=31, cast=(1, 22), slots=10)
-ROLLOUT = Hello("A rollout", find_game(), place=31, cast=(1, 22), slots=10, live=False)
+ROLLOUT = Hello("A rollout", find_game(), place=31, cast=(1, 22), slots=10, live=False, over="complete")
 
 
 def frame(*players: Mapping[str, float]) -> Any:

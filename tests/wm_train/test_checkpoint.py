@@ -39,7 +39,7 @@ def rewrite_arrays(run: Path, arrays: dict[str, Any]) -> None:
 @pytest.mark.parametrize("encoding", ["v1", "v2.2"])
 @pytest.mark.parametrize("form", ["float", "qat"])
 def test_round_trip(tmp_path: Path, encoding: str, form: str) -> None:
-    saved = replace(random_checkpoint(small_model(encoding)), form=form, parent="cd" * 32)
+    saved = replace(random_checkpoint(small_model(encoding)), form=form, parent="cd" * 32, thresholds={"hit": -1.5})
     save_checkpoint(tmp_path, saved)
     loaded = load_checkpoint(tmp_path)
     assert replace(loaded, arrays={}) == replace(saved, arrays={})
@@ -108,6 +108,9 @@ def test_bytes_that_are_no_safetensors_are_refused(run: Path, blob: bytes) -> No
         ({"scales": {"hidden1": 0.5}}, "scales are of hidden1, expected hidden1, hidden2"),
         ({"scales": {"hidden1": 0.5, "hidden2": 0.0}}, r"scales\.hidden2 is 0\.0, expected a number above 0"),
         ({"scales": {"hidden1": 0.5, "hidden2": "a"}}, r"scales\.hidden2 is 'a'"),
+        ({"thresholds": None}, "thresholds is None, expected an object"),
+        ({"thresholds": {"facing": 0.5}}, "a threshold of facing, expected of none"),
+        ({"thresholds": {"facing": 33}}, r"thresholds\.facing is 33, expected a number, -32 to 32"),
         ({"config": {"model": {"depth": 3}}}, "unknown key 'depth'"),
         ({"config": None}, "config: got NoneType"),
     ],

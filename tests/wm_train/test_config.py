@@ -61,6 +61,14 @@ def test_json_round_trip() -> None:
         ({"train": {"hold_seen": True}}, r"train\.hold_seen"),
         ({"train": {"learning_rate": 0}}, r"train\.learning_rate"),
         ({"train": {"learning_rate": float("nan")}}, r"train\.learning_rate"),
+        ({"train": {"augment": "mirror"}}, r"train\.augment = 'mirror', expected list of str"),
+        ({"train": {"augment": ["turn"]}}, r"train\.augment = \['turn'\], expected each once: mirror, swap"),
+        ({"train": {"augment": ["swap", "swap"]}}, r"train\.augment = \['swap', 'swap'\], expected each once"),
+        ({"model": {"arch": "mamba2", "dropout": 1.0}}, r"model\.dropout = 1\.0, expected 0 or more, below 1"),
+        ({"train": {"best": "hit"}}, r"train\.best = 'hit', expected list of str"),
+        ({"train": {"events": "hits"}}, r"train\.events = 'hits', expected list of str"),
+        ({"train": {"event_share": 0}}, r"train\.event_share = 0\.0, expected above 0, below 1"),
+        ({"train": {"event_share": 1}}, r"train\.event_share = 1\.0"),
         ({"train": {"losses": {"actoin": 1}}}, r"train\.losses: unknown key 'actoin'"),
         ({"train": {"losses": [1]}}, r"train\.losses: got list, expected a mapping"),
         ({"train": {"losses": {"focal": "no"}}}, r"train\.losses\.focal = 'no', expected float"),
@@ -127,6 +135,19 @@ def test_an_int_may_stand_for_a_float_and_a_list_for_a_tuple() -> None:
     assert isinstance(config.train.minutes, float)
 
 
+def test_what_is_off_is_not_written_down_and_what_is_on_is() -> None:
+    assert "augment" not in RunConfig().to_json()["train"] and "game" not in RunConfig().to_json()["model"]
+    assert "dropout" not in RunConfig.from_json({"model": {"arch": "mamba2"}}).to_json()["model"]
+    assert RunConfig.from_json({"model": {"arch": "mamba2", "dropout": 0.1}}).to_json()["model"]["dropout"] == 0.1
+    assert not {"events", "event_share", "best"} & set(RunConfig().to_json()["train"])
+    shown = RunConfig.from_json({"train": {"events": ["kos"], "event_share": 0.5}})
+    assert RunConfig.from_json(json.loads(json.dumps(shown.to_json()))) == shown != RunConfig()
+    for names in (["mirror"], ["swap"], ["swap", "mirror"]):
+        config = RunConfig.from_json({"train": {"augment": names}})
+        assert config.to_json()["train"]["augment"] == config.train.augment == tuple(names)
+        assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
 def test_weights_of_a_horizon_are_floats_and_as_many_as_a_chunk_has_frames_behind_its_first() -> None:
     losses = {"losses": {"horizon": [1, 0.5]}}
     config = RunConfig.from_json({"model": {"arch": "mamba2"}, "train": {"chunk": 3, **losses}})
@@ -149,6 +170,31 @@ def test_a_time_without_steps_decides_alone(text: str, steps: int, tmp_path: Pat
     path = tmp_path / "config.yaml"
     path.write_text(f"train: {text}")
     assert load_config(path).train.steps == steps
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("1e-3", 1e-3), ("1E-03", 1e-3), ("+1e-3", 1e-3), ("2.5e-3", 2.5e-3), (".5e-2", 5e-3), ("0.001", 1e-3)],
+)
+def test_numbers_are_those_of_yaml_1_2(text: str, rate: float, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"train: {{learning_rate: {text}, steps: 1_000}}")
+    assert load_config(path).train == TrainConfig(learning_rate=rate, steps=1000)
+
+
+@pytest.mark.parametrize("text", ["1:30", "010", "1e", "0x10"])
+def test_what_only_yaml_1_1_calls_a_number_is_none(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"train: {{steps: {text}}}")
+    with pytest.raises(WmTrainError, match=rf"train\.steps = '{text}', expected int"):
+        load_config(path)
+
+
+def test_a_key_stands_once(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("train:\n  steps: 5\n  seed: 1\n  steps: 6\n")
+    with pytest.raises(WmTrainError, match=r"line 4: the key 'steps' stands twice; mend the file$"):
+        load_config(path)
 
 
 @pytest.mark.parametrize("text", [b"model: [", b"\xff\xfe\x00", b"!!python/object:os.system {}"])

@@ -18,6 +18,7 @@ from wm_cli.tables.accuracy import metrics_table
 from wm_cli.tables.costs import proof_table
 from wm_cli.tables.drifting import law_tables
 from wm_cli.verbs import compute_units, data, executors, making, measuring, training
+from wm_cli.verdicts import verdict
 from wm_export.solana.sources import INSTALL_TOOLCHAIN
 from wm_train.artifact import foreign
 from wm_train.files import atomic_write_json
@@ -241,7 +242,7 @@ def _summary(out: Path, left_out: Sequence[DemoStage]) -> int:
     table = metrics_table(rows, f"{models['qnet']['frames']:,} held-out frames")
     cu = kept.get("cu", {})
     output.print_tables([table, *law_tables(kept["rollout-qnet"]), proof_table(kept["parity"], cu)])
-    output.out.print("")
+    output.out.print(f"\n{verdict(models['qnet'])}\n")
     for missing in sorted({stage.lacks for stage in left_out}):
         output.out.print(
             f"left out for want of {missing}; get it with `{INSTALL_TOOLCHAIN}`, then run the same command",

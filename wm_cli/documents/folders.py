@@ -13,7 +13,7 @@ OTHERS = {
     "onchain/world": "Rust crate of the default world, written by `wmq export`",
     "onchain/host": "Rust crate: the world's step on this machine",
     "benchmarks": "measurements that a person runs, each a script",
-    "examples": "another game than the first, from data to a program",
+    "examples": "another game than the first, from data to a program; a player's client in TypeScript",
     "docs": "documents; their tables are made by `python -m wm_cli.documents`",
     "experiments": "configs of models and their training",
     "scripts": "set-up, toolchain, rollup, and one script for each step on devnet",

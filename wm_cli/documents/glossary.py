@@ -28,6 +28,11 @@ TERMS: dict[str, tuple[str, str]] = {
         "an output of the network: a number, an event (logit), or a choice (argmax over ids)",
         "wm_train.world.subsystem:Head",
     ),
+    "baseline": (
+        "a guess that knows no model, as that nothing changes; a model has to be better",
+        "wm_train.measure.evaluate:baselines",
+    ),
+    "SOL": ("the base chain's money: 10^9 lamports; rent and fees are paid in it", "wm_live.chain.wallet:SOL"),
     "Corpus": ("games joined along time, as integers", "wm_train.games.corpus:Corpus"),
     "held-out games": (
         "games that a run is not trained on, chosen by a hash of the replay",

@@ -30,13 +30,12 @@ from wm_export.schema.limits import (
 from wm_export.schema.records import Records
 from wm_export.solana.blob import pack
 from wm_export.solana.layout import chunks, pieces
-from wm_live.session.game import COMMITS
+from wm_live.session.commits import COMMITS, KEPT_COMMITS
 from wm_live.session.instructions import SPONSORED_COMMITS
-from wm_quant.ops.gather import GATHER_ROWS_MAX
-from wm_quant.ops.intervals import HEAD_BOUND
 from wm_quant.presets import preset
 from wm_train.config import MLPConfig
 from wm_train.grid import arithmetic as grid
+from wm_train.grid.arithmetic import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train.measure.drift import APART, TAIL
 from wm_train.measure.evaluate import HORIZONS
 from wm_train.measure.speculation import DELAYS
@@ -116,7 +115,8 @@ def guide_facts() -> tuple[str, ...]:
         f"instead of {preset_cost('mlp').cu_per_mac:.4f}",
         f"{preset_cost('mlp-int4').total_cu:,} instead of {preset_cost('mlp').total_cu:,}",
         f"{TRANSACTION_BUDGET:,} compute units",
-        f"{COMMITS} times",
+        f"{COMMITS} commits over",
+        f"leaves {KEPT_COMMITS} to",
         f"{SPONSORED_COMMITS} commits",
     )
 

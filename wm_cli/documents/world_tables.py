@@ -2,10 +2,9 @@
 
 from wm_cli.documents.game_documents import game_documents
 from wm_cli.documents.markdown import power, short_number, table
-from wm_quant.ops.gather import GATHER_ROWS_MAX
-from wm_quant.ops.intervals import HEAD_BOUND
 from wm_train.config import MLPConfig
 from wm_train.grid import arithmetic as grid
+from wm_train.grid.arithmetic import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train.grid.fold import EXACT_BOUND
 from wm_train.grid.integer_mlp import BLOCK_COLUMNS
 from wm_train.world.encoding import Encoding

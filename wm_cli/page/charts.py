@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wm_cli.page.markup import escape
+from wm_train.world.view import Box
 
 WIDTH, HEIGHT = 480, 260
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 40
@@ -18,8 +19,8 @@ _Map = Callable[[float], float]
 TRACKS_SIZE = 480
 TICKS = 4
 FLAT = 1e-9
-#: Room around the paths of a picture, as a share of their extent.
-ROOM = 0.2
+#: Room around what a picture shows, as a share of its extent.
+ROOM = 0.04
 
 
 @dataclass(frozen=True)
@@ -83,18 +84,21 @@ def bars(rows: Sequence[tuple[str, float, str]], alt: str) -> str:
     return f'<div class="bars" role="img" aria-label="{escape(alt)}">{cells}</div>'
 
 
-def tracks(series: Sequence[Series], shown: Sequence[Series], alt: str) -> tuple[str, Frame2D]:
-    """Paths in a plane with equal units on both axes; gives the picture and where the plane lies in it.
+def tracks(series: Sequence[Series], outline: Sequence[Series], seen: Box, alt: str) -> tuple[str, Frame2D]:
+    """Paths in a plane with equal units on both axes over the lines of a place; gives the picture and where the plane
+    lies in it.
 
-    The picture holds all of `shown` with some room around; what of `series` goes farther leaves it.
+    The picture holds all paths and the box that is `seen` always, with some room around.
     """
-    xs, ys = [v for s in shown for v in s.x], [v for s in shown for v in s.y]
+    west, east, north, south = seen
+    xs = [west, east, *(v for s in series for v in s.x)]
+    ys = [north, south, *(v for s in series for v in s.y)]
     margin = ROOM * max(max(xs) - min(xs), max(ys) - min(ys), 1)
     left, top = min(xs) - margin, max(ys) + margin
     across, down = max(xs) + margin - left, top - min(ys) + margin
     scale = TRACKS_SIZE / max(across, down)
     frame = Frame2D(round(left, 3), round(top, 3), round(scale, 5), round(across * scale, 1), round(down * scale, 1))
-    lines = "".join(f'<polyline class="line {s.style}" points="{_plane(s, frame)}"/>' for s in series)
+    lines = "".join(f'<polyline class="line {s.style}" points="{_plane(s, frame)}"/>' for s in (*outline, *series))
     return _svg(frame.width, frame.height, alt, lines), frame
 
 

@@ -1,15 +1,23 @@
 """The few pieces of HTML that a report is made of. Text is escaped here; what a cell shows is text, never markup."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape as escaped
 
 from wm_cli.plain_text import plain
 
+_HEADING = re.compile('<h2 id="([^"]+)">(.*?)</h2>')
+
 
 def escape(text: str) -> str:
     """A text as HTML shows it: no tags, no entities, no characters that steer a browser."""
     return escaped(plain(text))
+
+
+def counted(count: int, what: str) -> str:
+    """A number of things: `1 game`, `1,200 games`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -44,8 +52,18 @@ def _element(tag: str, scope: str, cell: Cell | str) -> str:
 
 
 def section(title: str, *content: str) -> str:
-    """A part of the page under a heading."""
-    return f"<section><h2>{escape(title)}</h2>{''.join(content)}</section>"
+    """A part of the page under a heading that `contents` links to."""
+    return f'<section><h2 id="{_slug(title)}">{escape(title)}</h2>{"".join(content)}</section>'
+
+
+def contents(body: str) -> str:
+    """Links to the sections of a page's body."""
+    links = "".join(f'<li><a href="#{slug}">{title}</a></li>' for slug, title in _HEADING.findall(body))
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z]+", "-", title.lower()).strip("-")
 
 
 def paragraph(text: str, style: str = "") -> str:

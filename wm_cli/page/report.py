@@ -5,24 +5,29 @@ the verb that makes it. A figure that was measured on another artifact than the 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from wm_cli import project
+from wm_cli.errors import WmCliError
 from wm_cli.felt_lines import coverage_lines, event_lines
 from wm_cli.metric_names import METRICS, ROLLOUT_METRICS, Metric
-from wm_cli.opening import held_out_games, origin_of
+from wm_cli.opening import held_out_games, open_qnet, origin_of
 from wm_cli.page.charts import Series, bars, line_chart
-from wm_cli.page.game_view import game_view, run_rollout
-from wm_cli.page.markup import Cell, details, missing, paragraph, section, table, tiles
+from wm_cli.page.game_view import game_name, game_view, run_rollout
+from wm_cli.page.markup import Cell, contents, counted, details, missing, paragraph, section, table, tiles
 from wm_cli.tables.plain import plain
+from wm_cli.verdicts import BASELINES, compared, verdict
 from wm_quant.errors import WmQuantError
 from wm_quant.prove import prove
-from wm_quant.qnet import QNet, load_qnet
+from wm_quant.qnet import QNet
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes
 from wm_train.games.corpus import Corpus
@@ -42,11 +47,10 @@ MODELS = {
 }
 #: The float run quantized without QAT; shown where it has been made, and not asked for.
 PTQ = ("float, quantized after", "evaluate-ptq", project.QNET_PTQ / "qnet.json")
-BASELINES = {
-    "constant_velocity_freeze": ("constant velocity, freeze", "s2"),
-    "constant_velocity": ("constant velocity", "s3"),
-    "persistence": ("persistence", "s4"),
-}
+#: Whose inputs come late, by its key in figures, as people count players.
+PLAYERS_LATE = {"player0": "player 1", "player1": "player 2", "all": "both"}
+#: Baseline -> the style of its lines.
+BASELINE_STYLES = {"constant_velocity_freeze": "s2", "constant_velocity": "s3", "persistence": "s4"}
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,8 @@ class Project:
     def net(self) -> QNet | None:
         """The QNet, if there is one."""
         try:
-            return load_qnet(project.QNET)
-        except WmQuantError:
+            return open_qnet(project.QNET)
+        except (WmQuantError, WmCliError):
             return None
 
     @cached_property
@@ -94,7 +98,7 @@ class Project:
             return None
         try:
             return held_out_games(self.net.world, origin_of(self.net.provenance), self.dataset)
-        except WmTrainError:
+        except (WmTrainError, WmCliError):
             return None
 
 
@@ -115,10 +119,19 @@ def write_report(out: Path, dataset: Path) -> None:
     """Write the page to `out`, from the project in the working folder and a dataset. Raises OSError."""
     found = Project(dataset)
     parts = (_headline, _accuracy, _horizons, _alone, _speculation, _game, _cost, _parity, _proofs, _provenance)
-    atomic_write_bytes(out, _page("".join(part(found) for part in parts)).encode())
+    atomic_write_bytes(out, _page(_measured_on(), "".join(part(found) for part in parts)).encode())
 
 
-def _page(body: str) -> str:
+def _measured_on() -> str:
+    """When the newest of the kept figures was measured, as far as the file's time says."""
+    times = [path.stat().st_mtime for path in project.FIGURES.glob("*.json")]
+    if not times:
+        return paragraph("Nothing has been measured yet.", "note")
+    newest = datetime.fromtimestamp(max(times), UTC)
+    return paragraph(f"Newest figure: {newest:%Y-%m-%d %H:%M} UTC.", "note")
+
+
+def _page(measured: str, body: str) -> str:
     theme = files("wm_live.watch") / "pages" / "theme.css"
     style = theme.read_text() + (TEMPLATES / "report.css").read_text()
     script = (TEMPLATES / "report.js").read_text()
@@ -129,7 +142,7 @@ def _page(body: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"{TITLE}<style>{style}</style></head><body>"
-        f"<header><h1>wmq report</h1></header><main>{body}</main>{script}</body></html>\n"
+        f"<header><h1>wmq report</h1>{measured}{contents(body)}</header><main>{body}</main>{script}</body></html>\n"
     )
 
 
@@ -137,48 +150,7 @@ def _page(body: str) -> str:
 
 
 def _headline(found: Project) -> str:
-    net, entries = found.net, []
-    if qnet := found.models.get("qnet"):
-        name, least = min(
-            ((name, row["position_mae"]) for name, row in qnet["baselines"].items()), key=lambda pair: pair[1]
-        )
-        entries.append(
-            (
-                "Position error, one frame ahead",
-                f"{qnet['position_mae']:.4f}",
-                f"game units; best baseline {least:.4f} ({name.replace('_', ' ')})",
-            )
-        )
-        entries.append(
-            (
-                "Action right where it changes",
-                f"{qnet['action_change_acc']:.1%}",
-                f"{qnet['action_acc']:.1%} of all frames",
-            )
-        )
-    if qnet and (qat := found.models.get("qat")):
-        equal = _measured(qat) == _measured(qnet)
-        entries.append(
-            ("QAT run and QNet", "equal" if equal else "differ", f"every metric, on {qnet['frames']:,} frames")
-        )
-    if cu := found.of_export("cu"):
-        entries.append(
-            (
-                "Compute units a frame",
-                f"{cu['total_cu']:,}",
-                f"{cu['cu_per_mac']:.4f} per MAC; "
-                f"{cu['frames_metered'] - cu['frames_different']} of {cu['frames_metered']} metered as predicted",
-            )
-        )
-    if parity := found.of_export("parity"):
-        entries.append(
-            (
-                "Parity",
-                f"{parity['mismatches']} differ",
-                f"of {sum(row['frames'] for row in parity['outcomes']):,} "
-                f"frames through {', '.join(parity['executors'][1:])}",
-            )
-        )
+    net = found.net
     about = (
         "No QNet yet: `wmq quantize` makes one."
         if net is None
@@ -187,7 +159,54 @@ def _headline(found: Project) -> str:
             f"{net.parameters:,} integers."
         )
     )
-    return paragraph(about) + (tiles(entries) if entries else "")
+    entries = [*_accuracy_tiles(found), *_chain_tiles(found)]
+    return paragraph(about) + _verdict(found) + (tiles(entries) if entries else "")
+
+
+def _verdict(found: Project) -> str:
+    """What the figures of the furthest stage say in words."""
+    if not found.models:
+        return ""
+    form, figures = next(iter(found.models.items()))
+    worse = not all(one.better for one in compared(figures))
+    return paragraph(f"{MODELS.get(form, PTQ)[0]}: {verdict(figures)}", "verdict worse" if worse else "verdict")
+
+
+def _accuracy_tiles(found: Project) -> Iterator[tuple[str, str, str]]:
+    """Headline figures of the QNet, each beside the baseline that comes nearest or is better."""
+    if not (qnet := found.models.get("qnet")):
+        return
+    beside = {one.label: f"best baseline, {one.baseline}: {one.best:.4g}" for one in compared(qnet)}
+    labels = {metric.key: metric.label for metric in METRICS}
+    position, action = (beside[labels[key]] for key in ("position_mae", "action_acc"))
+    yield ("Position error, one frame ahead", f"{qnet['position_mae']:.4f}", f"game units; {position}")
+    yield ("Action right, all frames", f"{qnet['action_acc']:.1%}", action)
+    changes = qnet["action_change_acc"]
+    yield ("Action right where it changes", _share(changes), "nothing changes: 0 by definition")
+    if qat := found.models.get("qat"):
+        equal = _measured(qat) == _measured(qnet)
+        yield ("QAT run and QNet", "equal" if equal else "differ", f"every metric, on {qnet['frames']:,} frames")
+
+
+def _share(value: float | None) -> str:
+    return "none changes" if value is None else f"{value:.1%}"
+
+
+def _chain_tiles(found: Project) -> Iterator[tuple[str, str, str]]:
+    if cu := found.of_export("cu"):
+        yield (
+            "Compute units a frame",
+            f"{cu['total_cu']:,}",
+            f"{cu['cu_per_mac']:.4f} per MAC; "
+            f"{cu['frames_metered'] - cu['frames_different']} of {cu['frames_metered']} metered as predicted",
+        )
+    if parity := found.of_export("parity"):
+        yield (
+            "Parity",
+            f"{parity['mismatches']} differ",
+            f"of {sum(row['frames'] for row in parity['outcomes']):,} "
+            f"frames through {', '.join(parity['executors'][1:])}",
+        )
 
 
 def _measured(figures: Figures) -> dict[str, Any]:
@@ -209,9 +228,9 @@ def _accuracy(found: Project) -> str:
     first = next(iter(models.values()))
     titles = {form: title for form, (title, *_) in MODELS.items()} | {"ptq": PTQ[0]}
     rows = {titles[form]: figures for form, figures in models.items()}
-    rows |= {title: first["baselines"][name] for name, (title, _) in BASELINES.items() if name in first["baselines"]}
+    rows |= {BASELINES[name]: first["baselines"][name] for name in BASELINE_STYLES if name in first["baselines"]}
     text = f"{first['frames']:,} frames of {_games(found, first)}. Baselines know no model. "
-    text += "Bold: the best of a row, ties included."
+    text += "Bold: the best of a row; nothing where all are equal."
     lines = [
         _metric_row(metric.label, metric, {name: row[metric.key] for name, row in rows.items()}) for metric in METRICS
     ]
@@ -281,7 +300,7 @@ def _games(found: Project, figures: Figures) -> str:
     split = found.net.provenance.get("split", {}) if found.net else {}
     if split and split.get("train") == split.get("valid"):
         return "the held-out middle of the only game there is: the run has trained on the rest"
-    return f"{figures['games']} games that the run has not trained on"
+    return f"{counted(figures['games'], 'game')} that the run has not trained on"
 
 
 def _different_frames(models: Mapping[str, Figures]) -> str:
@@ -293,16 +312,23 @@ def _different_frames(models: Mapping[str, Figures]) -> str:
 
 
 def _held_out_list(found: Project) -> str:
-    if found.held_out is None:
+    games = found.held_out
+    if games is None or found.net is None:
         return ""
-    rows = [[name, f"{int((found.held_out.game == i).sum()):,}"] for i, name in enumerate(found.held_out.names)]
-    return details("Which games were held out", table("Held-out games, by MD5 of the replay", ["game", "frames"], rows))
+    rows: list[list[Cell | str]] = []
+    for i, name in enumerate(games.names):
+        of = np.flatnonzero(games.game == i)
+        called = game_name(found.net.world.game, int(games.place[of[0]]), games.frames[of[0]])
+        rows.append([called, f"{len(of):,}", Cell(name, "hash")])
+    head: list[Cell | str] = ["game", "frames", Cell("match, as split and `wmq overlap` name it", "text")]
+    return details("Which games were held out", table("Held-out games", head, rows))
 
 
 def _metric_row(label: str, metric: Metric, values: Mapping[str, float | None]) -> list[Cell | str]:
     known = [value for value in values.values() if value is not None] or [0.0]
     best = max(known) if metric.more else min(known)
-    return [label, *(Cell(plain(value), strong=value == best) for value in values.values())]
+    tied = all(value == best for value in values.values())
+    return [label, *(Cell(plain(value), strong=value == best and not tied) for value in values.values())]
 
 
 def _horizons(found: Project) -> str:
@@ -312,7 +338,7 @@ def _horizons(found: Project) -> str:
         return section("How far a rollout drifts", missing("Rollout figures", "wmq evaluate"))
     first = next(iter(shown.values()))[0]
     known = first["baselines"]
-    shown |= {title: (known[name], style) for name, (title, style) in BASELINES.items() if name in known}
+    shown |= {BASELINES[name]: (known[name], style) for name, style in BASELINE_STYLES.items() if name in known}
     common = _common_horizons({name: row for name, (row, _) in shown.items()})
     if not common:
         return section("How far a rollout drifts", missing("Rollout figures of the same horizons", "wmq evaluate"))
@@ -330,7 +356,25 @@ def _horizons(found: Project) -> str:
     )
     rows = [[f"{int(frame)}", *(f"{error[i]:.4f}" for error, _ in errors.values())] for i, frame in enumerate(frames)]
     numbers = table("Position error in game units, mean over rollouts", ["frames ahead", *errors], rows)
-    return section("How far a rollout drifts", f"<figure>{chart}</figure>", details("The numbers", numbers))
+    return section(
+        "How far a rollout drifts", _far(errors, longest), f"<figure>{chart}</figure>", details("The numbers", numbers)
+    )
+
+
+def _far(errors: Mapping[str, tuple[Sequence[float], str]], longest: str) -> str:
+    """How far off the model and the best baseline are after the longest rollout, in words."""
+    ends = {name: error[-1] for name, (error, _) in errors.items()}
+    model = next(iter(ends))
+    baselines = {name: end for name, end in ends.items() if name in BASELINES.values()}
+    if not baselines:
+        return ""
+    best = min(baselines, key=baselines.__getitem__)
+    better = ends[model] < baselines[best]
+    text = (
+        f"After {longest} frames the {model} is {ends[model]:.2f} game units off, the best baseline ({best}) "
+        f"{baselines[best]:.2f}: {'better than every baseline' if better else 'no better than that baseline'}."
+    )
+    return paragraph(text, "verdict" if better else "verdict worse")
 
 
 def _alone(found: Project) -> str:
@@ -348,9 +392,9 @@ def _alone(found: Project) -> str:
     chart = line_chart([Series(n, s, seconds, v) for n, (v, s) in curves.items()], "seconds", "error, game units", alt)
     text = (
         f"{figures['starts']} runs of {seconds[-1]:g} seconds of the {figures['model']['form']} model, from seeded "
-        f"windows of {figures['games']} held-out games. Half of the runs have a player {APART:g} game units away from "
-        f"the true one after {figures['apart_after']:g} frames. A world that has drifted off can still be a good one: "
-        "the table sets what happens in it beside what happens in the games."
+        f"windows of {counted(figures['games'], 'held-out game')}. Half of the runs have a player {APART:g} game units "
+        f"away from the true one after {figures['apart_after']:g} frames. A world that has drifted off can still be a "
+        "good one: the table sets what happens in it beside what happens in the games."
     )
     rows: list[list[Cell | str]] = [
         [name.replace("_", " "), *(f"{figures[part][kind][name]:.3f}" for kind in ("predicted", "real"))]
@@ -358,7 +402,26 @@ def _alone(found: Project) -> str:
         for name in figures[part]["real"]
     ]
     habits = table("Shares of frames, or times a minute, of a player", ["what", "predicted", "real"], rows)
-    return section(title, paragraph(text), f"<figure>{chart}</figure>", habits, _laws(figures), _on_other_inputs(found))
+    return section(
+        title,
+        paragraph(text),
+        _still_knows(figures),
+        f"<figure>{chart}</figure>",
+        habits,
+        _laws(figures),
+        _on_other_inputs(found),
+    )
+
+
+def _still_knows(figures: Figures) -> str:
+    """Whether free runs end nearer to the true game than a moment of the games drawn by chance, in words."""
+    end, chance = figures["position_p50"][-1], figures["baselines"]["another_start"]["position_p50"][-1]
+    near = end < chance
+    text = (
+        f"At the end half of the runs are {end:.1f} game units off or more; another moment of the games would be "
+        f"{chance:.1f} off. What the world was told at the start {'still' if near else 'no longer'} shows."
+    )
+    return paragraph(text, "verdict" if near else "verdict worse")
 
 
 def _laws(figures: Figures) -> str:
@@ -423,7 +486,7 @@ def _speculation(found: Project) -> str:
 def _late(inputs: Figures, outcome: Figures) -> dict[str, tuple[list[float], ...]]:
     """Columns by whose inputs are late."""
     return {
-        late: (one["right"], one["recomputed"], outcome[late]["right"], outcome[late]["different"])
+        PLAYERS_LATE[late]: (one["right"], one["recomputed"], outcome[late]["right"], outcome[late]["different"])
         for late, one in inputs.items()
         if isinstance(one, Mapping)
     }
@@ -431,7 +494,7 @@ def _late(inputs: Figures, outcome: Figures) -> dict[str, tuple[list[float], ...
 
 def _again(inputs: Figures, delays: list[float]) -> str:
     styles = ("s0", "s1", "s2")
-    late = [(name, one["recomputed"]) for name, one in inputs.items() if isinstance(one, Mapping)]
+    late = [(PLAYERS_LATE[name], one["recomputed"]) for name, one in inputs.items() if isinstance(one, Mapping)]
     alt = "Frames computed again per frame, by delay: " + ", ".join(f"{n} {v[-1]:.2f} at the longest" for n, v in late)
     lines = [Series(name, style, delays, values) for (name, values), style in zip(late, styles, strict=True)]
     return line_chart(lines, "frames that inputs come late", "computed again, per frame", alt)
@@ -477,8 +540,13 @@ def _cost(found: Project) -> str:
         for step in cu["transactions"]
     ]
     largest = max(step["cu_predicted"] for step in cu["transactions"])
+    fits, same = largest <= cu["budget"], not cu["frames_different"]
+    said = (
+        f"A frame {'fits' if fits else 'does not fit'} its budget, and costs "
+        f"{'what was predicted' if same else 'something else than was predicted'}."
+    )
     text = (
-        f"{cu['total_cu']:,} units a frame in {len(cu['transactions'])} transaction(s); "
+        f"{cu['total_cu']:,} units a frame in {counted(len(cu['transactions']), 'transaction')}; "
         f"the largest takes {largest / cu['budget']:.1%} "
         f"of the budget of {cu['budget']:,}. {cu['frames_metered']} frames metered, "
         f"{cu['frames_different']} differ from the prediction."
@@ -487,6 +555,7 @@ def _cost(found: Project) -> str:
     alt = "Compute units of each op: " + ", ".join(f"{name} {value}" for name, _, value in costly)
     return section(
         "Compute units",
+        paragraph(said, "verdict" if fits and same else "verdict worse"),
         paragraph(text),
         f"<figure>{bars(costly, alt)}</figure>",
         table("Predicted and metered", ["op", Cell("kind", "text"), "MACs", "predicted", "metered"], rows),

@@ -21,7 +21,7 @@ def metrics_table(rows: Mapping[str, Mapping[str, Any]], title: str) -> Table:
     """Models and baselines side by side; `rows` by name."""
     table = figures_table(title, [NARROW.get(name, name) for name in rows])
     for metric in METRICS:
-        table.add_row(metric.key, *(f"{row[metric.key]:.4f}" for row in rows.values()))
+        table.add_row(metric.key, *(plain(row[metric.key]) for row in rows.values()))
     for horizon, known in next(iter(rows.values()))["rollout"].items():
         for metric in (metric for metric in ROLLOUT_METRICS if metric.key in known):
             cells = (f"{row['rollout'][horizon][metric.key]:.4f}" for row in rows.values())
@@ -51,10 +51,16 @@ def differences_table(rows: Sequence[Mapping[str, Any]], bars: Mapping[str, floa
     table = figures_table(f"Against {rows[0]['from']}", [str(row["to"]) for row in rows])
     for key in [key for key in rows[0] if key not in ("from", "to", "within")]:
         bar = bars.get(key)
-        over = [bar is not None and (row[key] < bar if bar < 0 else row[key] > bar) for row in rows]
-        cells = (f"{row[key]:+.2f}{' !' if marked else ''}" for row, marked in zip(rows, over, strict=True))
+        cells = (_difference(row[key], bar) for row in rows)
         table.add_row(key + ("" if bar is None else f" (bar {bar:+g})"), *cells)
     return table
+
+
+def _difference(value: float | None, bar: float | None) -> str:
+    if value is None:
+        return ""
+    over = bar is not None and (value < bar if bar < 0 else value > bar)
+    return f"{value:+.2f}{' !' if over else ''}"
 
 
 def character_table(study: Mapping[str, Any], cast: str) -> Table:

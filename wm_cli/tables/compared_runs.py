@@ -19,7 +19,9 @@ def sweep_table(figures: Mapping[str, Any]) -> Table:
 
 def compare_table(figures: Mapping[str, Any]) -> Table:
     """What differs: config keys, games, and every metric."""
-    table = Table("", "first", "second", "difference", title="Two runs", title_justify="left")
+    table = Table("", title="Two runs", title_justify="left")
+    for name in ("first", "second", "difference"):
+        table.add_column(name, justify="right")
     for row in figures["config"]:
         table.add_row(f"config {row['key']}", str(row["first"]), str(row["second"]), "differs")
     for use, only in figures["games"].items():

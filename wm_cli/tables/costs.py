@@ -6,16 +6,16 @@ from typing import Any
 
 from rich.table import Table
 
-from wm_cli.tables.plain import compact
+from wm_cli.tables.plain import compact, plain
 from wm_export.lower.cost import Cost
 
 
 def cost_table(cost: Cost, metered: Mapping[str, int] = MappingProxyType({})) -> Table:
     """Compute units op by op."""
     cells = {name: f"{cu:,}" for name, cu in metered.items()}
-    table = Table(title="Compute units of a frame", title_justify="left")
+    table = compact("Compute units of a frame")
     for name in ("op", "kind"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=True)
     for name in ("MACs", "in kernels", "around them", "predicted", *(["metered"] if metered else [])):
         table.add_column(name, justify="right")
     for op in cost.ops:
@@ -44,7 +44,7 @@ def bits_table(figures: Mapping[str, Any]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
 
     def row(name: str, saved: str, loss: str, measured: Mapping[str, Any]) -> None:
-        table.add_row(name, saved, loss, *(f"{measured[k]:.4f}" for k in ("position_mae", "action_change_acc", "k10")))
+        table.add_row(name, saved, loss, *(plain(measured[k]) for k in ("position_mae", "action_change_acc", "k10")))
 
     row("nothing", "", "", figures["base"])
     for layer in figures["layers"]:

@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from wm_cli import output, project
+from wm_cli.artifacts import DATASET, need
 from wm_cli.errors import WmCliError
 from wm_cli.json_keys import BASELINE_KEYS, METRIC_KEYS
 from wm_cli.number_types import minutes_type, steps_type
@@ -73,6 +74,7 @@ def character(
     """
     from wm_cli.tables.accuracy import character_table
 
+    need(dataset, DATASET, option="--dataset")
     wanted = run_config(config, minutes=max_minutes, steps=steps, seed=seed)
     ids = characters(dataset, asked)
     with one_writer(out, "study character"), progress_of(2 * len(ids)) as shown:

@@ -23,13 +23,17 @@ if TYPE_CHECKING:
 @verb(
     "wmq cu\nwmq cu --preset mlp\nwmq cu export --frames 1000 --budget 900000 --json",
     prints=(
-        "total_cu worst_cu transactions step cu_predicted cu_metered ops name kind macs cells cu "
+        "total_cu worst_cu transactions step cu_predicted cu_worst cu_metered ops name kind macs cells cu "
         "kernel_cu cu_per_mac cu_per_cell budget frames_metered frames_different equal ok "
         "manifest_sha256 programs.*"
     ),
 )
 @export_argument
-@click.option("--preset", help="A known shape instead of an export: its cost before anything is trained.")
+@click.option(
+    "--preset",
+    shell_complete=lambda ctx, param, begun: _presets(begun),
+    help="A known shape instead of an export: its cost before anything is trained.",
+)
 @click.option("--frames", type=Whole(1, WINDOWS), default=20, show_default=True, help="Frames to meter.")
 @click.option(
     "--budget",
@@ -54,12 +58,26 @@ def cu(export: Path, preset: str | None, frames: int, budget: int, dataset: Path
     sys.exit(0 if all(figures["ok"] for figures, _ in found.values()) else 1)
 
 
+def _presets(begun: str) -> list[str]:
+    from wm_export.lower.cost import PRESET_OVERHEADS
+
+    return [name for name in PRESET_OVERHEADS if name.startswith(begun)]
+
+
 def _print(figures: Mapping[str, Any], table: "Table") -> None:
-    output.out.print(table)
+    output.print_tables([table])
     output.out.print(
         f"{figures['total_cu']:,} units a frame, {figures['cu_per_mac']:.4f} per MAC; "
         f"{figures['frames_metered']} frames metered, {figures['frames_different']} differ",
     )
+    for step in figures["transactions"]:
+        if over := max(0, step["cu_worst"] - figures["budget"]):
+            output.out.print(
+                f"transaction {step['step']}: up to {step['cu_worst']:,} units, {over:,} over the budget of "
+                f"{figures['budget']:,}; cut a frame into more transactions with `wmq export --target solana --cut OP` "
+                "(docs/guide.md), or take INT4 for some layers: `wmq bits`",
+                soft_wrap=True,
+            )
 
 
 def cost_of_preset(name: str, budget: int) -> "tuple[dict[str, Any], Table]":
@@ -96,8 +114,8 @@ def cost_figures(cost: "Cost", budget: int, metered: Mapping[str, int], spent: l
     different = sum(frame != cost.transactions(number) for number, frame in enumerate(spent))
     equal = different == 0 and all(metered.get(op.name, op.cu) == op.cu for op in cost.ops)
     steps = [
-        {"step": i, "cu_predicted": cu, "cu_metered": spent[0][i] if spent else None}
-        for i, cu in enumerate(cost.transactions(frame=0))
+        {"step": i, "cu_predicted": cu, "cu_worst": worst, "cu_metered": spent[0][i] if spent else None}
+        for i, (cu, worst) in enumerate(zip(cost.transactions(frame=0), cost.worst, strict=True))
     ]
     return {
         "total_cu": cost.total_cu,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wm_cli import output, project
-from wm_cli.errors import WmCliError
+from wm_cli.artifacts import DATASET, QNET, RUN, need
+from wm_cli.experiments import ConfigFile, need_config
 from wm_cli.number_types import Whole
 from wm_cli.options import dataset_option, json_option, path_option, verb
 from wm_cli.plain_text import plain
@@ -89,13 +90,13 @@ def read_replays(
 
 
 @verb(
-    "wmq encode\nwmq encode --config big.yaml --dataset /shared/dataset --ray head:6379 --json",
+    "wmq encode\nwmq encode --config mamba2-1.2m --dataset /shared/dataset --ray head:6379 --json",
     prints="games encoded known skipped removed bytes seconds",
     stopped="games that were encoded are kept; the same command goes on",
 )
 @dataset_option
 @click.option(
-    "--config", type=click.Path(path_type=Path, dir_okay=False), help="YAML file whose encoding it is for, as in train."
+    "--config", type=ConfigFile(), help="Name of an experiment, or YAML file, whose encoding it is for, as in train."
 )
 @workers_option
 @ray_option
@@ -119,6 +120,8 @@ def encode_dataset(dataset: Path, config: Path | None, workers: int | None, addr
     from wm_train.config import load_config
     from wm_train.games.encoded import encode as write
 
+    need(dataset, DATASET, option="--dataset")
+    need_config(config)
     encoding = load_config(config).model.world.encoding
     with output.progress_bar("encode", None) as (bar, task):
         shown = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
@@ -167,20 +170,12 @@ def shared_games(first: Path, second: Path) -> dict[str, Any]:
 
 def use_of(folder: Path) -> "Use":
     """The games of a run, a QNet or a dataset. Raises WmCliError if the folder is none of them."""
-    from wm_train.games.dataset import META_NAME, read_meta
+    from wm_cli.opening import open_qnet, open_run, origin_of
+    from wm_train.games.dataset import read_meta
     from wm_train.games.overlap import use_of_dataset, use_of_split
 
-    if (folder / META_NAME).exists():
+    need(folder, QNET, RUN, DATASET)
+    if DATASET.lies_at(folder):
         return use_of_dataset(str(folder), read_meta(folder))
-    if (folder / "qnet.json").exists():
-        from wm_cli.opening import origin_of
-        from wm_quant.qnet import load_qnet
-
-        origin = origin_of(load_qnet(folder).provenance)
-        return use_of_split(str(folder), origin["split"], origin["holdout"])
-    if (folder / "run.json").exists():
-        from wm_train.checkpoint import load_checkpoint
-
-        run = load_checkpoint(folder)
-        return use_of_split(str(folder), run.split, run.config.train.holdout)
-    raise WmCliError(f"{folder}: expected a run, a QNet or a dataset folder, got none of them; see wmq overlap --help")
+    origin = origin_of(open_qnet(folder).provenance) if QNET.lies_at(folder) else open_run(folder).origin
+    return use_of_split(str(folder), origin["split"], origin["holdout"])

@@ -11,7 +11,7 @@ import click
 
 from wm_cli import output, project
 from wm_cli.number_types import WINDOWS, Whole
-from wm_cli.opening import executor_games, recording
+from wm_cli.opening import executor_games, open_export, recording
 from wm_cli.options import dataset_option, export_argument, json_option, verb
 from wm_cli.verbs.making import as_one, built_export, each_program, kept_name
 
@@ -76,7 +76,6 @@ def compare_executors(
 ) -> dict[str, Any]:
     """Teacher-forced frames and rollouts of each executor against the interpreter; keeps the figures for the report."""
     from wm_export import parity as compare
-    from wm_export.solana.export import open_export
     from wm_export.solana.toolchain import find_toolchain
     from wm_quant.interp import Interpreter
 
@@ -85,7 +84,7 @@ def compare_executors(
     export = built_export(folder) if wants_program else open_export(folder)
     reference = Interpreter(export.net)
     single = recording(export.net, dataset, frames, 1)
-    running = recording(export.net, dataset, max(rollouts, 1), length)
+    running = recording(export.net, dataset, max(rollouts, 1), length if rollouts else 1)
     outcomes = []
     with ExitStack() as stack:
         executors = _executors(export, local, stack) if local or not targets else {}

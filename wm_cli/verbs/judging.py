@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
-from wm_cli import output
+from wm_cli import output, project
 from wm_cli.json_keys import AUDIT_KEYS, DISPUTE_KEYS
 from wm_cli.number_types import FRAMES_OF_A_DAY, Whole
+from wm_cli.opening import built
 from wm_cli.options import (
     SENT_STAYS,
     cluster_option,
@@ -21,17 +22,20 @@ from wm_cli.options import (
     needed_log_option,
     trust_options,
     verb,
+    yes_option,
 )
+from wm_cli.paying import announce
 from wm_cli.pins import pinned_text, pinner_of
-from wm_cli.places import address_of, built, comparable
+from wm_cli.places import address_of, comparable
 from wm_live.chain.purse import filling, purse, purse_key
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.transactions import Sender
 from wm_live.chain.trust import Trust, check_code
-from wm_live.chain.wallet import announced, cluster_url, load_keypair
+from wm_live.chain.urls import redacted
+from wm_live.chain.wallet import LOCALNET, cluster_url, load_keypair
 from wm_live.deploy.target import built_elf
 from wm_live.errors import WmLiveError
-from wm_live.judge.audit import Audit, audit
+from wm_live.judge.audit import Audit, audit, audit_offline
 from wm_live.judge.dispute import Costs, Dispute, SettledDispute
 from wm_live.judge.pin import Pin, pin_of
 from wm_live.judge.pinning import PIN_COST, UNPIN_COST
@@ -41,7 +45,7 @@ from wm_live.session.log import Log, read_log
 
 @verb(
     "wmq verify --log session-1\nwmq verify --log session-1 --rollup http://127.0.0.1:7799 --json\n"
-    "wmq verify --log session-1 --pin",
+    "wmq verify --log session-1 --pin\nwmq verify --log session-1 --offline",
     prints=f"{AUDIT_KEYS} pin",
     stopped="a pin that was made stays on the chain; the same command begins again",
 )
@@ -50,8 +54,10 @@ from wm_live.session.log import Log, read_log
 @click.option("--rollup", help="The rollup's node, to compare with what it has now as well.")
 @needed_log_option
 @click.option("--pin", "pins", is_flag=True, help="Keep what is committed now on the base chain, to dispute it later.")
+@click.option("--offline", is_flag=True, help="Ask no node: check the log by itself, of a closed session say.")
 @keypair_option
 @trust_options
+@yes_option
 @json_option
 def verify(
     export: Path,
@@ -59,21 +65,39 @@ def verify(
     rollup: str | None,
     folder: Path,
     pins: bool,
+    offline: bool,
     keypair: Path,
     trust: Trust,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """What a stranger can check: every frame of a log computed again, and its root against the committed one.
 
     With --pin the wallet pays for a pin of that root, first of all: whatever is committed later, `wmq dispute` can be
     asked about any frame up to there. Exit code 1 if a frame is not what the model computes, or the chain has not
-    committed to this log.
+    committed to this log. Of a session that is closed only pins are left on the chain; --offline does without.
     """
-    pinned = pin_session(export, cluster, keypair, folder, trust) if pins else None
-    found = verify_session(export, cluster, rollup, folder)
-    lines = [pinned_text(pinned), *found.lines()] if pinned else found.lines()
+    if offline and (pins or rollup):
+        raise click.UsageError("--offline asks no node; leave out --pin and --rollup")
+    pinned = pin_session(export, cluster, keypair, folder, trust, yes) if pins else None
+    found = verify_offline(export, folder) if offline else verify_session(export, cluster, rollup, folder)
+    lines = [*([pinned_text(pinned)] if pinned else []), *found.lines(_options(export, cluster, folder))]
     output.say(as_json, found.to_json() | {"pin": str(pinned.address) if pinned else ""}, "\n".join(lines))
     sys.exit(0 if found.ok else 1)
+
+
+def _options(export: Path, cluster: str, log: Path) -> str:
+    """Options with which another verb finds the same, those left out that it has by itself."""
+    words = [f"--log {log}", *([f"--cluster {redacted(cluster)}"] if cluster != LOCALNET else [])]
+    return " ".join([*([str(export)] if export != project.EXPORT else []), *words])
+
+
+def verify_offline(folder: Path, log_folder: Path) -> Audit:
+    """`wmq verify --offline`: a log by itself."""
+    export = built(folder)
+    with read_log(log_folder) as log, output.progress_bar("verify", max(log.frames, 1)) as (bar, task):
+        shown = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+        return audit_offline(export, log, address_of(log.about.session), shown)
 
 
 def verify_session(folder: Path, cluster: str, rollup: str | None, log_folder: Path) -> Audit:
@@ -92,7 +116,7 @@ def verify_session(folder: Path, cluster: str, rollup: str | None, log_folder: P
         return asyncio.run(run(log))
 
 
-def pin_session(folder: Path, cluster: str, keypair: Path, log_folder: Path, trust: Trust) -> Pin:
+def pin_session(folder: Path, cluster: str, keypair: Path, log_folder: Path, trust: Trust, yes: bool) -> Pin:
     """`wmq verify --pin`: what the session of a log has committed now."""
     export, wallet = comparable(folder, trust), load_keypair(keypair)
     with read_log(log_folder) as log:
@@ -103,7 +127,7 @@ def pin_session(folder: Path, cluster: str, keypair: Path, log_folder: Path, tru
         async with Rpc(cluster_url(cluster)) as base:
             pinner = await pinner_of(base, export, wallet, program, trust)
             committed = await read_session(base, await read_world(base, export, program, model), session)
-            output.note(announced(wallet.pubkey(), PIN_COST))
+            announce(base.url, wallet.pubkey(), PIN_COST, yes)
             return await pinner.pin(committed)
 
     return asyncio.run(run())
@@ -119,17 +143,18 @@ def pin_session(folder: Path, cluster: str, keypair: Path, log_folder: Path, tru
 @cluster_option
 @keypair_option
 @trust_options
+@yes_option
 @json_option
-def unpin(address: str, export: Path, cluster: str, keypair: Path, trust: Trust, as_json: bool) -> None:
+def unpin(address: str, export: Path, cluster: str, keypair: Path, trust: Trust, yes: bool, as_json: bool) -> None:
     """Close a pin that `--pin` of verify or watch has made; its rent goes back to the wallet.
 
     After that a frame that only this pin has cannot be disputed any more.
     """
-    figures = close_own_pin(export, cluster, keypair, address, trust)
+    figures = close_own_pin(export, cluster, keypair, address, trust, yes)
     output.say(as_json, figures, f"pin {address}: closed, {figures['lamports']:,} lamports of rent returned")
 
 
-def close_own_pin(folder: Path, cluster: str, keypair: Path, address: str, trust: Trust) -> dict[str, Any]:
+def close_own_pin(folder: Path, cluster: str, keypair: Path, address: str, trust: Trust, yes: bool) -> dict[str, Any]:
     """`wmq unpin`."""
     export, wallet, at = comparable(folder, trust), load_keypair(keypair), address_of(address)
 
@@ -140,7 +165,7 @@ def close_own_pin(folder: Path, cluster: str, keypair: Path, address: str, trust
                 raise WmLiveError(f"{base.url}: no pin {at} there; was it closed?")
             kept = pin_of(at, account, account.owner)
             pinner = await pinner_of(base, export, wallet, account.owner, trust)
-            output.note(announced(wallet.pubkey(), UNPIN_COST))
+            announce(base.url, wallet.pubkey(), UNPIN_COST, yes)
             await pinner.unpin(kept)
             about = {"session": str(kept.session), "leaves": kept.leaves, "root": kept.root.hex()}
             return {"pin": address, **about, "lamports": account.lamports}
@@ -161,6 +186,7 @@ def close_own_pin(folder: Path, cluster: str, keypair: Path, address: str, trust
 @trust_options
 @click.option("--dry-run", is_flag=True, help="Only say what it takes.")
 @click.option("--keep", is_flag=True, help="Leave the verdict's account on the chain.")
+@yes_option
 @json_option
 def dispute(
     frame: int,
@@ -171,6 +197,7 @@ def dispute(
     trust: Trust,
     dry_run: bool,
     keep: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Let the base chain compute one frame of a session again, and say whether the rollup told the truth.
@@ -178,7 +205,7 @@ def dispute(
     The program is the one that the log names: it must be final, and the one built here. What is announced goes to a
     purse, which signs in the wallet's place; what is left of it comes back. Exit code 1 if the rollup did not.
     """
-    found = dispute_frame(export, cluster, keypair, folder, frame, dry_run, keep, trust)
+    found = dispute_frame(export, cluster, keypair, folder, frame, dry_run, keep, trust, yes)
     if isinstance(found, Costs):
         output.say(as_json, found.to_json(), found.text())
         return
@@ -187,7 +214,15 @@ def dispute(
 
 
 def dispute_frame(
-    folder: Path, cluster: str, keypair: Path, log_folder: Path, frame: int, dry_run: bool, keep: bool, trust: Trust
+    folder: Path,
+    cluster: str,
+    keypair: Path,
+    log_folder: Path,
+    frame: int,
+    dry_run: bool,
+    keep: bool,
+    trust: Trust,
+    yes: bool,
 ) -> Costs | SettledDispute:
     """`wmq dispute`."""
     export, wallet = comparable(folder, trust), load_keypair(keypair)
@@ -201,7 +236,7 @@ def dispute_frame(
             if dry_run:
                 return await planned.costs()
             await planned.check()
-            output.note(announced(wallet.pubkey(), filling(planned.budget).at_most))
+            announce(base.url, wallet.pubkey(), filling(planned.budget).at_most, yes)
             with output.progress_bar("dispute", 1) as (bar, task):
 
                 def shown(what: str, done: int, total: int) -> None:

@@ -14,13 +14,14 @@ from solders.keypair import Keypair
 from wm_cli import output, project
 from wm_cli.json_keys import AUDIT_KEYS, DISPUTE_KEYS, PERCENTILE_KEYS, PLAYED_KEYS
 from wm_cli.number_types import FRAMES_OF_A_DAY, Real, Whole
-from wm_cli.options import dataset_option, export_argument, json_option, session_options, verb
-from wm_cli.places import Where, built, inputs_after, start_window, with_world
+from wm_cli.opening import built
+from wm_cli.options import dataset_option, export_argument, json_option, session_options, verb, yes_option
+from wm_cli.paying import announce
+from wm_cli.places import Where, inputs_after, start_window, with_world
 from wm_cli.tally import Tally, frame_cu
 from wm_live.bench import pace
 from wm_live.chain.guard import GuardedSender
 from wm_live.chain.transactions import Sender
-from wm_live.chain.wallet import announced
 from wm_live.judge.audit import audit
 from wm_live.judge.dispute import Dispute
 from wm_live.localnet.own import own_world
@@ -132,6 +133,7 @@ def bench() -> None:
 @dataset_option
 @click.option("--seconds", type=Real(0.5, 86_400), default=10.0, show_default=True, help="Of the paced part.")
 @click.option("--sessions", type=Whole(1, 8), default=1, show_default=True, help="At the same time.")
+@yes_option
 @json_option
 def bench_rollup(dataset: Path, seconds: float, sessions: int, as_json: bool, **where: Any) -> None:
     """Frames a second of a rollup: at the game's pace, and as fast as they are computed."""
@@ -156,7 +158,8 @@ def measure_rollup(where: Where, dataset: Path, seconds: float, sessions: int) -
     inputs, frames = replayed(inputs_after(corpus, t)), max(1, round(seconds * fps))
 
     async def do(own: OwnWorld) -> dict[str, Any]:
-        output.note(announced(own.wallet.pubkey(), sessions * (opening(own.world) + closing())))
+        cost = sessions * (opening(own.world) + closing())
+        announce(own.places.base.url, own.wallet.pubkey(), cost, where.yes)
         games = [own.game(where.number + i, window) for i in range(sessions)]
         for game in games:
             await bring_up(game, window)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wm_cli import output, project
+from wm_cli.artifacts import need_export, newest_run
 from wm_cli.errors import WmCliError
-from wm_cli.opening import file_figures
+from wm_cli.opening import file_figures, open_export, open_qnet, open_run
 from wm_cli.options import export_argument, folder_argument, json_option, overwrite_option, path_option, verb
 from wm_cli.writing import place_of
 from wm_train.artifact import need_free_folder
@@ -35,8 +36,10 @@ def quantize(run: Path | None, out: Path, overwrite: bool, as_json: bool) -> Non
     RUN is a QAT run (run-qat by default), whose integers are taken as they are, or a float run, which is rounded to the
     grid with activation ranges calibrated on its training games.
     """
-    figures = quantize_run(run or (project.RUN_QAT if project.RUN_QAT.exists() else project.RUN), out, overwrite)
-    output.say(as_json, figures, f"{out}: {figures['parameters']:,} integers, {figures['proofs']} ranges proved")
+    figures = quantize_run(run or newest_run(), out, overwrite)
+    count = figures["proofs"]  # each of them held, or there was an error
+    text = f"{out}: {figures['parameters']:,} integers, no overflow possible ({count} of {count} checks)"
+    output.say(as_json, figures, text)
 
 
 def quantize_run(run: Path, out: Path, overwrite: bool = False) -> dict[str, Any]:
@@ -45,6 +48,7 @@ def quantize_run(run: Path, out: Path, overwrite: bool = False) -> dict[str, Any
     from wm_quant.prove import prove
     from wm_quant.qnet import save_qnet
 
+    open_run(run)
     with one_writer(out, "quantize"):
         need_free_folder(out, overwrite, WmCliError)
         net = convert(run)
@@ -117,10 +121,10 @@ def _named(word: str) -> tuple[str, str]:
 def export_onnx(qnet: Path, out: Path, overwrite: bool = False) -> dict[str, Any]:
     """Write the QNet's ONNX graph to `out`."""
     from wm_export.onnx.graph import export_onnx as write
-    from wm_quant.qnet import load_qnet
 
+    net = open_qnet(qnet)
     with place_of(out, "export", overwrite):
-        write(load_qnet(qnet), out)
+        write(net, out)
     return {"target": "onnx", "out": str(out), **file_figures(out)}
 
 
@@ -133,13 +137,12 @@ def export_qnets(
 ) -> dict[str, Any]:
     """Write an export of (name, QNet folder), a program for each, to `out`."""
     from wm_export.solana.export import Wanted, export_programs, program_folder
-    from wm_quant.qnet import load_qnet
 
     named = [_named(word) for word in cuts]
     if unknown := dict(named).keys() - dict(qnets).keys():
         raise click.UsageError(f"--cut: no program {', '.join(sorted(unknown))} is exported; expected --cut NAME=OP")
     wanted = {
-        name: Wanted(load_qnet(Path(folder)), [op for of, op in named if of == name], compact) for name, folder in qnets
+        name: Wanted(open_qnet(Path(folder)), [op for of, op in named if of == name], compact) for name, folder in qnets
     }
     figures = {
         name: {
@@ -175,7 +178,6 @@ def build(export: Path, as_json: bool) -> None:
 
 def build_export(folder: Path) -> dict[str, Any]:
     """Build an export's program and meter what its compiled code costs; the figures are kept for the report."""
-    from wm_export.solana.export import open_export
     from wm_export.solana.metering import build as run
 
     export = open_export(folder)
@@ -197,7 +199,6 @@ def build_export(folder: Path) -> dict[str, Any]:
 def built_export(folder: Path) -> "Export":
     """The export of a program, built first if it is not yet."""
     from wm_export.solana.build_record import built
-    from wm_export.solana.export import open_export
 
     export = open_export(folder)
     if not built(export):
@@ -209,6 +210,7 @@ def each_program(folder: Path, run: Callable[[Path], T]) -> dict[str, T]:
     """What a verb gives for each program of an export, or for the one whose folder it is, by name."""
     from wm_export.solana.export import program_folder, program_names
 
+    need_export(folder)
     names = program_names(folder)
     return {name: run(folder if len(names) == 1 else program_folder(folder, name)) for name in names}
 

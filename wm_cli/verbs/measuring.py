@@ -9,10 +9,12 @@ import click
 import numpy as np
 
 from wm_cli import output, project
+from wm_cli.artifacts import newest_model
 from wm_cli.json_keys import BASELINE_KEYS, DIFFERENCE_KEYS, FELT_KEYS, LAW_KEYS, METRIC_KEYS, MODEL_KEYS
 from wm_cli.number_types import Whole
 from wm_cli.opening import OpenedModel, held_out_games, held_out_window, open_model
 from wm_cli.options import dataset_option, folder_argument, frames_limit_option, json_option, verb
+from wm_cli.verdicts import verdict
 from wm_train.errors import WmTrainError
 from wm_train.measure.measures import measures_of
 from wm_train.ranges import ENDLESS, SEEDS
@@ -45,12 +47,12 @@ def evaluate(
 ) -> None:
     """Measure runs or QNets on games they were not trained on, beside baselines that know no model.
 
-    MODELS are run or QNet folders; the furthest stage that is there if none is given. Several are measured on the same
+    MODELS are run or QNet folders; if none is given qnet, else run-qat, else run. Several are measured on the same
     frames, and each is compared with the first.
     """
     from wm_cli.tables.accuracy import differences_table, felt_tables, metrics_table
 
-    models = models or (project.newest_model(),)
+    models = models or (newest_model(),)
     with output.progress_bar("evaluate", len(models)) as (bar, task):
         measured = evaluate_models(models, dataset, limit or 0, horizons, lambda: bar.advance(task))
     lost = differences(models, measured)
@@ -58,12 +60,14 @@ def evaluate(
         several = {"models": [{"path": str(p), **m} for p, m in zip(models, measured, strict=True)]}
         output.print_json(measured[0] if len(models) == 1 else several | {"differences": lost})
         return
-    names = [figures["model"]["form"] for figures in measured] if len(models) == 1 else map(str, models)
+    names = [figures["model"]["form"] for figures in measured] if len(models) == 1 else list(map(str, models))
     rows = dict(zip(names, measured, strict=True)) | measured[0]["baselines"]
     tables = [metrics_table(rows, f"{measured[0]['frames']:,} held-out frames"), *felt_tables(rows)]
     if lost:
         tables.append(differences_table(lost, BARS))
     output.print_tables(tables)
+    for name, figures in zip(names, measured, strict=True):
+        output.out.print(f"\n{name}: {verdict(figures)}", soft_wrap=True)
 
 
 #: What a model may lose against the one that it was made from: points of a percent, percent, percent.
@@ -140,16 +144,21 @@ def differences(paths: Sequence[Path], measured: Sequence[Mapping[str, Any]]) ->
             a, b = a[key], b[key]
         return float(100 * (b / a - 1)) if a else 0.0
 
+    def points(figures: Mapping[str, Any], key: str) -> float | None:
+        """None where there is nothing to measure."""
+        return None if None in (figures[key], first[key]) else 100 * (figures[key] - first[key])
+
     rows = []
     for path, figures in zip(paths[1:], measured[1:], strict=True):
         row = {
-            "action_points": 100 * (figures["action_acc"] - first["action_acc"]),
-            "action_change_points": 100 * (figures["action_change_acc"] - first["action_change_acc"]),
+            "action_points": points(figures, "action_acc"),
+            "action_change_points": points(figures, "action_change_acc"),
             "position_percent": percent(figures, "position_mae"),
             "k10_percent": percent(figures, "rollout", "10", "position_mae_mean"),
             "k20_percent": percent(figures, "rollout", "20", "position_mae_mean"),
         }
-        within = all(row[key] >= bar if bar < 0 else row[key] <= bar for key, bar in BARS.items())
+        known = ((value, bar) for key, bar in BARS.items() if (value := row[key]) is not None)
+        within = all(value >= bar if bar < 0 else value <= bar for value, bar in known)
         rows.append({"from": str(paths[0]), "to": str(path), **row, "within": within})
     return rows
 
@@ -189,7 +198,7 @@ def rollout(
 
     if (frames and seconds) or (starts and start is not None):
         raise click.UsageError("--frames and --seconds, or --start and --starts, cannot be given together")
-    model = model or project.newest_model()
+    model = model or newest_model()
     length = frames or (seconds * open_model(model).world.game.fps if seconds else 300)
     if starts:
         with output.progress_bar("rollout", length) as (bar, task):
@@ -291,16 +300,15 @@ def diagnose(model: Path | None, dataset: Path, limit: int | None, as_json: bool
 
     Also which events it finds, how it does where training has shown little, and whether its worlds do what players say.
 
-    MODEL is a run or a QNet folder; the furthest stage that is there if not given.
+    MODEL is a run or a QNet folder; if not given qnet, else run-qat, else run.
     """
     from wm_cli.tables.drifting import diagnosis_tables
 
-    figures = diagnose_model(model or project.newest_model(), dataset, limit or 0)
+    figures = diagnose_model(model or newest_model(), dataset, limit or 0)
     if as_json:
         output.print_json(figures)
         return
-    for table in diagnosis_tables(figures):
-        output.out.print(table)
+    output.print_tables(diagnosis_tables(figures))
 
 
 def diagnose_model(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
@@ -349,7 +357,7 @@ def speculate(model: Path | None, dataset: Path, windows: int, seed: int, as_jso
     from wm_cli.tables.drifting import speculation_tables
 
     with output.err.status("speculate"):
-        figures = speculation(model or project.newest_model(), dataset, windows, seed)
+        figures = speculation(model or newest_model(), dataset, windows, seed)
     if as_json:
         output.print_json(figures)
     else:

@@ -12,7 +12,7 @@ import click
 
 from wm_cli import output, project
 from wm_cli.number_types import UNITS, Whole
-from wm_cli.opening import held_out_games
+from wm_cli.opening import held_out_games, open_run
 from wm_cli.options import dataset_option, folder_argument, json_option, overwrite_option, verb
 from wm_cli.writing import place_of
 from wm_train.ranges import ENDLESS
@@ -60,9 +60,8 @@ def int4_costs(run: Path, dataset: Path, limit: int, budget: int | None, out: Pa
     """Losses and savings, layer by layer; with a budget also the choice, measured, and written to `out` as a config."""
     from wm_export.lower.bit_budget import around_cu
     from wm_export.lower.sensitivity import kernel_cu, quantized, sensitivities, wide_bits
-    from wm_train.checkpoint import load_checkpoint
 
-    checkpoint = load_checkpoint(run)
+    checkpoint = open_run(run)
     measure, wide = _measure(checkpoint, dataset, limit), quantized(checkpoint, wide_bits(checkpoint))
     layers = len(wide.model.layers)
     with output.progress_bar("bits", layers + 1 + (budget is not None)) as (bar, task):

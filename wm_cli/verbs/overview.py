@@ -10,6 +10,7 @@ from wm_cli import output, project
 from wm_cli.number_types import Real
 from wm_cli.options import dataset_option, json_option, overwrite_option, path_option, verb
 from wm_cli.plain_text import plain
+from wm_cli.staleness import tell_of_figures
 from wm_cli.writing import place_of
 from wm_train.ranges import MINUTES
 
@@ -27,6 +28,7 @@ def report(out: Path, dataset: Path, overwrite: bool) -> None:
 
     with place_of(out, "report", overwrite or is_report(out)):
         write_report(out, dataset)
+    tell_of_figures()
     output.out.print(f"{out}: open it in a browser", soft_wrap=True)
 
 

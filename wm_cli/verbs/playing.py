@@ -12,12 +12,23 @@ import numpy as np
 
 from wm_cli import output
 from wm_cli.json_keys import PLAYED_KEYS, SESSION_KEYS
+from wm_cli.local_play import Asked, play_world
 from wm_cli.number_types import FRAMES_OF_A_DAY, Real, Whole
-from wm_cli.options import dataset_option, json_option, log_option, session_options, start_option, trust_options, verb
+from wm_cli.opening import built
+from wm_cli.options import (
+    dataset_option,
+    json_option,
+    log_option,
+    session_options,
+    start_option,
+    trust_options,
+    verb,
+    yes_option,
+)
+from wm_cli.paying import announce
 from wm_cli.places import (
     Where,
     address_of,
-    built,
     comparable,
     found_session,
     inputs_after,
@@ -26,12 +37,13 @@ from wm_cli.places import (
     start_window,
     with_world,
 )
-from wm_cli.seats import join, opponent_of, state_of
+from wm_cli.seats import coverage_text, join, opponent_of, state_of
 from wm_cli.tally import Tally, frame_cu
 from wm_live.chain.trust import Trust
-from wm_live.chain.wallet import announced, load_keypair
+from wm_live.chain.wallet import load_keypair
 from wm_live.session import lifecycle
-from wm_live.session.game import COMMITS, OwnSession, OwnWorld, Recorder, again, open_game, session_key, take_up
+from wm_live.session.commits import COMMITS
+from wm_live.session.game import OwnSession, OwnWorld, Recorder, again, open_game, session_key, take_up
 from wm_live.session.game import play as play_frames
 from wm_live.session.inputs import Inputs, by_chance, keyboard, replayed
 from wm_live.session.instructions import Session
@@ -50,7 +62,8 @@ if TYPE_CHECKING:
 
 
 @verb(
-    "wmq play --frames 3600\nwmq play --inputs keyboard --watch\nwmq play --id 2 --cluster devnet --fps 30",
+    "wmq play --frames 3600\nwmq play --world qnet --against random\n"
+    "wmq play --inputs keyboard --watch\nwmq play --id 2 --cluster devnet --fps 30",
     prints=f"{SESSION_KEYS} {PLAYED_KEYS} log cu_per_frame player",
     stopped="the log has every frame that was computed; the same command goes on",
 )
@@ -69,18 +82,49 @@ if TYPE_CHECKING:
     show_default=True,
     help="The real game's, by chance, or this terminal's: wasd and j k l i u for player 1, the game's for player 2.",
 )
+@click.option("--world", metavar="NAME", help="Play a world on a page of this machine, with no chain: a run or a QNet.")
+@click.option(
+    "--on", "place", default="", metavar="PLACE", help="Where, of --world.  [default: one that is often played]"
+)
+@click.option("--cast", default="", metavar="A,B", help="Who, of --world.  [default: who is often played]")
+@click.option(
+    "--against",
+    type=click.Choice(["idle", "random", "replay"]),
+    default="idle",
+    show_default=True,
+    help="What the second player of --world does; replay: as in a recorded game, which it begins from.",
+)
 @click.option("--opponent", help="Wallet of the second player, or `any`, who plays with --guest.")
 @click.option("--guest", metavar="SESSION", help="Sit down at another wallet's session, and send this player's inputs.")
 @trust_options
 @click.option("--watch", is_flag=True, help="Show it in a browser as well.")
 @click.option("--port", type=Whole(0, 65_535), default=0, help="Of that page; a free one if not given.")
+@yes_option
 @json_option
-def play(folder: Path | None, as_json: bool, number: int, guest: str | None, trust: Trust, **options: Any) -> None:
+def play(
+    folder: Path | None,
+    as_json: bool,
+    number: int,
+    guest: str | None,
+    trust: Trust,
+    world: str | None,
+    place: str,
+    cast: str,
+    against: str,
+    **options: Any,
+) -> None:
     """Play a session: 60 frames a second, each computed by the program on the rollup, and every one kept in a log.
 
     Opens the session if there is none; one that was interrupted, or lost by its rollup, goes on where its log allows.
+    With --world a world is played in a browser instead, with keys or a gamepad, before anything is on a chain.
     """
-    keys = ("export", "cluster", "rollup", "keypair")
+    if world is not None:
+        if guest is not None or options["opponent"] is not None:
+            raise click.UsageError("--world: is played on no chain; leave --guest and --opponent out")
+        only = {key: options[key] for key in ("dataset", "start", "fps", "port")}
+        play_world(Asked(world=world, place=place, cast=cast, against=against, **only))
+        return
+    keys = ("export", "cluster", "rollup", "keypair", "yes")
     where = Where(number=number, **{key: options.pop(key) for key in keys})
     pace = Pace(folder=folder, **options)
     if guest is not None:
@@ -94,7 +138,7 @@ def play(folder: Path | None, as_json: bool, number: int, guest: str | None, tru
         as_json,
         figures,
         f"{figures['frames']:,} frames at {figures['fps']:.1f} fps, {figures['late_frames']} late, "
-        f"{figures['cu_per_frame']:,} units a frame; log in {figures['log']}",
+        f"{figures['cu_per_frame']:,} units a frame; log in {figures['log']}\n{coverage_text(figures)}",
     )
 
 
@@ -123,12 +167,13 @@ def play_session(where: Where, how: Pace) -> dict[str, Any]:
 
         async def do(own: OwnWorld) -> dict[str, Any]:
             new = not (folder / "log.json").exists()
+            await own.need_deployed()
             game = (
                 own.game(where.number, window, opponent_of(how.opponent))
                 if new
                 else await own_session(own, where.number, folder)
             )
-            log, source = await _opened(game, window, folder, inputs)
+            log, source = await _opened(game, window, folder, inputs, where.yes)
             with log:
                 return await _played(game, log, source, how, (corpus, t))
 
@@ -145,7 +190,7 @@ def play_as_guest(where: Where, how: Pace, address: str, trust: Trust) -> dict[s
             found = await found_session(nodes.base, export, at)
             key = session_key(wallet, at, 1)
             if found.state.status == "open":
-                await join(nodes.base, wallet, found, trust)
+                await join(nodes.base, wallet, found, trust, where.yes)
             await lifecycle.until("the first frame", lambda: _has_started(nodes, found.session), timeout_s=3600)
             await Guest(nodes.rollup, found.session, 1, key).run(inputs, how.frames)
             state = await need_session(nodes.rollup, found.session)
@@ -167,10 +212,10 @@ def _inputs(played: Game, how: Pace, corpus: Corpus, t: int, stack: ExitStack) -
     return replay if how.inputs == "replay" else by_chance(played, how.start)
 
 
-async def _opened(game: OwnSession, window: Window, folder: Path, inputs: Inputs) -> tuple[Log, Inputs]:
+async def _opened(game: OwnSession, window: Window, folder: Path, inputs: Inputs, yes: bool) -> tuple[Log, Inputs]:
     new = not (folder / "log.json").exists()
     begins = opening(game.session.world) if new else delegation().at_most
-    output.note(announced(game.party, begins + committing(COMMITS)))
+    announce(game.places.base.url, game.party, begins + committing(COMMITS), yes)
     if new:
         if game.session.terms.opponent != game.party:
             output.note(f"waiting for the second player of session {game.session.address}")
@@ -200,9 +245,9 @@ async def _played(game: OwnSession, log: Log, inputs: Inputs, how: Pace, at: tup
 
 async def _watched(
     game: OwnSession, how: Pace, at: tuple[Corpus, int], stack: AsyncExitStack
-) -> "asyncio.Queue[FrameMessage]":
-    """A page that shows what is put into the queue."""
-    queue: asyncio.Queue[FrameMessage] = asyncio.Queue()
+) -> "asyncio.Queue[FrameMessage | None]":
+    """A page that shows what is put into the queue, and says at the end of `stack` that there is no more."""
+    queue: asyncio.Queue[FrameMessage | None] = asyncio.Queue()
     corpus, t = at
     played = game.session.world.export.net.world.game
     hello = Hello(
@@ -211,15 +256,22 @@ async def _watched(
         int(corpus.place[t]),
         cast_of(played, corpus.frames[t]),
         game.session.world.slots,
+        over="this play is over; wmq play goes on with the session",
     )
 
     class Source:
         async def frames(self) -> AsyncIterator[FrameMessage]:
-            while True:
-                yield await queue.get()
+            while (message := await queue.get()) is not None:
+                yield message
 
     page = Watch(LiveFeed(hello, Source()), how.port)
     await page.start()
-    stack.push_async_callback(page.stop)
+
+    async def end() -> None:
+        queue.put_nowait(None)
+        await page.finish()
+        await page.stop()
+
+    stack.push_async_callback(end)
     output.note(f"watch it at {page.url}")
     return queue

@@ -4,14 +4,18 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from wm_cli import output
+from wm_cli.asking import somebody_there
 from wm_cli.json_keys import VERIFICATION_KEYS
 from wm_cli.number_types import Real, Whole
+from wm_cli.opening import built, open_export
 from wm_cli.options import (
     SENT_STAYS,
     cluster_option,
@@ -20,11 +24,13 @@ from wm_cli.options import (
     keypair_option,
     upgradeable_option,
     verb,
+    yes_option,
 )
+from wm_cli.paying import announce, ask
 from wm_cli.places import address_of
-from wm_export.solana.export import Export, open_export
+from wm_export.solana.export import Export
 from wm_live.chain.rpc import Rpc
-from wm_live.chain.wallet import SOL, announced, cluster_url, is_local, load_keypair, new_keypair
+from wm_live.chain.wallet import SOL, announced, cluster_url, load_keypair, new_keypair
 from wm_live.chain.wallet import fund as ask_faucet
 from wm_live.chain.wallet import sol as in_sol
 from wm_live.deploy.deployed import Reference, Verification, rebuilt, verify
@@ -86,7 +92,15 @@ class _DeployGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         known = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
-        return super().parse_args(ctx, args if known else ["run", *args])
+        if args and not known and not Path(args[0]).exists():
+            for meant in get_close_matches(args[0], self.commands, 1):
+                raise click.UsageError(f"No such command or export {args[0]!r}. Did you mean {meant!r}?", ctx)
+        completes = ctx.resilient_parsing and not args
+        return super().parse_args(ctx, args if known or completes else ["run", *args])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Its verbs, and what `run` takes, which need not be typed."""
+        return [*super().shell_complete(ctx, incomplete), *self.commands["run"].shell_complete(ctx, incomplete)]
 
 
 @click.group(
@@ -122,20 +136,20 @@ def deploy() -> None:
     default=None,
     help="Nobody can ever replace the program; or the keypair can, at any time. Asked for if neither is said.",
 )
-@click.option("--yes", is_flag=True, help="Pay without being asked, off this machine too.")
+@yes_option
 @json_option
 def deploy_run(
     export: Path, cluster: str, keypair: Path, dry_run: bool, final: bool | None, yes: bool, as_json: bool
 ) -> None:
     """Deploy an export. Interrupted, it goes on where it stopped: everything is read back from the chain."""
-    opened, show = open_export(export), output.err if as_json else output.out
+    opened, show = built(export), output.err if as_json else output.out
     chosen = bool(final) if dry_run or final is not None else _asked_for_final()
 
     def planned(deployment: Deployment) -> None:
         bar.stop()
         show.print("\n".join(deployment.lines()))
-        if deployment.steps and not (dry_run or yes or is_local(deployment.url)):
-            _ask_for_money(deployment)
+        if deployment.steps and not dry_run:
+            ask(deployment.url, announced(deployment.payer, deployment.budget().at_most), yes)
         bar.start()
 
     with output.progress_bar("reading the chain", None) as (bar, task):
@@ -154,7 +168,7 @@ def deploy_run(
 
 def _asked_for_final() -> bool:
     """Whether the program is to be final, by who sits at the terminal; a usage error if nobody does."""
-    if not sys.stdin.isatty():
+    if not somebody_there():
         raise click.UsageError(
             "expected --final (nobody, you included, can ever replace the program: what others can rely on) "
             "or --upgradeable (this keypair can, at any time)"
@@ -164,14 +178,6 @@ def _asked_for_final() -> bool:
         "An upgradeable one can be replaced by this keypair at any time: others have to trust its owner."
     )
     return bool(click.prompt("Which", type=click.Choice(["final", "upgradeable"]), err=True) == "final")
-
-
-def _ask_for_money(deployment: Deployment) -> None:
-    """Go on only if who sits at the terminal agrees; a usage error if nobody does."""
-    text = f"{deployment.url}: {announced(deployment.payer, deployment.budget().at_most)}"
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{text}; say --yes to pay without being asked")
-    click.confirm(f"{text}. Go on?", abort=True, err=True)
 
 
 def run_deploy(
@@ -200,8 +206,8 @@ def run_deploy(
             start = time.monotonic()
             await carry_out(rpc, target, deployment, progress)
             seconds, after = time.monotonic() - start, await rpc.balance(target.payer)
-            built = Reference(target.elf, "what `wmq build` made of the export")
-            found = await verify(rpc, export, target.model, lambda: built, upgradeable=not final)
+            own = Reference(target.elf, "what `wmq build` made of the export")
+            found = await verify(rpc, export, target.model, lambda: own, upgradeable=not final)
             if not found.ok:
                 raise WmLiveError("deployed, but not the export: " + "; ".join(found.lines()))
             spent = {"dry_run": False, "seconds_taken": round(seconds, 2), "balance_after": after}
@@ -264,10 +270,11 @@ def run_verify(
 @export_argument
 @cluster_option
 @keypair_option
+@yes_option
 @json_option
-def deploy_abort(export: Path, cluster: str, keypair: Path, as_json: bool) -> None:
+def deploy_abort(export: Path, cluster: str, keypair: Path, yes: bool, as_json: bool) -> None:
     """Close an unfinished model and a program's left-over buffer, and get their rent back."""
-    figures = run_abort(open_export(export), cluster, keypair).to_json()
+    figures = run_abort(open_export(export), cluster, keypair, yes).to_json()
     names = " and ".join(figures["returned"]) or "nothing to close"
     output.say(
         as_json,
@@ -276,13 +283,13 @@ def deploy_abort(export: Path, cluster: str, keypair: Path, as_json: bool) -> No
     )
 
 
-def run_abort(export: Export, cluster: str, keypair: Path) -> Refund:
+def run_abort(export: Export, cluster: str, keypair: Path, yes: bool) -> Refund:
     """Give up an unfinished deployment; what came back."""
     target = target_of(export, load_keypair(keypair))
-    output.note(announced(target.payer, refund_budget(target).at_most))
 
     async def run() -> Refund:
         async with Rpc(cluster_url(cluster)) as rpc:
+            announce(rpc.url, target.payer, refund_budget(target).at_most, yes)
             return await abort(rpc, target)
 
     return asyncio.run(run())

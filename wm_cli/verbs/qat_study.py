@@ -9,6 +9,8 @@ import click
 import numpy as np
 
 from wm_cli import output, project
+from wm_cli.artifacts import DATASET, need
+from wm_cli.experiments import ConfigFile
 from wm_cli.json_keys import DIFFERENCE_KEYS, METRIC_KEYS
 from wm_cli.kept_schemas import STUDIED
 from wm_cli.number_types import SeedList, minutes_type
@@ -41,8 +43,8 @@ FORMS = {"float": ("float", False), "ptq": ("float", True), "qat": (".", True)}
     stopped=GOES_ON,
 )
 @click.option(
-    "--config", "configs", type=click.Path(path_type=Path, dir_okay=False, exists=True), multiple=True, required=True,
-    help="YAML file of a model and its training; repeatable.",
+    "--config", "configs", type=ConfigFile(), multiple=True, required=True,
+    help="Name of an experiment, or YAML file of a model and its training; repeatable.",
 )  # fmt: skip
 @dataset_option
 @path_option("--out", project.STUDY, "Folder for the runs.")
@@ -69,6 +71,7 @@ def qat(
     """
     from wm_cli.tables.accuracy import qat_table
 
+    need(dataset, DATASET, option="--dataset")
     wanted = {path.stem: run_config(path, minutes=minutes, steps=None, seed=None) for path in configs}
     with one_writer(out, "study qat"), progress_of(len(wanted) * len(seeds)) as shown:
         figures = qat_study(dataset, out, wanted, seeds, limit or 0, shown)

@@ -1,6 +1,8 @@
 """`wmq train`, `sweep`, `compare`: one run, many short ones, and two of them side by side."""
 
+import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -9,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wm_cli import output, project
+from wm_cli.artifacts import DATASET, FLOAT_RUN, RUN, need
 from wm_cli.errors import WmCliError
+from wm_cli.experiments import need_config
 from wm_cli.number_types import Real, minutes_type, steps_type
+from wm_cli.opening import open_run
 from wm_cli.options import (
     config_option,
     dataset_option,
@@ -25,11 +30,14 @@ from wm_cli.writing import place_of
 if TYPE_CHECKING:
     from wm_train.config import RunConfig
 
+#: A held-out loss that is more times the least has risen.
+LATE_LOSS = 1.01
+
 
 @verb(
-    "wmq train\nwmq train --qat\nwmq train --config experiments/mlp-v22.yaml --max-minutes 60 --resume\n"
+    "wmq train\nwmq train --qat\nwmq train --config mamba2-1.2m --max-minutes 60 --resume\n"
     "torchrun --nproc-per-node 2 --no-python wmq train --steps 5000",
-    prints="run form parameters steps seconds held_out",
+    prints="run form parameters steps seconds held_out best_held_out best_step",
     stopped=lambda given: _left(given["out"] or project.run_of(given["config"], given["qat"])),
 )
 @dataset_option
@@ -39,13 +47,17 @@ if TYPE_CHECKING:
     help="Run folder.  [default: run, or run-qat with --qat; with --config runs/NAME, or runs/NAME-qat]",
 )
 @config_option
-@click.option("--qat", is_flag=True, help="Train through the INT8 grid.")
+@click.option("--qat", is_flag=True, help="Quantization-aware training: train with INT8 rounding in place.")
 @click.option(
     "--start",
     type=click.Path(path_type=Path),
     help="Float run that --qat starts from.  [default: run, or runs/NAME, if it is there; else from scratch]",
 )
-@click.option("--max-minutes", type=minutes_type, help="Stop after this processor time.")
+@click.option(
+    "--max-minutes",
+    type=minutes_type,
+    help="Stop after this processor time.  [default: the config's; where it has none, its steps decide]",
+)
 @click.option("--steps", type=steps_type, help="Stop after this many steps.")
 @seed_option
 @click.option(
@@ -76,7 +88,7 @@ def train(
     if resume and overwrite:
         raise click.UsageError("--resume goes on with the run that --overwrite loses: give one of them")
     out, floating = out or project.run_of(config, qat), project.run_of(config, qat=False)
-    if qat and start is None and floating.exists() and out != floating:
+    if qat and start is None and RUN.lies_at(floating) and out != floating:
         start = floating
     limits: dict[str, Any] = {"minutes": max_minutes, "steps": steps, "seed": seed}
     limits["only"] = kinds_asked(config, only, cpu)
@@ -85,8 +97,23 @@ def train(
         as_json,
         figures,
         f"{out}: {figures['form']}, {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
-        f"{figures['parameters']:,} parameters",
+        f"{figures['parameters']:,} parameters\n{_held_out_text(out, figures)}",
     )
+
+
+def _held_out_text(out: Path, figures: Mapping[str, Any]) -> str:
+    """The held-out loss in words: what it is, what it was at its least and where that is, and what to do next."""
+    last, least, step = figures["held_out"], figures["best_held_out"], figures["best_step"]
+    next_verb = f"wmq evaluate {shlex.quote(str(out))}"
+    if last is None or least is None:
+        return f"no held-out loss: no held-out game has a window; next: {next_verb}"
+    if step == figures["steps"]:
+        return f"held-out loss {last:.4f}, the least of the run: longer training may help; next: {next_verb}"
+    best = f"held-out loss {last:.4f}; the least was {least:.4f}, at step {step:,}, kept in {out / 'best'}"
+    if last <= least * LATE_LOSS:
+        return f"{best}; next: {next_verb}"
+    help_text = "it has risen since: more games, or fewer steps, would help"
+    return f"{best}; {help_text}; next: wmq evaluate {shlex.quote(str(out))} {shlex.quote(str(out / 'best'))}"
 
 
 def kinds_asked(config: Path | None, only: str | None, cpu: bool) -> tuple[str, ...] | None:
@@ -114,6 +141,7 @@ def run_config(config: Path | None, **overrides: Any) -> "RunConfig":
     from wm_train.config import load_config
     from wm_train.ranges import ENDLESS
 
+    need_config(config)
     loaded = load_config(config)
     given = {key: value for key, value in overrides.items() if value is not None}
     if "minutes" in given and "steps" not in given:
@@ -132,11 +160,16 @@ def train_run(
     **overrides: Any,
 ) -> dict[str, Any]:
     """Train under a progress bar; overrides that are None leave the config's value. What the run came to."""
+    from wm_train.checkpoint import load_checkpoint
+    from wm_train.fit.resume import BEST
     from wm_train.fit.train import Job, Progress
     from wm_train.fit.train import train as run
     from wm_train.games.corpus import moved_over
     from wm_train.shapes import parameter_count
 
+    need(dataset, DATASET, option="--dataset")
+    if start is not None:
+        need(start, FLOAT_RUN, option="--start")
     job = Job(dataset, out, run_config(config, **overrides), qat, start, resume, overwrite)
     seconds = 0.0
     with output.progress_bar("train --qat" if qat else "train", 1) as (bar, task):
@@ -154,7 +187,9 @@ def train_run(
             "`wmq overlap` says which games two runs share"
         )
     parameters = parameter_count(checkpoint.config.model)
+    best = load_checkpoint(out / BEST).figures if (out / BEST / "run.json").exists() else {}
     figures = {"run": str(out), "form": checkpoint.form, "parameters": parameters, **checkpoint.figures}
+    figures |= {"best_held_out": best.get("held_out"), "best_step": best.get("steps")}
     return figures | {"seconds": round(seconds, 1)}
 
 
@@ -182,7 +217,7 @@ def sweep(space: Path, dataset: Path, out: Path, address: str, overwrite: bool, 
     with place_of(out, "sweep", overwrite):
         figures = try_configs(space, dataset, out, address)
     if not as_json:
-        output.out.print(sweep_table(figures))
+        output.print_tables([sweep_table(figures)])
     output.say(as_json, figures, f"{out}: the best of {len(figures['trials'])}")
 
 
@@ -190,12 +225,11 @@ def try_configs(path: Path, dataset: Path, out: Path, address: str) -> dict[str,
     """Every trial's value, best first; the best config is written to `out` as an experiment."""
     import yaml
 
-    from wm_cli.opening import need_dataset
     from wm_train.files import atomic_write_bytes
     from wm_train.fit.sweep import load_sweep, run
 
     asked = load_sweep(path)
-    need_dataset(dataset)
+    need(dataset, DATASET, option="--dataset")
     with output.progress_bar("sweep", None) as (bar, task):
         swept = run(asked, dataset, address, lambda done: bar.update(task, completed=done))
     if swept.best is None:
@@ -240,18 +274,17 @@ def compare(first: Path, second: Path, dataset: Path, tolerance: float, limit: i
 
     figures = compare_runs(first, second, dataset, tolerance, limit or 0)
     if not as_json:
-        output.out.print(compare_table(figures))
+        output.print_tables([compare_table(figures)])
     output.say(as_json, figures, "the runs agree" if figures["ok"] else "the runs do not agree")
     sys.exit(0 if figures["ok"] else 1)
 
 
 def compare_runs(first: Path, second: Path, dataset: Path, tolerance: float, limit: int) -> dict[str, Any]:
     """Configs, games, and, where those are the same, metrics on the held-out ones."""
-    from wm_train.checkpoint import load_checkpoint
     from wm_train.measure.compare import config_differences, game_differences, metric_differences
     from wm_train.nets.predict import held_out_figures
 
-    runs = [load_checkpoint(folder) for folder in (first, second)]
+    runs = [open_run(folder) for folder in (first, second)]
     config = config_differences(runs[0].config, runs[1].config)
     games = game_differences(runs[0].split, runs[1].split)
     same_games = not any(only for use in games.values() for only in use.values())

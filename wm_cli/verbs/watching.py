@@ -7,17 +7,26 @@ from pathlib import Path
 
 import click
 
-from wm_cli import output, project
+from wm_cli import output
+from wm_cli.artifacts import newest_model
 from wm_cli.number_types import WINDOWS, Whole
-from wm_cli.opening import held_out_window
-from wm_cli.options import cluster_option, dataset_option, export_argument, keypair_option, trust_options, verb
-from wm_cli.pins import follow
-from wm_cli.places import address_of, built
+from wm_cli.opening import built, held_out_window
+from wm_cli.options import (
+    cluster_option,
+    dataset_option,
+    export_argument,
+    keypair_option,
+    trust_options,
+    verb,
+    yes_option,
+)
+from wm_cli.pins import announce_pins, follow
+from wm_cli.places import address_of
 from wm_export.solana.layout import session_vocab
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.trust import Trust
 from wm_live.errors import WmLiveError
-from wm_live.session.account import SessionState, session_state
+from wm_live.session.account import session_state
 from wm_live.watch.following import SessionSource
 from wm_live.watch.server import nothing
 from wm_live.watch.server import watch as show_page
@@ -33,7 +42,7 @@ from wm_live.watch.viewer import Hello, LiveFeed, RolloutFeed, cast_of
     "--rollout",
     "model",
     type=click.Path(path_type=Path),
-    help="Run or QNet to let run beside its replay.  [default: the furthest stage]",
+    help="Run or QNet to let run beside its replay.  [default: qnet, else run-qat, else run]",
 )
 @click.option("--rpc", default="http://127.0.0.1:7799", show_default=True, help="Node that has the session.")
 @export_argument
@@ -45,6 +54,7 @@ from wm_live.watch.viewer import Hello, LiveFeed, RolloutFeed, cast_of
 @cluster_option
 @keypair_option
 @trust_options
+@yes_option
 def watch(
     address: str | None,
     model: Path | None,
@@ -58,6 +68,7 @@ def watch(
     cluster: str,
     keypair: Path,
     trust: Trust,
+    yes: bool,
 ) -> None:
     """Show a session as it is played, or a rollout beside its replay, in a browser on this machine.
 
@@ -66,11 +77,11 @@ def watch(
     if pins and address is None:
         raise click.UsageError("--pin: only a session is committed; name its address")
     feed = (
-        session_feed(address, rpc, export)
-        if address
-        else rollout_feed(model or project.newest_model(), dataset, start, frames)
+        session_feed(address, rpc, export) if address else rollout_feed(model or newest_model(), dataset, start, frames)
     )
     besides = partial(follow, export, cluster, keypair, address, trust) if pins and address else nothing
+    if pins:
+        announce_pins(cluster, keypair, yes)
     show_page(feed, port, output.note, besides)
 
 
@@ -79,21 +90,24 @@ def session_feed(address: str, url: str, folder: Path) -> LiveFeed:
     export, at = built(folder), address_of(address)
     where = export.layout
 
-    async def first() -> SessionState:
+    async def now() -> bytes:
         async with Rpc(url) as rpc:
             account = await rpc.account(at)
             if account is None:
                 raise WmLiveError(f"{url}: no session {address} there; is it delegated to this rollup?")
-            return session_state(where, account.data)
+            return account.data
 
     async def changes() -> AsyncIterator[bytes]:
+        """As it is, then as it changes: a session that has ended, or that nobody plays, is shown too."""
+        yield first
         async with Rpc(url) as rpc:
             async for account in rpc.subscribe_account(at):
                 if account is None:
                     return
                 yield account.data
 
-    state, slots = asyncio.run(first()), export.net.world.encoding.slots
+    first = asyncio.run(now())
+    state, slots = session_state(where, first), export.net.world.encoding.slots
     game = export.net.world.game
     place = state.terms.ids[len(session_vocab(export.net)) - 1] if game.place else 0
     hello = Hello(f"session {address}", game, place, cast_of(game, state.frame), slots)

@@ -15,8 +15,7 @@ from pathlib import Path
 from wm_export.lower.asm.gather_asm import GATHER_BYTES_PER_WORD, GATHER_UNROLL, GATHER_WORDS
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R
 from wm_export.lower.kernels import FAMILIES, KERNELS
-from wm_quant.ops.gather import GATHER_ROWS_MAX
-from wm_train.grid.arithmetic import TILE_COLUMNS, WEIGHT_GRIDS
+from wm_train.grid.arithmetic import GATHER_ROWS_MAX, TILE_COLUMNS, WEIGHT_GRIDS
 
 HERE = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
 COMMAND = "python -m wm_export.lower.kernel_files"

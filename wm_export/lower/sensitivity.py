@@ -24,10 +24,11 @@ NARROW_BITS = 4
 
 @dataclass(frozen=True)
 class Figures:
-    """Held-out figures: errors in game units, `k10` the mean over rollouts of ten frames; accuracy 0..1."""
+    """Held-out figures: errors in game units, `k10` the mean over rollouts of ten frames; accuracy 0..1, None where no
+    action changes."""
 
     position_mae: float
-    action_change_acc: float
+    action_change_acc: float | None
     k10: float
 
     @staticmethod
@@ -41,7 +42,7 @@ class Figures:
         parts = (
             self.position_mae / max(base.position_mae, 1e-12) - 1,
             self.k10 / max(base.k10, 1e-12) - 1,
-            1 - self.action_change_acc / max(base.action_change_acc, 1e-12),
+            1 - (self.action_change_acc or 0.0) / base.action_change_acc if base.action_change_acc else 0.0,
         )
         return sum(max(part, 0.0) for part in parts)
 

@@ -21,7 +21,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from wm_export.onnx.forms import need_forms, network
-from wm_export.onnx.graph_builder import Graph
+from wm_export.onnx.graph_builder import IR_VERSION, OPSET, Graph
 from wm_export.recorder import Sym, SymOps
 from wm_export.scope import check_flags
 from wm_quant.ops.base import CODES, IDS, SESSION_BIAS
@@ -35,8 +35,6 @@ from wm_train.world.subsystem import Head
 
 FORMAT = "wmq-onnx-2"
 TRACE = "trace."
-#: Old enough for every ONNX Runtime since 1.12.
-OPSET, IR_VERSION = 17, 8
 
 
 def _input_codes(graph: Graph, game: Game) -> str:

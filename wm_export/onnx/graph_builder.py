@@ -11,6 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+#: Old enough for every ONNX Runtime since 1.12.
+OPSET, IR_VERSION = 17, 8
 #: Lifts what is shifted above zero. -2^62 <= value < 2^62 goes in; proofs keep products below 2^53.
 LIFT = 1 << 62
 #: Zero point of a matrix product's operands, which are uint8.

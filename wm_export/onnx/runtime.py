@@ -17,6 +17,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 from wm_export.errors import WmExportError
+from wm_export.onnx.exactness import need_exact_products
 from wm_export.onnx.graph import FORMAT, TRACE
 from wm_train.reading import Artifact, one_line
 
@@ -56,12 +57,13 @@ def _session(data: bytes, what: str) -> onnxruntime.InferenceSession:
 class OrtRunner:
     """One exported graph. Stateless: a State goes in, a Trace and the next State come out.
 
-    source  the file or its bytes; WmExportError when it is not such a graph
+    source  the file or its bytes; WmExportError when it is not such a graph, or where ONNX Runtime is not exact
     """
 
     def __init__(self, source: Path | bytes) -> None:
         self._what = "graph" if isinstance(source, bytes) else str(source)
         data = source if isinstance(source, bytes) else GRAPH.read(source)
+        need_exact_products()
         self._session = _session(data, self._what)
         self._outputs = [output.name for output in self._session.get_outputs()]
 

@@ -5,13 +5,14 @@ Imports the standard library only: setup.py loads it before anything is installe
 """
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 
-#: Folder of a wheel that holds `onchain` and `scripts`; the repository has none.
+#: Folder of a wheel that holds `onchain`, `scripts` and `experiments`; the repository has none.
 PACKAGED = Path(__file__).resolve().parent / "packaged"
 HOME = PACKAGED if PACKAGED.is_dir() else Path(__file__).resolve().parents[2]
-ONCHAIN, SCRIPTS = HOME / "onchain", HOME / "scripts"
+ONCHAIN, SCRIPTS, EXPERIMENTS = HOME / "onchain", HOME / "scripts", HOME / "experiments"
 
 #: What of the workspace goes into an export as it is, files and folders of Rust; `wmq export` writes the rest.
 WORKSPACE = (
@@ -32,9 +33,21 @@ SCRIPT_NAMES = ("sbpf.sh", "rollup.sh")
 
 #: The commands that install tools: a wheel has no Makefile.
 _IN_REPOSITORY = HOME != PACKAGED
-INSTALL_TOOLCHAIN = "make toolchain" if _IN_REPOSITORY else f"bash {SCRIPTS / 'sbpf.sh'} install"
-FETCH_CRATES = f"bash {'scripts' if _IN_REPOSITORY else SCRIPTS}/sbpf.sh fetch"
-INSTALL_ROLLUP = "make rollup" if _IN_REPOSITORY else f"bash {SCRIPTS / 'rollup.sh'} install"
+
+
+def _make(target: str) -> str:
+    """The command that makes a target of the repository, from wherever it is typed."""
+    return f"make {target}" if Path.cwd() == HOME else f"make -C {shlex.quote(str(HOME))} {target}"
+
+
+def _script(name: str, task: str) -> str:
+    return f"bash {shlex.quote(str(SCRIPTS / name))} {task}"
+
+
+SETUP = _make("setup") if _IN_REPOSITORY else "pip install --force-reinstall wmq"
+INSTALL_TOOLCHAIN = _make("toolchain") if _IN_REPOSITORY else _script("sbpf.sh", "install")
+FETCH_CRATES = _script("sbpf.sh", "fetch")
+INSTALL_ROLLUP = _make("rollup") if _IN_REPOSITORY else _script("rollup.sh", "install")
 
 
 def cache_folder() -> Path:
@@ -63,3 +76,4 @@ def copy_all(to: Path) -> None:
     (to / "scripts").mkdir(parents=True, exist_ok=True)
     for name in SCRIPT_NAMES:
         shutil.copyfile(SCRIPTS / name, to / "scripts" / name)
+    shutil.copytree(EXPERIMENTS, to / "experiments", dirs_exist_ok=True)

@@ -32,7 +32,7 @@ from wm_live.chain.answers import (
     transaction_of,
     value_of,
 )
-from wm_live.chain.urls import redacted, without_secrets
+from wm_live.chain.urls import is_local, redacted, without_secrets
 from wm_live.errors import WmLiveError
 
 COMMITMENT = "confirmed"
@@ -97,6 +97,12 @@ class Rpc:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
+    @property
+    def _start(self) -> str:
+        """The next step where the node does not answer."""
+        local = "in another terminal; next: wmq localnet"
+        return f"the node has to run, {local if is_local(self._address) else 'is this its address?'}"
+
     # --- one call ---
 
     async def call(self, method: str, params: Sequence[Any] = ()) -> Any:
@@ -116,7 +122,7 @@ class Rpc:
                 return response.status, await _limited(response, method)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             reason = without_secrets(str(error), self._address) or type(error).__name__
-            raise RpcError(f"{self.url}: {method}: no answer ({reason}); is the node running?") from None
+            raise RpcError(f"{self.url}: {method}: no answer ({reason}); {self._start}") from None
 
     def _result(self, method: str, status: int, answer: bytes) -> Any:
         where = f"{self.url}: {method}"
@@ -269,7 +275,7 @@ class Rpc:
                         yield account if account is not None and account.lamports else None
         except (aiohttp.ClientError, OSError) as error:
             reason = without_secrets(str(error), socket_url)
-            raise RpcError(f"{where}: accountSubscribe: {reason}; is the node running?") from None
+            raise RpcError(f"{where}: accountSubscribe: {reason}; {self._start}") from None
         raise RpcError(f"{where}: the node ended the subscription")
 
 

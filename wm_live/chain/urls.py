@@ -7,6 +7,11 @@ KEY_CHARACTERS = 12
 HIDDEN = "***"
 
 
+def is_local(url: str) -> bool:
+    """Whether a node is on this machine."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
 def redacted(url: str) -> str:
     """`url` without what may be a secret: user, password, query, fragment, and long parts of its path."""
     try:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import stat
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,16 +11,18 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from wm_live.chain.rpc import Rpc
-from wm_live.chain.urls import redacted
+from wm_live.chain.urls import is_local, redacted
 from wm_live.errors import WmLiveError
 from wm_live.localnet.servers import BASE_PORT, HOST, ROLLUP_PORT
 from wm_train import json_schema as js
 from wm_train.reading import JsonArtifact, parse_json
 
 SOL = 1_000_000_000
+#: The cluster that verbs use if none is named.
+LOCALNET = "localnet"
 #: Nodes of the base chain, and of the rollup beside each.
-CLUSTERS = {"localnet": f"http://{HOST}:{BASE_PORT}", "devnet": "https://api.devnet.solana.com"}
-ROLLUPS = {"localnet": f"http://{HOST}:{ROLLUP_PORT}", "devnet": "https://devnet.magicblock.app"}
+CLUSTERS = {LOCALNET: f"http://{HOST}:{BASE_PORT}", "devnet": "https://api.devnet.solana.com"}
+ROLLUPS = {LOCALNET: f"http://{HOST}:{ROLLUP_PORT}", "devnet": "https://devnet.magicblock.app"}
 _KEYPAIR = "expected a JSON array of 64 numbers, as `solana-keygen new` writes it"
 #: 64 numbers take up to 320 bytes; more is no keypair.
 KEYPAIR_JSON = JsonArtifact(
@@ -46,17 +49,17 @@ def cluster_url(cluster: str) -> str:
     return url
 
 
-def is_local(url: str) -> bool:
-    """Whether a node is on this machine."""
-    return urlsplit(url).hostname in (HOST, "localhost", "::1")
-
-
 def load_keypair(path: Path) -> Keypair:
     """The keypair of a file as Solana's tools write it: a JSON array of 64 bytes, secret then public.
 
     WmLiveError for any other file, and for one that others than its owner may read or write; what is in it is never
     part of the text.
     """
+    if not path.exists():
+        name = shlex.quote(str(path))
+        raise WmLiveError(
+            f"keypair {path}: is not there; `wmq fund` makes it; next: wmq fund --keypair {name} --sol 60"
+        )
     raw, mode = KEYPAIR_JSON.read(path), stat.S_IMODE(path.stat().st_mode)
     if mode & OTHERS:
         raise WmLiveError(f"keypair {path}: mode {mode:04o}, so others can read it; next: chmod 600 {path}")

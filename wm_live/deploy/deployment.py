@@ -9,7 +9,8 @@ from solders.pubkey import Pubkey
 from wm_live.chain.fees import SIGNATURE_FEE
 from wm_live.chain.guard import Budget, message_of
 from wm_live.chain.upload import PlannedTransaction
-from wm_live.chain.wallet import is_local, sol
+from wm_live.chain.urls import is_local
+from wm_live.chain.wallet import sol
 from wm_live.errors import WmLiveError
 
 #: Transactions a second: measured on a base chain of our own; and what public nodes take of one client.

@@ -1,6 +1,8 @@
 """Audit of a session by anybody, from its log and the chain.
 
-Every frame is computed again and compared with the log, and the log's hash tree with the committed root.
+Every frame is computed again and compared with the log, and the log's hash tree with the committed root. A session that
+is closed has left no root but in pins; then, or without asking any node, the log is held against what it says itself,
+and what could not be checked is named.
 """
 
 import time
@@ -15,24 +17,35 @@ from wm_export.schema.accounts import session_ids
 from wm_export.solana.export import Export
 from wm_live.chain.fees import rent_exempt
 from wm_live.chain.rpc import Rpc
+from wm_live.judge.pin import pins_of
 from wm_live.session.account import SessionState
 from wm_live.session.committed import check_log, read_session, read_world
+from wm_live.session.last_commit import last_commit
 from wm_live.session.log import Log
 from wm_live.session.recompute import WrongFrame, legal_ids, wrong_frames
-from wm_live.session.tree import root_of
+from wm_live.session.tree import Hash, root_of
 
 #: Wrong frames that are printed; one is enough to dispute.
 SHOWN = 5
+#: Gets (frames done, frames in all).
+Progress = Callable[[int, int], None]
+#: Status of a session that its node does not have, and of one that no node was asked for.
+GONE, UNASKED = "gone", "not asked for"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A log held against a session on a chain, at the session's frame number. text: how they differ, empty if equal."""
+    """A log held against a root that was committed, at its frame number. text: how they differ, empty if equal.
+
+    chain  what has the root: a chain with the session, a pin, or the log's own folder
+    own    it is the log's own word
+    """
 
     chain: str
     frame_number: int
     root: str
     text: str
+    own: bool = False
 
     @property
     def ok(self) -> bool:
@@ -44,9 +57,11 @@ class Comparison:
 class Audit:
     """What was found of a session.
 
+    status    of the session, GONE or UNASKED
     seconds   it took to compute every frame of the log again
     lamports  of the session account on the base chain
     missing   of rent and deposit; a rollup has the deposit while the session is played
+    unproved  what nobody but the log says, in words
     """
 
     session: str
@@ -58,11 +73,19 @@ class Audit:
     comparisons: tuple[Comparison, ...]
     lamports: int = 0
     missing: int = 0
+    unproved: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Every frame is the model's, and every chain holds this log."""
-        return not self.wrong and all(comparison.ok for comparison in self.comparisons)
+        """Every frame is the model's, and every root is this log's; one of a chain, unless none was asked."""
+        proved = self.status == UNASKED or any(not it.own for it in self.comparisons)
+        return not self.wrong and proved and all(comparison.ok for comparison in self.comparisons)
+
+    @property
+    def uncommitted(self) -> int:
+        """The last so many frames of the log are under no root of the base chain that is this log's."""
+        roots = (it.frame_number for it in self.comparisons if it.ok and not it.own and it.chain != ROLLUP)
+        return max(0, self.frames - max(roots, default=0))
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -74,54 +97,78 @@ class Audit:
             "lamports": self.lamports,
             "missing_lamports": self.missing,
             "frames": self.frames,
+            "uncommitted": self.uncommitted,
             "frames_per_second": round(self.frames / self.seconds) if self.seconds else 0,
             "wrong_frames": [{"frame": it.frame, "text": it.text} for it in self.wrong],
             "chains": [
                 {"chain": it.chain, "frames": it.frame_number, "root": it.root, "ok": it.ok, "text": it.text}
                 for it in self.comparisons
             ],
+            "unproved": list(self.unproved),
         }
 
-    def lines(self) -> list[str]:
-        """For people."""
-        where = f"delegated to {self.validator}" if self.validator else "on the base chain"
-        lines = [f"session {self.session}: {self.status}, {where}"]
+    def lines(self, options: str) -> list[str]:
+        """For people. options: of the commands that it names."""
+        lines = [self._where()]
         if self.missing:
             of = f"{self.lamports:,} of {self.lamports + self.missing:,} lamports of rent and deposit"
             lines.append(f"the account has {of}; the rollup has the rest until the scratch account is closed")
         lines += [
             f"{it.chain}: {it.text or f'holds this log up to frame {it.frame_number:,}'}" for it in self.comparisons
         ]
+        lines += self._uncovered()
         lines += [f"frame {it.frame:,} is wrong: {it.text}" for it in self.wrong[:SHOWN]]
         if len(self.wrong) > SHOWN:
             lines.append(f"and {len(self.wrong) - SHOWN:,} more frames are wrong")
-        if self.wrong:
-            return [*lines, f"next: wmq dispute {self.session} {self.wrong[0].frame}"]
-        return [*lines, f"all {self.frames:,} frames of the log are what the model computes"]
+        if not self.wrong:
+            lines.append(f"all {self.frames:,} frames of the log are what the model computes")
+        elif self.wrong[0].frame < self.frames - self.uncommitted:
+            lines.append(f"next: wmq dispute {self.wrong[0].frame} {options}")
+        lines += [f"not proved: {it}" for it in self.unproved]
+        if self.status == GONE and not any(not it.own for it in self.comparisons):
+            lines.append(f"next: wmq verify {options} --offline, which checks the log by itself")
+        return lines
+
+    def _where(self) -> str:
+        if self.status == UNASKED:
+            return f"session {self.session}: no node was asked"
+        if self.status == GONE:
+            return f"session {self.session}: not on the base chain; closed, never created, or on another cluster"
+        where = f"delegated to {self.validator}" if self.validator else "on the base chain"
+        return f"session {self.session}: {self.status}, {where}"
+
+    def _uncovered(self) -> list[str]:
+        """What of a session that is there, and is this log's, is not committed."""
+        if self.status in (GONE, UNASKED) or not self.uncommitted or not all(it.ok for it in self.comparisons):
+            return []
+        if not self.validator:
+            return [f"the last {self.uncommitted:,} frames of the log are in no session, and can never be disputed"]
+        later = "before they are committed, or the session has ended"
+        return [f"the last {self.uncommitted:,} frames of the log are not committed: nobody can dispute them {later}"]
+
+
+BASE_CHAIN, ROLLUP = "base chain", "rollup"
 
 
 async def audit(
-    base: Rpc,
-    rollup: Rpc | None,
-    export: Export,
-    log: Log,
-    session: Pubkey,
-    progress: Callable[[int, int], None] = lambda *_: None,
+    base: Rpc, rollup: Rpc | None, export: Export, log: Log, session: Pubkey, progress: Progress = lambda *_: None
 ) -> Audit:
     """Compute every frame of the log again, and compare its hash tree with the base chain's and the rollup's, if given.
 
-    progress  called with (frames done, frames in all)
-
-    WmLiveError for what says nothing: a session that is not there, a log or a session of another export.
+    Of a session that is not there with those of its pins. WmLiveError for what says nothing: a log or a session of
+    another export.
     """
     world = await read_world(base, export, *check_log(export, log, session))
+    account = await base.account(session, 0, 0)
+    if account is None or not account.lamports:
+        pins = await pins_of(base, world.program, session)
+        held = [_held(f"pin {pin.address}", pin.leaves, pin.root, log) for pin in pins]
+        return _by_itself(export, log, GONE, held, progress)
     committed = await read_session(base, world, session)
-    comparisons = [compare("base chain", committed.state, log)]
+    comparisons = [compare(BASE_CHAIN, committed.state, log)]
     if rollup is not None:
-        comparisons.append(compare("rollup", (await read_session(rollup, world, session)).state, log))
-    started = time.perf_counter()
-    wrong = _wrong(export, committed.state.terms.ids, log, progress)
-    seconds = time.perf_counter() - started
+        comparisons.append(compare(ROLLUP, (await read_session(rollup, world, session)).state, log))
+    wrong, seconds = _computed(export, committed.state.terms.ids, log, progress)
     return Audit(
         str(session),
         committed.state.status,
@@ -135,7 +182,46 @@ async def audit(
     )
 
 
-def _wrong(export: Export, ids: Sequence[int], log: Log, progress: Callable[[int, int], None]) -> list[WrongFrame]:
+def audit_offline(export: Export, log: Log, session: Pubkey, progress: Progress = lambda *_: None) -> Audit:
+    """The same without asking any node: the log against the model, and against what it says itself."""
+    check_log(export, log, session)
+    return _by_itself(export, log, UNASKED, [], progress)
+
+
+def _by_itself(export: Export, log: Log, status: str, held: Sequence[Comparison], progress: Progress) -> Audit:
+    """An Audit without a session: `held`, and the last commit that is kept beside the log."""
+    comparisons, kept = list(held), last_commit(log.folder)
+    if kept is not None:
+        leaves, root = kept.frames + log.about.slots, bytes.fromhex(kept.root)
+        when = "the end" if kept.ended else "the last commit"
+        comparisons.append(_held(f"{when}, as the log has it", leaves, root, log, own=True))
+    unproved = []
+    if log.about.agreed is None:
+        unproved.append("session ids and first window are those that were agreed on")
+    elif log.agreed_address() != log.about.session:
+        other = "is not made from what the log says was agreed, its ids and its first window"
+        comparisons.append(Comparison("the session's address", 0, "", other, own=True))
+    wrong, seconds = _computed(export, log.about.ids, log, progress)
+    if not held:
+        unproved.append("this is what was played: no root of a chain was compared")
+    return Audit(
+        log.about.session, status, "", log.frames, seconds, tuple(wrong), tuple(comparisons), unproved=tuple(unproved)
+    )
+
+
+def _held(what: str, leaves: int, root: Hash, log: Log, own: bool = False) -> Comparison:
+    """A log against a root over so many leaves."""
+    number = max(0, leaves - log.about.slots)
+    return Comparison(what, number, root.hex(), _other_past(number, leaves, root, log), own)
+
+
+def _computed(export: Export, ids: Sequence[int], log: Log, progress: Progress) -> tuple[list[WrongFrame], float]:
+    """(wrong frames of a log, seconds that it took)."""
+    started = time.perf_counter()
+    return _wrong(export, ids, log, progress), time.perf_counter() - started
+
+
+def _wrong(export: Export, ids: Sequence[int], log: Log, progress: Progress) -> list[WrongFrame]:
     if not legal_ids(export.net, ids):
         return [WrongFrame(0, f"the committed session ids {list(ids)} lie outside their tables")]
     return wrong_frames(export.net, ids, log.records, progress)
@@ -150,12 +236,8 @@ def _difference(state: SessionState, log: Log) -> str:
     number, leaves, slots = state.frame_number, state.leaves(log.about.slots), log.about.slots
     if not any(state.root):
         return "nothing has been committed yet"
-    if number > log.frames:
-        return f"is at frame {number:,}, the log ends at frame {log.frames:,}: a newer log is needed"
-    own = log.tree.root(leaves)
-    if own != state.root:
-        roots = f"root {state.root.hex()}, of the log {own.hex()}"
-        return f"the committed state is not this log's at frame {number:,}: {roots}"
+    if other := _other_past(number, leaves, state.root, log):
+        return other
     if root_of(log.records[:slots]) != state.terms.start:
         return f"the session was created for another window, with the root {state.terms.start.hex()}"
     if state.terms.ids != session_ids(log.about.ids):
@@ -164,4 +246,14 @@ def _difference(state: SessionState, log: Log) -> str:
     last = log.codec.frame_of(log.records[leaves - 1][-log.codec.frame_size :])
     if state.step == 0 and not np.array_equal(state.frame, last):
         return f"its current Frame is not the one that its hash tree ends with at frame {number:,}"
+    return ""
+
+
+def _other_past(number: int, leaves: int, root: Hash, log: Log) -> str:
+    """How a log differs from a root over so many leaves, at frame `number`; empty if it leads there."""
+    if leaves > len(log.records):
+        return f"is at frame {number:,}, the log ends at frame {log.frames:,}: a newer log is needed"
+    own = log.tree.root(leaves)
+    if own != root:
+        return f"the committed state is not this log's at frame {number:,}: root {root.hex()}, of the log {own.hex()}"
     return ""

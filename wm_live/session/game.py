@@ -3,7 +3,6 @@
 Addresses and session keys are derived from the wallet and the session's number; only the log has to be kept.
 """
 
-import asyncio
 import contextlib
 import hashlib
 import time
@@ -19,15 +18,17 @@ from solders.pubkey import Pubkey
 from wm_export.schema.accounts import session_ids
 from wm_export.schema.records import Records
 from wm_live.chain.rpc import Rpc
-from wm_live.chain.transactions import TransactionError
 from wm_live.errors import WmLiveError
 from wm_live.session import lifecycle
 from wm_live.session.account import SessionState
+from wm_live.session.commits import spread
 from wm_live.session.committed import read_session as read_committed
+from wm_live.session.committer import Committer
 from wm_live.session.inputs import Inputs
-from wm_live.session.instructions import SPONSORED_COMMITS, DeployedWorld, Seat, Session
+from wm_live.session.instructions import DeployedWorld, Seat, Session
+from wm_live.session.last_commit import keep_last_commit
 from wm_live.session.lifecycle import SessionNodes, need_session, read_session, window_records
-from wm_live.session.log import About, Log, need_no_log, new_log, open_log
+from wm_live.session.log import About, Agreed, Log, need_no_log, new_log, open_log
 from wm_live.session.play import Beat, Driver
 from wm_live.session.recompute import next_frame
 from wm_live.session.spending import request
@@ -38,14 +39,6 @@ from wm_train.world.fields import PLAYERS
 
 #: Validity of a session key, in seconds.
 KEY_S = 24 * 3600
-#: Commits while a session is played; the sponsored ones, less one for the end and one in reserve.
-COMMITS = SPONSORED_COMMITS - 2
-#: The rollup's error for a commit beyond the sponsored ones.
-COMMIT_LIMIT = 0xA000_0000
-#: Its error for a commit of which it cannot ask the base chain how many there were.
-NO_BASE_CHAIN = 0xE000_0002
-#: What a rollup says that cannot look at who pays, because it does not reach the base chain.
-NO_PAYER = "Remote account provider error"
 
 
 def session_key(wallet: Keypair, session: Pubkey, player: int) -> Keypair:
@@ -86,6 +79,14 @@ class OwnWorld:
         start = root_of(window_records(self.world.layout.records, window))
         ids = [int(value) for value in window.session[0]]
         return self._own(Terms(number, ids, start, other, self.places.validator))
+
+    async def need_deployed(self) -> None:
+        """WmLiveError if the wallet has not deployed this world, or not all of it."""
+        base, model = self.places.base, self.world.model
+        account = await base.account(model, 0, 0)
+        if account is None or account.owner != self.world.program:
+            at = f"{base.url}: {self.wallet.pubkey()} has no world of {self.world.export.folder} there"
+            raise WmLiveError(f"{at}; next: wmq deploy, with the same cluster and keypair")
 
     async def found(self, address: Pubkey) -> OwnSession:
         """The wallet's session at an address; WmLiveError if there is none, or it is another wallet's."""
@@ -154,17 +155,18 @@ async def _joined(game: OwnSession) -> bool:
 
 
 def _about(game: OwnSession) -> About:
-    world = game.session.world
+    world, terms = game.session.world, game.session.terms
     manifest = world.export.manifest.hash.hex()
     return About(
         str(world.program),
         str(world.model),
         str(game.session.address),
         manifest,
-        session_ids(game.session.terms.ids),
+        session_ids(terms.ids),
         world.slots,
         world.export.net.world.game.name,
-        game.session.terms.hash.hex(),
+        terms.hash.hex(),
+        Agreed(str(game.party), str(terms.number), str(terms.opponent), str(terms.validator)),
     )
 
 
@@ -187,7 +189,10 @@ async def _take_up(game: OwnSession, log: Log) -> list[bytes]:
         raise WmLiveError(f"{log.folder}: the log is of session {log.about.session}, not of {game.session.address}")
     base = await need_session(game.places.base, game.session)
     if base.status == "ended":
-        raise WmLiveError(f"session {game.session.address} has ended; `wmq session close` returns its rent")
+        raise WmLiveError(
+            f"session {game.session.address} has ended, and can still be disputed; `wmq session close` returns its "
+            "rent, and another --id begins a new one"
+        )
     if not await lifecycle.delegated(game.places, game.session):
         await lifecycle.delegate(game.places, game.session, game.wallet)
     state = await _started(game, log)
@@ -271,44 +276,23 @@ class Recorder:
 async def play(
     game: OwnSession, inputs: Inputs, frames: int, fps: float, recorder: Recorder, report: Callable[[str], None]
 ) -> None:
-    """Compute `frames` more frames, committed at even distances meanwhile; the log is on disk at each commit."""
-    first, every, due = recorder.log.frames, -(-frames // (COMMITS + 1)), asyncio.Event()
+    """Compute `frames` more frames, committed meanwhile as session/commits.py says; at each the log is on disk."""
+    log, places, session = recorder.log, game.places, game.session
+    first = log.frames
+    committer = Committer(places, session, game.wallet, log, await spread(places, session, frames), report)
 
     def beat(beat: Beat) -> None:
         recorder(beat)
-        done = recorder.log.frames - first
-        if done % every == 0 and done < frames:
-            due.set()
+        committer.look()
 
-    committing = asyncio.create_task(_commit_when(due, game, recorder.log, report))
     try:
         others = [None] * (PLAYERS - len(game.keys))
-        driver = Driver(game.places.rollup, game.session, [*game.keys, *others], fps, beat, recorder.log.intend)
+        driver = Driver(places.rollup, session, [*game.keys, *others], fps, beat, log.intend)
         await driver.run(lambda frame: inputs(frame - first), frames)
+        await committer.finish()
     finally:
-        recorder.log.flush()
-        committing.cancel()
-        await asyncio.wait([committing])
-        if not committing.cancelled():
-            committing.result()
-
-
-async def _commit_when(due: asyncio.Event, game: OwnSession, log: Log, report: Callable[[str], None]) -> None:
-    """Commit each time it is due. A commit that fails is reported and does not stop the session."""
-    while True:
-        await due.wait()
-        due.clear()
         log.flush()
-        try:
-            report(f"committed at frame {await lifecycle.commit(game.places, game.session, game.wallet):,}")
-        except TransactionError as error:
-            if error.custom == COMMIT_LIMIT:
-                report(f"{SPONSORED_COMMITS} commits were sponsored; the next is that of the end")
-                return
-            lost = error.custom == NO_BASE_CHAIN or NO_PAYER in str(error)
-            report(f"not committed: {'the rollup does not reach the base chain' if lost else error}")
-        except WmLiveError as error:
-            report(f"not committed: {error}")
+        await committer.stop()
 
 
 def again(codec: Records, lost: Sequence[bytes], inputs: Inputs) -> Inputs:
@@ -338,6 +322,8 @@ async def finish(game: OwnSession, log: Log | None = None) -> SessionState:
         )
     if log is not None and log.tree.root(state.leaves(log.about.slots)) != state.root:
         raise WmLiveError(f"session {game.session.address}: what was committed is not what the log has; see wmq verify")
+    if log is not None:
+        keep_last_commit(log.folder, state)
     return state
 
 

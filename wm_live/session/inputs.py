@@ -81,7 +81,10 @@ class Keyboard:
 
     def _read(self) -> None:
         while select.select([sys.stdin], [], [], 0)[0]:
-            for key in os.read(sys.stdin.fileno(), 64).decode(errors="ignore").lower():
+            keys = os.read(sys.stdin.fileno(), 64)
+            if not keys:  # the terminal is gone
+                raise KeyboardInterrupt
+            for key in keys.decode(errors="ignore").lower():
                 if key in pad_of(self.game).keys:
                     self._pressed[key] = time.monotonic()
                 if key in "\x03q":
@@ -92,6 +95,8 @@ class Keyboard:
 def keyboard(game: Game, other: Inputs) -> Iterator[Inputs]:
     """A Keyboard, with the terminal set so that each key comes at once; set back afterwards."""
     pad_of(game)
+    if sys.stdin is None or sys.stdin.closed or not sys.stdin.isatty():
+        raise WmLiveError("keyboard: standard input is no terminal; play from one, or with --inputs replay or random")
     before = termios.tcgetattr(sys.stdin)
     try:
         tty.setcbreak(sys.stdin.fileno())

@@ -1,8 +1,9 @@
 """A session's log: what anyone needs to compute the session again, and to dispute a frame of it.
 
-    log.json       program, session, what was agreed, manifest, ids, slots, record size
-    records.bin    one record after the other: both inputs, then the Frame they led to; first the window it started from
-    sent.bin       both inputs of each frame, by its number, written before they are sent
+    log.json        program, session, what was agreed, manifest, ids, slots, record size
+    records.bin     one record after the other: both inputs, then the Frame they led to; first the window it began with
+    sent.bin        both inputs of each frame, by its number, written before they are sent
+    committed.json  what the base chain had last (last_commit.py)
 
 Records are only ever appended. A torn one at the end is dropped when the log is opened. A player who dies at once
 leaves frames behind that were sent and are in no record yet: from what was sent they are computed again.
@@ -18,10 +19,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from solders.pubkey import Pubkey
+
+from wm_export.errors import WmExportError
 from wm_export.schema.limits import SESSION_IDS
 from wm_export.schema.records import Records
+from wm_live.chain.addresses import session_address
 from wm_live.errors import WmLiveError
-from wm_live.session.tree import Tree
+from wm_live.session.last_commit import NAME as COMMITTED
+from wm_live.session.terms import Terms
+from wm_live.session.tree import Tree, root_of
 from wm_train import json_schema as js
 from wm_train.artifact import check_folder, foreign
 from wm_train.errors import WmTrainError
@@ -32,7 +39,10 @@ from wm_train.writer import one_writer
 
 FORMAT = "wmq-log-1"
 #: Of log.json: what is not written.
-_UNSAID = {"game": DEFAULT_GAME, "terms": ""}
+_UNSAID = {"game": DEFAULT_GAME, "terms": "", "agreed": None}
+_AGREED = js.record(
+    {name: js.text() for name in ("creator", "opponent", "validator")} | {"number": js.text(re.compile("[0-9]{1,20}"))}
+)
 RECORDS, SENT = "records.bin", "sent.bin"
 #: A day at 60 frames a second.
 MOST_RECORDS = 60 * 86_400
@@ -52,16 +62,27 @@ LOG_JSON = JsonArtifact(
             "ids": js.list_of(js.integer(0, (1 << 16) - 1), most=SESSION_IDS),
             "slots": js.integer(1, 64),
         },
-        {"game": js.text(), "terms": js.text(re.compile("([0-9a-f]{64})?"))},
+        {"game": js.text(), "terms": js.text(re.compile("([0-9a-f]{64})?")), "agreed": _AGREED},
     ),
 )
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """Of a session's Terms, beside ids and first window: addresses as base58, the number in decimal."""
+
+    creator: str
+    number: str
+    opponent: str
+    validator: str
 
 
 @dataclass(frozen=True)
 class About:
     """What a log is of; addresses as base58, hashes as hexadecimal.
 
-    terms  hash of what was agreed, which leads to the session's address; empty where it was not kept
+    terms   hash of what was agreed, which leads to the session's address; empty where it was not kept
+    agreed  who has made the session, and of the Terms what the log does not say otherwise; None where it was not kept
     """
 
     program: str
@@ -72,6 +93,7 @@ class About:
     slots: int
     game: str = DEFAULT_GAME
     terms: str = ""
+    agreed: Agreed | None = None
 
     @property
     def codec(self) -> Records:
@@ -105,6 +127,22 @@ class Log:
     def frames(self) -> int:
         """Frames computed, beyond the window it started from."""
         return len(self.records) - self.about.slots
+
+    def agreed_address(self) -> str:
+        """The address that follows from what was agreed, and from ids and first window of the log; empty if none does.
+
+        Not of a log that does not say what was agreed.
+        """
+        about, agreed = self.about, self.about.agreed
+        assert agreed is not None
+        try:
+            program, model, creator, opponent, validator = map(
+                Pubkey.from_string, (about.program, about.model, agreed.creator, agreed.opponent, agreed.validator)
+            )
+            terms = Terms(int(agreed.number), about.ids, root_of(self.records[: about.slots]), opponent, validator)
+            return str(session_address(program, model, creator, terms.hash))
+        except (ValueError, WmExportError):
+            return ""
 
     def append(self, record: bytes) -> None:
         """Add the next record. Not to a log that was opened to be read."""
@@ -162,7 +200,7 @@ def need_no_log(folder: Path) -> None:
         raise WmLiveError(f"{folder}: there is a log already; name another folder")
     if any((folder / name).is_file() and (folder / name).stat().st_size for name in (RECORDS, SENT)):
         raise WmLiveError(f"{folder}: there are records of a log without its log.json; name another folder")
-    if (held := foreign(folder, (RECORDS, SENT))) is not None:
+    if (held := foreign(folder, (RECORDS, SENT, COMMITTED))) is not None:
         raise WmLiveError(f"{folder}: holds {held}, which is no part of a log; name another folder with --log")
 
 
@@ -217,4 +255,5 @@ def _about(path: Path) -> About:
     if data["record_bytes"] != (size := Records(game).record_size):
         raise LOG_JSON.refuse(path, f"records are of {data['record_bytes']} bytes, expected {size}")
     program, model, session, manifest = (data[text] for text in ("program", "model", "session", "manifest_sha256"))
-    return About(program, model, session, manifest, tuple(data["ids"]), data["slots"], game.name, data.get("terms", ""))
+    more = data.get("terms", ""), Agreed(**data["agreed"]) if "agreed" in data else None
+    return About(program, model, session, manifest, tuple(data["ids"]), data["slots"], game.name, *more)

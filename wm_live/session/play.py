@@ -227,6 +227,7 @@ class Driver:
             if not await self._until(follower, lambda unit=unit: unit - self._seen(follower) < ahead):  # type: ignore[misc]
                 return
             if step == 0:
+                self._report_beats()  # none may have been seen before it went out
                 self._goes_out(frame, first)
             await self.rollup.send(transaction, skip_preflight=True)
         await self._until(follower, lambda: follower.state.frame_number >= last)

@@ -37,6 +37,11 @@ def committing(commits: int) -> int:
     return commits * SIGNATURE_FEE * ROLLUP_SIGNATURES
 
 
+def ending() -> int:
+    """Lamports that ending a session and taking it back takes at most."""
+    return committing(1) + request().at_most
+
+
 def closing() -> int:
-    """Lamports that ending, giving back and closing a session takes at most; its rent comes back."""
-    return committing(1) + 2 * request().at_most
+    """Lamports that the same takes with the closing of it; its rent comes back."""
+    return ending() + request().at_most

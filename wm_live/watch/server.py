@@ -2,7 +2,8 @@
 
     GET /            the page, and its parts beside it (FILES)
     GET /feed        WebSocket, JSON text: {"hello": {...}}, then {"frames": [...]} as often as there are some, at last
-                     {"end": null} or, if the feed failed, {"end": "why"}
+                     {"end": null} or, if the feed failed, {"end": "why"}. What pages say goes to whoever listens
+                     (arena.Hands), as a rule nobody
 
 Only 127.0.0.1 is bound, and only requests that name this server as their host are answered: a page from elsewhere can
 neither read the feed nor reach it under a name of its own. Frames lie in one ring that every viewer reads at its own
@@ -32,6 +33,7 @@ FILES = {
     "/frames.js": ("frames.js", "text/javascript"),
     "/draw.js": ("draw.js", "text/javascript"),
     "/pad.js": ("pad.js", "text/javascript"),
+    "/hands.js": ("hands.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 HEADERS = {
@@ -50,9 +52,11 @@ BATCH = 240
 BACKLOG = 120
 #: Seconds between signs of life to a viewer; one that does not answer is let go.
 HEARTBEAT = 20.0
+#: Seconds that viewers have to take the end of a feed.
+LAST_WORDS = 2.0
 #: Connections that are served at a time; a browser has a handful.
 MOST_VIEWERS = 64
-#: A viewer has nothing to say.
+#: A viewer has little to say.
 MAX_MESSAGE = 1024
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -115,18 +119,23 @@ class Cursor:
         return taken
 
 
+def deaf(text: str) -> None:
+    """Hears nothing of what a page says."""
+
+
 class Watch:
     """A server for one feed."""
 
-    def __init__(self, feed: Feed, port: int = 0, history: int = HISTORY) -> None:
-        """`port` 0 takes a free one; `history` frames of a live feed are kept."""
+    def __init__(self, feed: Feed, port: int = 0, history: int = HISTORY, hear: Callable[[str], None] = deaf) -> None:
+        """`port` 0 takes a free one; `history` frames of a live feed are kept; `hear` gets what pages say."""
         hello = feed.hello
-        self._feed, self._wanted, self._live = feed, port, hello.live
+        self._feed, self._wanted, self._live, self._hear = feed, port, hello.live, hear
         self._hello = json.dumps({"hello": hello.to_json() | {"history": history if hello.live else None}})
         self._ring = Ring(history if hello.live else None)
         self._pump: asyncio.Task[str | None] | None = None
         self._runner: web.AppRunner | None = None
         self._viewers: set[web.WebSocketResponse] = set()
+        self._sending: set[asyncio.Task[None]] = set()
         self.port = 0
 
     @property
@@ -153,6 +162,12 @@ class Watch:
             ) from None
         self.port = self._runner.addresses[0][1]
         self._pump = asyncio.create_task(self._take_frames())
+
+    async def finish(self) -> None:
+        """Wait until the feed has ended, and until every viewer knows; those that do not take it are not waited for."""
+        await self.fed()
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=LAST_WORDS)
 
     async def stop(self) -> None:
         """End the feed and let every viewer go."""
@@ -204,13 +219,17 @@ class Watch:
         await viewer.prepare(request)
         self._viewers.add(viewer)
         sending = asyncio.create_task(self._send_frames(viewer))
+        self._sending.add(sending)
         try:
-            # reading is what notices that a viewer has gone; what it says is of no interest
+            # reading is what notices that a viewer has gone
             async for message in viewer:
                 if message.type is WSMsgType.ERROR:
                     break
+                if message.type is WSMsgType.TEXT:
+                    self._hear(message.data)
         finally:
             self._viewers.discard(viewer)
+            self._sending.discard(sending)
             sending.cancel()
             with suppress(asyncio.CancelledError):
                 await sending
@@ -246,10 +265,15 @@ async def nothing() -> None:
 
 
 async def serve(
-    feed: Feed, port: int, report: Callable[[str], None], besides: Callable[[], Coroutine[None, None, None]] = nothing
+    feed: Feed,
+    port: int,
+    report: Callable[[str], None],
+    besides: Callable[[], Coroutine[None, None, None]] = nothing,
+    hear: Callable[[str], None] = deaf,
 ) -> None:
-    """Serve `feed` until cancelled. `report` gets the page's URL, and how the feed ended; `besides` runs meanwhile."""
-    watch = Watch(feed, port)
+    """Serve `feed` until cancelled. `report` gets the page's URL, and how the feed ended; `besides` runs meanwhile;
+    `hear` gets what pages say."""
+    watch = Watch(feed, port, hear=hear)
     await watch.start()
     other = asyncio.create_task(besides())
     try:
@@ -264,8 +288,13 @@ async def serve(
 
 
 def watch(
-    feed: Feed, port: int, report: Callable[[str], None], besides: Callable[[], Coroutine[None, None, None]] = nothing
+    feed: Feed,
+    port: int,
+    report: Callable[[str], None],
+    besides: Callable[[], Coroutine[None, None, None]] = nothing,
+    hear: Callable[[str], None] = deaf,
 ) -> None:
-    """`wmq watch`: serve `feed` until Ctrl-C, and do something `besides`. WmLiveError if the port is taken."""
+    """`wmq watch`: serve `feed` until Ctrl-C, and do something `besides`; `hear` gets what pages say. WmLiveError if
+    the port is taken."""
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(feed, port, report, besides))
+        asyncio.run(serve(feed, port, report, besides, hear))

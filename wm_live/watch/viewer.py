@@ -18,7 +18,7 @@ from wm_live.errors import WmLiveError
 from wm_live.watch.plain_view import view_of
 from wm_train.games.corpus import Corpus
 from wm_train.measure.evaluate import Model, begin
-from wm_train.world.definition import Game
+from wm_train.world.definition import Game, Pad
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS, Field, Kind
 from wm_train.world.rule_ops import ONE
@@ -41,6 +41,8 @@ class Hello:
     cast   ids of who the players are, as `cast_of` gives them
     slots  frames that the network sees
     live   whether frames come as they are played: viewers then follow the newest, and slow ones miss some
+    pad    how the page's own player presses the controls; None if the page only watches
+    over   what a page says at the end of the feed, if it did not fail
     """
 
     title: str
@@ -49,6 +51,8 @@ class Hello:
     cast: tuple[int, ...]
     slots: int
     live: bool = True
+    pad: Pad | None = None
+    over: str = "session over"
 
     def to_json(self) -> dict[str, Any]:
         """The greeting as a viewer gets it: with it, integers can be drawn and named."""
@@ -60,6 +64,8 @@ class Hello:
             "slots": self.slots,
             "fps": self.game.fps,
             "live": self.live,
+            "pad": None if self.pad is None else {name: _plain(getattr(self.pad, name)) for name in HELD},
+            "over": self.over,
             "fields": [field_json(f) for f in self.game.state],
             "controls": [{"name": f.name, "low": f.lo, "high": f.hi} for f in self.game.controls],
             "roles": {
@@ -86,6 +92,9 @@ class Hello:
 
 #: Of a View, what the greeting carries under the same name.
 SHOWN = ("actions", "life", "lengths", "looks", "figures", "meter", "controller", "box")
+
+#: Of a Pad, what the greeting carries where the page plays.
+HELD = ("keys", "gamepad_axes", "gamepad_buttons")
 
 
 def _plain(value: Any) -> Any:
@@ -197,9 +206,8 @@ class RolloutFeed:
     def hello(self) -> Hello:
         """Place and cast are those of the window."""
         game, place = self.encoding.game, int(self.corpus.place[self.t])
-        return Hello(
-            self.title, game, place, cast_of(game, self.corpus.frames[self.t]), self.encoding.slots, live=False
-        )
+        cast = cast_of(game, self.corpus.frames[self.t])
+        return Hello(self.title, game, place, cast, self.encoding.slots, live=False, over="complete")
 
     async def frames(self) -> AsyncIterator[FrameMessage]:
         """As fast as the network computes them."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from wm_quant.errors import WmQuantError
 from wm_quant.ops.intervals import Bounds, Interval, Intervals
 from wm_train.config import ModelConfig
-from wm_train.grid.arithmetic import Ints
+from wm_train.grid.arithmetic import SHIFT_MAX, Ints
 from wm_train.grid.integer_mlp import table_starts
 from wm_train.json_schema import shown
 from wm_train.naming import misnamed
@@ -35,8 +35,6 @@ from wm_train.world.step import World
 CODES, IDS, SESSION_BIAS = "codes", "ids", "session_bias"
 #: The `init` of a sum that starts from its own tensor of that name.
 BIAS = "bias"
-#: 2^shift and what is shifted fit 64 bits.
-SHIFT_MAX = 62
 #: Longest vector.
 SIZE_MAX = 1 << 20
 INT64_MAX = 2**63 - 1

@@ -7,12 +7,9 @@ import numpy as np
 
 from wm_quant.ops.base import Network, Numbers, Sum, Tensor, Values, fits, integers, picked_bounds
 from wm_quant.ops.intervals import Bounds, Interval, Intervals, below
-from wm_train.grid.arithmetic import INT8, Ints
+from wm_train.grid.arithmetic import GATHER_ROWS_MAX, INT8, Ints
 from wm_train.grid.integer_mlp import table_starts
 from wm_train.world.fields import Field
-
-#: Rows in one gather, at most: so that 16-bit sums of bytes cannot spill.
-GATHER_ROWS_MAX = 256
 
 
 @dataclass(frozen=True)

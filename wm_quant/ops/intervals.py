@@ -19,8 +19,6 @@ from wm_train.grid.arithmetic import EXACT_BITS, INT8, Codes, Floats
 
 #: Integers below this are exact in float64.
 EXACT_BOUND = 1 << EXACT_BITS
-#: Heads, and accumulators that are held in 32 bits, stay below it in magnitude.
-HEAD_BOUND = 1 << 31
 
 
 @dataclass(frozen=True, eq=False)

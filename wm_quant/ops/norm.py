@@ -12,9 +12,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from wm_quant.ops.base import SHIFT_MAX, Network, Numbers, Slice, Tensor, Values, fits, integers, requantize_ref
+from wm_quant.ops.base import Network, Numbers, Slice, Tensor, Values, fits, integers, requantize_ref
 from wm_quant.ops.intervals import EXACT_BOUND, Bounds, Interval, Intervals, below
-from wm_train.grid.arithmetic import Ints
+from wm_train.grid.arithmetic import SHIFT_MAX, Ints
 from wm_train.grid.integer_mamba2 import NORM_MANTISSAS, norm_codes
 
 #: Codes behind a norm are kept in 16 bits.

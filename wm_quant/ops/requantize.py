@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from wm_quant.ops.base import Network, Numbers, Slice, Tensor, Values, fits, integers, requantize_ref
-from wm_quant.ops.intervals import EXACT_BOUND, HEAD_BOUND, Bounds, Interval, Intervals, below
-from wm_train.grid.arithmetic import CODE_MAX, Ints, requantize
+from wm_quant.ops.intervals import EXACT_BOUND, Bounds, Interval, Intervals, below
+from wm_train.grid.arithmetic import CODE_MAX, HEAD_BOUND, RELU_SHIFT_MIN, Ints, requantize
 from wm_train.grid.integer_mamba2 import FINE_MAX, WIDE_MAX
 
 
@@ -84,8 +84,7 @@ class RequantizeRelu(Scaling):
 
     kind: ClassVar[str] = "requantize_relu"
     clamp: ClassVar[tuple[int, int] | None] = (0, CODE_MAX)
-    #: The kernel's clamp reads the top bits of a value below 2^57.
-    shift_min: ClassVar[int] = 7
+    shift_min: ClassVar[int] = RELU_SHIFT_MIN
 
 
 @dataclass(frozen=True, kw_only=True)

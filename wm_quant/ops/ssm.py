@@ -23,8 +23,8 @@ from typing import ClassVar
 import numpy as np
 
 from wm_quant.ops.base import Network, Numbers, Op, Tensor, Values, fits, integers, requantize_ref
-from wm_quant.ops.intervals import HEAD_BOUND, Bounds, Interval, Intervals, below
-from wm_train.grid.arithmetic import CODE_MAX, requantize
+from wm_quant.ops.intervals import Bounds, Interval, Intervals, below
+from wm_train.grid.arithmetic import CODE_MAX, HEAD_BOUND, requantize
 from wm_train.grid.integer_mamba2 import DECAY_BITS, DT_CODES, GAIN_BITS, STATE_MAX
 
 HALF = 1 << (DECAY_BITS - 1)

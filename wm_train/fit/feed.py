@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from wm_train.fit.batches import Batch, WindowTensors
+from wm_train.fit.sought import SoughtWindows
+from wm_train.games.augment import Augment
 from wm_train.games.corpus import Corpus
 from wm_train.games.sequences import Chunk, SequencePlan
 from wm_train.games.store import Games
@@ -50,8 +52,11 @@ class FedChunk(NamedTuple):
 class WindowFeed:
     """Batches of windows, shuffled within a buffer of games."""
 
-    def __init__(self, games: Games, plan: WindowPlan, as_codes: bool) -> None:
+    def __init__(
+        self, games: Games, plan: WindowPlan, as_codes: bool, augment: Augment | None, sought: SoughtWindows | None
+    ) -> None:
         self._games, self._plan, self._as_codes = games, plan, as_codes
+        self._augment, self._sought = augment, sought
         self._next = -1
         self._batches: Iterator[WindowBatch] = iter(())
         self._held: tuple[Corpus, WindowTensors] | None = None
@@ -59,28 +64,31 @@ class WindowFeed:
     def at(self, step: int, share: slice) -> Fed:
         """A share of the batch of a step."""
         if step != self._next:
-            self._batches = window_batches(self._games, self._plan, step)
+            self._batches = window_batches(self._games, self._plan, step, self._augment)
         self._next = step + 1
         batch = next(self._batches)
         if self._held is None or self._held[0] is not batch.corpus:
             self._held = None  # before the next group's are made
             self._held = batch.corpus, WindowTensors(batch.corpus, self._plan.encoding, self._as_codes)
-        t = batch.t[share]
+        t = (self._sought.around(batch, step) if self._sought else batch.t)[share]
         return Fed(self._held[1].batch(torch.from_numpy(t)), batch.corpus, t)
 
 
 class ChunkFeed:
     """Chunks of whole games, lane by lane."""
 
-    def __init__(self, games: Games, encoding: Encoding, plan: SequencePlan, as_codes: bool) -> None:
-        self._games, self._encoding, self._plan, self._as_codes = games, encoding, plan, as_codes
+    def __init__(
+        self, games: Games, encoding: Encoding, plan: SequencePlan, as_codes: bool, augment: Augment | None
+    ) -> None:
+        self._games, self._encoding, self._plan = games, encoding, plan
+        self._as_codes, self._augment = as_codes, augment
         self._next = -1
         self._chunks: Iterator[tuple[Chunk, Corpus]] = iter(())
 
     def at(self, step: int, share: slice) -> FedChunk:
         """A share of the lanes of a step."""
         if step != self._next:
-            self._chunks = chunks(self._games, self._plan, step)
+            self._chunks = chunks(self._games, self._plan, step, self._augment)
         self._next = step + 1
         chunk, corpus = next(self._chunks)
         lanes, length = chunk.frame.shape

@@ -20,6 +20,8 @@ from wm_train.fit.feed import ChunkFeed, Fed, FedChunk, WindowFeed, sample
 from wm_train.fit.forcing import Forcing, LossOf, Picks, running
 from wm_train.fit.loss import losses
 from wm_train.fit.ranks import ALONE, Ranks
+from wm_train.fit.sought import SoughtWindows, sought_of
+from wm_train.games.augment import augment_of
 from wm_train.games.sequences import SequencePlan
 from wm_train.games.store import Games
 from wm_train.games.stream import WindowPlan
@@ -80,7 +82,9 @@ class WindowLearner:
         self._config, train = config, config.train
         self._forcing = Forcing(config.model.world, train, as_codes=start is not None)
         plan = WindowPlan(games.lengths, config.model.world.encoding, train.batch, train.buffer_games, train.seed)
-        self._feed = WindowFeed(games, plan, as_codes=start is not None)
+        augment = augment_of(plan.encoding, train.augment, train.seed)
+        sought = sought_of(config)
+        self._feed = WindowFeed(games, plan, start is not None, augment, SoughtWindows(sought) if sought else None)
         tensors = sample(games, plan.encoding, as_codes=start is not None)
         _begin(self.net, tensors, start)
         pick = torch.randperm(len(tensors.starts), generator=torch.Generator().manual_seed(0))
@@ -148,8 +152,11 @@ class StreamLearner:
         self.form = "qat" if start else "float"
         self._config, train, encoding = config, config.train, config.model.world.encoding
         self._forcing = Forcing(config.model.world, train, as_codes=start is not None)
-        plan = SequencePlan(games.lengths, train.lanes, train.chunk, train.seed)
-        self._feed = ChunkFeed(games, encoding, plan, as_codes=start is not None)
+        sought = sought_of(config)
+        moments = sought.moments_of(games) if sought else None
+        plan = SequencePlan(games.lengths, train.lanes, train.chunk, train.seed, moments)
+        augment = augment_of(encoding, train.augment, train.seed)
+        self._feed = ChunkFeed(games, encoding, plan, start is not None, augment)
         tensors = sample(games, encoding, as_codes=start is not None)
         _begin(self.net, tensors, start)
         self._calibration = _stretches(tensors, train.seed)
@@ -230,7 +237,8 @@ class StreamLearner:
         if isinstance(self._model, QuantizedMamba2):
             return self._model.scales
         batch, reset = self._calibration
-        return calibrate_mamba2(self.net, *_lanes(batch, reset), reset)
+        with running(self.net):
+            return calibrate_mamba2(self.net, *_lanes(batch, reset), reset)
 
 
 def _stretches(tensors: WindowTensors, seed: int) -> tuple[Batch, Tensor]:

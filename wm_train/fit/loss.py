@@ -98,6 +98,16 @@ def losses(
     return {name: PLAYERS * value for name, value in parts.items()}
 
 
+def happened(world: World, now: Tensor, after: Tensor) -> dict[str, Tensor]:
+    """Event head -> (B, 2) bool, what it should have said; now, after as of `losses`."""
+    was, true = (_fields(frames, world.game.state_index) for frames in (now, after))
+    targets = world.head_set.targets(TorchOps(), was, true, lambda head: torch.zeros(()))
+    found = {one.head: one.happened for one in targets if isinstance(one, Event)}
+    if (decision := world.head_set.decision) and decision.gate:
+        found[decision.gate] = was(decision.head) != true(decision.head)
+    return {name: flags.view(-1, PLAYERS) for name, flags in found.items()}
+
+
 def _fields(frames: Tensor, index: Mapping[str, int]) -> Read:
     """Field name -> (2 B,) values, of Frames (B, 2, len(frame_fields)) whose fields stand at `index`."""
     columns = frames.flatten(0, 1).unbind(1)

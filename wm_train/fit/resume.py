@@ -27,7 +27,7 @@ from wm_train.measure.compare import first_difference
 from wm_train.reading import Artifact, one_line
 
 RESUME_FILE = "resume.pt"
-#: Folder inside a run with the checkpoint of the least held-out loss.
+#: Folder inside a run with the checkpoint of the least held-out loss, or parts of it (train.best).
 BEST = "best"
 #: Folder inside the QAT run with the float run that it began from, if it was given none.
 FLOAT = "float"
@@ -47,7 +47,7 @@ class TrainState:
     """Where a run stands.
 
     step     optimizer steps taken; frames: frames seen by them; seconds: processor seconds, of all threads and ranks
-    held_out newest held-out loss, None before the first; best: the least so far
+    held_out newest held-out loss, None before the first; best: the least so far, of the parts that decide
     sums     losses by name, summed over the `summed` steps since the last report
     reported frames and seconds at the last report
     """

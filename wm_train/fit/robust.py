@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+#: Below it in magnitude, an alpha needs no more than the first two terms of a series.
+FLAT = 1e-6
 #: Steepness -> loss of one error; arguments error, scale, alpha.
 Robust = Callable[[Tensor, float, float], Tensor]
 
@@ -32,10 +34,12 @@ def _barron(error: Tensor, scale: float, alpha: float) -> Tensor:
     half = 0.5 * (error / scale).square()
     if alpha == 2:
         return scale * half
-    if alpha == 0:
-        return scale * torch.log1p(half)
     bend = abs(alpha - 2)
-    return scale * bend / alpha * ((2 * half / bend + 1) ** (alpha / 2) - 1)
+    rise = torch.log1p(2 * half / bend)
+    # ((2 half / bend + 1)^(alpha / 2) - 1) / alpha: near 0 the power is 1 but for a rounding, and its series is not.
+    if abs(alpha) < FLAT:
+        return scale * bend * (rise / 2) * (1 + alpha / 4 * rise)
+    return scale * bend / alpha * torch.expm1(alpha / 2 * rise)
 
 
 ROBUST: Mapping[str, Robust] = {"l1": _l1, "huber": _huber, "charbonnier": _charbonnier, "barron": _barron}

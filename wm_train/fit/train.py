@@ -4,14 +4,14 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from math import cos, pi
+from math import cos, inf, pi
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from wm_train.checkpoint import Checkpoint, digest, load_checkpoint, save_checkpoint
+from wm_train.checkpoint import Checkpoint, digest, load_checkpoint, need_storable, save_checkpoint
 from wm_train.config import RunConfig, TrainConfig, need_category_loss
 from wm_train.errors import WmTrainError
 from wm_train.fit.average import Average
@@ -33,6 +33,7 @@ from wm_train.fit.resume import (
     need_same,
     take_up,
 )
+from wm_train.fit.thresholds import thresholds
 from wm_train.games.corpus import split_games, window_counts
 from wm_train.games.store import Games, HeldGames, open_split
 from wm_train.nets.matmul import use_fast_matmul
@@ -178,6 +179,7 @@ class _Run:
         self.job, self.ranks, self._report = job, ranks, report
         self.config = _adopted(job.config, start)
         need_category_loss(self.config)
+        need_storable(self.config.model)
         self._parent = _parent(job)
         use_fast_matmul(self.config.train.threads)
         games = self._open(start)
@@ -203,7 +205,10 @@ class _Run:
         games, valid, self._split = open_split(self.job.dataset, encoding, **self.config.train.split)
         held_out = valid.corpus(range(min(HELD_OUT_GAMES, len(valid.names))))
         measures = self.ranks.first and len(held_out.windows(encoding))
+        self._games_held_out = held_out if measures else None
         self._held_out = HeldOut(self.config, HeldGames(held_out), start) if measures else None
+        if self._held_out and self.config.train.best:
+            self._held_out.need_parts(self.config.train.best)
         return games
 
     def _new_record(self) -> Record:
@@ -252,9 +257,8 @@ class _Run:
         torch.manual_seed(_chance(self.config.train.seed, state.step, self.ranks.rank))
         parts, frames = state.learner.losses(state.step, self._share())
         total = sum(parts.values(), torch.zeros(()))
-        if frames and not torch.isfinite(total):
-            got = float(total.detach())
-            raise WmTrainError(f"training diverged at step {state.step}: loss is {got}; lower train.learning_rate")
+        if frames:
+            self._need_finite("loss", total.detach())
         means = {name: value.detach() if frames else torch.zeros(()) for name, value in parts.items()}
         save = time.monotonic() - self._saved > SAVE_SECONDS
         before, self._lap = self._lap, time.process_time()
@@ -263,11 +267,20 @@ class _Run:
         if frames:
             (total * (frames / agreed.frames)).backward()
         self.ranks.add_gradients(net.parameters())
-        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        self._need_finite("gradient", nn.utils.clip_grad_norm_(net.parameters(), 5.0))
         state.optimizer.step()
         state.average.update(state.step)
         self._count(agreed)
         return agreed
+
+    def _need_finite(self, what: str, got: Tensor) -> None:
+        """WmTrainError where a number that training goes on from is none."""
+        if not torch.isfinite(got):
+            best = self.job.run / BEST
+            kept = f"; the best network so far is in {best}" if self.state.best < inf else ""
+            raise WmTrainError(
+                f"training diverged at step {self.state.step}: {what} is {float(got)}; lower train.learning_rate{kept}"
+            )
 
     def _rate(self) -> float:
         return learning_rate(self.config.train, self._share(), self.job.qat)
@@ -305,8 +318,10 @@ class _Run:
         with self.state.average.in_place():
             losses = self._held_out.losses(self.state.learner.net)
             self.state.held_out = sum(losses.values())
-            if self.state.held_out < self.state.best:
-                self.state.best = self.state.held_out
+            self._need_finite("held-out loss", torch.tensor(self.state.held_out))
+            decides = sum(losses[name] for name in self.config.train.best or losses)
+            if decides < self.state.best:
+                self.state.best = decides
                 (self.job.run / BEST).mkdir(exist_ok=True)
                 save_checkpoint(self.job.run / BEST, self._checkpoint())
         return losses
@@ -323,14 +338,23 @@ class _Run:
                           trained.scales(), self._parent)  # fmt: skip
 
     def finish(self) -> Checkpoint:
-        """Save the outcome; nothing is left to resume."""
+        """Save the outcome, with its thresholds; nothing is left to resume."""
         with self.state.average.in_place():
             checkpoint = self._checkpoint()
         if self.record:
+            checkpoint = self._cut(checkpoint)
+            if self.state.best < inf:
+                save_checkpoint(self.job.run / BEST, self._cut(load_checkpoint(self.job.run / BEST)))
             save_checkpoint(self.job.run, checkpoint, self.record.files())
             (self.job.run / RESUME_FILE).unlink(missing_ok=True)
         self.ranks.wait()
         return checkpoint
+
+    def _cut(self, checkpoint: Checkpoint) -> Checkpoint:
+        """With the thresholds of its events, where games are held out."""
+        if self._games_held_out is None:
+            return checkpoint
+        return replace(checkpoint, thresholds=thresholds(checkpoint, self._games_held_out))
 
 
 def _parent(job: Job) -> str | None:

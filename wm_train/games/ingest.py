@@ -19,10 +19,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from wm_train.artifact import check_folder
+from wm_train.artifact import check_folder, foreign
 from wm_train.errors import WmTrainError
 from wm_train.games.cluster import spread
 from wm_train.games.dataset import (
+    ENCODED,
     META_NAME,
     DatasetMeta,
     Rejected,
@@ -186,6 +187,7 @@ def _known(out: Path, played: Game) -> DatasetMeta:
     check_folder(out, WmTrainError)
     parser = reader_of(played).parser
     if not (out / META_NAME).exists():
+        _need_place(out)
         return DatasetMeta(out, parser, _stored(out, ()), (), played)
     try:
         old = read_meta(out)
@@ -198,6 +200,13 @@ def _known(out: Path, played: Game) -> DatasetMeta:
         raise WmTrainError(f"{out}: its games are of {old.game.name}, expected {played.name}; name another folder")
     # Another parser may read what this one refused.
     return DatasetMeta(out, parser, _stored(out, old.games), old.rejected if old.parser == parser else (), played)
+
+
+def _need_place(out: Path) -> None:
+    """WmTrainError if a folder that lists no games holds anything but games, which a killed run has left."""
+    own = {entry.name for entry in out.glob("*.parquet")} | {ENCODED}
+    if (held := foreign(out, own)) is not None:
+        raise WmTrainError(f"{out}: holds {held}, which is no part of a dataset; name another folder with --out")
 
 
 def _stored(out: Path, listed: Iterable[StoredGame]) -> tuple[StoredGame, ...]:

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 
 from wm_train.errors import WmTrainError
+from wm_train.games.augment import Augment
 from wm_train.games.corpus import Corpus, window_counts
 from wm_train.games.order import shuffled
 from wm_train.games.sequences import Chunk, SequencePlan
@@ -59,6 +60,10 @@ class WindowPlan:
         order = shuffled(len(self._counts), self.seed, epoch)
         return np.sort(np.array_split(order, self.groups)[group])
 
+    def visits(self, place: Place) -> Ints:
+        """(games,) a number for each of a group's games that no game of another group or epoch has."""
+        return place.epoch * len(self._counts) + self.games(place.epoch, place.group)
+
     def batches(self, epoch: int) -> Ints:
         """(groups,) full batches in each group; what is left over of a group is not seen in that epoch."""
         order = shuffled(len(self._counts), self.seed, epoch)
@@ -88,14 +93,15 @@ class WindowPlan:
             yield ends[batch * self.batch : (batch + 1) * self.batch]
 
 
-def window_batches(games: Games, plan: WindowPlan, step: int) -> Iterator[WindowBatch]:
-    """The batches of steps `step`, `step` + 1 and so on without end. Holds the group in use and the next one."""
-    place, read = plan.place(step), _group_reader(games, plan)
+def window_batches(games: Games, plan: WindowPlan, step: int, augment: Augment | None = None) -> Iterator[WindowBatch]:
+    """The batches of steps `step`, `step` + 1 and so on without end. Holds the group in use and the next one. With
+    `augment`, each game of a group is turned anew in each epoch."""
+    place, read = plan.place(step), _group_reader(games, plan, augment)
     corpus = read(place)
     with ThreadPoolExecutor(1, "read-ahead") as thread:
         while True:
             following, coming = plan.next_group(place), None
-            number = place.epoch * plan.groups + place.group if plan.groups > 1 else 0
+            number = place.epoch * plan.groups + place.group if plan.groups > 1 or augment else 0
             for t in plan.windows(corpus, place):
                 yield WindowBatch(number, corpus, t)
                 # Not before: until now the caller has held the last batch of the group before this one.
@@ -103,19 +109,39 @@ def window_batches(games: Games, plan: WindowPlan, step: int) -> Iterator[Window
             corpus, place = coming.result() if coming else read(following), following
 
 
-def _group_reader(games: Games, plan: WindowPlan) -> Callable[[Place], Corpus]:
+def _group_reader(games: Games, plan: WindowPlan, augment: Augment | None) -> Callable[[Place], Corpus]:
+    read = _read_group(games, plan)
+    if augment is None:
+        return read
+
+    def turned(place: Place) -> Corpus:
+        corpus = read(place)
+        return augment.turned(corpus, plan.visits(place)[corpus.game])
+
+    return turned
+
+
+def _read_group(games: Games, plan: WindowPlan) -> Callable[[Place], Corpus]:
     if plan.groups > 1:
         return lambda place: games.corpus(plan.games(place.epoch, place.group))
     only = games.corpus(plan.games(0, 0))
     return lambda place: only
 
 
-def chunks(games: Games, plan: SequencePlan, step: int) -> Iterator[tuple[Chunk, Corpus]]:
-    """The chunks of steps `step`, `step` + 1 and so on without end, each with the frames of `Chunk.and_next()`.
+def chunks(
+    games: Games, plan: SequencePlan, step: int, augment: Augment | None = None
+) -> Iterator[tuple[Chunk, Corpus]]:
+    """The chunks of steps `step`, `step` + 1 and so on without end, each with the frames of `Chunk.and_next()`. With
+    `augment`, each game is turned anew where a lane begins with it.
 
     The Corpus has lanes * (chunk + 1) rows, lane by lane.
     """
-    return read_ahead(lambda chunk: games.take(chunk.and_next()), map(plan.at, count(step)))
+
+    def read(chunk: Chunk) -> Corpus:
+        corpus = games.take(chunk.and_next())
+        return augment.turned(corpus, chunk.visit_and_next().ravel()) if augment else corpus
+
+    return read_ahead(read, map(plan.at, count(step)))
 
 
 def read_ahead(read: Callable[[K], V], keys: Iterable[K]) -> Iterator[tuple[K, V]]:

@@ -9,7 +9,7 @@ Glossary
     lane        a part of a 64-bit word in the matvec kernel; holds one row's partial sum
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,14 @@ FLOAT32_BITS = 24
 #: product of the two is exact in float64 whatever the order of its sums.
 SNAP_BITS = 20
 SNAP_LIMIT = 16.0
+#: 2^shift and what is shifted fit 64 bits.
+SHIFT_MAX = 62
+#: What clamps to 0..127 reads the top bits of a value below 2^57, so it is shifted by at least this.
+RELU_SHIFT_MIN = 7
+#: Heads, and accumulators that are held in 32 bits, stay below it in magnitude.
+HEAD_BOUND = 1 << 31
+#: Rows in one gather, at most: so that 16-bit sums of bytes cannot spill.
+GATHER_ROWS_MAX = 256
 #: Columns that a matrix product takes at a time: blocks between lane flushes are multiples of it.
 TILE_COLUMNS = 32
 
@@ -134,11 +142,12 @@ def ratio(factor: float) -> tuple[int, int]:
     return mult, shift
 
 
-def row_ratios(factors: Floats, bits: int) -> tuple[Ints, int]:
-    """Integer multipliers (N,) of at most `bits` bits and the one shift of a layer whose rows have the real `factors`
-    (N,)."""
+def row_ratios(factors: Floats, bits: int, least: int = 1) -> tuple[Ints, int]:
+    """Integer multipliers (N,) of at most `bits` bits and the one shift, `least`..SHIFT_MAX, of a layer whose rows have
+    the real `factors` (N,): multipliers saturate where a factor is too large for any shift, and lose bits where it is
+    too small."""
     _, shift = ratio(float(factors.max()))
-    shift -= MULT_BITS - bits
+    shift = min(max(shift - (MULT_BITS - bits), least), SHIFT_MAX)
     return np.minimum(round_half_up(factors * 2.0**shift), (1 << bits) - 1).astype(np.int64), shift
 
 
@@ -170,7 +179,21 @@ def lane_reach(rows: Any, blocks: list[slice], codes: Codes) -> Any:
     rows    (N, K) integer weights; `blocks` split K into the column blocks between two flushes
     returns (N,) max over blocks of |sum|
     """
-    return np.max([codes.reach(rows[:, block]) for block in blocks], 0)
+    return np.max(_block_reach(rows, blocks, codes), 0)
+
+
+def _block_reach(rows: Any, blocks: list[slice], codes: Codes) -> Any:
+    return np.array([codes.reach(rows[:, block]) for block in blocks])
+
+
+#: (scale (N,), the numbers of some rows (R,)) -> (R,) furthest that what an accumulator adds to a row's product gets
+#: from zero, in units of the scale.
+Added = Callable[[Floats, Ints], Floats]
+
+
+def nothing(scale: Floats, picked: Ints) -> Floats:
+    """An Added of rows to which nothing is added."""
+    return np.zeros(len(picked))
 
 
 def quantize_rows(
@@ -179,22 +202,40 @@ def quantize_rows(
     codes: Codes,
     floor: Floats | float = 0.0,
     grid: WeightGrid = INT8,
+    added: Added = nothing,
 ) -> tuple[Floats, Floats]:
-    """Integer rows and their scales, small enough for the matvec lanes.
+    """Integer rows and their scales, small enough for the matvec lanes and for the accumulator.
 
     weight  (N, K) float64
     floor   (N,) or one: the scale is at least this
+    added   what else is added up in each accumulator
     returns (rows, scale): rows (N, K) integers in -weight_max..weight_max held in float64, scale (N,) float64 > 0,
-            weight ~ rows * scale, and lane_reach(rows) < lane_bound: a row that would not fit gets a coarser scale
+            weight ~ rows * scale; lane_reach(rows) < lane_bound and codes.reach(rows) + added(scale) < acc_bound: a row
+            that would not fit gets a coarser scale
     """
     scale = np.maximum(np.maximum(np.abs(weight).max(1), 1e-12) / grid.span, floor)
     rows = _rounded(weight, scale, grid)
-    # The reach is an exact integer, so the coarser scale does not depend on the order of any sum.
-    while len(wide := np.flatnonzero(lane_reach(rows, blocks, codes) >= grid.lane_bound)):
-        reach = lane_reach(rows[wide], blocks, codes)
-        scale[wide] *= reach / grid.lane_bound * (1 + 1 / 256)
+    wide = np.arange(len(rows))
+    while len(wide):
+        # What reaches too far is an exact integer, so the coarser scale does not depend on the order of any sum.
+        over = _filled(rows, scale, wide, blocks, codes, grid, added)
+        wide, over = wide[over >= 1], over[over >= 1]
+        scale[wide] *= over * (1 + 1 / 256)
         rows[wide] = _rounded(weight[wide], scale[wide], grid)
     return rows, scale
+
+
+def _filled(
+    rows: Floats, scale: Floats, picked: Ints, blocks: list[slice], codes: Codes, grid: WeightGrid, added: Added
+) -> Floats:
+    """(R,) how far the picked rows reach, as a share of what their lanes and accumulators hold: below 1 they fit."""
+    reach, more = _block_reach(rows[picked], blocks, codes), added(scale, picked)
+    share: Floats = reach.max(0) / grid.lane_bound
+    # The sum of the blocks' reaches is quick to say and no less than the reach of the row.
+    unsure = np.flatnonzero(reach.sum(0) + more >= grid.acc_bound)
+    total = codes.reach(rows[picked[unsure]]) + more[unsure]
+    share[unsure] = np.maximum(share[unsure], total / grid.acc_bound)
+    return share
 
 
 def _rounded(weight: Floats, scale: Floats, grid: WeightGrid) -> Floats:

@@ -15,7 +15,8 @@ wm_train/nets/mamba2.py; `unit` is what one step of an integer is worth. Of one 
 
 Codes are -2047..2047, those of C and dt -127..127; wide values and the residual stream have 21 bits, states 17. Codes
 behind a norm are not cut off: what bounds them is that their squares add up to a constant. A head's unit of h is such
-that no sequence of inputs can take it out of -65535..65535: the fixed point of |h| over every entry of its table.
+that no sequence of inputs can take it out of -65535..65535, the fixed point of |h| over every entry of its table; and
+such that the skip fits into what states anywhere in that range leave of y's 32 bits.
 """
 
 from collections.abc import Mapping
@@ -28,21 +29,23 @@ from numpy.typing import NDArray
 from wm_train.config import Mamba2Config
 from wm_train.grid.arithmetic import (
     CODE_MAX,
+    EXACT_BITS,
     FRAC_BITS,
+    HEAD_BOUND,
     Codes,
     Floats,
     Ints,
     round_half_up,
     row_ratios,
 )
-from wm_train.grid.integer_mlp import IntegerDense, IntegerInput, dense_layer, first_layer
+from wm_train.grid.integer_mlp import HEAD_MOST, IntegerDense, IntegerInput, dense_layer, first_layer
 from wm_train.shapes import BLOCK_SCALES, D_CONV
 
 #: Codes of twelve bits, for which a table has an entry each.
 FINE_BITS = 12
 FINE_MAX = (1 << (FINE_BITS - 1)) - 1
 #: The largest code of each activation of a block, by the name of its scale. C is multiplied with every cell: 2^7 of it
-#: leave room for 64 cells of 17 bits in 32.
+#: leave a quarter of 32 bits where there are 192 cells of 17.
 CODE_ENDS = {name: FINE_MAX for name in BLOCK_SCALES if name != "y"} | {"C": CODE_MAX, "dt": CODE_MAX}
 WIDE_MAX = (1 << 20) - 1
 STATE_MAX = 65535
@@ -52,6 +55,10 @@ GAIN_BITS = 16
 Y_MULT_BITS = 21
 GATE_SHIFT = FINE_BITS - 1
 NORM_EPS = 1e-5
+#: Past it in magnitude, float64 has no exponential.
+EXP_MAX = 700.0
+#: No unit is finer: none of a network with float32 weights needs to be.
+FINEST_UNIT = 2.0**-126
 #: What one code behind a norm is worth. Cut off at 127 codes, a well-trained network loses more here than everywhere
 #: else together (docs/training.md).
 NORM_UNIT = 2.0**-6
@@ -126,23 +133,57 @@ def norm_codes(table: Floats, shift: int, width: int) -> Codes:
     return Codes(-most, most, np.ceil((radius + np.sqrt(width) / 2) ** 2))
 
 
+def norm_floor(width: int) -> float:
+    """What one of `width` wide values in front of a norm is worth at least: their squares and eps add up to less than
+    2^53. Finer units would resolve what eps drowns anyway."""
+    room = (1 << EXACT_BITS) - width * WIDE_MAX**2 - 1024
+    return float(np.sqrt(NORM_EPS * width / room))
+
+
+def usable_scales(model: Mamba2Config, scales: Mapping[str, float]) -> dict[str, float]:
+    """`scales` with no unit too fine for the norm that reads the integers."""
+    gated, usable = norm_floor(model.d_inner), dict(scales)
+    usable["residual"] = max(scales["residual"], norm_floor(model.d_model))
+    for i in range(model.n_layers):
+        y, gate = f"blocks.{i}.y", scales[f"blocks.{i}.gate"]
+        usable[y] = max(scales[y], gated / (gate * 2**GATE_SHIFT))
+    return usable
+
+
 def _norm(width: int, value_unit: float) -> IntegerNorm:
-    """Norm over `width` integers worth `value_unit` each."""
+    """Norm over `width` integers worth `value_unit` each, `norm_floor` or more."""
     mantissas = np.arange(*NORM_MANTISSAS, dtype=np.float64)
     real = np.sqrt(width) / NORM_UNIT / np.sqrt(mantissas + 0.5)
     shift = 15 - int(np.floor(np.log2(real[0])))
     return IntegerNorm(round_half_up(real * 2.0**shift), max(1, int(NORM_EPS * width / value_unit**2)), shift)
 
 
-def _behind(norm: IntegerNorm, weight: Floats, bias: Floats, out: Floats | float, bits: int) -> IntegerDense:
-    """The layer behind a norm; results are worth `out` each."""
+def _behind(
+    norm: IntegerNorm, weight: Floats, bias: Floats, out: Floats | float, bits: int, most: float = np.inf
+) -> IntegerDense:
+    """The layer behind a norm; results are worth `out` each and stay below `most`."""
     codes = norm_codes(norm.table, norm.shift, weight.shape[1])
-    return dense_layer(weight, bias, codes, NORM_UNIT, out, BLOCK[bits], bits)
+    return dense_layer(weight, bias, codes, NORM_UNIT, out, BLOCK[bits], bits, most=most)
 
 
 def silu(value: Floats) -> Floats:
     """value * sigmoid(value)."""
-    return value / (1 + np.exp(-value))
+    return value / (1 + np.exp(-np.maximum(value, -EXP_MAX)))
+
+
+def _state_unit(worth: Floats, decay: Floats, x: float, B_: float) -> Floats:
+    """(H,) the finest unit in which no |h| gets past STATE_MAX.
+
+    worth  (H, 256) what one code of x times one of B_ adds to h, for each code of dt, and `decay` (H, 256)
+    x, B_  the largest of such codes
+    """
+    one = 1 << DECAY_BITS
+    # STATE_MAX * decay + |w| * B_ + half must stay below (STATE_MAX + 1) * one; B_ more for the rounding of w and gain,
+    # together less than a w.
+    room = (STATE_MAX + 1) * one - 1 - one // 2 - STATE_MAX * decay - B_
+    # The gain, 2^16 * one * worth / unit, has 31 bits.
+    finest = worth * (2.0**GAIN_BITS * one / (HEAD_BOUND - 1))
+    return np.maximum(np.maximum(one * worth * x * B_ / room, finest).max(1), FINEST_UNIT)
 
 
 class _Block:
@@ -195,15 +236,16 @@ class _Block:
         """(H, 256) step size of every code."""
         return np.logaddexp(0, DT_CODES * self.unit("dt") + self.array("dt_bias")[:, None])
 
-    def state(self, x: float, B_: float) -> tuple[Floats, Floats, Floats]:
-        """(decay, gain, unit of h) when |x| and |B_| are at most so many codes."""
+    def state(self, x: float, B_: float, C: float) -> tuple[Floats, Floats, Floats]:
+        """(decay, gain, unit of h) when |x| and |B_| are at most so many codes, and |C| adds up to at most so many."""
         dt, one = self.dt(), 1 << DECAY_BITS
-        decay = np.minimum(round_half_up(one * np.exp(-dt * np.exp(self.array("A_log"))[:, None])), one - 1)
-        # STATE_MAX * decay + |w| * B_ + half must stay below (STATE_MAX + 1) * one; B_ more for the rounding of w and
-        # gain, together less than a w.
-        room = (STATE_MAX + 1) * one - 1 - one // 2 - STATE_MAX * decay - B_
+        rate = np.exp(np.minimum(self.array("A_log"), EXP_MAX))
+        decay = np.minimum(round_half_up(one * np.exp(-dt * rate[:, None])), one - 1)
         worth = dt * self.unit("x") * self.unit("B")
-        unit = (one * worth * x * B_ / room).max(1)
+        # What x adds to y directly, in units of h times those of C, and what the states leave for it.
+        direct = np.abs(self.array("D")) * self.unit("x") / self.unit("C") * max(x, 1)
+        room = HEAD_BOUND - 1 - STATE_MAX * C - max(x, 1)
+        unit = np.maximum(_state_unit(worth, decay, x, B_), direct / room)
         return decay, round_half_up(2.0**GAIN_BITS * one * worth / unit[:, None]), unit
 
     def build(self, residual: float) -> IntegerBlock:
@@ -212,7 +254,8 @@ class _Block:
         norm, gated_norm = _norm(model.d_model, residual), _norm(model.d_inner, v_unit)
         in_proj, dt_mult, dt_shift = self.in_proj(norm)
         tables = np.stack([self.table(f"{letter}_pre", letter) for letter in "xBC"])
-        decay, gain, h_unit = self.state(*(float(np.abs(table).max()) for table in tables[:2]))
+        x, B_, C = (float(most) for most in np.abs(tables).max(1))
+        decay, gain, h_unit = self.state(x, B_, C * model.d_state)
         y_unit = h_unit * self.unit("C")
         skip = round_half_up(self.array("D") * self.unit("x") / y_unit)
         y_mult, y_shift = row_ratios(np.repeat(y_unit, model.headdim) / self.unit("y"), Y_MULT_BITS)
@@ -227,13 +270,14 @@ def integer_mamba2(model: Mamba2Config, arrays: Arrays, scales: Mapping[str, flo
     """Integers of a Mamba2.
 
     arrays  its parameters and `gain`, by dotted name, float32
-    scales  units by name (shapes.scale_names)
+    scales  units by name (shapes.scale_names); those that `usable_scales` finds too fine count as what it makes of them
     """
+    scales = usable_scales(model, scales)
     residual = scales["residual"]
     entered = first_layer(model.world, arrays, residual, model.bits.get("layer1", 8))
     blocks = [_Block(model, arrays, scales, i).build(residual) for i in range(model.n_layers)]
     weight = arrays["heads.weight"].astype(np.float64) * arrays["norm.weight"].astype(np.float64)
     bias, bits = arrays["heads.bias"].astype(np.float64), model.bits.get("heads", 8)
     norm = _norm(model.d_model, residual)
-    heads = _behind(norm, weight, bias, 2.0**-FRAC_BITS, bits)
+    heads = _behind(norm, weight, bias, 2.0**-FRAC_BITS, bits, HEAD_MOST)
     return IntegerMamba2(*entered, tuple(blocks), norm, heads)

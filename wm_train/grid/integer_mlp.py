@@ -22,12 +22,16 @@ from wm_train.grid.arithmetic import (
     CODE_MAX,
     CODE_MIN,
     FRAC_BITS,
+    HEAD_BOUND,
     INT8,
+    RELU_SHIFT_MIN,
     WEIGHT_GRIDS,
+    Added,
     Codes,
     Floats,
     Ints,
     WeightGrid,
+    nothing,
     quantize_rows,
     round_half_up,
     row_ratios,
@@ -45,6 +49,9 @@ BLOCK_COLUMNS: Mapping[int, Mapping[str, int]] = {
     4: {"layer1": 320, "layer2": 128, "heads": 256},
     16: {"layer1": 2048, "layer2": 2048, "heads": 2048},
 }
+
+#: The largest head, a little below its bound: multipliers are rounded.
+HEAD_MOST = HEAD_BOUND * (1 - 2.0**-16)
 
 
 @dataclass(frozen=True)
@@ -107,42 +114,79 @@ def dense_codes_weight(encoding: Encoding, arrays: Mapping[str, NDArray]) -> Flo
     return picked * (worth * arrays["gain"].astype(np.float64))
 
 
+@dataclass(frozen=True)
+class Tables:
+    """How far folded tables reach from zero: of the ids (I, N), of the session (S, N), in the unit of the weights."""
+
+    ids: Floats
+    session: Floats
+
+    def k(self, scale: Floats) -> Floats:
+        """(N,) what one unit of the id tables' INT8 rows is worth in units of `scale` (N,)."""
+        return _table_unit(self.ids, scale)
+
+    def added(self, scale: Floats, picked: Ints) -> Floats:
+        """An Added: one row of every table."""
+        scale, ids = scale[picked], self.ids[:, picked]
+        k = _table_unit(ids, scale)
+        gathered: Floats = round_half_up(ids / (scale * k)).sum(0) * k
+        return gathered + round_half_up(self.session[:, picked] / scale).sum(0)
+
+
+def _table_unit(reach: Floats, scale: Floats) -> Floats:
+    unit: Floats = np.maximum(np.ceil(reach.max(0, initial=0) / scale / INT8.weight_max), 1)
+    return unit
+
+
 def first_layer(
-    world: World, arrays: Mapping[str, NDArray], out_scale: float, bits: int
+    world: World, arrays: Mapping[str, NDArray], out_scale: float, bits: int, least: int = 1
 ) -> tuple[IntegerDense, Folded, Floats, NDArray[Any]]:
-    """The parts of an IntegerInput whose results are worth `out_scale` each."""
+    """The parts of an IntegerInput whose results are worth `out_scale` each; `least` of the layer's shift."""
     encoding = world.encoding
     ids, session = folded(encoding, arrays)
-    bias = arrays["layer1.bias"].astype(np.float64)
-    reach = ids.reach()
+    bias, met = arrays["layer1.bias"].astype(np.float64), Tables(ids.reach(), session.reach())
     # A row whose tables or bias dwarf its dense weights gets a coarser scale, so that the accumulator stays proved.
     bound = WEIGHT_GRIDS[bits].acc_bound
-    floor = np.maximum(reach.sum(0) / (bound / 4), (np.abs(bias) + session.reach().sum(0)) / (bound / 16))
+    floor = np.maximum(met.ids.sum(0) / (bound / 4), (np.abs(bias) + met.session.sum(0)) / (bound / 16))
     weight, codes = dense_codes_weight(encoding, arrays), Codes(CODE_MIN, CODE_MAX)
-    dense = dense_layer(weight, bias, codes, 1.0, out_scale, BLOCK_COLUMNS[bits]["layer1"], bits, floor)
-    k = np.maximum(np.ceil(reach.max(0, initial=0) / dense.scale / INT8.weight_max), 1)
-    return dense, ids, k, session.rows(dense.scale)
+    block = BLOCK_COLUMNS[bits]["layer1"]
+    dense = dense_layer(weight, bias, codes, 1.0, out_scale, block, bits, floor, added=met.added, least=least)
+    return dense, ids, met.k(dense.scale), session.rows(dense.scale)
 
 
 def dense_layer(
     weight: Floats, bias: Floats, codes: Codes, in_scale: float, out_scale: Floats | float, block: int, bits: int,
-    floor: Floats | float = 0.0,
+    floor: Floats | float = 0.0, added: Added = nothing, least: int = 1, most: float = np.inf,
 ) -> IntegerDense:  # fmt: skip
-    """Quantize a layer: codes are worth `in_scale` each, results `out_scale` each; scales are at least `floor`."""
+    """Quantize a layer: codes are worth `in_scale` each, results `out_scale` each; scales are at least `floor`.
+
+    added   what an accumulator adds to its product and its bias
+    least   of the shift
+    most    results stay below it in magnitude, whatever the codes: a row that would not is worth less
+    """
+
+    def more(scale: Floats, picked: Ints) -> Floats:
+        return added(scale, picked) + round_half_up(np.abs(bias[picked]) / (scale[picked] * in_scale))
+
     blocks, grid = column_blocks(weight.shape[1], block), WEIGHT_GRIDS[bits]
     floor = np.maximum(floor, np.abs(bias) / (grid.acc_bound / 16)) / in_scale
-    rows, scale = quantize_rows(weight, blocks, codes, floor, grid)
+    rows, scale = quantize_rows(weight, blocks, codes, floor, grid, more)
     scale = scale * in_scale
-    mult, shift = row_ratios(scale / out_scale, grid.mult_bits)
-    return IntegerDense(grid, rows, round_half_up(bias / scale), mult, shift, scale)
+    whole = round_half_up(bias / scale)
+    if most < np.inf:
+        scale = np.minimum(scale, most * out_scale / np.maximum(codes.reach(rows) + np.abs(whole), 1))
+    mult, shift = row_ratios(scale / out_scale, grid.mult_bits, least)
+    return IntegerDense(grid, rows, whole, mult, shift, scale)
 
 
 def _hidden_fed(
-    layer: str, arrays: Mapping[str, NDArray], in_scale: float, out_scale: float, bits: int
-) -> IntegerDense:
-    """A layer whose input is the codes 0..127 of a hidden layer."""
+    layer: str, arrays: Mapping[str, NDArray], in_scale: float, out_scale: float, bits: int,
+    least: int = 1, most: float = np.inf,
+) -> IntegerDense:  # fmt: skip
+    """A layer whose input is the codes 0..127 of a hidden layer; `least` and `most` as in `dense_layer`."""
     weight, bias = (arrays[f"{layer}.{part}"].astype(np.float64) for part in ("weight", "bias"))
-    return dense_layer(weight, bias, Codes(0, CODE_MAX), in_scale, out_scale, BLOCK_COLUMNS[bits][layer], bits)
+    codes, block = Codes(0, CODE_MAX), BLOCK_COLUMNS[bits][layer]
+    return dense_layer(weight, bias, codes, in_scale, out_scale, block, bits, least=least, most=most)
 
 
 def integer_mlp(
@@ -157,7 +201,8 @@ def integer_mlp(
     hidden_scales  what one code of each hidden layer is worth; codes are 0..127 behind the ReLU
     bits           of the layers whose weights do not have 8
     """
-    first = first_layer(world, arrays, hidden_scales[0], bits.get("layer1", 8))
-    second = _hidden_fed("layer2", arrays, hidden_scales[0], hidden_scales[1], bits.get("layer2", 8))
-    heads = _hidden_fed("heads", arrays, hidden_scales[1], 2.0**-FRAC_BITS, bits.get("heads", 8))
+    one, two = hidden_scales
+    first = first_layer(world, arrays, one, bits.get("layer1", 8), RELU_SHIFT_MIN)
+    second = _hidden_fed("layer2", arrays, one, two, bits.get("layer2", 8), least=RELU_SHIFT_MIN)
+    heads = _hidden_fed("heads", arrays, two, 2.0**-FRAC_BITS, bits.get("heads", 8), most=HEAD_MOST)
     return IntegerMLP(*first, second, heads)

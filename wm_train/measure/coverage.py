@@ -14,7 +14,7 @@ ROWS = (0, 1, 100, 1_000, 10_000)
 
 
 def coverage_figures(
-    game: Game, metrics: Callable[[Mask], Mapping[str, float]], now: Frames, recorded: Recorded
+    game: Game, metrics: Callable[[Mask], Mapping[str, Any]], now: Frames, recorded: Recorded
 ) -> list[dict[str, Any]]:
     """One row for each of ROWS that any player frame falls into, the rarest first; none if no training game is there.
 

@@ -117,7 +117,8 @@ def equal(game: Game, one: NDArray[np.int32], other: NDArray[np.int32], name: st
     return np.asarray(one[..., at] == other[..., at])
 
 
-def _chunks(t: Ints) -> Iterator[Ints]:
+def chunks(t: Ints) -> Iterator[Ints]:
+    """`t` in pieces of at most CHUNK."""
     yield from (t[i : i + CHUNK] for i in range(0, len(t), CHUNK))
 
 
@@ -152,7 +153,7 @@ def forced(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> Iterato
     if isinstance(model, Recurrent):
         yield from forced_recurrent(model, corpus, t)
         return
-    for chunk in _chunks(t):
+    for chunk in chunks(t):
         yield chunk, model(window_at(corpus, encoding, chunk))
 
 
@@ -186,7 +187,7 @@ class OneStep:
             "frames": len(self.t),
             "action_acc": both["action_acc"],
             "action_change_acc": both["action_change_acc"],
-            "action_change_acc_p0": float(first.mean()) if len(first) else 0.0,
+            "action_change_acc_p0": float(first.mean()) if len(first) else None,
             "position_mae": both["position_mae"],
             "position_p50": float(p50),
             "position_p95": float(p95),
@@ -194,12 +195,13 @@ class OneStep:
             "damage_mae": both["damage_mae"],
         }
 
-    def of(self, players: NDArray[np.bool_]) -> dict[str, float]:
-        """The metrics that are known of each player, over `players` (N, 2) only, at least one."""
+    def of(self, players: NDArray[np.bool_]) -> dict[str, Any]:
+        """The metrics that are known of each player, over `players` (N, 2) only, at least one; None where no action
+        changes."""
         changed = self.right[players & self.changed]
         return {
             "action_acc": float(self.right[players].mean()),
-            "action_change_acc": float(changed.mean()) if len(changed) else 0.0,
+            "action_change_acc": float(changed.mean()) if len(changed) else None,
             "position_mae": float(self.position[players].mean()),
             "velocity_mae": float(self.velocity[players].mean()),
             "damage_mae": float(self.damage[players].mean()),

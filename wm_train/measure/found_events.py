@@ -92,15 +92,15 @@ def event_figures(events: Mapping[str, Event], games: Footage, t: Ints, predicte
     return figures
 
 
-def hit_damage(dealt: NDArray[np.float64], true: NDArray[np.float64]) -> dict[str, float | int]:
+def hit_damage(dealt: NDArray[np.float64], true: NDArray[np.float64]) -> dict[str, float | int | None]:
     """Damage given a hit: of the player frames (N, 2) in which the game and the model both hurt a player.
 
     dealt, true  damage of one frame in its unit
-    returns      hits: how many; mae: mean error; mean, real: mean damage, predicted and true
+    returns      hits: how many; mae: mean error, None without a hit; mean, real: mean damage, predicted and true
     """
     both = (dealt > 0) & (true > 0)
     if not both.any():
-        return {"hits": 0, "mae": 0.0, "mean": 0.0, "real": 0.0}
+        return {"hits": 0, "mae": None, "mean": 0.0, "real": 0.0}
     return {
         "hits": int(both.sum()),
         "mae": float(np.abs(dealt - true)[both].mean()),

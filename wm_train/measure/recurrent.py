@@ -90,8 +90,8 @@ def _stretch(corpus: Corpus, net: Recurrent, at: Ints) -> Stretch:
     return Stretch(corpus.frames[at], corpus.inputs[at], corpus.inputs[following], session)
 
 
-def forced(net: Recurrent, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, NDArray[np.int32]]]:
-    """(some of `t`, their next Frames): each game of `t` from its first frame on, the true past fed all along."""
+def forced_heads(net: Recurrent, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """(some of `t`, their heads): each game of `t` from its first frame on, the true past fed all along."""
     first, end = _games(corpus, t)
     wanted = np.zeros(len(corpus.game), bool)
     wanted[t] = True
@@ -102,9 +102,14 @@ def forced(net: Recurrent, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, NDAr
         # Past its end a game stands still and what comes out is not looked at.
         fresh = (np.arange(start, start + STRETCH) < (end - first)[:, None]) & wanted[at]
         if fresh.any():
-            session = corpus.session(net.world.encoding, at[fresh])
-            bounds = net.world.session_places(session)
-            yield at[fresh], next_frames(net.world, corpus.frames[at[fresh]], heads[fresh], bounds)
+            yield at[fresh], heads[fresh]
+
+
+def forced(net: Recurrent, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, NDArray[np.int32]]]:
+    """(some of `t`, their next Frames), as forced_heads."""
+    for at, heads in forced_heads(net, corpus, t):
+        bounds = net.world.session_places(corpus.session(net.world.encoding, at))
+        yield at, next_frames(net.world, corpus.frames[at], heads, bounds)
 
 
 def begin(net: Recurrent, corpus: Corpus, t: Ints) -> RecurrentWorlds:

@@ -11,30 +11,49 @@ An id that no row is for has the row of `unknown`, which is nobody's in a game o
 """
 
 from collections.abc import Mapping
+from typing import Any
 
-from wm_train.world.fields import Field, Kind, axis, binary, button, categorical, continuous, index_of, nonzero, zero
+from wm_train.world.fields import (
+    Field,
+    Kind,
+    Mirrored,
+    axis,
+    binary,
+    button,
+    categorical,
+    continuous,
+    index_of,
+    nonzero,
+    zero,
+)
 
 _V20, _V21, _V35, _V38 = (2, 0, 0), (2, 1, 0), (3, 5, 0), (3, 8, 0)
+#: Of what points left or right: -1 and 1 across, or 0 and 1. All other fields are the same in a game that is mirrored.
+_ACROSS: dict[str, Any] = {"mirrored": Mirrored.NEGATED}
+_SIDE: dict[str, Any] = {"mirrored": Mirrored.FLIPPED}
+
+#: Actions of a player who is lost beyond the left end of a stage, and beyond the right one.
+LOST_ASIDE = (1, 2)
 
 #: State of one player, in the order of the Frame. Ranges hold for every value the decoder may write.
 STATE: tuple[Field, ...] = (
     continuous("percent", "%", 0, 999, 0.01, 2.0),
-    continuous("x", "game units", -300, 300, 0.05, 1.5),
+    continuous("x", "game units", -300, 300, 0.05, 1.5, **_ACROSS),
     continuous("y", "game units", -200, 300, 0.05, 1.5),
     continuous("shield", "shield points", 0, 60, 0.01, 0.5),
-    continuous("self_x_air", "game units/frame", -32, 32, 0.05, 0.04, since=_V35, first="v2"),
+    continuous("self_x_air", "game units/frame", -32, 32, 0.05, 0.04, since=_V35, first="v2", **_ACROSS),
     continuous("self_y", "game units/frame", -32, 32, 0.05, 0.04, since=_V35, first="v2"),
-    continuous("knockback_x", "game units/frame", -32, 32, 0.05, 0.05, since=_V35, first="v2"),
+    continuous("knockback_x", "game units/frame", -32, 32, 0.05, 0.05, since=_V35, first="v2", **_ACROSS),
     continuous("knockback_y", "game units/frame", -32, 32, 0.05, 0.06, since=_V35, first="v2"),
-    continuous("self_x_ground", "game units/frame", -32, 32, 0.05, 0.04, since=_V35, first="v2"),
+    continuous("self_x_ground", "game units/frame", -32, 32, 0.05, 0.04, since=_V35, first="v2", **_ACROSS),
     continuous("state_age", "frames", -8, 2000, 0.01, 1.0, since=(0, 2, 0), first="v2"),
     continuous("hitlag", "frames", 0, 64, 0.1, 0.125, since=_V38, first="v2"),
     continuous("stocks", "stocks", 0, 4, 0.25, 1 / 16, first="v2"),
     continuous("combo_count", "hits", 0, 60, 0.1, 0.125, first="v2.1"),
-    binary("facing", "direction"),
+    binary("facing", "direction", **_SIDE),
     binary("invulnerable", "hurtbox", nonzero, since=_V21),
     binary("on_ground", "airborne", zero, since=_V20),
-    categorical("action", 400, 32, unknown=399),
+    categorical("action", 400, 32, unknown=399, pairs=(LOST_ASIDE,)),
     categorical("jumps", 8, 4, unknown=7, since=_V20),
     categorical("character", 33, 8, unknown=32, first="v2", session=True),
     categorical("l_cancel", 3, 2, unknown=0, since=_V20, first="v2.1"),
@@ -45,9 +64,9 @@ STATE: tuple[Field, ...] = (
 
 #: One controller, in the order of an input.
 CONTROLS: tuple[Field, ...] = (
-    axis("stick_x", "stick_x", -80, 80),
+    axis("stick_x", "stick_x", -80, 80, **_ACROSS),
     axis("stick_y", "stick_y", -80, 80),
-    axis("cstick_x", "cstick_x", -80, 80),
+    axis("cstick_x", "cstick_x", -80, 80, **_ACROSS),
     axis("cstick_y", "cstick_y", -80, 80),
     axis("shoulder", "trigger", 0, 80),
     button("A", "buttons", 0x100),
@@ -96,7 +115,7 @@ EXTRA: Mapping[str, tuple[Field, ...]] = {
     "projectiles": (
         Field(name="item_type", kind=Kind.CATEGORICAL, column="", unit="id", hi=255, vocab=256, width=8, since=_V30),
         continuous("item_distance", "game units", 0, ITEM_FAR, 0.02, 2.0, derived=True, since=_V30),
-        continuous("item_vx", "game units/frame", -32, 32, 0.05, 1 / 16, derived=True, since=_V30),
+        continuous("item_vx", "game units/frame", -32, 32, 0.05, 1 / 16, derived=True, since=_V30, **_ACROSS),
         continuous("item_vy", "game units/frame", -32, 32, 0.05, 1 / 16, derived=True, since=_V30),
         continuous("item_count", "items", 0, 15, 0.1, 0.125, derived=True, since=_V30),
     ),

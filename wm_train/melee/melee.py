@@ -7,11 +7,13 @@ from wm_train.melee.coasting import coasted
 from wm_train.melee.columns import ITEM_COLUMNS, PLAYER_COLUMNS
 from wm_train.melee.derived import EXTRAS
 from wm_train.melee.field_table import CONTROLS, SPEEDS, STAGE, STATE, STATE_AGE_ID
+from wm_train.melee.first_frame import opening
 from wm_train.melee.game_kinds import KINDS
 from wm_train.melee.laws import settled
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.melee.rules import HEAD_SETS
 from wm_train.melee.stages import PLACE_FACTS
+from wm_train.melee.symmetries import SYMMETRY
 from wm_train.melee.zones import BOUNDED, ZONES
 from wm_train.world.definition import Documents, Edition, Facts, Game, Pad, Roles
 
@@ -104,6 +106,11 @@ PAD = Pad(
         "i": ("Z", 1),
         "u": ("L", 1),
     },
+    gamepad_axes=(("stick_x", 80), ("stick_y", -80), ("cstick_x", 80), ("cstick_y", -80)),
+    gamepad_buttons=(
+        *(("A", 1), ("B", 1), ("X", 1), ("Y", 1), ("Z", 1), ("Z", 1), ("L", 1), ("R", 1)),
+        *(("", 0), ("", 0), ("", 0), ("", 0), ("D_UP", 1)),
+    ),
     sticks=("stick_x", "stick_y"),
     pressed=("A", "B", "X", "L"),
 )
@@ -124,7 +131,10 @@ GAME = Game(
     bounded=BOUNDED,
     zones=ZONES,
     facts_of_places=PLACE_FACTS,
+    opening=opening,
+    usual=(31, (22, 1)),
     settled=settled,
+    symmetry=SYMMETRY,
     columns=PLAYER_COLUMNS,
     lists=ITEM_COLUMNS,
     facts=FACTS,

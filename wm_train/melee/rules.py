@@ -34,6 +34,9 @@ from wm_train.world.subsystem import (
 
 #: Game units between where velocities lead and where a player is, from which a frame counts as a teleport.
 TELEPORT_UNITS = 8.0
+#: Least way of a frame, in fixed point, that is not velocities': in 72 recorded games 93 % of the Frames of who stands
+#: have none at all along x, and 95 % of who is in the air; 6.5 and 4.2 % have more than 0.1 units: a push, a step.
+PUSH = fixed(0.1)
 #: Most frames of hitlag.
 HITLAG_FRAMES = 64
 PERCENT_MAX = STATE[STATE_INDEX["percent"]].hi
@@ -149,7 +152,8 @@ def steps(ops: Ops, frozen: Any, speed: Read) -> dict[str, Any]:
     return {axis: ops.where(frozen, 0, speed(own) + speed(knock)) for axis, (own, knock) in VELOCITIES.items()}
 
 
-def _movement(ops: Ops, now: Read, new: Read, head: Read) -> dict[str, Any]:
+def _moved(ops: Ops, now: Read, new: Read, head: Read) -> dict[str, Any]:
+    """Where velocities or a teleport lead."""
     speed = {name: ops.name(f"next_{name}", now(name) + head(name)) for name in SELF_SPEEDS}
     speed |= {name: new(name) for name in KNOCKBACK}
     frozen = ops.name("frozen", new("hitlag") > 0)
@@ -163,12 +167,14 @@ def _movement(ops: Ops, now: Read, new: Read, head: Read) -> dict[str, Any]:
     return {
         **{name: speed[name] for name in SELF_SPEEDS},
         **{axis: position(axis) for axis in VELOCITIES},
-        "on_ground": flag(ops, head("on_ground")),
-        "ground": head("ground"),
     }
 
 
-def _movement_targets(ops: Ops, now: Read, after: Read, head: Read) -> tuple[Number | Event, ...]:
+def _movement(ops: Ops, now: Read, new: Read, head: Read) -> dict[str, Any]:
+    return _moved(ops, now, new, head) | {"on_ground": flag(ops, head("on_ground")), "ground": head("ground")}
+
+
+def _moved_targets(ops: Ops, now: Read, after: Read, head: Read) -> tuple[Number | Event, ...]:
     """Position error after integration, with the true freeze; a teleport's only where one happened."""
     frozen = after("hitlag") > 0
     moved = {axis: _change(now, after, axis) for axis in VELOCITIES}
@@ -180,7 +186,37 @@ def _movement_targets(ops: Ops, now: Read, after: Read, head: Read) -> tuple[Num
         *(Number("teleport_to", 0.02, head(f"teleport_{axis}") - after(axis), teleport) for axis in VELOCITIES),
         *(Number("speed", 10.0, head(name) - _change(now, after, name)) for name in SELF_SPEEDS),
         Event("teleport", teleport),
-        Event("on_ground", after("on_ground") > 0.5),
+    )
+
+
+def _movement_targets(ops: Ops, now: Read, after: Read, head: Read) -> tuple[Number | Event, ...]:
+    return (*_moved_targets(ops, now, after, head), Event("on_ground", after("on_ground") > 0.5))
+
+
+def _pushed(ops: Ops, head: Read) -> Read:
+    """Heads, of which those that add to the way of velocities say something, or nothing."""
+
+    def read(name: str) -> Any:
+        value = head(name)
+        return ops.where((value > PUSH) | (value < -PUSH), value, 0) if name in VELOCITIES else value
+
+    return read
+
+
+def _lawful_movement(ops: Ops, now: Read, new: Read, head: Read) -> dict[str, Any]:
+    """The same, but velocities alone lead where nothing else pushes, and who stands goes on to stand unless an event
+    says otherwise."""
+    stays = ops.where(head("take_off") > 0, 0, 1)
+    stands = ops.where(now("on_ground") > 0, stays, flag(ops, head("landing")))
+    return _moved(ops, now, new, _pushed(ops, head)) | {"on_ground": stands, "ground": head("ground")}
+
+
+def _lawful_movement_targets(ops: Ops, now: Read, after: Read, head: Read) -> tuple[Number | Event, ...]:
+    stood, stands = now("on_ground") > 0.5, after("on_ground") > 0.5
+    return (
+        *_moved_targets(ops, now, after, head),
+        Event("landing", stands & ~stood),
+        Event("take_off", stood & ~stands),
     )
 
 
@@ -196,6 +232,18 @@ MOVEMENT = Subsystem(
     ),
     rule=_movement,
     targets=_movement_targets,
+)
+
+LAWFUL_MOVEMENT = replace(
+    MOVEMENT,
+    reads=(*MOVEMENT.reads, "on_ground"),
+    heads=tuple(
+        head
+        for one in MOVEMENT.heads
+        for head in (event_heads("landing", "take_off") if one.name == "on_ground" else (one,))
+    ),
+    rule=_lawful_movement,
+    targets=_lawful_movement_targets,
 )
 
 
@@ -321,6 +369,7 @@ _NUMBERS = (
     *("state_age", "hitlag", "combo_count", "teleport_x", "teleport_y"),
 )
 _EVENTS = ("facing", "on_ground", "hit", "damage", "teleport", "respawn", "stock_lost", "age_reset")
+_LAWFUL_EVENTS = ("facing", "landing", "take_off", "hit", "damage", "teleport", "age_reset")
 _CHOICES = ("action", "jumps", "l_cancel", "hurtbox", "ground", "last_attack")
 
 
@@ -332,7 +381,8 @@ def _five(name: str, transitions: Subsystem, order: tuple[str, ...]) -> HeadSet:
 #: Heads of one player, by name. `published` is the released trainer's set; it leaves most fields as they are.
 #: `integrated` predicts every field that a world running by itself reads, and lets the rules integrate velocities.
 #: The others do the same as `integrated`. In `gated` an event says whether the action changes at all, `two_level`
-#: chooses a category before the action, and in `lawful` laws decide who loses a stock, what follows, and who stands.
+#: chooses a category before the action, and in `lawful` laws decide who loses a stock, what follows, and who stands;
+#: events say who lands and who leaves the ground.
 HEAD_SETS: Mapping[str, HeadSet] = {
     heads.name: heads
     for heads in (
@@ -341,8 +391,8 @@ HEAD_SETS: Mapping[str, HeadSet] = {
         _five("gated", GATED_TRANSITIONS, ("action_changes", *_NUMBERS, *_EVENTS, *_CHOICES)),
         HeadSet(
             "lawful",
-            (HIT_DETECTION, LAWFUL_DAMAGE, MOVEMENT, ACTION_TRANSITIONS, SHIELD_AND_GRAB),
-            tuple(name for name in (*_NUMBERS, *_EVENTS, *_CHOICES) if name not in ("respawn", "stock_lost")),
+            (HIT_DETECTION, LAWFUL_DAMAGE, LAWFUL_MOVEMENT, GATED_TRANSITIONS, SHIELD_AND_GRAB),
+            ("action_changes", *_NUMBERS, *_LAWFUL_EVENTS, *_CHOICES),
             LAWS,
         ),
         _five("two_level", TWO_LEVEL_TRANSITIONS, (*_NUMBERS, *_EVENTS, "category", *_CHOICES)),

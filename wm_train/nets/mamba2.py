@@ -30,6 +30,8 @@ from wm_train.shapes import D_CONV
 NORM_EPS = 1e-5
 #: Frames that `scan` works on at once: cost grows with it, and so does speed per frame, up to about here.
 SCAN_CHUNK = 64
+#: dt * A of a frame after which nothing is left: exp(-FORGOTTEN) is zero in float32.
+FORGOTTEN = 120.0
 
 
 class Memory(NamedTuple):
@@ -86,14 +88,16 @@ def _scan_chunk(
 ) -> tuple[Tensor, Tensor]:
     """One chunk as an attention with decay, plus what the state from before still says."""
     game = reset.cumsum(1)
-    decay = (dt * A).cumsum(1).transpose(1, 2)  # (B, H, L), log
-    apart = decay[..., :, None] - decay[..., None, :]
+    # (B, H, L), log. What lies between two frames is a difference of two sums, to which each frame that forgets all, in
+    # this game or one before, adds FORGOTTEN: float32 would keep little of the rest.
+    decay = (dt * A).clamp(min=-FORGOTTEN).double().cumsum(1).transpose(1, 2)
+    apart = (decay[..., :, None] - decay[..., None, :]).to(x.dtype)
     same = (game[:, :, None] == game[:, None, :]).tril_()[:, None]
     weight = apart.masked_fill(~same, -torch.inf).exp() * (C @ B_.mT)[:, None]
     written = (dt[..., None] * x).transpose(1, 2)  # (B, H, L, P)
-    old = torch.where((game == 0)[:, None], decay.exp(), 0.0)  # (B, H, L)
+    old = torch.where((game == 0)[:, None], decay.exp().to(x.dtype), 0.0)  # (B, H, L)
     y = weight @ written + old[..., None] * (C[:, None] @ h.mT)
-    kept = torch.where((game == game[:, -1:])[:, None], (decay[..., -1:] - decay).exp(), 0.0)
+    kept = torch.where((game == game[:, -1:])[:, None], (decay[..., -1:] - decay).exp().to(x.dtype), 0.0)
     h = old[..., -1, None, None] * h + (written * kept[..., None]).mT @ B_[:, None]
     return y.transpose(1, 2), h
 
@@ -151,6 +155,7 @@ class Block(nn.Module):
         self.A_log = nn.Parameter(torch.empty(heads).uniform_(1, 16).log())
         self.D = nn.Parameter(torch.ones(heads))
         self.gated_norm = RMSNorm(config.d_inner)
+        self.dropout = nn.Dropout(config.dropout)
         self.out_proj = nn.Linear(config.d_inner, config.d_model, bias=False)
 
     def split(self, projected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -183,7 +188,7 @@ class Block(nn.Module):
             seen |= {f"{name}_in": part for name, part in zip("xBC", self.split_conv(xBC), strict=True)}
             seen |= {f"{name}_pre": part for name, part in zip("xBC", self.split_conv(pre), strict=True)}
             seen["y"] = y
-        return u + self.out_proj(self.gated_norm(gated)), Memory(conv, h)
+        return u + self.out_proj(self.dropout(self.gated_norm(gated))), Memory(conv, h)
 
 
 class Mamba2(FrameNet):

@@ -1,5 +1,6 @@
 """A torch network as something that steps a world: frames in, integer heads out."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config
 from wm_train.errors import WmTrainError
 from wm_train.fit.batches import seen
-from wm_train.games.corpus import held_out
+from wm_train.games.corpus import Corpus, held_out
 from wm_train.grid.arithmetic import FRAC_BITS, Ints, round_half_up, within_floats
-from wm_train.measure.evaluate import ROLLOUT_STARTS, Model, Predictor, Window, evaluate, stepper
+from wm_train.measure.evaluate import ROLLOUT_STARTS, Model, Predictor, Window, chunks, evaluate, stepper, window_at
 from wm_train.measure.recurrent import Memory as Arrays
-from wm_train.measure.recurrent import Stretch
+from wm_train.measure.recurrent import Recurrent, Stretch, forced_heads
 from wm_train.nets.mamba2 import Mamba2, Memory
 from wm_train.nets.matmul import use_exact_matmul
 from wm_train.nets.mlp import FrameStackMLP
@@ -102,22 +103,37 @@ def _read(encoding: Encoding, stretch: Stretch, as_codes: bool) -> tuple[Tensor,
 
 def checkpoint_model(checkpoint: Checkpoint) -> Model:
     """What steps the world of a checkpoint, in its own form. WmTrainError where its weights are beyond all bounds."""
+    network = _network(checkpoint)
+    return network if isinstance(network, Recurrent) else stepper(checkpoint.config.model.world, network)
+
+
+def heads_along(checkpoint: Checkpoint, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, Ints]]:
+    """(some of the frames `t`, a checkpoint's heads after them), given the true past, until all of `t` has come.
+
+    t  (B,) ascending; heads (·, outputs) integers with FRAC_BITS fractional bits
+    """
+    network, encoding = _network(checkpoint), checkpoint.config.model.world.encoding
+    if isinstance(network, Recurrent):
+        yield from forced_heads(network, corpus, t)
+        return
+    for chunk in chunks(t):
+        yield chunk, network(window_at(corpus, encoding, chunk))
+
+
+def _network(checkpoint: Checkpoint) -> Predictor | Recurrent:
+    """What gives the heads of a checkpoint, in its own form."""
     use_exact_matmul()
+    model, scales = checkpoint.config.model, checkpoint.scales
     with within_floats(WmTrainError):
-        return _model(checkpoint)
-
-
-def _model(checkpoint: Checkpoint) -> Model:
-    model = checkpoint.config.model
-    if isinstance(model, Mamba2Config):
-        recurrent = from_arrays(Mamba2(model), checkpoint.arrays)
-        through = QuantizedMamba2(recurrent, dict(checkpoint.scales)) if checkpoint.form == "qat" else None
-        return TorchMamba2(recurrent, through)
-    net = from_arrays(FrameStackMLP(model), checkpoint.arrays)
-    if checkpoint.form == "float":
-        return stepper(model.world, float_predictor(net))
-    scales = checkpoint.scales
-    return stepper(model.world, quantized_predictor(QuantizedMLP(net, (scales["hidden1"], scales["hidden2"]))))
+        if isinstance(model, Mamba2Config):
+            recurrent = from_arrays(Mamba2(model), checkpoint.deciding)
+            return TorchMamba2(
+                recurrent, QuantizedMamba2(recurrent, dict(scales)) if checkpoint.form == "qat" else None
+            )
+        net = from_arrays(FrameStackMLP(model), checkpoint.deciding)
+        if checkpoint.form == "float":
+            return float_predictor(net)
+        return quantized_predictor(QuantizedMLP(net, (scales["hidden1"], scales["hidden2"])))
 
 
 def held_out_figures(

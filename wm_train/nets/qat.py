@@ -196,10 +196,13 @@ def calibrate(net: FrameStackMLP, dense: Tensor, ids: Tensor, session: Tensor) -
 
 def best_unit(name: str, values: Tensor, most: int = CODE_MAX) -> float:
     """What one code of `values`, -most..most, is best worth: the quantum with the least squared error. WmTrainError if
-    all are zero."""
+    all are zero: whatever comes behind is a constant then, and no unit suits."""
     peak = float(values.abs().max())
     if not peak > 0:
-        raise WmTrainError(f"calibration: {name} is zero everywhere; train the float model first")
+        raise WmTrainError(
+            f"calibration: {name} is 0 on every training frame looked at, expected other values too: the layer died of "
+            "large steps, or all its weights are 0; train anew with a lower train.learning_rate, or another train.seed"
+        )
     sample = values.flatten()[:: max(1, values.numel() // 1_000_000)]
     units = [peak / most * shrink for shrink in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.25, 0.2, 0.15)]
     errors = [float(((sample / u).round().clamp(-most, most) * u - sample).square().mean()) for u in units]

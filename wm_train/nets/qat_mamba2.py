@@ -27,6 +27,7 @@ from wm_train.grid.integer_mamba2 import (
     IntegerMamba2,
     IntegerNorm,
     integer_mamba2,
+    usable_scales,
 )
 from wm_train.grid.integer_mlp import IntegerDense
 from wm_train.nets.mamba2 import Block, Mamba2, Memory, causal_conv, scan
@@ -199,7 +200,7 @@ class QuantizedMamba2(nn.Module):
     def _accumulators(
         self, codes: Tensor, ids: Tensor, session: Tensor, memory: list[Memory], reset: Tensor, ints: IntegerMamba2
     ) -> tuple[Tensor, list[Memory]]:
-        net, unit = self.net, self.scales["residual"]
+        net, unit = self.net, usable_scales(self.net.config, self.scales)["residual"]
         with torch.no_grad():
             rows = (ids + self.id_starts).flatten(0, 1), (session + self.session_starts).flatten(0, 1)
             acc = Input.of(ints, rows[0]).accumulate(codes.flatten(0, 1), *rows).unflatten(0, codes.shape[:2])
@@ -296,9 +297,10 @@ def calibrate(net: Mamba2, dense: Tensor, ids: Tensor, session: Tensor, reset: T
     seen: dict[str, Tensor] = {}
     net(dense, ids, session, net.start(len(dense)), reset, seen)
     wide = {name for name in seen if name == "residual" or name.endswith(".y")}
-    return {
+    units = {
         name: 2 * float(values.abs().max()) / WIDE_MAX
         if name in wide
         else best_unit(name, values, CODE_ENDS[name.rpartition(".")[2]])
         for name, values in seen.items()
     }
+    return usable_scales(net.config, units)

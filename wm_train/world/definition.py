@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from wm_train.errors import WmTrainError
 from wm_train.games.recordings import Reader
 from wm_train.grid.arithmetic import Frames, Ints
-from wm_train.world.fields import Column, Field, Kind, index_of
+from wm_train.world.fields import PLAYERS, Column, Field, Kind, index_of
 from wm_train.world.flags import Flags
 from wm_train.world.law import Fact
 from wm_train.world.subsystem import HeadSet
+from wm_train.world.symmetry import Symmetry
 from wm_train.world.view import View
 
 #: Frames a second of a game that does not say otherwise.
@@ -106,13 +107,17 @@ class Roles:
 class Pad:
     """How people and chance press a game's controls.
 
-    keys     key of a keyboard -> control and its value
-    sticks   axes, and `pressed` buttons, that random inputs use
+    keys             key of a keyboard -> control and its value
+    gamepad_axes     of a gamepad in the standard layout, in its order: control and its value where the axis is 1
+    gamepad_buttons  of such a gamepad, in its order: control and its value where it is down; "" for none
+    sticks           axes, and `pressed` buttons, that random inputs use
     """
 
     keys: Mapping[str, tuple[str, int]]
     sticks: tuple[str, ...]
     pressed: tuple[str, ...]
+    gamepad_axes: tuple[tuple[str, int], ...] = ()
+    gamepad_buttons: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,8 +163,11 @@ class Game:
     as_ids      by flag, the id that is read in place of the number of the same name
     bounded     fields of a player that a place bounds, and `zones`: place -> (low, high) of each in its unit; a place
                 that is not named has the fields' own ranges; facts_of_places: what laws read of a place
+    opening     (place, cast) -> a Frame (2, len(state)) int32 that a game may begin with, and `usual`: a place and a
+                cast that are often played; None if the game does not say
     settled     recorded states of one whole game (T, 2, len(state)) int32 -> its Frames, where a Frame tells what a
                 recording leaves out; None if they are the same
+    symmetry    what leaves the game as it is, for training to make several games of one
     columns     of one player in a dataset; lists: columns of a list per frame; recorded: words for recordings that a
                 field's `since` counts versions of
     facts       of whole games in a dataset; reader: what reads recordings, imported when it is called; None if the
@@ -187,7 +195,10 @@ class Game:
     bounded: tuple[str, ...] = ()
     zones: Mapping[int, Sequence[tuple[float, float]]] = field(default_factory=dict)
     facts_of_places: tuple[Fact, ...] = ()
+    opening: Callable[[int, Sequence[int]], NDArray[np.int32]] | None = None
+    usual: tuple[int, tuple[int, ...]] = (0, (0,) * PLAYERS)
     settled: Callable[[Any], Any] | None = None
+    symmetry: Symmetry = field(default_factory=Symmetry)
     columns: tuple[Column, ...] = ()
     lists: tuple[Column, ...] = ()
     facts: Facts = Facts()
@@ -209,6 +220,7 @@ class Game:
                 raise WmTrainError(f"game {self.name}: field {item.name} reads the unlisted column {item.column!r}")
         if unknown := {name for name in self.named_roles if name not in self.state_index}:
             raise WmTrainError(f"game {self.name}: roles name {', '.join(sorted(unknown))}, which no state field is")
+        self.symmetry.check([*self.state, *self.controls, *(f for extra in self.extras.values() for f in extra.fields)])
         for heads in self.head_sets.values():
             if unknown := set(heads.writes).difference(self.state_index):
                 raise WmTrainError(

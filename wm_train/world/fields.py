@@ -38,6 +38,14 @@ class Kind(Enum):
     BUTTON = "button"
 
 
+class Mirrored(Enum):
+    """What becomes of a field where left and right are exchanged (symmetry.py)."""
+
+    SAME = "same"
+    NEGATED = "negated"
+    FLIPPED = "flipped"
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a dataset's games: one value per frame (of each player, or of each entry of a list).
@@ -81,7 +89,8 @@ class Field:
     network sees the newest frame's in every slot (where a game can change it, a session goes on with the id it began
     with). `unknown` is what a Frame holds in place of an id outside the vocabulary: an id that is nobody's, or that all
     ids from there on share. `newest` marks an id that is read in the window's newest slot only, `rounded` an id that
-    the Frame holds as a number in fixed point.
+    the Frame holds as a number in fixed point. `mirrored` says what the field is where left and right are exchanged; of
+    an id, `pairs` are those that then stand for each other, and all others stay.
     """
 
     name: str
@@ -101,6 +110,8 @@ class Field:
     newest: bool = False
     rounded: bool = False
     bit: int = 0
+    mirrored: Mirrored = Mirrored.SAME
+    pairs: tuple[tuple[int, int], ...] = ()
     holds: Callable[[NDArray[Any]], NDArray[np.bool_]] = positive
 
     @property
@@ -131,9 +142,9 @@ def binary(name: str, column: str, holds: Callable[[NDArray[Any]], NDArray[np.bo
     return Field(name=name, kind=Kind.BINARY, column=column, unit="0 or 1", holds=holds, **more)
 
 
-def axis(name: str, column: str, lo: int, hi: int) -> Field:
+def axis(name: str, column: str, lo: int, hi: int, **more: Any) -> Field:
     """A stick or trigger in whole steps lo..hi, one of which is 1/hi of its full deflection."""
-    return Field(name=name, kind=Kind.AXIS, column=column, unit=f"1/{hi}", lo=lo, hi=hi, step=1 / hi)
+    return Field(name=name, kind=Kind.AXIS, column=column, unit=f"1/{hi}", lo=lo, hi=hi, step=1 / hi, **more)
 
 
 def button(name: str, column: str, bit: int) -> Field:

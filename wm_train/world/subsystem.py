@@ -28,7 +28,7 @@ class Head:
     """One output of the network for one player.
 
     value   a number in the Frame's units: a change, or a new value where an event says so
-    event   happens when > 0
+    event   happens when > 0; one that is named like a field says what the field becomes
     choice  `width` logits; the field of the same name becomes the arg max, lowest index on ties
 
     A choice `within` another one, which stands before it in the output, takes the arg max among the ids whose entry of
@@ -151,6 +151,11 @@ class HeadSet:
         """Fields that rules and laws write, each once, in the order of the rules."""
         ruled = [name for subsystem in self.subsystems for name in subsystem.writes]
         return tuple(dict.fromkeys([*ruled, *(name for law in self.laws for name in law.writes)]))
+
+    @cached_property
+    def happenings(self) -> tuple[str, ...]:
+        """Event heads that say that something happens, not what a field becomes."""
+        return tuple(head.name for head in self.heads if head.kind == "event" and head.name not in self.writes)
 
     @cached_property
     def facts(self) -> tuple[str, ...]:

@@ -2,20 +2,23 @@
 
 import hashlib
 import json
+import os
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.factories import small_model, small_qnet, write_dataset
+from tests.factories import set_places, small_model, small_qnet, write_dataset
 from wm_cli import project
 from wm_cli.page.charts import Series, bars, line_chart, tracks
 from wm_cli.page.report import write_report
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, save_qnet
 from wm_train.files import atomic_write_json
+from wm_train.melee.names import CHARACTERS
 
 KEYS = ("action_acc", "action_change_acc", "action_change_acc_p0", "position_mae", "position_p50", "position_p95",
         "velocity_mae", "damage_mae")  # fmt: skip
@@ -85,6 +88,18 @@ SPECULATION = {
 }  # fmt: skip
 
 
+#: Moves the player's slider to the end; gives what is drawn of players outside of the picture.
+OUTSIDE = """
+const slider = document.querySelector(".player input");
+slider.value = slider.max;
+slider.dispatchEvent(new Event("input"));
+const box = document.querySelector(".player svg").getBoundingClientRect();
+return [...document.querySelectorAll(".player circle")].map((dot) => dot.getBoundingClientRect())
+  .filter((dot) => dot.left < box.left - 12 || dot.right > box.right + 12 || dot.top < box.top - 12
+    || dot.bottom > box.bottom + 12).map((dot) => [dot.left, dot.top]);
+"""
+
+
 class Page(HTMLParser):
     """Text, tags and attributes of a page; fails if elements do not nest."""
 
@@ -133,11 +148,18 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def games(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset of two games."""
+    folder = tmp_path_factory.mktemp("games") / "dataset"
+    write_dataset(folder, [80, 70])
+    return folder
+
+
 @pytest.fixture
-def full(empty: Path, net: QNet) -> Path:
+def full(empty: Path, net: QNet, games: Path) -> Path:
     """A project folder with a QNet, a dataset of two games and every figure."""
-    project.DATASET.mkdir()
-    write_dataset(project.DATASET, [150, 90])
+    shutil.copytree(games, project.DATASET)
     save_qnet(project.QNET, net)
     for form, base in (("qnet", 0.25), ("qat", 0.25), ("float", 0.5), ("ptq", 0.75)):
         project.keep_figures(f"evaluate-{form}", evaluation(base, form=form))
@@ -193,13 +215,13 @@ def test_hashes_are_those_of_the_files(full: Path) -> None:
     text = page().text
     for path in (project.QNET / "qnet.json", project.DATASET / "meta.json"):
         assert hashlib.sha256(path.read_bytes()).hexdigest() in text
-    assert "2 games, 240 frames" in text
+    assert "2 games, 150 frames" in text
 
 
 def test_it_stands_alone(full: Path) -> None:
     made = page()
     text = project.REPORT.read_text()
-    assert not re.search(r"https?:|//[a-z]|url\(|@import|\bsrc=|\bhref=", text.split("<script>")[0])
+    assert not re.search(r"https?:|//[a-z]|url\(|@import|\bsrc=|\bhref=(?!\"#)", text.split("<script>")[0])
     assert "fetch(" not in text and "import(" not in text
     assert "default-src 'none'" in text and "prefers-color-scheme: dark" in text
     assert {"link", "img", "iframe"}.isdisjoint(tag for tag, _ in made.tags)
@@ -231,10 +253,60 @@ def test_the_game_is_a_rollout_of_a_held_out_game(full: Path, length: int, frame
     assert embedded
     data = json.loads(embedded[1])
     assert data["frames"] == frames and data["fps"] == 60
-    assert [w["name"] for w in data["worlds"]] == [f"player {p}, {k}" for p in (1, 2) for k in ("real", "predicted")]
+    names = [world["name"] for world in data["worlds"]]
+    who = [name.removesuffix(", real") for name in names[::2]]
+    assert names == [f"{one}, {kind}" for one in who for kind in ("real", "predicted")]
+    assert [one.startswith(f"player {i} ") and one[9:] in CHARACTERS for i, one in enumerate(who, 1)] == [True, True]
+    assert data["actions"] and all(isinstance(name, str) for name in data["actions"].values())
     assert all(len(w[name]) == frames for w in data["worlds"] for name in ("x", "y", "action", "damage"))
     real, predicted = data["worlds"][:2]
     assert real["x"] != predicted["x"]
+
+
+def test_players_places_and_actions_have_names(full: Path) -> None:
+    set_places(full / project.DATASET, 31)
+    text = " ".join(page().text.split())
+    assert re.search(r"[A-Z].* and [A-Z].* on Battlefield: 1 second", text) and "action id" not in text
+    drawn = project.REPORT.read_text()
+    assert 'class="line floor"' in drawn and 'class="line box"' in drawn
+
+
+def test_it_says_what_figures_mean(full: Path) -> None:
+    text = " ".join(page().text.split())
+    assert "QNet (INT8): No better than a baseline in 4 of 12 figures: action right, of all 0.2500" in text, text[:900]
+    assert "game units; best baseline, nothing changes: 7.03" in text
+    assert "A frame fits its budget, and costs what was predicted." in text
+    assert "no longer shows" in text
+
+
+def test_it_has_contents_and_a_date(full: Path) -> None:
+    made = page()
+    aims = {link["href"] for link in made.named("a")}
+    assert aims == {f"#{heading['id']}" for heading in made.named("h2")} and len(aims) == 9
+    os.utime(project.FIGURES / "cu.json", (4e9, 4e9))
+    assert "Newest figure: 2096-10-02 07:06 UTC." in page().text
+
+
+def test_it_can_be_read_on_a_phone(full: Path, chromium: tuple[str, str]) -> None:
+    """In a real browser: nothing but tables scrolls sideways, and the player shows names and stays in its picture."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium; get it with: make setup")
+    page()
+    options = webdriver.ChromeOptions()
+    options.binary_location, service = chromium[0], webdriver.ChromeService(chromium[1])
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+        options.add_argument(argument)
+    driver = webdriver.Chrome(options, service)
+    try:
+        for width in (390, 1200):
+            metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+            driver.get(project.REPORT.resolve().as_uri())
+            assert driver.execute_script("return document.documentElement.scrollWidth") <= width
+            assert driver.execute_script(OUTSIDE) == []
+            shown = driver.execute_script("return document.querySelector('[data-field=action]').textContent")
+            assert shown and not shown.isdecimal()
+    finally:
+        driver.quit()
 
 
 def test_an_empty_folder_names_every_verb(empty: Path) -> None:
@@ -329,12 +401,12 @@ def test_a_line_chart_ends_where_its_values_end() -> None:
     assert "nan" not in line_chart([Series("flat", "s0", [1, 2], [3, 3])], "x", "y", "flat")
 
 
-def test_tracks_have_equal_axes() -> None:
-    path, far = Series("a", "s0", [-10, 10], [0, 5]), Series("b", "s1", [0, 900], [0, 0])
-    svg, plane = tracks([path, far], [path], "alt")
-    assert (plane.width, plane.left, plane.top) == (480, -14, 9)
-    assert plane.height == pytest.approx(480 * (5 + 8) / (20 + 8), abs=0.1)
-    assert svg.count("<polyline") == 2
+def test_tracks_have_equal_axes_and_hold_every_path() -> None:
+    path, ground = Series("a", "s0", [-10, 10], [0, 5]), Series("b", "ground", [-400, 600], [0, 0])
+    svg, plane = tracks([path], [ground], (-40, 60, 5, 0), "alt")
+    assert (plane.width, plane.left, plane.top) == (480, -44, 9)
+    assert plane.height == pytest.approx(480 * (5 + 8) / (100 + 8), abs=0.1)
+    assert svg.count("<polyline") == 2 and svg.index("line ground") < svg.index("line s0")
 
 
 def test_the_longest_bar_is_full() -> None:

@@ -15,8 +15,7 @@ from wm_export.lower.asm.listing import Count, Kernel, Repeat, segment
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec
 from wm_export.lower.kernel_files import HERE
 from wm_export.lower.kernels import KERNELS
-from wm_quant.ops.gather import GATHER_ROWS_MAX
-from wm_train.grid.arithmetic import WEIGHT_GRIDS
+from wm_train.grid.arithmetic import GATHER_ROWS_MAX, WEIGHT_GRIDS
 
 I64 = npt.NDArray[np.int64]
 WORD = 2**64 - 1

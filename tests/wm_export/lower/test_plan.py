@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wm_export.errors import WmExportError
@@ -35,6 +35,7 @@ def rows(call: Call) -> range:
     return range(write.first, write.first + call.groups * write.stride)
 
 
+@settings(max_examples=30)
 @given(st.sets(st.sampled_from(PLACES), max_size=8))
 def test_any_cuts_leave_a_frame_as_it_was(places: set[tuple[int, int]]) -> None:
     cuts = [text(place) for place in sorted(places)]

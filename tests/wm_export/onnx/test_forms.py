@@ -7,8 +7,7 @@ from onnx import TensorProto, helper
 
 from tests.wm_quant.golden_vectors import read
 from wm_export.onnx.forms import FORMS, NOT_YET
-from wm_export.onnx.graph import IR_VERSION, OPSET
-from wm_export.onnx.graph_builder import Graph
+from wm_export.onnx.graph_builder import IR_VERSION, OPSET, Graph
 from wm_quant.interp import Trace
 from wm_quant.ops.base import Op
 from wm_quant.ops.kinds import OPS

@@ -15,8 +15,8 @@ from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
 from wm_export.errors import WmExportError
-from wm_export.onnx.graph import IR_VERSION, OPSET, export_onnx, onnx_model
-from wm_export.onnx.graph_builder import Graph
+from wm_export.onnx.graph import export_onnx, onnx_model
+from wm_export.onnx.graph_builder import IR_VERSION, OPSET, Graph
 from wm_export.onnx.runtime import OrtRunner
 from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter, State, Trace

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.factories import small_model, small_qnet
-from wm_export.solana.sources import SCRIPT_NAMES, WORKSPACE
+from wm_export.solana.sources import EXPERIMENTS, SCRIPT_NAMES, WORKSPACE
 from wm_export.solana.toolchain import Toolchain
 from wm_quant.qnet import save_qnet
 
@@ -79,6 +79,7 @@ def test_archives_hold_the_sources_and_nothing_that_was_built(sdist: Path, wheel
         packaged = [name for name in archive.namelist() if name.startswith("wm_export/solana/packaged/")]
     assert [name for name in names if not {"target", "__pycache__"}.isdisjoint(name.split("/"))] == []
     wanted = [f"onchain/{name}" for name in WORKSPACE] + [f"scripts/{name}" for name in SCRIPT_NAMES]
+    wanted += [f"experiments/{path.name}" for path in EXPERIMENTS.glob("*.yaml")]
     for name in wanted:
         assert any(path.removeprefix("wm_export/solana/packaged/").startswith(name) for path in packaged), name
 

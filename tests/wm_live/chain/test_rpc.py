@@ -198,13 +198,15 @@ def test_no_json_and_no_node() -> None:
         Rpc("localhost:8899")
 
 
-def test_blockhash_is_kept_a_moment() -> None:
+@pytest.mark.parametrize(("age_s", "heights"), [(1e9, (1, 1)), (-1.0, (1, 2))])
+def test_blockhash_is_kept_a_moment(monkeypatch: pytest.MonkeyPatch, age_s: float, heights: tuple[int, int]) -> None:
+    monkeypatch.setattr(module, "BLOCKHASH_AGE_S", age_s)
     fresh = [{"blockhash": str(Pubkey.new_unique()), "lastValidBlockHeight": n} for n in (1, 2)]
 
     async def twice(rpc: Rpc) -> tuple[int, int]:
         return (await rpc.latest_blockhash()).last_valid_height, (await rpc.latest_blockhash()).last_valid_height
 
-    assert against([(200, value(answer)) for answer in fresh], twice) == (1, 1)
+    assert against([(200, value(answer)) for answer in fresh], twice) == heights
 
 
 def test_websocket_url() -> None:

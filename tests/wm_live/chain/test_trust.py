@@ -91,7 +91,7 @@ def disputed(export: Export, folder: Path, code: bytes | None, trust: Trust) -> 
     async def attempt(made: Court) -> Any:
         where = export.folder, made.rpc.url, wallet, folder / "log"
         try:
-            return await asyncio.to_thread(dispute_frame, *where, 5, False, False, trust)
+            return await asyncio.to_thread(dispute_frame, *where, 5, False, False, trust, False)
         except WmLiveError as error:
             return error
 
@@ -130,7 +130,7 @@ def test_join_of_another_program_costs_nothing(export: Export, tmp_path: Path) -
         async with court(export, ids, records, export.program.read_bytes() + b"\1") as made:
             before, at = await made.rpc.balance(STRANGER.pubkey()), str(made.session.address)
             with pytest.raises(WmLiveError, match="nothing was signed"):
-                await asyncio.to_thread(join_session, export.folder, made.rpc.url, wallet, at, Trust())
+                await asyncio.to_thread(join_session, export.folder, made.rpc.url, wallet, at, Trust(), False)
             assert await made.rpc.balance(STRANGER.pubkey()) == before
 
     asyncio.run(run())

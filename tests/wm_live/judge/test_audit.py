@@ -5,6 +5,7 @@ import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,19 +15,25 @@ from solders.pubkey import Pubkey
 
 from tests.factories import small_model, small_qnet
 from tests.records import FRAME_BYTES, RECORD_BYTES, RECORDS, frame_of
-from tests.wm_live.courts import PLAYER, PROGRAM, VALIDATOR, Court, Lies, built, court, lie, log_of, played
+from tests.wm_live.courts import AUTHORITY, PLAYER, PROGRAM, VALIDATOR, Court, Lies, built, court, lie, log_of, played
 from wm_export.schema.accounts import MODEL, SESSION
-from wm_export.solana.export import Export
+from wm_export.solana.export import Export, export_solana, open_export
 from wm_export.solana.toolchain import Toolchain
 from wm_live.chain.addresses import DELEGATION_PROGRAM, delegation_record
 from wm_live.errors import WmLiveError
-from wm_live.judge.audit import Audit, audit
+from wm_live.judge.audit import Audit, audit, audit_offline
+from wm_live.judge.dispute import Dispute
+from wm_live.judge.pin import Pin, pin
+from wm_live.session import recompute
 from wm_live.session.committed import read_session, read_world
 from wm_live.session.delegation import read_delegation
-from wm_live.session.instructions import Session
-from wm_live.session.log import Log
+from wm_live.session.instructions import DeployedWorld, Session
+from wm_live.session.last_commit import keep_last_commit
+from wm_live.session.log import Agreed, Log
 from wm_live.session.recompute import arrays, legal_ids, wrong_frames
-from wm_quant.interp import CHUNK, Interpreter
+from wm_live.session.terms import Terms
+from wm_live.session.tree import Tree, root_of
+from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
 from wm_train.measure.evaluate import Window
 from wm_train.melee.field_table import STATE_INDEX
@@ -35,9 +42,16 @@ T = TypeVar("T")
 FRAMES = 40
 NET = small_qnet()
 SLOTS = NET.world.encoding.slots
+CHUNK = 16
 
 
 # --- frames, without a chain ---
+
+
+@pytest.fixture
+def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CHUNK frames are recomputed at a time."""
+    monkeypatch.setattr(recompute, "CHUNK", CHUNK)
 
 
 def wrong_frames_ref(net: QNet, ids: list[int], records: list[bytes]) -> list[int]:
@@ -54,7 +68,7 @@ def wrong_frames_ref(net: QNet, ids: list[int], records: list[bytes]) -> list[in
 
 
 @pytest.mark.parametrize("frames", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 3])
-def test_an_honest_log(frames: int) -> None:
+def test_an_honest_log(frames: int, short_chunks: None) -> None:
     """Its frames were computed in one rollout; here each comes from the log's own window."""
     ids, records = played(NET, frames)
     done: list[tuple[int, int]] = []
@@ -73,7 +87,7 @@ def inward(player: int, field: int) -> Callable[[bytes], bytes]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_lies_against_the_slow_twin(seed: int) -> None:
+def test_lies_against_the_slow_twin(seed: int, short_chunks: None) -> None:
     rng = np.random.default_rng(seed)
     frames = sorted(int(it) for it in rng.choice(CHUNK + 40, 5, replace=False))
     lies: Lies = {f: inward(int(rng.integers(2)), STATE_INDEX["x"]) for f in frames}
@@ -141,6 +155,80 @@ def test_an_encoding_without_session_ids() -> None:
     assert wrong_frames(net, [*ids, 0, 0, 0, 0][:4], records) == []
 
 
+# --- a log by itself ---
+
+
+def kept_log(
+    folder: Path, frames: int = FRAMES, kept: int | None = FRAMES, lies: Lies | None = None, number: int = 7
+) -> tuple[Export, Log]:
+    """An export that nothing was built of, and a log that says what was agreed, and what was committed in the end."""
+    export_solana(NET, folder / "export", ())
+    export = open_export(folder / "export")
+    ids, records = played(NET, frames, lies)
+    world, me = DeployedWorld(export, PROGRAM, AUTHORITY), PLAYER.pubkey()
+    session = Session(world, me, Terms(number, ids, root_of(records[:SLOTS]), me, VALIDATOR.pubkey()))
+    agreed = Agreed(str(me), "7", str(me), str(VALIDATOR.pubkey()))
+    log = log_of(session, ids, records, folder / "log", agreed)
+    if kept is not None:
+        at: Any = SimpleNamespace(frame_number=kept, root=log.tree.root(SLOTS + kept), status="ended")
+        keep_last_commit(log.folder, at)
+    return export, log
+
+
+def offline(export: Export, log: Log) -> Audit:
+    return audit_offline(export, log, Pubkey.from_string(log.about.session))
+
+
+def test_a_log_by_itself(tmp_path: Path) -> None:
+    export, log = kept_log(tmp_path)
+    found = offline(export, log)
+    assert found.ok and found.status == "not asked for" and found.uncommitted == FRAMES
+    assert found.lines("--log log") == [
+        f"session {log.about.session}: no node was asked",
+        f"the end, as the log has it: holds this log up to frame {FRAMES}",
+        f"all {FRAMES} frames of the log are what the model computes",
+        "not proved: this is what was played: no root of a chain was compared",
+    ]
+    assert found.to_json()["unproved"] == ["this is what was played: no root of a chain was compared"]
+
+
+def test_a_damaged_log_by_itself(tmp_path: Path) -> None:
+    """A record that nobody computed, and one that is missing at its end."""
+    export, log = kept_log(tmp_path / "lie", lies={20: lie(0, STATE_INDEX["percent"], 1)})
+    found = offline(export, log)
+    assert not found.ok and [it.frame for it in found.wrong] == [20] and found.comparisons[0].ok
+    assert not any(line.startswith("next: ") for line in found.lines("--log log")), "nothing is committed any more"
+    export, log = kept_log(tmp_path / "short")
+    log.records.pop()
+    log.tree = Tree(log.records)
+    found = offline(export, log)
+    assert not found.ok and not found.wrong
+    assert "the log ends at frame 39: a newer log is needed" in found.comparisons[0].text
+
+
+def test_a_log_of_another_session_than_it_says(tmp_path: Path) -> None:
+    """The address is made from what was agreed: number, ids, first window."""
+    export, log = kept_log(tmp_path, number=8)
+    found = offline(export, log)
+    assert not found.ok and "is not made from what the log says was agreed" in found.comparisons[-1].text
+
+
+def test_what_an_older_log_does_not_say(tmp_path: Path) -> None:
+    export, log = kept_log(tmp_path, kept=None)
+    log.about = replace(log.about, agreed=None)
+    found = offline(export, log)
+    assert found.ok and found.comparisons == ()
+    assert found.unproved[0] == "session ids and first window are those that were agreed on"
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999", "18446744073709551616"])
+def test_a_number_that_no_session_has(tmp_path: Path, number: str) -> None:
+    export, log = kept_log(tmp_path)
+    assert log.about.agreed is not None
+    log.about = replace(log.about, agreed=replace(log.about.agreed, number=number))
+    assert log.agreed_address() == "" and not offline(export, log).ok
+
+
 # --- against a chain ---
 
 
@@ -178,7 +266,7 @@ def test_equal(export: Export, tmp_path: Path) -> None:
         assert found.comparisons[0].root == log.tree.root().hex()
         told = found.to_json()
         assert told["ok"] and told["wrong_frames"] == [] and told["chains"][0]["frames"] == FRAMES
-        assert f"all {FRAMES} frames of the log are what the model computes" in found.lines()
+        assert f"all {FRAMES} frames of the log are what the model computes" in found.lines("--log log")
 
     trial(export, work)
 
@@ -187,7 +275,9 @@ def test_a_log_may_be_longer_than_what_was_committed(export: Export, tmp_path: P
     async def work(made: Court) -> None:
         await made.commit(made.records[:-10])
         found = await audited(made, made.log(tmp_path / "log", played(export.net, FRAMES)[1]))
-        assert found.ok and found.comparisons[0].frame_number == FRAMES - 10
+        assert found.ok and found.comparisons[0].frame_number == FRAMES - 10 and found.uncommitted == 10
+        told = "not committed: nobody can dispute them before they are committed, or the session has ended"
+        assert f"the last 10 frames of the log are {told}" in found.lines("")
 
     trial(export, work, commit=False)
 
@@ -197,7 +287,7 @@ def test_a_lie_that_was_committed(export: Export, tmp_path: Path) -> None:
         found = await audited(made, made.log(tmp_path / "log"))
         assert not found.ok and found.comparisons[0].ok
         assert [it.frame for it in found.wrong] == [20]
-        assert found.lines()[-1] == f"next: wmq dispute {made.session.address} 20"
+        assert found.lines("--log log")[-1] == "next: wmq dispute 20 --log log"
         assert found.to_json()["wrong_frames"][0]["frame"] == 20
 
     trial(export, work, {20: lie(0, STATE_INDEX["percent"], 1)})
@@ -227,6 +317,58 @@ def test_a_log_that_ends_too_early(export: Export, tmp_path: Path) -> None:
         assert "the log ends at frame 39: a newer log is needed" in found.comparisons[0].text
 
     trial(export, work)
+
+
+def closed(made: Court) -> None:
+    """The session is gone, as after `close_session`."""
+    made.chain.svm.set_account(made.session.address, Account(0, b"", Pubkey.default()))
+
+
+async def pinned(made: Court) -> Pin:
+    """What the session has committed now, by a stranger."""
+    return await pin(made.disputer(), await read_session(made.rpc, made.session.world, made.session.address))
+
+
+def test_a_closed_session_of_which_nothing_is_left(export: Export, tmp_path: Path) -> None:
+    """Every frame is right, and still no chain says that it was played: no exit code 0."""
+
+    async def work(made: Court) -> None:
+        closed(made)
+        found = await audited(made, made.log(tmp_path / "log"))
+        assert not found.ok and not found.wrong and found.status == "gone" and found.comparisons == ()
+        assert found.lines("--log log")[-1] == "next: wmq verify --log log --offline, which checks the log by itself"
+        assert "not proved: this is what was played: no root of a chain was compared" in found.lines("")
+
+    trial(export, work)
+
+
+def test_a_closed_session_with_a_pin(export: Export, tmp_path: Path) -> None:
+    async def work(made: Court) -> None:
+        kept = await pinned(made)
+        closed(made)
+        log = made.log(tmp_path / "log", played(export.net, FRAMES + 10)[1])
+        found = await audited(made, log)
+        assert found.ok and found.uncommitted == 10
+        assert [it.chain for it in found.comparisons] == [f"pin {kept.address}"]
+        assert f"pin {kept.address}: holds this log up to frame {FRAMES}" in found.lines("")
+        other = made.log(tmp_path / "other", played(export.net, FRAMES, seed=1)[1])
+        lied = await audited(made, other)
+        assert not lied.ok and "the committed state is not this log's" in lied.comparisons[0].text
+
+    trial(export, work)
+
+
+def test_what_a_pin_has_of_a_closed_session_can_be_disputed(export: Export, tmp_path: Path) -> None:
+    async def work(made: Court) -> None:
+        await pinned(made)
+        closed(made)
+        log = made.log(tmp_path / "log")
+        found = await audited(made, log)
+        assert "next: wmq dispute 20 --log log" in found.lines("--log log")
+        judged = await Dispute(made.disputer(), export, log, made.session.address, 20).run()
+        assert not judged.right
+
+    trial(export, work, {20: lie(0, STATE_INDEX["percent"], 1)})
 
 
 def test_nothing_committed(export: Export, tmp_path: Path) -> None:
@@ -375,6 +517,6 @@ def test_a_commit_that_carries_fewer_lamports(export: Export, tmp_path: Path, ta
         found = await audited(made, made.log(tmp_path / "log"))
         assert (found.missing, found.lamports) == (taken, old.lamports - taken)
         named = f"has {old.lamports - taken:,} of {old.lamports:,} lamports of rent and deposit"
-        assert any(named in line for line in found.lines()) == bool(taken)
+        assert any(named in line for line in found.lines("--log log")) == bool(taken)
 
     trial(export, work)

@@ -19,6 +19,8 @@ from wm_live.session.committed import read_session
 from wm_live.session.instructions import DeployedWorld
 
 FRAMES = 3
+#: Far more than anything here takes.
+LIMIT_S = 300
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def test_attempts_that_come_too_late_end(export: Export, monkeypatch: pytest.Mon
     monkeypatch.setattr(pinning_module, "LOOK_S", 0.0)
 
     async def work(made: Court, pinner: Pinner) -> None:
-        await asyncio.wait_for(pinner.follow(made.session.world, made.session.address, lambda _: None, 5), 60)
+        await asyncio.wait_for(pinner.follow(made.session.world, made.session.address, lambda _: None, 5), LIMIT_S)
 
     pinning(export, work)
     assert len(attempts) == 5
@@ -97,7 +99,7 @@ def test_every_commit_that_is_seen_is_pinned(export: Export) -> None:
             assert not task.done()
             await asyncio.sleep(0.02)
         await made.commit(honest)
-        await asyncio.wait_for(task, 60)
+        await asyncio.wait_for(task, LIMIT_S)
         assert [pin.leaves for pin in seen] == [len(lied), len(honest)] and seen[0].root != seen[1].root
         assert len(await pins_of(made.rpc, PROGRAM, made.session.address)) == 2
 

@@ -35,6 +35,8 @@ from wm_live.localnet.servers import free_ports
 HEALTH = {"jsonrpc": "2.0", "id": 1, "method": "getHealth"}
 DEEP = "[" * 200_000
 CASES = 1_000
+#: Far more than anything here takes.
+LIMIT_S = 300
 
 
 def served(work: Callable[[aiohttp.ClientSession, int], Awaitable[None]]) -> None:
@@ -43,7 +45,7 @@ def served(work: Callable[[aiohttp.ClientSession, int], Awaitable[None]]) -> Non
     async def run() -> None:
         port, ready = free_ports(2), asyncio.Event()
         serving = asyncio.create_task(Endpoint(Chain(Genesis(), None, 400), port).run(ready))
-        async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+        async with asyncio.timeout(LIMIT_S), aiohttp.ClientSession() as session:
             await ready.wait()
             await work(session, port)
         serving.cancel()

@@ -160,7 +160,7 @@ class Theatre:
             network.put(self.session.address, data, DELEGATION_PROGRAM)
             self._keep("disputed", begin, network)
             self.log = log_of(self.session, self.ids, self.records, self.folder / "log").folder
-            self.pin = str(judging.pin_session(*self.as_(STRANGER), self.log, Trust()).address)
+            self.pin = str(judging.pin_session(*self.as_(STRANGER), self.log, Trust(), True).address)
             self._keep("pinned", begin, network)
 
     def _make_own(self) -> None:
@@ -282,7 +282,7 @@ class Theatre:
 
     def where(self) -> Where:
         """The player's own session."""
-        return Where(self.export.folder, BASE, ROLLUP, self.keys[PLAYER.pubkey()], 0)
+        return Where(self.export.folder, BASE, ROLLUP, self.keys[PLAYER.pubkey()], 0, yes=True)
 
 
 def damage(log: Path, rng: np.random.Generator) -> None:
@@ -325,7 +325,7 @@ def _deploy(theatre: Theatre, network: Network, folder: Path, rng: np.random.Gen
 
 
 def _abort(theatre: Theatre, network: Network, folder: Path, rng: np.random.Generator) -> None:
-    publishing.run_abort(theatre.tiny, BASE, theatre.keys[PLAYER.pubkey()])
+    publishing.run_abort(theatre.tiny, BASE, theatre.keys[PLAYER.pubkey()], True)
 
 
 def _fund(theatre: Theatre, network: Network, folder: Path, rng: np.random.Generator) -> None:
@@ -352,6 +352,10 @@ def _commit(theatre: Theatre, network: Network, folder: Path, rng: np.random.Gen
     sessions.commit_session(theatre.where(), theatre.own_log(folder, rng))
 
 
+def _end(theatre: Theatre, network: Network, folder: Path, rng: np.random.Generator) -> None:
+    sessions.end_session(theatre.where(), theatre.own_log(folder, rng))
+
+
 def _close(theatre: Theatre, network: Network, folder: Path, rng: np.random.Generator) -> None:
     sessions.close_session(theatre.where(), theatre.own_log(folder, rng))
 
@@ -361,7 +365,7 @@ def _close_emptied(theatre: Theatre, network: Network, folder: Path, rng: np.ran
 
 
 def _join(theatre: Theatre, network: Network, folder: Path, rng: np.random.Generator) -> None:
-    sessions.join_session(*theatre.as_(STRANGER), str(theatre.open), Trust())
+    sessions.join_session(*theatre.as_(STRANGER), str(theatre.open), Trust(), True)
 
 
 def _guest(theatre: Theatre, network: Network, folder: Path, rng: np.random.Generator) -> None:
@@ -371,19 +375,20 @@ def _guest(theatre: Theatre, network: Network, folder: Path, rng: np.random.Gene
 
 def _dispute(theatre: Theatre, network: Network, folder: Path, rng: np.random.Generator) -> None:
     log = theatre.any_log(network, folder, rng)
-    judging.dispute_frame(*theatre.as_(STRANGER), log, int(rng.integers(FRAMES)), False, False, Trust())
+    judging.dispute_frame(*theatre.as_(STRANGER), log, int(rng.integers(FRAMES)), False, False, Trust(), True)
 
 
 def _pin(theatre: Theatre, network: Network, folder: Path, rng: np.random.Generator) -> None:
-    judging.pin_session(*theatre.as_(STRANGER), theatre.any_log(network, folder, rng), Trust())
+    judging.pin_session(*theatre.as_(STRANGER), theatre.any_log(network, folder, rng), Trust(), True)
 
 
 def _unpin(theatre: Theatre, network: Network, folder: Path, rng: np.random.Generator) -> None:
-    judging.close_own_pin(*theatre.as_(STRANGER), theatre.pin, Trust())
+    judging.close_own_pin(*theatre.as_(STRANGER), theatre.pin, Trust(), True)
 
 
 def _watch(theatre: Theatre, network: Network, folder: Path, rng: np.random.Generator) -> None:
     """Until somebody ends it; meanwhile the operator commits."""
+    wm_cli.pins.announce_pins(BASE, theatre.keys[STRANGER.pubkey()], True)
     follow = wm_cli.pins.follow(*theatre.as_(STRANGER), str(theatre.session.address), Trust())
 
     async def run() -> None:
@@ -425,6 +430,7 @@ CASES = (
     Case("play", "own", PLAYER, _play),
     Case("bench rollup", "own", PLAYER, _bench),
     Case("session commit", "opened", PLAYER, _commit, _hosts_own),
+    Case("session end", "opened", PLAYER, _end, _hosts_own),
     Case("session close", "opened", PLAYER, _close, _hosts_own),
     Case("session close, emptied", "emptied", PLAYER, _close_emptied),
     Case("session join", "disputed", STRANGER, _join),

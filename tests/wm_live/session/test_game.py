@@ -2,6 +2,7 @@
 back."""
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from solders.instruction import Instruction
 from solders.keypair import Keypair
 
-from tests.records import FRAME_BYTES, RECORDS, inputs_of
+from examples.client.game import game_json
+from tests.records import FRAME_BYTES, RECORDS, SIZES, inputs_of
 from tests.wm_live.games import (
     COMMIT_FEE,
     DELEGATION_FEE,
@@ -29,6 +31,7 @@ from tests.wm_live.games import (
     played,
     shifted,
 )
+from wm_export.schema.idl import new_idl
 from wm_live.chain.fees import SIGNATURE_FEE
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.transactions import Sender, TransactionError
@@ -37,10 +40,11 @@ from wm_live.judge.audit import audit
 from wm_live.localnet.servers import Localnet
 from wm_live.session import game as module
 from wm_live.session import lifecycle
-from wm_live.session.game import OwnSession, again, finish, open_game, session_key, take_down, take_up
+from wm_live.session.game import OwnSession, OwnWorld, again, finish, open_game, session_key, take_down, take_up
 from wm_live.session.instructions import Seat
 from wm_live.session.log import open_log
 from wm_live.session.play import Beat, Driver, Guest
+from wm_train.world.registry import find_game
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +82,8 @@ def test_a_whole_life(deployed: Deployed, tmp_path: Path) -> None:
             assert found.ok and found.frames == FRAMES and found.comparisons[0].root == log.tree.root().hex()
             await lifecycle.close(game.places, game.session, game.wallet)
             assert await lifecycle.read_session(game.places.base, game.session) is None
-            # The last commit of the play may have been overtaken by its end.
             fees = before - await balance(game) - SIGNATURES * SIGNATURE_FEE - DELEGATION_FEE
-            assert fees in (len(said) * COMMIT_FEE, (len(said) + 1) * COMMIT_FEE)
+            assert fees == len(said) * COMMIT_FEE
 
     asyncio.run(run())
 
@@ -119,10 +122,6 @@ def test_two_clients(deployed: Deployed, tmp_path: Path) -> None:
     """One with one key that steps, one who only sends inputs; a third can do neither."""
     mine, theirs = moves(1), moves(2)
 
-    async def join(game: OwnSession, seat: Seat) -> None:
-        await lifecycle.until("the session", lambda: exists(game))
-        await lifecycle.join(Sender(game.places.base, seat.wallet), game.session, seat)
-
     async def run() -> None:
         async with deployed.own() as own:
             other, third = [await funded_wallet(own.places.base) for _ in range(2)]
@@ -143,6 +142,60 @@ def test_two_clients(deployed: Deployed, tmp_path: Path) -> None:
             await lifecycle.close(game.places, game.session, game.wallet)
 
     asyncio.run(run())
+
+
+def test_a_player_from_an_app(one: Deployed, client: Path, tmp_path: Path) -> None:
+    """The second player is examples/client, in a process of its own, with nothing but interface and addresses."""
+    mine = moves(1)
+
+    async def app(own: OwnWorld, game: OwnSession, seat: Seat) -> dict[int, list[int]]:
+        await lifecycle.until("the first frame", lambda: started(game))
+        files = {"idl": new_idl(SIZES), "game": game_json(find_game()), "key": list(bytes(seat.key))}
+        for name, data in files.items():
+            (tmp_path / name).write_text(json.dumps(data))
+        given = {name: str(tmp_path / name) for name in files} | {
+            "program": str(own.world.program),
+            "session": str(game.session.address),
+            "rpc": one.net.places.rollup,
+            "player": "1",
+            "frames": str(FRAMES),
+        }
+        command = ["node", str(client), *(word for name, value in given.items() for word in (f"--{name}", value))]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        said, _ = await process.communicate()
+        assert process.returncode == 0
+        return {line["frame"]: line["input"] for line in map(json.loads, said.splitlines())}
+
+    async def run() -> None:
+        async with one.own() as own:
+            other = await funded_wallet(own.places.base)
+            game = own.game(next(one.numbers), one.window, other.pubkey())
+            seat = Seat(other, session_key(other, game.session.address, 1))
+            opening = open_game(game, one.window, tmp_path / "log")
+            log, _ = await asyncio.gather(opening, join(game, seat))
+            driver = Driver(
+                own.places.rollup, game.session, [game.keys[0], None], 0, on_beat=module.Recorder(game, log)
+            )
+            _, sent = await asyncio.gather(driver.run(mine, FRAMES), app(own, game, seat))
+            records = log.records[log.about.slots :]
+            parts = [RECORDS.parts(record[: RECORDS.inputs_size])[1] for record in records]
+            assert parts == [bytes(sent[frame]) for frame in range(FRAMES)]
+            assert {bytes(one)[0] for one in sent.values()} <= {80, 256 - 80}
+            with log:
+                assert (await finish(game, log)).frame_number == FRAMES
+            await lifecycle.close(game.places, game.session, game.wallet)
+
+    asyncio.run(run())
+
+
+async def started(game: OwnSession) -> bool:
+    state = await lifecycle.read_session(game.places.rollup, game.session)
+    return state is not None and state.status == "started"
+
+
+async def join(game: OwnSession, seat: Seat) -> None:
+    await lifecycle.until("the session", lambda: exists(game))
+    await lifecycle.join(Sender(game.places.base, seat.wallet), game.session, seat)
 
 
 async def exists(game: OwnSession) -> bool:

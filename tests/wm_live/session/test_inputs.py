@@ -49,7 +49,9 @@ def test_chance_is_in_range_and_moves() -> None:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A terminal that is standard input; what is written to the descriptor is typed there."""
+    """A terminal that is standard input; what is written to the descriptor is typed there. No time passes."""
+    now = time.monotonic()
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
     typed, end = pty.openpty()
     with os.fdopen(end) as stdin:
         monkeypatch.setattr("sys.stdin", stdin)

@@ -60,8 +60,9 @@ def test_a_beat_for_every_frame(deployed: Deployed, tmp_path: Path, fps: float) 
             assert all(0 <= beat.sent_s <= beat.seen_s for beat in beats)
             assert all(np.array_equal(beat.inputs, moves()(beat.number)) for beat in beats)
             states = [(beat.number, beat.state) for beat in beats if beat.state is not None]
-            assert len(states) > FRAMES // 4
             assert all(state.frame_number == number + 1 for number, state in states)
+            # Others may have been overtaken.
+            assert {FRAMES // 2 - 1, FRAMES - 1} <= {number for number, _ in states}
             if fps:
                 assert all(beat.sent_s >= (beat.number % (FRAMES // 2)) / fps - 1e-3 for beat in beats)
             assert log.records == deployed.records(FRAMES)
@@ -246,11 +247,11 @@ def test_a_change_is_waited_for_and_an_interruption_is_not_forgotten() -> None:
 
     async def run() -> None:
         await follower.change(0.01)
-        waiting = asyncio.create_task(follower.change(60))
+        waiting = asyncio.create_task(follower.change(3_600))
         await asyncio.sleep(0)
         follower.arrived(account(1))
-        await asyncio.wait_for(waiting, 30)
-        both = asyncio.create_task(follower.change(60))
+        await waiting
+        both = asyncio.create_task(follower.change(3_600))
         await asyncio.sleep(0)
         follower.arrived(account(2))
         both.cancel()

@@ -88,6 +88,21 @@ def test_a_viewer_gets_the_greeting_then_every_frame_then_the_end() -> None:
     run(test)
 
 
+def test_a_page_that_finishes_tells_its_viewers_first() -> None:
+    async def test() -> None:
+        feed = Pushed()
+        async with serving(feed) as watch, viewing(watch) as viewer, viewing(watch) as silent:
+            feed.push(message(0))
+            await viewer.read(lambda v: v.numbers == [0])
+            feed.push(None)
+            await watch.finish()
+            await watch.stop()
+            assert (await viewer.read(over)).end == [None]
+            assert (await silent.read(over)).numbers == [0]
+
+    run(test)
+
+
 def test_frames_come_as_they_are_made() -> None:
     async def test() -> None:
         feed = Pushed()

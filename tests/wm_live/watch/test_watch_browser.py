@@ -1,6 +1,7 @@
 """The viewer's page in a real browser. Time is the test's own: the page's clock stands still until a test moves it."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from tests.wm_live.worlds import HELLO, ROLLOUT, Pushed, frame, inputs, message
 from wm_live.errors import WmLiveError
 from wm_live.watch.server import Watch
 from wm_live.watch.viewer import Feed, FrameMessage, Hello, ListFeed
+from wm_train.melee.melee import GAME
 from wm_train.world.fields import fixed
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="no selenium; get it with: make setup")
@@ -23,7 +25,7 @@ from selenium.webdriver.common.keys import Keys  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 
 #: Seconds that a condition may take on a busy machine.
-LIMIT = 60
+LIMIT = 300
 TICK = 1000 / 60
 #: What stands where there is nothing to say.
 NONE = "\u2013"
@@ -36,6 +38,17 @@ window.tick = (ms) => { now += ms; const drawn = due; due = []; drawn.forEach((d
 """
 
 
+#: Keeps what is written on canvases: text, x and y.
+NAMES = """
+window.names = [];
+const write = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  if (/^P[12]$/.test(text)) names.push([text, x, y]);
+  return write.call(this, text, x, y);
+};
+"""
+
+
 class Served:
     """A Watch on an event loop of its own, in a thread."""
 
@@ -44,7 +57,8 @@ class Served:
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self.feed: Any = self._do(self._made(make))
-        self.watch = Watch(self.feed, port)
+        self.heard: list[Any] = []
+        self.watch = Watch(self.feed, port, hear=lambda text: self.heard.append(json.loads(text)))
         self._do(self.watch.start())
 
     async def _made(self, make: Callable[[], Feed]) -> Feed:
@@ -55,6 +69,15 @@ class Served:
 
     def push(self, *items: FrameMessage | Exception | None) -> None:
         self._loop.call_soon_threadsafe(self.feed.push, *items)
+
+    def until_fed(self, count: int) -> None:
+        """Wait until so many frames are there for whoever connects."""
+
+        async def fed() -> None:
+            while self.watch._ring.count < count:
+                await asyncio.sleep(0)
+
+        self._do(fed())
 
     def stop(self) -> None:
         if self._loop.is_closed():
@@ -371,6 +394,31 @@ def test_it_comes_back_after_the_server_did(page: Page, serve: Callable[..., Ser
     assert page.frame == 129
 
 
+def test_a_server_that_is_gone_is_called_so(page: Page, serve: Callable[..., Served]) -> None:
+    served = live(page, serve, 3)
+    served.stop()
+    page.until(lambda: page.text("#link") == "connection lost, trying again")
+    page.until(lambda: page.text("#link").startswith("the server has stopped; what it showed stays here"))
+    assert page.frame == 2 and page.text("#clock").startswith("frame 2 ")
+
+
+def test_names_of_players_do_not_cover_each_other(page: Page, serve: Callable[..., Served]) -> None:
+    """Both in one place, both beyond the same edge, both at the top: two names, inside the picture, apart."""
+    served = serve()
+    page.open(served)
+    page.script(NAMES)
+    for n, place in enumerate(({"x": 0, "y": 0}, {"x": -255, "y": 0}, {"x": 0, "y": 230}, {"x": -250, "y": 225})):
+        served.push(FrameMessage(n, frame(place, place), inputs()))
+        page.until(lambda n=n: page.frame == n)  # type: ignore[misc]
+        page.script("names.length = 0; window.dispatchEvent(new Event('resize'))")
+        page.tick()
+        (_, x0, y0), (_, x1, y1) = sorted(page.script("return names.slice(-2)"))
+        size = page.find("#screen").size
+        assert abs(x0 - x1) >= 20 or abs(y0 - y1) >= 12
+        assert all(8 <= x <= size["width"] - 8 for x in (x0, x1))
+        assert all(12 <= y <= size["height"] for y in (y0, y1))
+
+
 def test_a_lost_session_is_followed_again(page: Page, serve: Callable[..., Served]) -> None:
     served = live(page, serve, 10)
     port = served.watch.port
@@ -387,6 +435,8 @@ def test_the_session_after_one_that_was_followed_to_its_end_is_followed(
     served.push(None)
     page.until(lambda: page.text("#link") == "session over")
     served.stop()
+    page.tick(20)
+    assert page.text("#link") == "session over"
     serve(Pushed, served.watch.port).push(message(0), message(1))
     page.until(lambda: page.text("#link") == "live" and page.frame == 1)
 
@@ -401,9 +451,16 @@ def test_the_end_is_said(page: Page, serve: Callable[..., Served], last: Any, sa
 
 
 def test_old_frames_are_forgotten_as_the_server_forgets_them(page: Page, serve: Callable[..., Served]) -> None:
-    live(page, serve, 4000)
+    served = serve()
+    served.push(*(message(n) for n in range(3900)))
+    served.until_fed(3900)
+    page.open(served)
+    page.until(lambda: page.frame == 3899)
+    served.push(*(message(n) for n in range(3900, 4000)))
+    page.until(lambda: page.frame == 3999)
     page.keys(Keys.HOME)
-    assert page.frame == 400 and page.find("#scrub").get_attribute("min") == "400"
+    assert page.frame == 400
+    assert page.find("#scrub").get_attribute("min") == "100", "so many of those that it got"
 
 
 @pytest.mark.parametrize(("width", "height"), [(360, 640), (768, 1024), (1440, 900)])
@@ -542,3 +599,53 @@ def test_a_game_without_a_view_has_its_page(page: Page, serve: Callable[..., Ser
     widths = [float(page.find(f".player.s{p} .pad rect.on").get_attribute("width")) for p in (0, 1)]
     assert widths == [37.5, 0] and page.script("return document.querySelectorAll('.pad .button.on').length") == 1
     assert page.complaints() == []
+
+
+# --- a page that plays ---
+
+PLAYED = replace(HELLO, pad=GAME.pad)
+
+
+def held(served: Served, page: Page, **values: int) -> Callable[[], bool]:
+    """Whether the newest that the page said is that these controls are held, and no others."""
+    wanted = [values.get(control.name, 0) for control in GAME.controls]
+    return lambda: [said["inputs"] for said in served.heard if "inputs" in said][-1:] == [wanted]
+
+
+def test_keys_are_the_first_players(page: Page, serve: Callable[..., Served]) -> None:
+    served = serve(lambda: Pushed(PLAYED))
+    page.open(served)
+    page.until(held(served, page))
+    assert page.text("#keys").startswith("You are P1. a stick_x")
+    press = "document.dispatchEvent(new KeyboardEvent(arguments[0], {key: arguments[1], bubbles: true}))"
+    page.script(press, "keydown", "d")
+    page.script(press, "keydown", "j")
+    page.until(held(served, page, stick_x=80, A=1))
+    page.script(press, "keyup", "j")
+    page.until(held(served, page, stick_x=80))
+    page.script(press, "keydown", "a")
+    page.until(held(served, page))  # both ways at once is neither
+    page.script("window.dispatchEvent(new Event('blur'))")
+    page.script(press, "keydown", "Enter")
+    page.until(lambda: {"again": True} in served.heard)
+
+
+def test_a_gamepad_is_the_first_players(page: Page, serve: Callable[..., Served]) -> None:
+    served = serve(lambda: Pushed(PLAYED))
+    page.open(served)
+    page.until(held(served, page))
+    gamepad = """
+    const buttons = Array.from({length: 17}, (_, i) => ({pressed: i === 1}));
+    navigator.getGamepads = () => [null, {mapping: "standard", axes: [0.05, -1, 0.5, 0], buttons}];
+    """
+    page.script(gamepad)
+    page.until(held(served, page, stick_y=80, cstick_x=40, B=1))
+
+
+def test_a_page_that_watches_says_nothing(page: Page, serve: Callable[..., Served]) -> None:
+    served = serve(lambda: Pushed(HELLO))
+    page.open(served)
+    served.push(message(0))
+    page.until(lambda: page.frame == 0)
+    page.keys("d", "j")
+    assert not served.heard and not page.find("#keys").is_displayed()

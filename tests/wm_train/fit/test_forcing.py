@@ -125,20 +125,20 @@ def forcing(model: ModelConfig, form: str = "float", **losses: Any) -> Forcing:
 def test_nothing_is_sampled_at_the_start_of_a_run(name: str, form: str) -> None:
     """So a step is then that of a run without sampling, to the last bit: read from Frames or from their tensors."""
     plain, sampling = begun(MODELS[name], form, LossConfig()), begun(MODELS[name], form, LossConfig(sampling=0.5))
-    for step in range(4):
+    for step in range(2):
         one, two = alike(plain, step, 0.5), alike(sampling, step, 0.0)
         assert one == two
         assert all(
             (a is None and b is None) or (a == b).all()
             for a, b in zip(gradients(plain, one[0]), gradients(sampling, two[0]), strict=True)
         )
-    assert alike(plain, 4, 0.5)[0] != alike(sampling, 4, 1.0)[0]
+    assert alike(plain, 2, 0.5)[0] != alike(sampling, 2, 1.0)[0]
 
 
 @pytest.mark.parametrize(("name", "form"), EVERY)
 def test_running_ahead_changes_no_other_part(name: str, form: str) -> None:
     plain, ahead = begun(MODELS[name], form, LossConfig()), begun(MODELS[name], form, LossConfig(horizon=(0.5, 0.5)))
-    for step in range(4):
+    for step in range(2):
         (one, frames), (two, same) = alike(plain, step), alike(ahead, step)
         assert frames == same and two.pop("ahead") > 0 and one == two
         assert ahead.net.training
@@ -306,7 +306,7 @@ def places(corpus: Corpus, model: ModelConfig, frames: Any) -> set[int]:
 
 def test_lanes_stop_to_count_where_their_game_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     model, corpus, losses = MODELS["mamba2"], corpus_of(MODELS["mamba2"]), LossConfig(horizon=(1.0,) * 7)
-    asked = frames_asked(begun(model, "float", losses), 20, monkeypatch)
+    asked = frames_asked(begun(model, "float", losses), 8, monkeypatch)
     ended = 0
     for step, (_, *ahead) in enumerate(asked):
         chunk = SequencePlan(LENGTHS, 3, 8, TRAIN.seed).at(step)
@@ -406,10 +406,9 @@ class KilledError(Exception):
 def test_a_killed_run_resumes_to_the_same_bytes(
     dataset: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REPORT_EVERY", 4)
-    monkeypatch.setattr(module, "HELD_OUT_EVERY", 4)
+    monkeypatch.setattr(module, "REPORT_EVERY", 1)
     monkeypatch.setattr(module, "SAVE_SECONDS", -1.0)
-    config = RunConfig(MODELS[name], replace(TRAIN, steps=12, losses=BOTH))
+    config = RunConfig(MODELS[name], replace(TRAIN, steps=7, losses=BOTH))
     straight, killed = (Job(dataset, tmp_path / side, config, qat=True) for side in ("straight", "killed"))
     seen: list[Progress] = []
     train(straight, seen.append)

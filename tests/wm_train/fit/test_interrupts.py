@@ -28,7 +28,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 def test_an_interrupt_inside_the_handler_of_another_waits_for_nothing(python: str) -> None:
     command = [python, "-c", NESTED]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False)
     assert done.stdout == "False\nTrue\nTrue\n", done.stderr
 
 

@@ -13,7 +13,7 @@ from wm_quant.convert import quantize
 from wm_quant.interp import Interpreter
 from wm_quant.prove import prove
 from wm_train.checkpoint import Checkpoint, load_checkpoint
-from wm_train.config import Mamba2Config, RunConfig, TrainConfig
+from wm_train.config import Mamba2Config, ModelConfig, RunConfig, TrainConfig
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import held_out
 from wm_train.measure.evaluate import evaluate
@@ -23,6 +23,7 @@ torch = pytest.importorskip("torch")
 
 from wm_train.fit import learners  # noqa: E402
 from wm_train.fit.batches import WindowTensors  # noqa: E402
+from wm_train.fit.held_out import HeldOut  # noqa: E402
 from wm_train.fit.learners import StreamLearner, WindowLearner, learner, parent_of  # noqa: E402
 from wm_train.fit.train import Job, train  # noqa: E402
 from wm_train.games.sequences import SequencePlan  # noqa: E402
@@ -35,6 +36,7 @@ from wm_train.nets.qat_mamba2 import QuantizedMamba2  # noqa: E402
 LENGTHS = (23, 9, 41, 2, 30)
 MODEL = small_mamba2(d_model=16, d_state=4, headdim=8, n_layers=2)
 CONFIG = RunConfig(MODEL, TrainConfig(steps=20, lanes=3, chunk=8, learning_rate=0.01, seed=4, holdout=0.3))
+RUN = replace(CONFIG, train=replace(CONFIG.train, steps=6))
 CORPUS = random_corpus(3, LENGTHS)
 
 
@@ -75,6 +77,17 @@ def loss(made: StreamLearner, step: int) -> Any:
 def test_the_architecture_chooses_the_learner() -> None:
     mlp = RunConfig(small_model(), CONFIG.train)
     assert isinstance(learner(mlp, HeldGames(CORPUS), None), WindowLearner) and isinstance(begun(), StreamLearner)
+
+
+@pytest.mark.parametrize("model", [MODEL, small_model()])
+def test_training_games_are_turned_and_held_out_ones_are_not(model: ModelConfig) -> None:
+    plain, turned = (RunConfig(model, replace(CONFIG.train, augment=names)) for names in ((), ("mirror", "swap")))
+    games = HeldGames(random_corpus(3, [30] * 9))
+    shown = [learner(config, games, None).losses(0)[0] for config in (plain, turned)]
+    assert any(not torch.equal(shown[0][name], shown[1][name]) for name in shown[0])
+    measured = [HeldOut(config, games, None) for config in (plain, turned)]
+    net = learner(plain, games, None).net
+    assert measured[0].losses(net) == measured[1].losses(net)
 
 
 def test_no_loss_goes_across_a_game_border(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,11 +190,11 @@ def test_calibration_does_not_move_the_walk() -> None:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A float run and the QAT run that starts from it, of 20 steps each, on five games."""
+    """A float run and the QAT run that starts from it, of a few steps each, on five games."""
     folder = tmp_path_factory.mktemp("runs")
     write_dataset(folder / "dataset", [30, 27, 33, 28, 31])
-    train(Job(folder / "dataset", folder / "float", CONFIG))
-    train(Job(folder / "dataset", folder / "qat", CONFIG, qat=True, start=folder / "float"))
+    train(Job(folder / "dataset", folder / "float", RUN))
+    train(Job(folder / "dataset", folder / "qat", RUN, qat=True, start=folder / "float"))
     use_exact_matmul()
     return folder
 
@@ -213,7 +226,7 @@ def test_a_float_run_can_be_quantized_and_measured_too(runs: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_run(runs: Path, tmp_path: Path) -> None:
-    train(Job(runs / "dataset", tmp_path / "again", CONFIG))
+    train(Job(runs / "dataset", tmp_path / "again", RUN))
     assert (tmp_path / "again/model.safetensors").read_bytes() == (runs / "float/model.safetensors").read_bytes()
 
 

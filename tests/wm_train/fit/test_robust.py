@@ -40,6 +40,14 @@ def test_as_in_the_books(name: str, scale: float, alpha: float) -> None:
     assert got.tolist() == pytest.approx([one(name, e, scale, alpha) for e in ERRORS], abs=1e-9)
 
 
+@pytest.mark.parametrize("alpha", [1e-3, -1e-3, 1e-5, -1e-6, 1e-7, 1e-12, -1e-300])
+def test_barron_near_cauchy_keeps_its_precision(alpha: float) -> None:
+    """In float32, where a power that is nearly 1 has few digits behind it."""
+    errors = torch.tensor([1e-4, 0.01, 0.3, 5.0, 1e4])
+    got, cauchy = (ROBUST["barron"](errors, 0.1, a).double() for a in (alpha, 0.0))
+    assert torch.allclose(got, cauchy, rtol=2e-6 + 20 * abs(alpha), atol=0)
+
+
 def test_barron_with_alpha_one_is_charbonnier() -> None:
     errors = torch.tensor(ERRORS, dtype=torch.float64)
     assert torch.allclose(ROBUST["barron"](errors, 0.3, 1.0), ROBUST["charbonnier"](errors, 0.3, 7.0))

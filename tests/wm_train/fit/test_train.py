@@ -29,7 +29,7 @@ from wm_train.fit.train import BEST, QAT_LEARNING_RATE, RESUME_FILE, Job, Progre
 
 pytestmark = pytest.mark.usefixtures("exact_again")
 
-CONFIG = RunConfig(small_model(dropout=0.1), TrainConfig(steps=30, batch=32, learning_rate=0.01, seed=5, holdout=0.3))
+CONFIG = RunConfig(small_model(dropout=0.1), TrainConfig(steps=15, batch=32, learning_rate=0.01, seed=5, holdout=0.3))
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +40,15 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A loop that reports every 10 steps and keeps its state after every step."""
-    monkeypatch.setattr(module, "REPORT_EVERY", 10)
-    monkeypatch.setattr(module, "HELD_OUT_EVERY", 10)
+def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop that reports every 5 steps."""
+    monkeypatch.setattr(module, "REPORT_EVERY", 5)
+    monkeypatch.setattr(module, "HELD_OUT_EVERY", 5)
+
+
+@pytest.fixture
+def busy(talkative: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that also keeps its state after every step."""
     monkeypatch.setattr(module, "SAVE_SECONDS", -1.0)
 
 
@@ -63,14 +68,15 @@ def model_bytes(run: Path) -> bytes:
     return (run / "model.safetensors").read_bytes()
 
 
-def test_a_short_run_learns_and_saves(dataset: Path, tmp_path: Path, busy: None) -> None:
-    seen: list[Progress] = []
-    checkpoint = train(Job(dataset, tmp_path / "run", CONFIG), seen.append)
+def test_a_short_run_learns_and_saves(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REPORT_EVERY", 10)
+    config, seen = replace(CONFIG, train=replace(CONFIG.train, steps=30)), list[Progress]()
+    checkpoint = train(Job(dataset, tmp_path / "run", config), seen.append)
     assert [p.step for p in seen] == [10, 20, 30] and seen[-1].share == 1
     # The data is noise, but every choice can be told from the frame before more often than not at all.
     assert sum(seen[-1].losses.values()) < sum(seen[0].losses.values())
     loaded = load_checkpoint(tmp_path / "run")
-    assert loaded.form == "float" and loaded.config == CONFIG and loaded.figures["steps"] == 30
+    assert loaded.form == "float" and loaded.config == config and loaded.figures["steps"] == 30
     assert all((loaded.arrays[name] == array).all() for name, array in checkpoint.arrays.items())
     split = split_games(dataset, CONFIG.model.world.encoding, 0.3, 5)
     assert loaded.split == {
@@ -81,7 +87,7 @@ def test_a_short_run_learns_and_saves(dataset: Path, tmp_path: Path, busy: None)
     assert names - {"curves.tfevents"} == {"best", "manifest.json", "model.safetensors", "run.json"}
 
 
-def test_the_manifest_says_how_a_run_was_made(dataset: Path, tmp_path: Path, busy: None) -> None:
+def test_the_manifest_says_how_a_run_was_made(dataset: Path, tmp_path: Path, talkative: None) -> None:
     seen: list[Progress] = []
     train(Job(dataset, tmp_path, CONFIG), seen.append)
     manifest, run = (json.loads((tmp_path / name).read_text()) for name in ("manifest.json", "run.json"))
@@ -97,17 +103,32 @@ def test_the_manifest_says_how_a_run_was_made(dataset: Path, tmp_path: Path, bus
     assert "seconds" not in json.dumps(run), "run.json is the same whenever it is made"
 
 
-def test_best_is_a_run_of_its_own(dataset: Path, tmp_path: Path, busy: None) -> None:
+def test_best_is_a_run_of_its_own(dataset: Path, tmp_path: Path, talkative: None) -> None:
     """The data is noise: what is learned of it is worth less and less on other games."""
     seen: list[Progress] = []
-    last = train(Job(dataset, tmp_path, replace(CONFIG, train=replace(CONFIG.train, steps=60))), seen.append)
+    last = train(Job(dataset, tmp_path, replace(CONFIG, train=replace(CONFIG.train, steps=30))), seen.append)
     held_out = [sum((progress.held_out or {}).values()) for progress in seen]
     best = load_checkpoint(tmp_path / BEST)
-    assert best.figures == {"steps": 10 * (1 + int(np.argmin(held_out))), "held_out": min(held_out)}
-    assert last.figures == {"steps": 60, "held_out": held_out[-1]}
+    assert best.figures == {"steps": 5 * (1 + int(np.argmin(held_out))), "held_out": min(held_out)}
+    assert last.figures == {"steps": 30, "held_out": held_out[-1]}
     same = all((best.arrays[name] == array).all() for name, array in last.arrays.items())
     assert same == (np.argmin(held_out) == 5)
     assert quantize(tmp_path / BEST).provenance["figures"] == best.figures
+
+
+def test_parts_of_the_held_out_loss_decide_what_is_best(dataset: Path, tmp_path: Path, busy: None) -> None:
+    seen: list[Progress] = []
+    named = replace(CONFIG, train=replace(CONFIG.train, steps=60, best=("facing", "on_ground")))
+    train(Job(dataset, tmp_path, named), seen.append)
+    measured = [(report.step, report.held_out) for report in seen if report.held_out]
+    step, least = min(measured, key=lambda one: one[1]["facing"] + one[1]["on_ground"])
+    assert load_checkpoint(tmp_path / BEST).figures == {"steps": step, "held_out": sum(least.values())}
+    assert len({step, *(min(measured, key=lambda one: one[1][name])[0] for name in measured[0][1])}) > 1
+    for names in (("facing", "goal"), ("facing", "facing")):
+        wrong = replace(CONFIG, train=replace(CONFIG.train, best=names))
+        with pytest.raises(WmTrainError, match=r"train\.best = .*, expected parts of the loss, each once: .*facing"):
+            train(Job(dataset, tmp_path / "wrong", wrong))
+        assert not (tmp_path / "wrong" / RESUME_FILE).exists()
 
 
 def test_measuring_changes_nothing(dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,8 +139,8 @@ def test_measuring_changes_nothing(dataset: Path, tmp_path: Path, monkeypatch: p
     assert model_bytes(tmp_path / "seldom") == model_bytes(tmp_path / "often")
 
 
-def test_what_is_measured_and_saved_is_the_average(dataset: Path, tmp_path: Path, busy: None) -> None:
-    """At rate 0.01 over 30 steps of noise the average lags behind the weights, and training is the same."""
+def test_what_is_measured_and_saved_is_the_average(dataset: Path, tmp_path: Path, talkative: None) -> None:
+    """At rate 0.01 over 15 steps of noise the average lags behind the weights, and training is the same."""
     plain, mean = (tmp_path / name for name in ("plain", "mean"))
     seen: dict[str, list[Progress]] = {"plain": [], "mean": []}
     train(Job(dataset, plain, CONFIG), seen["plain"].append)
@@ -140,7 +161,7 @@ def test_curves_are_those_of_the_reports(dataset: Path, tmp_path: Path, busy: No
     train(replace(job, resume=True))
     train(Job(dataset, tmp_path / "straight", CONFIG), seen.append)
     points = [event for event in EventFileLoader(str(tmp_path / CURVES)).Load() if event.summary.value]
-    assert [point.step for point in points] == [10, 20, 30]
+    assert [point.step for point in points] == [5, 10, 15]
     for point, progress in zip(points, seen, strict=True):
         found = {value.tag: value.tensor.float_val[0] for value in point.summary.value}
         assert found["loss/speed"] == pytest.approx(progress.losses["speed"])
@@ -148,13 +169,13 @@ def test_curves_are_those_of_the_reports(dataset: Path, tmp_path: Path, busy: No
         assert found["learning_rate"] == pytest.approx(progress.learning_rate)
 
 
-@pytest.mark.parametrize("steps", [7, 13])
-def test_the_last_report_is_a_mean_too(dataset: Path, tmp_path: Path, busy: None, steps: int) -> None:
+@pytest.mark.parametrize("steps", [3, 8])
+def test_the_last_report_is_a_mean_too(dataset: Path, tmp_path: Path, talkative: None, steps: int) -> None:
     """A report that covers fewer steps than the others is not smaller for it."""
     seen: list[Progress] = []
     frozen = replace(CONFIG, train=replace(CONFIG.train, steps=steps, learning_rate=1e-9))
     train(Job(dataset, tmp_path / "run", frozen), seen.append)
-    alike = replace(frozen, train=replace(frozen.train, steps=10))
+    alike = replace(frozen, train=replace(frozen.train, steps=5))
     whole: list[Progress] = []
     train(Job(dataset, tmp_path / "whole", alike), whole.append)
     assert sum(seen[-1].losses.values()) == pytest.approx(sum(whole[0].losses.values()), rel=0.2)
@@ -172,7 +193,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(dataset: Path, 
 def test_a_killed_run_resumes_to_the_same_bytes(
     dataset: Path, tmp_path: Path, busy: None, qat: bool, share: float, kept: str
 ) -> None:
-    """A QAT run is 18 steps in float and 12 through the grid: it is killed in either."""
+    """A QAT run is 9 steps in float and 6 through the grid: it is killed in either."""
     straight, killed = (Job(dataset, tmp_path / name, CONFIG, qat=qat) for name in ("straight", "killed"))
     train(straight)
     with pytest.raises(KilledError):
@@ -235,7 +256,7 @@ def one_more(folder: Path) -> None:
     add_game(folder, 77, game_columns(np.random.default_rng(77), 48))
 
 
-SHORT = replace(CONFIG, train=replace(CONFIG.train, steps=20))
+SHORT = CONFIG
 
 
 def stopped(tmp_path: Path, **about: Any) -> Job:
@@ -400,6 +421,38 @@ def test_divergence_is_an_error(dataset: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(learners, "losses", broken)
     with pytest.raises(WmTrainError, match="diverged at step 0: loss is nan"):
         train(Job(dataset, tmp_path, CONFIG))
+
+
+def test_a_gradient_that_is_no_number_is_one_too(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of the very last step may still be finite; what it would leave is not."""
+    real = learners.losses
+
+    def broken(world: Any, now: Any, after: Any, heads: Any, *more: Any) -> dict[str, Any]:
+        # The root has no slope at 0, and what is multiplied with it there is 0.
+        return real(world, now, after, heads, *more) | {"bad": (heads * 0).abs().sum().sqrt() * 0}
+
+    monkeypatch.setattr(learners, "losses", broken)
+    config = replace(CONFIG, train=replace(CONFIG.train, steps=1))
+    with pytest.raises(WmTrainError, match=r"diverged at step 0: gradient is nan; lower train\.learning_rate$"):
+        train(Job(dataset, tmp_path, config))
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_a_held_out_loss_that_is_no_number_says_what_is_kept(
+    dataset: Path, tmp_path: Path, busy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, seen = module.HeldOut.losses, []
+
+    def broken(self: Any, net: Any) -> dict[str, float]:
+        seen.append(real(self, net))
+        return seen[-1] if len(seen) == 1 else {**seen[-1], "bad": float("inf")}
+
+    monkeypatch.setattr(module.HeldOut, "losses", broken)
+    with pytest.raises(WmTrainError, match=f"diverged at step 10: held-out loss is inf; .*is in {tmp_path / BEST}$"):
+        train(Job(dataset, tmp_path, CONFIG))
+    assert load_checkpoint(tmp_path / BEST).figures["steps"] == 5
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.02, 0.5])

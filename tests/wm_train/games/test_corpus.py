@@ -125,7 +125,7 @@ def test_a_game_never_changes_sides_as_others_come(tmp_path: Path) -> None:
     assert now == split_games(tmp_path, V22, 0.3, seed=1)
 
 
-@pytest.mark.parametrize("first", range(0, 204, 12))
+@pytest.mark.parametrize("first", range(0, 108, 12))
 def test_sides_hold_once_both_have_a_game_of_their_own(tmp_path: Path, first: int) -> None:
     """Datasets that grow game by game. Until then one game at most stands in for another, and is named."""
     train, rng, side = TrainConfig(holdout=0.125, seed=0), np.random.default_rng(first), dict[str, str]()

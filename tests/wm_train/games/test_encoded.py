@@ -1,9 +1,7 @@
 """encoded.py: written once, opened only while it is what the dataset and the field table say, and whole or absent."""
 
 import os
-import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -157,30 +155,31 @@ def test_processes_write_the_same(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in files(tmp_path)} == alone
 
 
-SLOW = """
-import sys, time
+#: Encodes two games, and waits to be killed in the third.
+HELD = """
+import signal, sys
 from pathlib import Path
 from wm_train.games import encoded
 from wm_train.world.encoding import Encoding
-encode_game = encoded.encode_game
-def slow(*arguments):
-    time.sleep(0.2)
+encode_game, left = encoded.encode_game, [1, 2]
+def held(*arguments):
+    if not left:
+        print("held", flush=True)
+        signal.pause()
+    left.pop()
     return encode_game(*arguments)
-encoded.encode_game = slow
+encoded.encode_game = held
 encoded.encode(Path(sys.argv[1]), Encoding("v2.2"), 1)
 """
 
 
 def test_killed_it_goes_on(tmp_path: Path, python: str) -> None:
     write_dataset(tmp_path, [40] * 12)
-    child = subprocess.Popen([python, "-c", SLOW, str(tmp_path)], cwd=ROOT)
-    while len(list((tmp_path / ENCODED).glob("*/*.npy"))) < 2:
-        assert child.poll() is None
-        time.sleep(0.02)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    with subprocess.Popen([python, "-c", HELD, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stdout.readline() == b"held\n"
+        child.kill()
     report = encode(tmp_path, V22, 1)
-    assert report.games == 12 == len(files(tmp_path)) and report.known >= 2 and report.encoded >= 1
+    assert (report.games, report.known, report.encoded) == (12, 2, 10) and len(files(tmp_path)) == 12
 
 
 def linked_to_a_strangers_folder(dataset: Path, at: str) -> Path:

@@ -151,15 +151,26 @@ def test_a_folder_of_somebody_else_is_left_alone(fixture_replays: Replays, tmp_p
 
 
 # A process started in the background ignores Ctrl-C from birth; this one must not, whoever runs the tests.
+# It reads no more than half of the files before it is told to go on.
 SCRIPT = """
 import signal
 import sys
+import time
 from pathlib import Path
-from wm_train.games.ingest import ingest
+from wm_train.games import ingest
+source, out, go = map(Path, sys.argv[1:])
+ingest_one = ingest._ingest_one
+def held(source):
+    while len(list(out.glob("*.parquet"))) >= 12 and not go.exists():
+        time.sleep(0.002)
+    return ingest_one(source)
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    ingest([Path(sys.argv[1])], Path(sys.argv[2]), 2)
+    ingest._ingest_one = held
+    ingest.ingest([source], out, 2)
 """
+#: Far more than reading a few files takes.
+LIMIT_S = 300
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
@@ -174,21 +185,29 @@ def test_an_ended_run_goes_on_to_the_same_folder(
     for path in sorted(train_replays.folder.glob("*.slp"))[:24]:
         (source / path.name).symlink_to(path)
     (source / "bad.slp").write_bytes(b"no replay")
-    script, out = tmp_path / "run.py", tmp_path / "out"
+    script, out, go = (tmp_path / name for name in ("run.py", "out", "go"))
     script.write_text(SCRIPT)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(
-        [python, script, source, out], env=environment, stderr=subprocess.PIPE, start_new_session=True
+        [python, script, source, out, go],
+        env=environment,
+        stdout=subprocess.PIPE,  # which its workers hold too: at its end they have ended
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
-    deadline = time.monotonic() + 60
-    while len(list(out.glob("*.parquet"))) < 4:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.002)
-    if ending == signal.SIGINT:
-        os.killpg(process.pid, ending)  # Ctrl-C reaches the workers too
-    else:
-        process.send_signal(ending)
-    _, stderr = process.communicate(timeout=60)
+    try:
+        deadline = time.monotonic() + LIMIT_S
+        while len(list(out.glob("*.parquet"))) < 4:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.002)
+        if ending == signal.SIGINT:
+            os.killpg(process.pid, ending)  # Ctrl-C reaches the workers too
+        else:
+            process.send_signal(ending)
+        go.touch()
+        _, stderr = process.communicate(timeout=LIMIT_S)
+    finally:
+        process.kill()
     listed = (out / "meta.json").exists()
     assert listed == (ending == signal.SIGINT) and (b"KeyboardInterrupt" in stderr) == listed
     kept = len(list(out.glob("*.parquet")))
@@ -281,7 +300,7 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(WmTrainError, match=r"no \.slp file"):
         ingest.ingest([tmp_path], tmp_path / "out")
     (tmp_path / "a.slp").touch()
-    with pytest.raises(WmTrainError, match="cannot write the dataset"):
+    with pytest.raises(WmTrainError, match="is a file, expected a place for a folder"):
         ingest.ingest([tmp_path / "a.slp"], tmp_path / "a.slp")
 
 

@@ -41,13 +41,14 @@ def by_hand(lengths: Sequence[int], lanes: int, seed: int, frames: int) -> Ints:
 @settings(max_examples=60)
 @given(LENGTHS, st.integers(1, 5), st.integers(1, 9), st.integers(-3, 3))
 def test_lanes_walk_whole_games_in_order(lengths: list[int], lanes: int, chunk: int, seed: int) -> None:
-    index, reset, valid = walked(SequencePlan(lengths, lanes, chunk, seed), 9)
+    index, reset, valid, visit = walked(SequencePlan(lengths, lanes, chunk, seed), 9)
     assert (index == by_hand(lengths, lanes, seed, 9 * chunk)).all()
     starts = np.cumsum([0, *lengths])
     assert (reset == np.isin(index, starts[:-1])).all()
     assert (valid == ~np.isin(index, starts[1:] - 1)).all()
     assert (index[:, 1:] == index[:, :-1] + 1)[valid[:, :-1]].all()
     assert (reset[:, 1:] == ~valid[:, :-1]).all() and reset[:, 0].all()
+    assert sorted(visit[reset]) == list(range(reset.sum())) and (np.diff(visit, axis=1) != 0)[~reset[:, 1:]].sum() == 0
 
 
 @settings(max_examples=40)
@@ -61,7 +62,7 @@ def test_any_step_is_the_same_whatever_was_asked_before(lengths: list[int], lane
 
 def test_every_game_is_met_once_an_epoch_and_epochs_differ() -> None:
     lengths = [7, 3, 11, 5, 8]
-    index, reset, _ = walked(SequencePlan(lengths, 1, 34, seed=0), 4)
+    index, reset, *_ = walked(SequencePlan(lengths, 1, 34, seed=0), 4)
     starts = (np.cumsum(lengths) - lengths).tolist()
     met = index[0][reset[0]].reshape(4, 5)
     assert all(sorted(epoch) == starts for epoch in met.tolist())

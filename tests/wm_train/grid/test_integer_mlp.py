@@ -50,7 +50,7 @@ def test_gather_rows_are_the_slow_fold() -> None:
     ints = integer_mlp(CONFIG.world, arrays, SCALES)
     places = list(encoding.id_fields())
     starts = table_starts([f for _, _, f in places])
-    for row in (0, 17, 63):
+    for row in (0, 63):
         unit = float(ints.layer1.scale[row] * ints.gather_k[row])
         for place, start in zip(places, starts, strict=False):
             at, field = encoding.offset(*place), place[2]

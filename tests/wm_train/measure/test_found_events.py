@@ -114,7 +114,8 @@ def test_a_lost_stock_may_be_three_frames_off() -> None:
 def test_damage_is_of_hits_that_both_have() -> None:
     dealt, true = np.array([[3.0, 0], [7, 2], [0, -4]]), np.array([[5.0, 1], [6, 0], [9, -4]])
     assert hit_damage(dealt, true) == {"hits": 2, "mae": 1.5, "mean": 5.0, "real": 5.5}
-    assert hit_damage(dealt[2:], true[2:])["hits"] == 0
+    nothing = hit_damage(dealt[2:], true[2:])
+    assert nothing["hits"] == 0 and nothing["mae"] is None
 
 
 def test_events_are_counted_by_the_minute_of_a_player() -> None:

@@ -53,10 +53,22 @@ def stretch(at: Any) -> Stretch:
     return Stretch(CORPUS.frames[at], CORPUS.inputs[at], CORPUS.inputs[at + 1], session)
 
 
+#: (network, game) -> what by_hand gives of all its frames; networks are those of this module.
+WALKED: dict[tuple[int, int], tuple[Any, list[Any]]] = {}
+
+
 def by_hand(net: Recurrent, game: int, frames: int) -> tuple[Any, list[Any]]:
     """(Frame after each of the first `frames` of a game, the memory before each of them), one at a time."""
+    if (id(net), game) not in WALKED:
+        WALKED[id(net), game] = whole_by_hand(net, game)
+    after, before = WALKED[id(net), game]
+    return after[:frames], before[:frames]
+
+
+def whole_by_hand(net: Recurrent, game: int) -> tuple[Any, list[Any]]:
+    """The same of every frame of a game that inputs follow."""
     memory, after, before = net.start(1), [], []
-    for t in range(STARTS[game], STARTS[game] + frames):
+    for t in range(STARTS[game], min(STARTS[game + 1], STARTS[-1] - 1)):
         before.append(memory)
         seen = stretch(np.array([[t]]))
         heads, memory = net.run(memory, seen)

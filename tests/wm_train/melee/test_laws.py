@@ -1,4 +1,4 @@
-"""Melee's laws: lost stocks, coming back, and who stands where, on Frames made by hand and on recorded games."""
+"""Melee's laws: slowing down, lost stocks, coming back, who stands where; on Frames made by hand and on real games."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,6 +54,33 @@ def after(now: dict[str, float], frames: int, **new: float) -> dict[str, float]:
     for _ in range(frames):
         now = mended(now, {"state_age": now["state_age"] + 1} | new)
     return now
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_who_stands_slows_down_and_is_where_that_leads(way: int) -> None:
+    slides = STILL | {"self_x_ground": way * 0.5, "self_x_air": way * 0.5}
+    for wanted, speed in ((0.75, 0.5), (0.25, 0.25), (-0.125, 0)):
+        got = mended(slides, {"self_x_ground": way * wanted, "self_x_air": way * wanted, "x": way * wanted})
+        assert (got["self_x_ground"], got["self_x_air"], got["x"]) == (way * speed,) * 3
+    assert mended(STILL, {"self_x_air": way * 0.25, "x": way * 0.25})["x"] == 0, "who rests goes on to rest"
+
+
+@pytest.mark.parametrize(
+    ("now", "new"),
+    [
+        ({}, {"action": 20}),
+        ({"action": 20}, {}),
+        ({"on_ground": 0, "action": FALLING, "y": 9}, {}),
+        ({"action": 20}, {"action": STANDING}),
+    ],
+)
+def test_who_dashes_flies_or_acts_anew_gets_faster(now: dict[str, float], new: dict[str, float]) -> None:
+    got = mended(STILL | now, new | {"self_x_ground": 2.0, "self_x_air": 2.0, "x": 2.0})
+    assert (got["self_x_ground"], got["self_x_air"], got["x"]) == (2, 2, 2)
+
+
+def test_who_is_frozen_is_not_moved_back() -> None:
+    assert mended(STILL, {"self_x_air": 1.0, "x": 1.0, "hitlag": 4})["x"] == 1, "nobody moves by speed in hitlag"
 
 
 @pytest.mark.parametrize(("x", "y", "action"), [(0, -109, 0), (-225, 0, 1), (225, 0, 2), (-225, -109, 0)])
@@ -131,7 +158,7 @@ def test_nobody_is_lost_or_back_because_a_network_says_so(action: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("y", "stands"), [(0.2, 0.0), (-1.4, 0.0), (1.6, None), (26.0, 27.2), (27.2, 27.2), (54.0, 54.4), (40.0, None)]
+    ("y", "stands"), [(0.2, 0.0), (-3.9, 0.0), (4.1, None), (26.0, 27.2), (27.2, 27.2), (54.0, 54.4), (40.0, None)]
 )
 def test_who_stands_is_held_by_the_surface_in_reach(y: float, stands: float | None) -> None:
     got = mended(STILL | {"x": 10 if y > 50 or y < 20 else -30, "y": y}, {})

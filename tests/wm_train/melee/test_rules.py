@@ -88,7 +88,18 @@ def test_outputs_stand_where_networks_that_were_trained_before_have_them() -> No
         "published": ["percent", "x", "y", "shield", "facing", "invulnerable", "on_ground", "action", "jumps"],
         "integrated": numbers + events + choices,
         "gated": ["action_changes", *numbers, *events, *choices],
-        "lawful": [*numbers, *(name for name in events if name not in ("respawn", "stock_lost")), *choices],
+        "lawful": [
+            "action_changes",
+            *numbers,
+            "facing",
+            "landing",
+            "take_off",
+            "hit",
+            "damage",
+            "teleport",
+            "age_reset",
+            *choices,
+        ],
         "two_level": [*numbers, *events, "category", *choices],
     }
     assert {name: [head.name for head in heads.heads] for name, heads in HEAD_SETS.items()} == orders

@@ -74,6 +74,19 @@ def test_scan_is_the_loop_is_the_steps(length: int, kind: str) -> None:
         torch.testing.assert_close(got_h, want_h, **CLOSE)
 
 
+@pytest.mark.parametrize("large", [1e3, 1e6, 1e20])
+@pytest.mark.parametrize("at", [0, 10, 19, 20, 40])
+def test_a_frame_that_forgets_everything_costs_no_precision(at: int, large: float) -> None:
+    """In float32, of frames behind it in the same game and of games behind it, as of all others."""
+    arguments = recurrence(SCAN_CHUNK)
+    arguments[1][:, at] = large
+    reset = resets("none", SCAN_CHUNK)
+    reset[:, 20] = True
+    narrow = [part.float() for part in arguments]
+    for got, want in zip(SCAN(*narrow, reset), LOOP(*arguments, reset), strict=True):
+        assert (got - want).abs().max() < 2e-6 * want.abs().max()
+
+
 def test_one_step_by_hand() -> None:
     one = torch.ones(1, 1)
     y, h = step(
@@ -161,6 +174,18 @@ def test_streaming_is_seeing_the_game_whole() -> None:
     for mine, theirs in zip(memory, want_memory, strict=True):
         torch.testing.assert_close(mine.conv, theirs.conv, **NET_CLOSE)
         torch.testing.assert_close(mine.h, theirs.h, **NET_CLOSE)
+
+
+@torch.no_grad()
+def test_dropout_acts_in_training_only_and_is_no_parameter() -> None:
+    config = small_mamba2(dropout=0.5)
+    net, seen = network(config), frames(config, 2, 9)
+    reset = torch.zeros(2, 9, dtype=torch.bool)
+    net.train()
+    assert not torch.equal(net(*seen, net.start(2), reset)[0], net(*seen, net.start(2), reset)[0])
+    net.eval()
+    assert torch.equal(net(*seen, net.start(2), reset)[0], net(*seen, net.start(2), reset)[0])
+    assert net.state_dict().keys() == network(small_mamba2()).state_dict().keys()
 
 
 @torch.no_grad()

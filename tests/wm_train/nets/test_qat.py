@@ -205,5 +205,7 @@ def test_calibrate_refuses_a_silent_layer() -> None:
     with torch.no_grad():
         net.layer2.weight.zero_()
         net.layer2.bias.fill_(-1)
-    with pytest.raises(WmTrainError, match="zero everywhere"):
+    with pytest.raises(
+        WmTrainError, match=r"^calibration: hidden2 is 0 on every .*; train anew with a lower train\.lea"
+    ):
         calibrate(net, *inputs)

@@ -34,7 +34,9 @@
       trail.setAttribute("points", points.join(" "));
     }
     for (const cell of player.querySelectorAll("[data-world]")) {
-      cell.textContent = data.worlds[cell.dataset.world][cell.dataset.field][frame];
+      const { world, field } = cell.dataset;
+      const value = data.worlds[world][field][frame];
+      cell.textContent = field === "action" ? data.actions[value] ?? value : value;
     }
     slider.value = frame;
     const seconds = ((frame + 1) / data.fps).toFixed(2) + " s";

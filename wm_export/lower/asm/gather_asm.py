@@ -7,7 +7,7 @@ words at a time is summed over all rows.
 from functools import cache
 
 from wm_export.lower.asm.listing import UNBOUNDED, Count, Family, Kernel, Part, Repeat, Segment, load, segment, store
-from wm_quant.ops.gather import GATHER_ROWS_MAX
+from wm_train.grid.arithmetic import GATHER_ROWS_MAX
 
 #: Rows come in multiples of it.
 GATHER_UNROLL = 8

@@ -2,8 +2,12 @@
 // is said by the server's greeting.
 
 const TRAIL = 40;
+// Room that the name of a player takes, and an arrow at the edge, in CSS pixels.
+const LABEL = { width: 22, height: 14 };
+const ARROW = 26;
 // How slowly the view follows the players.
 const EASE_MS = 350;
+const between = (value, low, high) => Math.min(Math.max(value, low), high);
 const within = (id, range) => range !== null && id !== null && id >= range[0] && id <= range[1];
 
 // Colours of the theme, read again when it changes.
@@ -59,9 +63,8 @@ export class Picture {
     const [left, right, top, bottom] = this.place.box;
     const [west, east, north, south] = this.place.seen;
     const { room, edge } = this.lengths;
-    const inside = (value, low, high) => Math.min(Math.max(value, low), high);
-    const xs = [west, east, ...points.flatMap(({ x }) => [x - room, x + room].map((v) => inside(v, left, right)))];
-    const ys = [north, south, ...points.flatMap(({ y }) => [y - room, y + room].map((v) => inside(v, bottom, top)))];
+    const xs = [west, east, ...points.flatMap(({ x }) => [x - room, x + room].map((v) => between(v, left, right)))];
+    const ys = [north, south, ...points.flatMap(({ y }) => [y - room, y + room].map((v) => between(v, bottom, top)))];
     return [Math.min(...xs) - edge, Math.max(...xs) + edge, Math.max(...ys) + edge, Math.min(...ys) - edge];
   }
 
@@ -88,6 +91,8 @@ export class Picture {
     this.look([...now, ...real], 1 - Math.exp(-elapsed / EASE_MS));
     const { context, width, height } = blank(this.canvas);
     this.context = context;
+    this.labels = [];
+    this.arrows = [];
     const plane = this.plane(width, height);
     this.outline(plane, colours);
     for (const player of [1, 0]) {
@@ -198,7 +203,7 @@ export class Picture {
     context.stroke();
     context.setLineDash([]);
     if (now.side) this.notch(plane, now, colours.panel);
-    this.label(`P${player + 1}`, x, y - size(plane, now).height / 2 - 5, colour);
+    this.label(`P${player + 1}`, plane, x, y - size(plane, now).height / 2 - 5, colour);
     context.globalAlpha = 1;
     return undefined;
   }
@@ -228,20 +233,33 @@ export class Picture {
     context.fill();
   }
 
-  label(text, x, y, colour) {
+  // Inside the picture, and not over another name.
+  label(text, plane, x, y, colour) {
     const { context } = this;
+    const { width, height } = LABEL;
+    const at = { x: between(x, width / 2, plane.width - width / 2), y: between(y, height, plane.height - 4) };
+    const other = this.labels.find((one) => Math.abs(one.x - at.x) < width && Math.abs(one.y - at.y) < height);
+    if (other) at.y = other.y > 2 * height ? other.y - height : other.y + height;
+    this.labels.push(at);
     context.font = "600 12px system-ui, sans-serif";
     context.textAlign = "center";
     context.textBaseline = "alphabetic";
     context.fillStyle = colour;
-    context.fillText(text, x, y);
+    context.fillText(text, at.x, at.y);
   }
 
   // Who is outside the picture: an arrow at its edge.
   beyond(plane, x, y, player, colours) {
     const { context } = this;
     const room = 16;
-    const at = [Math.min(Math.max(x, room), plane.width - room), Math.min(Math.max(y, room), plane.height - room)];
+    const at = [between(x, room, plane.width - room), between(y, room, plane.height - room)];
+    const other = this.arrows.find((one) => Math.hypot(one[0] - at[0], one[1] - at[1]) < ARROW);
+    if (other) {
+      // along the edge, to where there is more of it
+      const [along, length] = at[1] === y ? [1, plane.height] : [0, plane.width];
+      at[along] = other[along] + (other[along] < length / 2 ? ARROW : -ARROW);
+    }
+    this.arrows.push(at);
     const angle = Math.atan2(y - at[1], x - at[0]);
     context.save();
     context.translate(...at);
@@ -254,7 +272,8 @@ export class Picture {
     context.fillStyle = colours.players[player];
     context.fill();
     context.restore();
-    this.label(`P${player + 1}`, at[0] - 12 * Math.cos(angle), at[1] - 14 * Math.sin(angle) + 4, colours.players[player]);
+    const [back, up] = [at[0] - 12 * Math.cos(angle), at[1] - 14 * Math.sin(angle) + 4];
+    this.label(`P${player + 1}`, plane, back, up, colours.players[player]);
   }
 }
 
@@ -294,13 +313,24 @@ function shape(context, plane, now, player) {
 
 // ------------------------------------------------------------------------------------------------------------ charts
 
-// A line over frames from..to, from 0 upwards; `read` gives a frame's value or null. The head is where the page stands.
+// A line over frames from..to, between 0 and the highest value, both of which are written beside it; `read` gives a
+// frame's value or null. The head is where the page stands.
 export function chart(canvas, frames, { from, to, head, read, colour, text }) {
   const { context, width, height } = blank(canvas);
   const columns = peaks(frames, from, to, Math.max(1, Math.floor(width)), read);
   const top = Math.max(...columns.filter((value) => value !== null), 1e-9);
   const x = (place) => ((place - from) / Math.max(1, to - from)) * (width - 2) + 1;
   const y = (value) => height - 2 - (value / top) * (height - 16);
+  context.strokeStyle = text;
+  context.globalAlpha = 0.3;
+  context.lineWidth = 1;
+  context.beginPath();
+  for (const value of [0, top]) {
+    context.moveTo(0, Math.round(y(value)) + 0.5);
+    context.lineTo(width, Math.round(y(value)) + 0.5);
+  }
+  context.stroke();
+  context.globalAlpha = 1;
   context.beginPath();
   let open = false;
   columns.forEach((value, i) => {
@@ -325,6 +355,8 @@ export function chart(canvas, frames, { from, to, head, read, colour, text }) {
   const right = x(head) < width / 2;
   context.textAlign = right ? "right" : "left";
   context.fillText(top < 100 ? top.toPrecision(3) : Math.round(top).toLocaleString("en"), right ? width - 2 : 2, 0);
+  context.textBaseline = "bottom";
+  context.fillText("0", right ? width - 2 : 2, height - 3);
 }
 
 // The greatest value of each column of pixels (or each frame, where there are fewer).

@@ -2,6 +2,7 @@
 
 import { Frames } from "./frames.js";
 import { chart, fit, palette, Picture } from "./draw.js";
+import { Hands } from "./hands.js";
 import { Pad } from "./pad.js";
 
 const SPEEDS = [0.25, 0.5, 1, 2, 4];
@@ -9,21 +10,24 @@ const CHART_SECONDS = 10;
 const HISTORY_BATCH = 60; // a live message of more frames than this brings the past, not the present
 const RETRY_MS = [500, 1000, 2000, 4000];
 const LONGEST_TICK_MS = 250;
-const WORDS_MS = 1000;
+const WORDS_MS = 250;
+const LOST_AFTER = 3; // tries without an answer after which a page no longer says that it waits
 const DOTS = 9; // more lives than these are told as a number
 
 const find = (id) => document.getElementById(id);
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const GONE = "the server has stopped; what it showed stays here, and goes on if it comes back";
 const page = Object.fromEntries(
   ["title", "where", "link", "screen", "words", "scrub", "back", "play", "forward", "speed", "newest", "clock", "players",
-    "drift", "unit", "box", "sides", "cu", "received", "late-row", "late", "missed-row", "missed", "right-row", "right", "digest-row", "digest", "said", "player",
+    "drift", "unit", "box", "sides", "cu", "received", "late-row", "late", "missed-row", "missed", "right-row", "right", "digest-row", "digest", "said", "player", "keys",
     "help", "help-open"].map((id) => [id, find(id)]),
 );
 
 let frames = null;
 let picture = null;
 let cards = [];
+let hands = null; // of the page's own player, where the page plays
 let colours = palette();
 
 // ---------------------------------------------------------------------------------------------------------- playhead
@@ -191,12 +195,12 @@ function showChart(figure, place, there, read, value, colour) {
 let worded = -Infinity;
 let later = 0;
 
-// The summary in words changes at most once a second while frames run, so that it can be read.
+// The summary in words changes at most four times a second while frames run, so that the eye can follow.
 function showWords(message) {
   const now = performance.now();
   clearTimeout(later);
   if (head.playing && now - worded < WORDS_MS) {
-    later = setTimeout(() => showWords(frames.at(shown())), WORDS_MS);
+    later = setTimeout(() => showWords(frames.at(shown())), WORDS_MS - (now - worded));
     return;
   }
   worded = now;
@@ -317,6 +321,10 @@ function greet(hello) {
   frames = new Frames(hello);
   picture = new Picture(page.screen, hello);
   arrivals = [];
+  hands?.stop();
+  hands = hello.pad && new Hands(hello, tell);
+  page.keys.hidden = !hello.pad;
+  if (hello.pad) text(page.keys, `You are P1. ${Object.entries(hello.pad.keys).map(([key, [name, value]]) => `${key} ${name}${value < 0 ? " −" : ""}`).join(" · ")} · Enter begins again. A gamepad works too.`);
   page.players.replaceChildren();
   cards = [0, 1].map((player) => new Card(player));
   document.title = `${hello.title} · wmq watch`;
@@ -351,11 +359,24 @@ function finish(why) {
   head.ended = true;
   if (followed) setPlaying(false);
   resume = followed;
-  linked(why === null ? "off" : "bad", why === null ? (frames.hello.live ? "session over" : "complete") : `stopped: ${why}`);
+  linked(why === null ? "off" : "bad", why === null ? frames.hello.over : `stopped: ${why}`);
+  say(page.link.textContent);
+}
+
+// The server is gone. After an end that is no loss: what was shown stays. The page goes on by itself if one comes back.
+function lost() {
+  if (frames && head.ended) return;
+  linked("bad", retries < LOST_AFTER ? "connection lost, trying again" : GONE);
+}
+
+let socket = null;
+
+function tell(said) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(said));
 }
 
 function connect() {
-  const socket = new WebSocket(`ws://${window.location.host}/feed`);
+  socket = new WebSocket(`ws://${window.location.host}/feed`);
   socket.addEventListener("message", (event) => {
     const data = JSON.parse(event.data);
     retries = 0;
@@ -364,7 +385,7 @@ function connect() {
     if ("end" in data) finish(data.end);
   });
   socket.addEventListener("close", () => {
-    linked("bad", "connection lost, trying again");
+    lost();
     setTimeout(connect, RETRY_MS[Math.min(retries++, RETRY_MS.length - 1)]);
   });
 }
@@ -388,10 +409,24 @@ const OWN = { BUTTON: [" "], SELECT: [" ", "ArrowLeft", "ArrowRight", "Home", "E
 
 function pressed(event) {
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  if (event.ctrlKey || event.altKey || event.metaKey || page.help.open || !KEYS[key]) return;
+  if (event.ctrlKey || event.altKey || event.metaKey || page.help.open) return;
+  if (plays(event, key, true) || !KEYS[key]) return;
   if (OWN[event.target.tagName]?.includes(key) || (key !== "?" && !frames?.count)) return;
   event.preventDefault();
   KEYS[key](event);
+}
+
+// Where the page plays, the game's keys come first.
+function plays(event, key, down) {
+  if (!hands || event.target.tagName === "SELECT") return false;
+  if (down && key === "Enter" && event.target.tagName !== "BUTTON") tell({ again: true });
+  else if (!hands.key(key, down)) return false;
+  event.preventDefault();
+  return true;
+}
+
+function released(event) {
+  plays(event, event.key.length === 1 ? event.key.toLowerCase() : event.key, false);
 }
 
 function whenThere(action) {
@@ -401,6 +436,8 @@ function whenThere(action) {
 }
 
 document.addEventListener("keydown", pressed);
+document.addEventListener("keyup", released);
+window.addEventListener("blur", () => hands?.release());
 page.play.addEventListener("click", whenThere(actions.toggle));
 page.back.addEventListener("click", whenThere(() => actions.step(-1)));
 page.forward.addEventListener("click", whenThere(() => actions.step(1)));

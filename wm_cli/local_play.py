@@ -1,0 +1,118 @@
+"""`wmq play --world`: a world in a browser of this machine, played with keys or a gamepad, before any chain."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+
+from wm_cli import output
+from wm_cli.opening import OpenedModel, held_out_window, open_model
+from wm_cli.places import inputs_after
+from wm_live.session.inputs import Inputs, by_chance, neutral, pad_of, replayed
+from wm_live.watch.arena import Arena, Hands, opened
+from wm_live.watch.plain_view import view_of
+from wm_live.watch.server import watch
+from wm_live.watch.viewer import LiveFeed
+from wm_train.games.corpus import Corpus
+from wm_train.measure.evaluate import begin
+from wm_train.world.definition import Game
+
+#: Worlds that come with wmq: folders of QNets, by name.
+WORLDS = Path(__file__).resolve().parent / "worlds"
+#: Frames of a recorded game that the second player's inputs come from, before they begin again.
+REPLAYED = 3600
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `wmq play --world` is asked for.
+
+    world    name of one that comes with wmq, or a folder: a run or a QNet
+    place, cast  names or ids; "" for what is often played
+    against  idle, random, or replay: the second player of a recorded game of `dataset`, from window `start` on
+    """
+
+    world: str
+    place: str
+    cast: str
+    against: str
+    dataset: Path
+    start: int
+    fps: float
+    port: int
+
+
+def find_world(name: str) -> Path:
+    """Folder of a world; click.UsageError if there is none of that name."""
+    known = sorted(path.name for path in WORLDS.iterdir() if path.is_dir()) if WORLDS.is_dir() else []
+    if name in known:
+        return WORLDS / name
+    if Path(name).is_dir():
+        return Path(name)
+    raise click.UsageError(
+        f"--world: got {name!r}, expected a run, a QNet, or one that comes with wmq: {', '.join(known) or 'none'}"
+    )
+
+
+def play_world(asked: Asked) -> None:
+    """Serve the page until Ctrl-C."""
+    model = open_model(find_world(asked.world))
+    game = model.world.game
+    pad_of(game)
+    corpus, t, other = _from_replay(model, asked) if asked.against == "replay" else _from_opening(model, asked)
+    hands = Hands(game)
+    encoding = model.world.encoding
+    arena = Arena(
+        title=f"{asked.world}, in play",
+        begin=lambda: begin(model.model, corpus, encoding, np.array([t])),
+        encoding=encoding,
+        corpus=corpus,
+        t=t,
+        hands=hands,
+        other=other,
+        fps=asked.fps,
+    )
+    watch(LiveFeed(arena.hello, arena), asked.port, output.note, hear=hands.hear)
+
+
+def _from_replay(model: OpenedModel, asked: Asked) -> tuple[Corpus, int, Inputs]:
+    """A held-out game, the frame that it is taken up at, and its inputs from there on."""
+    _, corpus, t = held_out_window(model.path, asked.dataset, asked.start, REPLAYED)
+    return corpus, t, replayed(inputs_after(corpus, t))
+
+
+def _from_opening(model: OpenedModel, asked: Asked) -> tuple[Corpus, int, Inputs]:
+    """The opening of a game that nobody has played, and a second player who does nothing, or anything."""
+    game, encoding = model.world.game, model.world.encoding
+    place, cast = _place(game, asked.place), _cast(game, asked.cast)
+    other = by_chance(game, asked.start) if asked.against == "random" else lambda frame: neutral(game)
+    corpus = opened(encoding, place, cast)
+    return corpus, len(corpus.game) - 2, other
+
+
+def _place(game: Game, name: str) -> int:
+    if not name:
+        return game.usual[0]
+    if game.place is None:
+        raise click.UsageError(f"--on: {game.title} has no places")
+    return _id_of("--on", name, [view_of(game).outline(i).name for i in range(game.place.vocab)])
+
+
+def _cast(game: Game, names: str) -> tuple[int, ...]:
+    if not names:
+        return game.usual[1]
+    if not game.roles.cast:
+        raise click.UsageError(f"--cast: {game.title} does not tell players apart")
+    known = [view_of(game).cast(i) for i in range(game.field(game.roles.cast).vocab)]
+    each = [_id_of("--cast", name.strip(), known) for name in names.split(",")]
+    if len(each) != len(game.usual[1]):
+        raise click.UsageError(f"--cast: got {len(each)} names, expected {len(game.usual[1])} with a comma between")
+    return tuple(each)
+
+
+def _id_of(option: str, name: str, known: list[str]) -> int:
+    folded = [one.casefold() for one in known]
+    if name.casefold() in folded:
+        return folded.index(name.casefold())
+    raise click.UsageError(f"{option}: got {name!r}, expected one of {', '.join(one for one in known if one)}")
