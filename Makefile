@@ -34,7 +34,7 @@ lint: setup  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-check: lint  ## lint, and the tests that need nothing but one process of Python
+check: lint  ## lint, and the quick tests, which need nothing but one process of Python
 	$(PYTEST) -m fast
 
 test: lint  ## lint, then every Python and Rust test

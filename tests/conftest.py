@@ -201,6 +201,11 @@ def python() -> str:
 
 
 @pytest.fixture(scope="session")
+def several_runs() -> None:
+    """Time to train several networks."""
+
+
+@pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real replays."""
     path = shared_folder()

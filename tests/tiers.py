@@ -4,6 +4,7 @@ rollup    starts the real validator or a browser
 program   compiles Rust, runs what was compiled, or starts Anchor's client
 replays   reads the archive of real replays
 process   starts Python again, which loads torch for seconds, to end it, to kill it or to let two work together
+study     trains one network after the other and compares them, for seconds
 fast      none of these: no compiler, no process of Python, no network, no shared folder
 
 A test needs what the fixtures need that it uses, directly or through others. Every need is a fixture, all in
@@ -27,6 +28,7 @@ NEEDS = {
     "program": {"sbpf", "cargo", "rustfmt", "anchor"},
     "replays": {"shared"},
     "process": {"python"},
+    "study": {"several_runs"},
     "fast": set[str](),
 }
 #: Programs that no test of the tier `fast` starts.

@@ -31,6 +31,7 @@ def test_tests_of_a_file_stay_together(request: pytest.FixtureRequest) -> None:
         ((), "fast"),
         (("tmp_path", "exact_again"), "fast"),
         (("train_replays", "shared"), "replays"),
+        (("folder", "several_runs"), "study"),
         (("tmp_path", "python"), "process"),
         (("shared", "python"), "replays"),
         (("small", "sbpf"), "program"),

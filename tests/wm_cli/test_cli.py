@@ -164,6 +164,7 @@ def test_cost_of_a_preset() -> None:
     assert cost["total_cu"] <= 900_000 and cost["cu_per_mac"] <= 1.12
 
 
+@pytest.mark.usefixtures("several_runs")
 def test_an_experiment_names_its_run_and_runs_are_compared(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -213,6 +214,7 @@ def test_only_the_first_of_several_processes_speaks(
     assert run(*small, "--out", str(tmp_path / "run")).output == ""
 
 
+@pytest.mark.usefixtures("several_runs")
 def test_bits_are_chosen_and_trained_with(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     run_at, config = tmp_path / "run", tmp_path / "mixed.yaml"

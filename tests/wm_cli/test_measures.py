@@ -190,6 +190,7 @@ def test_mistakes_end_in_one_line(arguments: list[str], code: int, text: str) ->
     assert result.exit_code == code and text in result.output and "Traceback" not in result.output
 
 
+@pytest.mark.usefixtures("several_runs")
 def test_what_int8_costs_is_studied_by_one_command() -> None:
     Path("remembers.yaml").write_text(
         "model: {arch: mamba2, d_model: 8, d_state: 4, headdim: 16, n_layers: 1}\ntrain: {steps: 2, lanes: 2, chunk: 8}"
@@ -211,6 +212,7 @@ def test_what_int8_costs_is_studied_by_one_command() -> None:
     assert figures(*asked, "--limit", "10") == got and Path("int8/small-0/run.json").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.usefixtures("several_runs")
 def test_figures_of_a_study_are_taken_only_for_what_they_are_of(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = ("study", "qat", "--config", "small.yaml", "--seeds", "0", "--out", "kept", "--limit")
     got, real, measured = figures(*asked, "20"), predict.held_out_figures, []
@@ -267,6 +269,7 @@ def test_a_study_that_was_interrupted_is_of_its_games(tmp_path: Path, monkeypatc
         (("qat", "--seeds", "0"), "small-0/float", 5, "train.steps = 2, expected 3"),
     ],
 )
+@pytest.mark.usefixtures("several_runs")
 def test_a_study_takes_no_run_of_another_config_or_other_games(
     tmp_path: Path, asked: tuple[str, ...], finished: str, steps: int, key: str
 ) -> None:

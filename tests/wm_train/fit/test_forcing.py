@@ -402,6 +402,7 @@ class KilledError(Exception):
     """Stands for the end of the process."""
 
 
+@pytest.mark.usefixtures("several_runs")
 @pytest.mark.parametrize("name", ["mlp", "mamba2"])
 def test_a_killed_run_resumes_to_the_same_bytes(
     dataset: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
