@@ -18,8 +18,6 @@ from wm_train.games.corpus import Corpus
 from wm_train.measure.evaluate import begin
 from wm_train.world.definition import Game
 
-#: Worlds that come with wmq: folders of QNets, by name.
-WORLDS = Path(__file__).resolve().parent / "worlds"
 #: Frames of a recorded game that the second player's inputs come from, before they begin again.
 REPLAYED = 3600
 
@@ -28,12 +26,12 @@ REPLAYED = 3600
 class Asked:
     """What `wmq play --world` is asked for.
 
-    world    name of one that comes with wmq, or a folder: a run or a QNet
+    world    folder of a run or a QNet
     place, cast  names or ids; "" for what is often played
     against  idle, random, or replay: the second player of a recorded game of `dataset`, from window `start` on
     """
 
-    world: str
+    world: Path
     place: str
     cast: str
     against: str
@@ -43,21 +41,9 @@ class Asked:
     port: int
 
 
-def find_world(name: str) -> Path:
-    """Folder of a world; click.UsageError if there is none of that name."""
-    known = sorted(path.name for path in WORLDS.iterdir() if path.is_dir()) if WORLDS.is_dir() else []
-    if name in known:
-        return WORLDS / name
-    if Path(name).is_dir():
-        return Path(name)
-    raise click.UsageError(
-        f"--world: got {name!r}, expected a run, a QNet, or one that comes with wmq: {', '.join(known) or 'none'}"
-    )
-
-
 def play_world(asked: Asked) -> None:
     """Serve the page until Ctrl-C."""
-    model = open_model(find_world(asked.world))
+    model = open_model(asked.world)
     game = model.world.game
     pad_of(game)
     corpus, t, other = _from_replay(model, asked) if asked.against == "replay" else _from_opening(model, asked)

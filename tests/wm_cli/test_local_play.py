@@ -64,7 +64,6 @@ def test_a_recorded_second_player_begins_from_its_game(
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        (["--world", "atlantis"], "--world: got 'atlantis', expected a run, a QNet, or one that comes with wmq: "),
         (["--on", "Atlantis"], "--on: got 'Atlantis', expected one of"),
         (["--cast", "Fox"], "--cast: got 1 names, expected 2 with a comma between"),
         (["--cast", "Fox,Nemo"], "--cast: got 'Nemo', expected one of"),
@@ -74,3 +73,10 @@ def test_a_recorded_second_player_begins_from_its_game(
 def test_a_mistake_is_told_in_one_line(world: Path, played: list[Arena], given: list[str], says: str) -> None:
     got = run("play", "--world", str(world), *given)
     assert got.exit_code == 2 and says in got.output and not played
+
+
+def test_a_world_that_is_not_there_is_told_what_is_wanted(played: list[Arena], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for name in ("atlantis", "file"):
+        got = run("play", "--world", str(tmp_path / name))
+        assert got.exit_code == 1 and name in got.output and "Traceback" not in got.output and not played

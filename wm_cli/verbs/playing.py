@@ -82,7 +82,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="The real game's, by chance, or this terminal's: wasd and j k l i u for player 1, the game's for player 2.",
 )
-@click.option("--world", metavar="NAME", help="Play a world on a page of this machine, with no chain: a run or a QNet.")
+@click.option(
+    "--world",
+    type=click.Path(path_type=Path),
+    help="Play a world on a page of this machine, with no chain: a run or a QNet.",
+)
 @click.option(
     "--on", "place", default="", metavar="PLACE", help="Where, of --world.  [default: one that is often played]"
 )
@@ -107,7 +111,7 @@ def play(
     number: int,
     guest: str | None,
     trust: Trust,
-    world: str | None,
+    world: Path | None,
     place: str,
     cast: str,
     against: str,

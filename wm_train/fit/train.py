@@ -344,7 +344,10 @@ class _Run:
         if self.record:
             checkpoint = self._cut(checkpoint)
             if self.state.best < inf:
-                save_checkpoint(self.job.run / BEST, self._cut(load_checkpoint(self.job.run / BEST)))
+                best = load_checkpoint(self.job.run / BEST)
+                last = best.figures["steps"] == checkpoint.figures["steps"]
+                best = replace(best, thresholds=checkpoint.thresholds) if last else self._cut(best)
+                save_checkpoint(self.job.run / BEST, best)
             save_checkpoint(self.job.run, checkpoint, self.record.files())
             (self.job.run / RESUME_FILE).unlink(missing_ok=True)
         self.ranks.wait()

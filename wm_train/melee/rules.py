@@ -382,7 +382,8 @@ def _five(name: str, transitions: Subsystem, order: tuple[str, ...]) -> HeadSet:
 #: `integrated` predicts every field that a world running by itself reads, and lets the rules integrate velocities.
 #: The others do the same as `integrated`. In `gated` an event says whether the action changes at all, `two_level`
 #: chooses a category before the action, and in `lawful` laws decide who loses a stock, what follows, and who stands;
-#: events say who lands and who leaves the ground.
+#: events say who lands and who leaves the ground,
+#: and whether the action changes, as in `gated`.
 HEAD_SETS: Mapping[str, HeadSet] = {
     heads.name: heads
     for heads in (

@@ -606,7 +606,7 @@ def test_a_game_without_a_view_has_its_page(page: Page, serve: Callable[..., Ser
 PLAYED = replace(HELLO, pad=GAME.pad)
 
 
-def held(served: Served, page: Page, **values: int) -> Callable[[], bool]:
+def held(served: Served, **values: int) -> Callable[[], bool]:
     """Whether the newest that the page said is that these controls are held, and no others."""
     wanted = [values.get(control.name, 0) for control in GAME.controls]
     return lambda: [said["inputs"] for said in served.heard if "inputs" in said][-1:] == [wanted]
@@ -615,16 +615,16 @@ def held(served: Served, page: Page, **values: int) -> Callable[[], bool]:
 def test_keys_are_the_first_players(page: Page, serve: Callable[..., Served]) -> None:
     served = serve(lambda: Pushed(PLAYED))
     page.open(served)
-    page.until(held(served, page))
+    page.until(held(served))
     assert page.text("#keys").startswith("You are P1. a stick_x")
     press = "document.dispatchEvent(new KeyboardEvent(arguments[0], {key: arguments[1], bubbles: true}))"
     page.script(press, "keydown", "d")
     page.script(press, "keydown", "j")
-    page.until(held(served, page, stick_x=80, A=1))
+    page.until(held(served, stick_x=80, A=1))
     page.script(press, "keyup", "j")
-    page.until(held(served, page, stick_x=80))
+    page.until(held(served, stick_x=80))
     page.script(press, "keydown", "a")
-    page.until(held(served, page))  # both ways at once is neither
+    page.until(held(served))  # both ways at once is neither
     page.script("window.dispatchEvent(new Event('blur'))")
     page.script(press, "keydown", "Enter")
     page.until(lambda: {"again": True} in served.heard)
@@ -633,13 +633,13 @@ def test_keys_are_the_first_players(page: Page, serve: Callable[..., Served]) ->
 def test_a_gamepad_is_the_first_players(page: Page, serve: Callable[..., Served]) -> None:
     served = serve(lambda: Pushed(PLAYED))
     page.open(served)
-    page.until(held(served, page))
+    page.until(held(served))
     gamepad = """
     const buttons = Array.from({length: 17}, (_, i) => ({pressed: i === 1}));
     navigator.getGamepads = () => [null, {mapping: "standard", axes: [0.05, -1, 0.5, 0], buttons}];
     """
     page.script(gamepad)
-    page.until(held(served, page, stick_y=80, cstick_x=40, B=1))
+    page.until(held(served, stick_y=80, cstick_x=40, B=1))
 
 
 def test_a_page_that_watches_says_nothing(page: Page, serve: Callable[..., Served]) -> None:
