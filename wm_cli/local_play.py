@@ -1,5 +1,6 @@
 """`wmq play --world`: a world in a browser of this machine, played with keys or a gamepad, before any chain."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _place(game: Game, name: str) -> int:
         return game.usual[0]
     if game.place is None:
         raise click.UsageError(f"--on: {game.title} has no places")
-    return _id_of("--on", name, [view_of(game).outline(i).name for i in range(game.place.vocab)])
+    return _id_of("--on", name, {i: view_of(game).outline(i).name for i in game.zones or range(game.place.vocab)})
 
 
 def _cast(game: Game, names: str) -> tuple[int, ...]:
@@ -90,15 +91,15 @@ def _cast(game: Game, names: str) -> tuple[int, ...]:
         return game.usual[1]
     if not game.roles.cast:
         raise click.UsageError(f"--cast: {game.title} does not tell players apart")
-    known = [view_of(game).cast(i) for i in range(game.field(game.roles.cast).vocab)]
+    known = {i: view_of(game).cast(i) for i in range(game.field(game.roles.cast).vocab)}
     each = [_id_of("--cast", name.strip(), known) for name in names.split(",")]
     if len(each) != len(game.usual[1]):
         raise click.UsageError(f"--cast: got {len(each)} names, expected {len(game.usual[1])} with a comma between")
     return tuple(each)
 
 
-def _id_of(option: str, name: str, known: list[str]) -> int:
-    folded = [one.casefold() for one in known]
-    if name.casefold() in folded:
-        return folded.index(name.casefold())
-    raise click.UsageError(f"{option}: got {name!r}, expected one of {', '.join(one for one in known if one)}")
+def _id_of(option: str, name: str, known: Mapping[int, str]) -> int:
+    for number, one in known.items():
+        if one.casefold() == name.casefold():
+            return number
+    raise click.UsageError(f"{option}: got {name!r}, expected one of {', '.join(filter(None, known.values()))}")
