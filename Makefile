@@ -1,5 +1,5 @@
 # wmq: `make setup` once, then `make demo` or `make test`.
-.PHONY: help setup toolchain rollup demo live check test lint clean
+.PHONY: help setup toolchain rollup play demo live check test lint clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -19,6 +19,9 @@ toolchain:  ## only the Rust to sBPF toolchain (Debian 12 or newer, root)
 
 rollup:  ## the real MagicBlock validator and the delegation program, for a rollup on this machine
 	@scripts/rollup.sh install
+
+play: setup  ## a world that comes with wmq, in your browser, with keys or a gamepad; until Ctrl-C
+	@$(BIN)/wmq play --world melee-small
 
 demo: setup  ## the whole way once; REPLAYS=folder takes your own .slp files
 	@$(BIN)/wmq demo $(if $(REPLAYS),--replays "$(REPLAYS)")

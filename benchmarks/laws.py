@@ -20,7 +20,7 @@ from wm_train.grid.arithmetic import Ints
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS, Kind, fixed
 from wm_train.world.rule_ops import NumpyOps
-from wm_train.world.step import World, seat_numbers
+from wm_train.world.step import World, place_facts, seat_numbers
 
 #: Recorded positions are floats; what is changed by less than this is the same place.
 TOLERANCE = 0.05
@@ -32,7 +32,7 @@ def changes(world: World, corpus: Corpus, t: Ints, seat: int) -> tuple[Counter[s
     """(field -> Frames in which the laws change it, Frames in which they change any), of one seat."""
     game, heads = world.game, world.head_set
     numbers = seat_numbers(world, world.session_places(corpus.session(world.encoding, t)), seat)
-    place = dict(zip(heads.facts, numbers[2 * len(game.bounded) :], strict=True))
+    place = place_facts(world, numbers)
 
     def fields(frames: Any) -> dict[str, Ints]:
         return {name: frames[:, seat, i].astype(np.int64) for name, i in game.state_index.items()}

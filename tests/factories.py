@@ -33,6 +33,7 @@ from wm_train.melee.melee import GAME
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.shapes import array_shapes, scale_names
 from wm_train.world.encoding import Encoding
+from wm_train.world.extras import with_sights
 from wm_train.world.fields import PLAYERS, Field, Kind, fixed
 from wm_train.world.step import World
 
@@ -45,6 +46,8 @@ V22 = Encoding("v2.2")
 #: Every flag at once, and those that a run of v2.2 without presses in its slots can have.
 EVERY_FLAG = MeleeFlags(
     state_age_as_embed=True,
+    geometry=True,
+    reach=True,
     press_events="all",
     projectiles=True,
     state_flags=True,
@@ -89,9 +92,12 @@ def random_corpus(seed: int = 0, lengths: Sequence[int] = (40, 30), encoding: En
     rng = np.random.default_rng(seed)
     total = sum(lengths)
     game = np.repeat(np.arange(len(lengths)), lengths)
-    frames = random_frames(rng, total, fields=encoding.frame_fields)
+    frames = random_frames(rng, total, fields=encoding.kept_fields)
     frames[..., STATE_INDEX["character"]] = rng.integers(0, 33, (len(lengths), PLAYERS))[game]
     stage = rng.integers(0, 33, len(lengths))[game]
+    frames = np.concatenate(
+        [with_sights(encoding, int(stage[game == i][0]), frames[game == i]) for i in range(len(lengths))]
+    )
     inputs = random_inputs(rng, total, fields=encoding.controls)
     return Corpus(frames, inputs, stage, game, tuple(game_name(i) for i in range(len(lengths))))
 
@@ -109,7 +115,9 @@ def random_window(encoding: Encoding, batch: int, seed: int = 0) -> Window:
     rng = np.random.default_rng(seed)
     vocab = [f.vocab for _, f in encoding.session_fields()]
     session = rng.integers(0, vocab, (batch, len(vocab))) if vocab else np.zeros((batch, 0), np.int64)
-    frames = random_frames(rng, batch, encoding.span, fields=encoding.frame_fields)
+    frames = random_frames(rng, batch, encoding.span, fields=encoding.kept_fields)
+    place = session[:, -1] if encoding.place else np.zeros(batch, np.int64)
+    frames = np.stack([with_sights(encoding, int(place[i]), frames[i]) for i in range(batch)])
     inputs = random_inputs(rng, batch, encoding.span, fields=encoding.controls)
     return Window(frames, inputs, random_inputs(rng, batch, fields=encoding.controls), session)
 

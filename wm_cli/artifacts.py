@@ -6,6 +6,7 @@ project has none, the verbs that make it.
 """
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +14,13 @@ import click
 
 from wm_cli import project
 from wm_cli.errors import WORDS, WmCliError
+from wm_export.errors import WmExportError
+from wm_live.errors import OtherExportError
 
 #: Stands for the folder of recordings, which only the user knows.
 RECORDINGS = "REPLAYS"
+#: And for that of an export that is not here.
+EXPORT_FOLDER = "EXPORT"
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,21 @@ def _typed_with(wrong: Path, right: Path, option: str) -> list[str]:
         if belongs and Path(word) == wrong:
             return [*words[:i], str(right), *words[i + 1 :]]
     return [*words, *([option] if option else []), str(right)]
+
+
+def with_right_export(error: OtherExportError) -> str:
+    """The next step after an error that another export is meant: the command with that one, if it lies here."""
+    from wm_export.manifest import load_manifest
+    from wm_export.solana.export import program_folder
+
+    for path in EXPORT.here():
+        with suppress(WmExportError):
+            programs = load_manifest(path / EXPORT.file)
+            for name in (name for name, one in programs.items() if one.hash.hex() == error.manifest):
+                right = program_folder(path, name) if len(programs) > 1 else path
+                return f"next: wmq {shlex.join(_typed_with(error.export, right, ''))}"
+    words = shlex.join(_typed_with(error.export, Path(EXPORT_FOLDER), ""))
+    return f"none here is of that manifest; next: wmq {words}, with the folder of the one that is"
 
 
 def train_command(run: Path) -> str:

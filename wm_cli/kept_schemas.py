@@ -142,6 +142,9 @@ _PARITY = js.record(
 )
 _BUILD = js.record({"size": _COUNT, "toolchain": _LINE, "versions": js.list_of(_LINE, most=64)}, _OF, more=True)
 
+_WORLD = js.record(dict.fromkeys(("payer", "program", "model"), _LINE) | _OF)
+_DEPLOYED = js.record({"worlds": js.mapping(_WORLD)})
+
 _DRIFT = {"position_p50": _CURVE, "position_p90": _CURVE, "apart_after": _NUMBER}
 _KINDS = {kind: _NAMED for kind in ("predicted", "real")}
 
@@ -228,6 +231,7 @@ _BY_VERB: Mapping[str, js.Schema] = {
     "cu": _CU,
     "parity": _PARITY,
     "build": _BUILD,
+    "deploy": _DEPLOYED,
     "rollout": _FREE_RUNS,
     "diagnose": _DIAGNOSIS,
     "speculate": _SPECULATION,

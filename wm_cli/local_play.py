@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 import numpy as np
 
-from wm_cli import output
+from wm_cli import output, project
 from wm_cli.opening import OpenedModel, held_out_window, open_model
+from wm_cli.packaged import need_world
 from wm_cli.places import inputs_after
 from wm_live.session.inputs import Inputs, by_chance, neutral, pad_of, replayed
 from wm_live.watch.arena import Arena, Hands, opened
 from wm_live.watch.plain_view import view_of
-from wm_live.watch.server import watch
+from wm_live.watch.server import deaf, watch
 from wm_live.watch.viewer import LiveFeed
 from wm_train.games.corpus import Corpus
 from wm_train.measure.evaluate import begin
@@ -27,31 +28,33 @@ REPLAYED = 3600
 class Asked:
     """What `wmq play --world` is asked for.
 
-    world    folder of a run or a QNet
+    world    folder of a run or a QNet; watched: nobody of this page plays, and chance has both controllers
     place, cast  names or ids; "" for what is often played
     against  idle, random, or replay: the second player of a recorded game of `dataset`, from window `start` on
     """
 
     world: Path
-    place: str
-    cast: str
-    against: str
-    dataset: Path
-    start: int
-    fps: float
-    port: int
+    place: str = ""
+    cast: str = ""
+    against: str = "random"
+    dataset: Path = project.DATASET
+    start: int = 0
+    fps: float = 60.0
+    port: int = 0
+    watched: bool = False
 
 
 def play_world(asked: Asked) -> None:
     """Serve the page until Ctrl-C."""
+    need_world(asked.world)
     model = open_model(asked.world)
     game = model.world.game
     pad_of(game)
     corpus, t, other = _from_replay(model, asked) if asked.against == "replay" else _from_opening(model, asked)
-    hands = Hands(game)
+    hands = None if asked.watched else Hands(game)
     encoding = model.world.encoding
     arena = Arena(
-        title=f"{asked.world}, in play",
+        title=f"{asked.world.name}, {'by chance' if asked.watched else 'in play'}",
         begin=lambda: begin(model.model, corpus, encoding, np.array([t])),
         encoding=encoding,
         corpus=corpus,
@@ -60,7 +63,7 @@ def play_world(asked: Asked) -> None:
         other=other,
         fps=asked.fps,
     )
-    watch(LiveFeed(arena.hello, arena), asked.port, output.note, hear=hands.hear)
+    watch(LiveFeed(arena.hello, arena), asked.port, output.note, hear=hands.hear if hands else deaf)
 
 
 def _from_replay(model: OpenedModel, asked: Asked) -> tuple[Corpus, int, Inputs]:

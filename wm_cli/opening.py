@@ -94,7 +94,8 @@ def open_run(path: Path) -> "Checkpoint":
 
     need(path, RUN)
     checkpoint = load_checkpoint(path)
-    tell_of_run(path, checkpoint.parent)
+    if checkpoint.form == "qat":
+        tell_of_run(path, checkpoint.parent)
     return checkpoint
 
 

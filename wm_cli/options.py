@@ -9,9 +9,10 @@ from typing import Any, TypeVar, cast
 import click
 
 from wm_cli import project
-from wm_cli.errors import INTERRUPTED
+from wm_cli.errors import INTERRUPTED, WmCliError
 from wm_cli.experiments import ConfigFile
 from wm_cli.number_types import WINDOWS, Whole, seed_type
+from wm_live.errors import OtherExportError
 from wm_train.ranges import ENDLESS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -36,9 +37,16 @@ class Verb(click.Command):
         self.prints, self._stopped = frozenset(prints.split()), stopped
 
     def invoke(self, ctx: click.Context) -> Any:
-        """What it does; Ctrl-C ends it with exit code 130, and a line that says what there is now."""
+        """What it does; Ctrl-C ends it with exit code 130, and a line that says what there is now.
+
+        An error that an export is the wrong one names the right one.
+        """
         try:
             return super().invoke(ctx)
+        except OtherExportError as error:
+            from wm_cli.artifacts import with_right_export
+
+            raise WmCliError(f"{error}; {with_right_export(error)}") from None
         except KeyboardInterrupt:
             from wm_cli import output  # which loads what --help has no use for
 

@@ -100,9 +100,14 @@ class _Description(TextColumn):
 
 @contextmanager
 def progress_bar(text: str, total: float | None) -> Iterator[tuple[Progress, Any]]:
-    """A bar on standard error; gives (progress, task)."""
+    """A bar on standard error; gives (progress, task). One that has not moved when an error comes leaves nothing."""
     counted = [] if total == 1 else [MofNCompleteColumn()]
     columns: list[ProgressColumn] = [_Description(""), BarColumn()]
     columns += [TextColumn("{task.percentage:>3.0f}%"), *counted, TimeElapsedColumn(), TimeRemainingColumn()]
     with Progress(*columns, console=err, disable=not speaks()) as progress:
-        yield progress, progress.add_task(text, total=total)
+        task = progress.add_task(text, total=total)
+        try:
+            yield progress, task
+        except Exception:
+            progress.live.transient = not progress.tasks[0].completed
+            raise

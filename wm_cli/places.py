@@ -1,6 +1,7 @@
 """What a session is opened with: RPC nodes, the deployed world, its number, and the window that it starts from."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from solders.pubkey import Pubkey
 
+from wm_cli import output
 from wm_cli.opening import built, executor_games, open_export
+from wm_cli.put_on_chain import tell_of_deployment
+from wm_cli.world_words import log_words, world_words
 from wm_live.chain.addresses import DELEGATION_PROGRAM, delegation_record
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.trust import Trust
@@ -18,12 +22,13 @@ from wm_live.chain.wallet import ROLLUPS, cluster_url, load_keypair
 from wm_live.deploy.target import target_of
 from wm_live.errors import WmLiveError
 from wm_live.session.account import session_state
-from wm_live.session.committed import Committed, numbered_sessions, read_session, read_world
+from wm_live.session.committed import Committed, check_log, numbered_sessions, read_session, read_world
 from wm_live.session.delegation import read_delegation
 from wm_live.session.game import OwnSession, OwnWorld, rollup_identity
-from wm_live.session.instructions import DeployedWorld
-from wm_live.session.lifecycle import SessionNodes
+from wm_live.session.instructions import DeployedWorld, Session
+from wm_live.session.lifecycle import SessionNodes, window_records
 from wm_live.session.log import read_log
+from wm_live.session.tree import root_of
 from wm_train.games.corpus import Corpus
 from wm_train.measure.evaluate import Window, window_at
 
@@ -68,6 +73,12 @@ class Where:
         """Where the session's log is kept, unless it is named."""
         return Path(f"session-{self.number}")
 
+    def another(self) -> str:
+        """The command that begins another session of the same world, of a number that has no log here."""
+        taken = (number for number in itertools.count(self.number + 1) if not Path(f"session-{number}").exists())
+        words = world_words(self.export, self.cluster, self.keypair, self.rollup)
+        return " ".join(["wmq play", *([words] if words else []), f"--id {next(taken)}"])
+
 
 @asynccontextmanager
 async def places(where: Where) -> AsyncIterator[SessionNodes]:
@@ -83,6 +94,7 @@ def with_world(where: Where, do: Callable[[OwnWorld], Awaitable[T]]) -> T:
 
     async def run() -> T:
         async with places(where) as at:
+            await tell_of_deployment(at.base, where.export, where.cluster, where.keypair)
             return await do(OwnWorld(at, world, wallet))
 
     return asyncio.run(run())
@@ -92,23 +104,32 @@ def with_game(where: Where, folder: Path | None, do: Callable[[OwnSession], Awai
     """The same with the wallet's session that the log in `folder`, or in the usual place, is of."""
 
     async def run(own: OwnWorld) -> T:
-        return await do(await own_session(own, where.number, folder or where.log))
+        return await do(await own_session(own, where, folder or where.log))
 
     return with_world(where, run)
 
 
-async def own_session(own: OwnWorld, number: int, folder: Path) -> OwnSession:
-    """The wallet's session `number`: the one of the log, or the one that the base chain has, if there is no log."""
+async def own_session(own: OwnWorld, where: Where, folder: Path) -> OwnSession:
+    """The wallet's session `where.number`: the one of the log, or the one of the base chain, if there is no log."""
+    number = where.number
     if not (folder / "log.json").exists():
         found = await numbered_sessions(own.places.base, own.world, own.wallet.pubkey(), number)
         if len(found) != 1:
-            several = f"{len(found)} sessions {number} of {own.wallet.pubkey()} are there"
-            raise WmLiveError(f"{folder}: no log, and {several}; name the log with --log")
+            several = f"{len(found) or 'no'} sessions {number} of {own.wallet.pubkey()} are there"
+            then = (
+                "name the log with --log"
+                if found
+                else f"next: wmq session open --id {number}, or name the log with --log"
+            )
+            raise WmLiveError(f"{folder}: no log, and {several}; {then}")
         return await own.found(found[0])
-    address = address_of(read_log(folder).about.session)
+    log = read_log(folder)
+    address = address_of(log.about.session)
+    check_log(own.world.export, log, address)
     if await own.places.base.account(address, 0, 0) is None:
         gone = f"{folder}: its session {address} is not on {own.places.base.url}: closed, or on another cluster"
-        raise WmLiveError(f"{gone}; next: another --id for a new one, or `wmq verify --log {folder}` for this one")
+        left = f"`wmq verify {log_words(where.export, where.cluster, folder)}` says what is left of it"
+        raise WmLiveError(f"{gone}; {left}; for a new one, next: {where.another()}")
     game = await own.found(address)
     if game.session.number != number:
         raise WmLiveError(f"{folder}: the log is of session {game.session.number}, expected {number}; see --id")
@@ -122,6 +143,13 @@ def start_window(export: "Export", dataset: Path, start: int) -> tuple[Window, C
     if len(t) <= start:
         raise WmLiveError(f"{dataset}: start {start}, but only {len(t)} windows have {GAME_FRAMES} frames after them")
     return window_at(corpus, net.world.encoding, t[start : start + 1]), corpus, int(t[start])
+
+
+def tell_of_start(session: Session, window: Window, start: int) -> None:
+    """Remark that a session that is there did not begin with the window that `--start` names."""
+    if root_of(window_records(session.world.layout.records, window)) != session.terms.start:
+        began = f"session {session.address}: goes on where it is; it did not begin with window {start} of --start"
+        output.note(f"{began}, which only says now which game inputs are taken from")
 
 
 def inputs_after(corpus: Corpus, t: int) -> "NDArray[np.int8]":

@@ -17,6 +17,7 @@ import click
 from wm_cli import output, project
 from wm_cli.artifacts import EXPORT, QNET, RUN, train_command
 from wm_cli.errors import WmCliError
+from wm_cli.packaged import WORLDS
 
 if TYPE_CHECKING:
     from wm_export.solana.export import Export
@@ -37,7 +38,7 @@ def tell_of_run(path: Path, parent: str | None) -> None:
     """A QAT run whose float run, known by its digest, is not here any more."""
     sources = _runs("float")
     if parent and _is_stale(path, parent, sources):
-        _tell(f"{path}: its float run was trained anew since; next: {train_command(path)} --overwrite")
+        tell(f"{path}: its float run was trained anew since; next: {train_command(path)} --overwrite")
 
 
 def tell_of_qnet(path: Path, parent: str, form: str) -> None:
@@ -46,7 +47,7 @@ def tell_of_qnet(path: Path, parent: str, form: str) -> None:
     if _is_stale(path, parent, sources):
         newest = _newest(sources, RUN.file)
         words = f"wmq quantize {shlex.quote(str(newest))}{_out(path, QNET)} --overwrite"
-        _tell(f"{path}: is not of {newest} as it is now, and older; next: {words}")
+        tell(f"{path}: is not of {newest} as it is now, and older; next: {words}")
 
 
 def tell_of_export(export: "Export") -> None:
@@ -55,7 +56,7 @@ def tell_of_export(export: "Export") -> None:
     wanted = _digest(export.home / "qnet" / QNET.file)
     if _is_stale(export.folder, wanted, sources):
         newest = _newest(sources, QNET.file)
-        _tell(f"{export.folder}: is not of {newest} as it is now, and older; next: {_export_again(export, newest)}")
+        tell(f"{export.folder}: is not of {newest} as it is now, and older; next: {_export_again(export, newest)}")
     for path in [path for path, digest in sources.items() if digest == wanted][:1]:
         tell_of_qnet(path, export.net.parent, str(export.net.provenance.get("form")))
 
@@ -72,7 +73,7 @@ def tell_of_figures() -> None:
 
 def _tell_of_kept(name: str, kept: dict[str, Any] | None, key: str, artifact: Path, command: str) -> None:
     if kept and key in kept and artifact.is_file() and kept[key] != _digest(artifact):
-        _tell(f"{project.FIGURES / name}.json: is of another {artifact.parent} than is here now; next: {command}")
+        tell(f"{project.FIGURES / name}.json: is of another {artifact.parent} than is here now; next: {command}")
 
 
 def _runs(form: str) -> dict[Path, str]:
@@ -95,8 +96,8 @@ def _with_inner(runs: list[Path]) -> Iterator[Path]:
 
 
 def _is_stale(path: Path, source: str, here: dict[Path, str]) -> bool:
-    """Whether an artifact of this project was made from none of the sources that are here."""
-    inside = path.resolve().is_relative_to(Path().resolve())
+    """Whether an artifact of this project, not one that comes with wmq, was made from none of the sources here."""
+    inside = path.resolve().is_relative_to(Path().resolve()) and not path.resolve().is_relative_to(WORLDS)
     return inside and bool(here) and source not in here.values()
 
 
@@ -126,7 +127,8 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _tell(text: str) -> None:
+def tell(text: str) -> None:
+    """A warning, once a command."""
     context = click.get_current_context(silent=True)
     told: set[str] = context.meta.setdefault(_TOLD, set()) if context else set()
     if text not in told:

@@ -13,6 +13,7 @@ from wm_export.solana.toolchain import Toolchain, find_toolchain, host_cargo, ve
 
 NEED_DISK_GIB = 5  # a dataset of some hundred replays, runs, and cargo's build folders
 # LiteSVM is constructed, not only imported: a wheel for another processor loads and then fails here.
+PRODUCTS = "from wm_export.onnx.exactness import need_exact_products; need_exact_products()"
 LITESVM = "from solders.litesvm import LiteSVM; LiteSVM()"
 
 
@@ -37,7 +38,7 @@ def checks() -> list[Check]:
     return [
         _python(),
         _package("torch", "for training only (extra train)", optional=True),
-        _package("onnxruntime", "a loadable onnxruntime"),
+        _package("onnxruntime", "one that multiplies INT8 exactly on this processor", probe=PRODUCTS),
         _package("solders", "a LiteSVM that starts", probe=LITESVM),
         _package("peppi_py", "a loadable peppi-py 0.8.6", distribution="peppi-py"),
         _cargo(),

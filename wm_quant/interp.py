@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from wm_quant.ops.base import CODES, IDS, SESSION_BIAS, Op, Values, integers
 from wm_quant.qnet import HEADS, QNet
 from wm_train.grid.arithmetic import Ints
-from wm_train.measure.evaluate import Model, Window
+from wm_train.measure.evaluate import Model, Window, stepper
 from wm_train.measure.recurrent import Stretch
 from wm_train.world.step import (
     World,
@@ -24,6 +24,7 @@ from wm_train.world.step import (
     slot_ids,
     window_codes,
     window_ids,
+    with_sights,
 )
 
 Trace = dict[str, NDArray[np.int64]]
@@ -36,7 +37,7 @@ CHUNK = 256
 class State:
     """The state of B worlds between two frames, as the program keeps it in its accounts.
 
-    frame   (B, 2, len(frame_fields)) int32, the newest that the window shows
+    frame   (B, 2, len(kept_fields)) int32, the newest that the window shows
     codes   (B, slots * slot_columns) int64, dense columns of the window, oldest slot first
     ids     (B, id_columns) int64
     bias    (B, N) int64, what the first accumulator starts from: layer bias plus the folded session ids
@@ -73,15 +74,26 @@ class Interpreter:
         return op.session_start(self.net, session)
 
     def begin(self, window: Window) -> State:
-        """The State of worlds that have just seen these windows; the following inputs are not part of it."""
-        encoding = self.net.world.encoding
-        dense = window_codes(encoding, window.frames, window.inputs, window.following)
+        """The State of worlds that have just seen these windows; the following inputs are not part of it. What players
+        see is made anew, so windows do without it."""
+        encoding, bounds = self.net.world.encoding, self.net.world.session_places(window.session)
+        frames = self._seen(window.frames, bounds)
+        dense = window_codes(encoding, frames, window.inputs, window.following)
         kept, known = encoding.slots * encoding.slot_columns, encoding.slots
-        ids, bias = window_ids(encoding, window.frames), self.session_bias(window.session)
-        after = (window.frames[:, known:], window.inputs[:, known:]) if encoding.lookahead > 1 else ()
+        ids, bias = window_ids(encoding, frames), self.session_bias(window.session)
+        after = (frames[:, known:], window.inputs[:, known:]) if encoding.lookahead > 1 else ()
         memory = self.empty_memory(len(dense))
-        now, bounds = window.frames[:, known - 1], self.net.world.session_places(window.session)
-        return State(now, dense[:, :kept], ids, bias, bounds, memory, *after)
+        return State(self._kept(frames[:, known - 1]), dense[:, :kept], ids, bias, bounds, memory, *after)
+
+    def _seen(self, frames: NDArray[np.int32], bounds: Ints) -> NDArray[np.int32]:
+        """Frames (B, span, 2, len(kept_fields) or more) with what players see of them."""
+        flat = self._kept(frames).reshape(-1, *self._kept(frames).shape[2:])
+        seen = with_sights(self.net.world, flat, bounds.repeat(frames.shape[1], 0))
+        return seen.reshape(*frames.shape[:3], -1)
+
+    def _kept(self, frames: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Frames (..., len(frame_fields)) without what players see of them."""
+        return frames[..., : len(self.net.world.encoding.kept_fields)]
 
     def empty_memory(self, worlds: int) -> dict[str, Ints]:
         """Memory of worlds whose network has seen nothing."""
@@ -91,7 +103,7 @@ class Interpreter:
         """One frame of every world, given the inputs of that frame (B, 2, len(controls)).
 
         The Trace holds `codes`, `ids`, every vector that an op wrote, what each op keeps as `<op>.memory`, and `frame`
-        (B, 2 * len(frame_fields)).
+        (B, 2 * len(kept_fields)).
         """
         encoding = self.net.world.encoding
         ahead = _joined(state.inputs, following)
@@ -99,7 +111,7 @@ class Interpreter:
         trace: Trace = {CODES: np.concatenate([state.codes, tail], 1), IDS: state.ids}
         trace |= self.network(state.bias, state.memory, trace)
         frame = next_frames(self.net.world, state.frame, trace[HEADS], state.bounds)
-        trace["frame"] = frame.reshape(len(frame), -1).astype(np.int64)
+        trace["frame"] = self._kept(frame).reshape(len(frame), -1).astype(np.int64)
         memory = {name: trace[f"{name}.memory"] for name in state.memory}
         after = self._pushed(state, _joined(state.frames, frame), ahead)
         return trace, replace(after, memory=memory)
@@ -128,7 +140,7 @@ class Interpreter:
         kept = state.ids[:, encoding.slot_ids : encoding.slots * encoding.slot_ids]
         return replace(
             state,
-            frame=entering,
+            frame=self._kept(entering),
             codes=np.concatenate([state.codes[:, encoding.slot_columns :], slot], 1),
             ids=np.concatenate([kept, ids, newest_ids(encoding, entering)], 1),
             **held,
@@ -139,11 +151,7 @@ class Interpreter:
         if self.net.memories:
             return RecurrentQNet(self)
 
-        def step(window: Window) -> NDArray[np.int32]:
-            trace = self.step(self.begin(window), window.following)[0]
-            return trace["frame"].reshape(window.now.shape).astype(np.int32)
-
-        return step
+        return stepper(self.net.world, lambda window: self.step(self.begin(window), window.following)[0][HEADS])
 
 
 class RefInterpreter(Interpreter):

@@ -173,6 +173,8 @@ class Mamba2Config:
         return self.d_inner + 2 * self.d_state
 
 
+#: How scales of activations are found: names of nets/observers.py.
+CALIBRATIONS = ("mse", "min-max")
 #: Weights of the parts of a loss.
 WEIGHTS = Range(0, 1000, below=True)
 #: Losses of a number, as robust.py names them.
@@ -292,6 +294,12 @@ class TrainConfig:
         "`best`; all of them if nothing is said",
         named=False,
     )
+    calibration: str = _key(
+        "mse",
+        "how a float run finds what one code of each activation is worth: `mse`, the least squared error; `min-max`, "
+        "the largest value seen is the largest code",
+        named=False,
+    )
     seed: int = _key(0, "of initialisation, batch order and split", SEEDS)
     threads: int = _key(1, "torch threads", Range(1, 1024))
     holdout: float = _key(
@@ -319,6 +327,7 @@ class TrainConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         _check(bool(self.only), "train.only", self.only, f"kinds of games, such as {STANDARD}")
         _check_numbers(self, "train")
+        _check(self.calibration in CALIBRATIONS, "train.calibration", self.calibration, " or ".join(CALIBRATIONS))
         _check(
             self.hold_character >= 0 or not self.hold_seen,
             "train.hold_seen",

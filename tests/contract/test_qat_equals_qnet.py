@@ -13,6 +13,7 @@ from wm_train.config import MLPConfig
 from wm_train.fit.batches import seen
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
 from wm_train.measure.evaluate import Window
+from wm_train.nets.door import prepared
 from wm_train.nets.matmul import use_exact_matmul
 from wm_train.nets.mlp import FrameStackMLP
 from wm_train.nets.network import from_arrays
@@ -38,7 +39,9 @@ MODELS = {
 def qat_module(checkpoint: Checkpoint) -> QuantizedMLP:
     assert isinstance(checkpoint.config.model, MLPConfig)
     net = from_arrays(FrameStackMLP(checkpoint.config.model), checkpoint.arrays)
-    return QuantizedMLP(net, (SCALES["hidden1"], SCALES["hidden2"]))
+    module = prepared(net, checkpoint.config.model, SCALES)
+    assert isinstance(module, QuantizedMLP)
+    return module
 
 
 def qnet_heads(checkpoint: Checkpoint, window: Window) -> Ints:

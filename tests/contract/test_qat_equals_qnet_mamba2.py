@@ -19,9 +19,11 @@ from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.grid.integer_mamba2 import CODE_ENDS, FINE_MAX, WIDE_MAX
 from wm_train.measure.evaluate import begin, forced, rollout
 from wm_train.measure.recurrent import Recurrent, Stretch
+from wm_train.nets.door import converted, prepared
 from wm_train.nets.mamba2 import Mamba2
 from wm_train.nets.matmul import use_exact_matmul
 from wm_train.nets.network import from_arrays
+from wm_train.nets.observers import least_squares
 from wm_train.nets.predict import TorchMamba2
 from wm_train.nets.qat_mamba2 import QuantizedMamba2, calibrate, gated
 
@@ -50,7 +52,15 @@ def pair(checkpoint: Checkpoint) -> tuple[TorchMamba2, Recurrent]:
     prove(qnet)
     stepped = Interpreter(qnet).model()
     assert isinstance(stepped, Recurrent)
-    return TorchMamba2(net, QuantizedMamba2(net, dict(checkpoint.scales))), stepped
+    through = converted(quantized_of(net, checkpoint))
+    assert isinstance(through, QuantizedMamba2)
+    return TorchMamba2(net, through), stepped
+
+
+def quantized_of(net: Mamba2, checkpoint: Checkpoint) -> QuantizedMamba2:
+    through = prepared(net, checkpoint.config.model, checkpoint.scales)
+    assert isinstance(through, QuantizedMamba2)
+    return through
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -105,7 +115,7 @@ def test_the_training_pass_is_the_evaluation_pass(name: str) -> None:
     use_exact_matmul()
     model, lanes, length = MODELS[name], 3, 30
     checkpoint = random_checkpoint(model, seed=4)
-    quantized = QuantizedMamba2(from_arrays(Mamba2(model), checkpoint.arrays), dict(checkpoint.scales)).train()
+    quantized = quantized_of(from_arrays(Mamba2(model), checkpoint.arrays), checkpoint).train()
     tensors = WindowTensors(random_corpus(6, [length] * lanes), model.world.encoding, as_codes=True)
     batch = tensors.batch(torch.arange(lanes * length))
     codes, ids, session = (part.unflatten(0, (lanes, length)) for part in (batch.dense, batch.ids, batch.session))
@@ -131,7 +141,7 @@ def test_every_activation_uses_the_codes_that_it_has() -> None:
     reset = torch.zeros(shape, dtype=torch.bool)
     found: dict[str, torch.Tensor] = {}
     net(dense, ids, session, net.start(1), reset, found)
-    for name, unit in calibrate(net, dense, ids, session, reset).items():
+    for name, unit in calibrate(net, dense, ids, session, reset, least_squares).items():
         most = CODE_ENDS.get(name.rpartition(".")[2], WIDE_MAX / 2)
         assert 0.14 < unit * most / float(found[name].detach().abs().max()) < 1.001, name
 
@@ -161,7 +171,7 @@ def test_gradients_through_the_grid_point_where_the_float_networks_do(model_name
     reset = torch.zeros(lanes, length, dtype=torch.bool)
     reset[1, 13] = True
     dense = codes * QuantizedMamba2(net, {}).worth
-    scales = calibrate(net, dense, ids, session, reset)
+    scales = calibrate(net, dense, ids, session, reset, least_squares)
     floating = gradients(net, net(dense, ids, session, net.start(lanes), reset)[0])
     quantized = QuantizedMamba2(net, scales)
     through = gradients(net, quantized(codes, ids, session, quantized.start(lanes), reset)[0])

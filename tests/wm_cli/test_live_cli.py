@@ -118,9 +118,9 @@ def test_a_session_s_life(project: Project) -> None:
     assert closed["compared"] and closed["frames"] == 2 * FRAMES + 10 and closed["lamports"] > 0
     assert closed["root"] == shown["root"]
     gone = project.run("session", "show", *at)
-    assert gone.exit_code == 1 and "closed, or on another cluster; next: another --id" in gone.stderr
+    assert gone.exit_code == 1 and "closed, or on another cluster; `wmq verify --cluster" in gone.stderr
     over = project.run("play", *at)
-    assert over.exit_code == 1 and "next: another --id" in over.stderr
+    assert over.exit_code == 1 and f"next: wmq play {' '.join(project.both(2)[:2])}" in over.stderr
     of_pin = project.figures(*closing)
     assert (of_pin["ok"], of_pin["status"], of_pin["uncommitted"]) == (True, "gone", 10)
     unpinned = project.figures("unpin", pin, *project.base)
@@ -171,7 +171,7 @@ MISTAKES = {
     "no wallet": (("session", "show", "--keypair", "nobody.json"), 1, "nobody.json"),
     "no export": (("session", "show", "nothing"), 1, "is not there, expected an export"),
     "a pin of no session": (("watch", "--pin"), 2, "name its address"),
-    "no log": (("verify", "--log", "nothing"), 1, "not a session's log of this wmq"),
+    "no log": (("verify", "--log", "nothing"), 1, "nothing: is not there, expected the log of a session"),
     "no number": (("session", "show", "--id", "-1"), 2, "Invalid value"),
     "no frames": (("play", "--frames", "0"), 2, "Invalid value"),
     "no source": (("play", "--inputs", "dice"), 2, "Invalid value"),

@@ -10,6 +10,7 @@ from tests.factories import small_model, small_qnet
 from tests.verbs import run
 from wm_cli import local_play
 from wm_live.watch.arena import Arena
+from wm_live.watch.server import deaf
 from wm_live.watch.viewer import LiveFeed
 from wm_quant.qnet import save_qnet
 
@@ -26,7 +27,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[Arena]:
     served: list[Arena] = []
 
     def serve(feed: LiveFeed, port: int, report: Any, hear: Any) -> None:
-        assert isinstance(feed.source, Arena) and hear == feed.source.hands.hear
+        assert isinstance(feed.source, Arena) and feed.source.hands and hear == feed.source.hands.hear
         served.append(feed.source)
 
     monkeypatch.setattr(local_play, "watch", serve)
@@ -59,6 +60,16 @@ def test_a_recorded_second_player_begins_from_its_game(
     assert run("play", "--world", str(world), *given).exit_code == 0
     (one,) = played
     assert np.array_equal(one.other(0), one.corpus.inputs[one.t + 1])
+
+
+def test_a_world_that_is_watched_has_chance_at_both_controllers(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[Any] = []
+    monkeypatch.setattr(local_play, "watch", lambda feed, port, report, hear: served.append((feed.source, port, hear)))
+    assert run("watch", "--world", str(world), "--start", "4", "--port", "5").exit_code == 0
+    ((one, port, hear),) = served
+    assert (one.hands, one.hello.pad, port, hear) == (None, None, 5, deaf)
+    pressed = np.stack([one.other(n) for n in range(60)])
+    assert pressed[:, 0].any() and pressed[:, 1].any()
 
 
 @pytest.mark.parametrize(

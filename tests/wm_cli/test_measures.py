@@ -14,6 +14,7 @@ from wm_cli.verbs.character_study import ARMS, characters
 from wm_cli.verbs.measuring import differences
 from wm_train.checkpoint import Checkpoint, load_checkpoint
 from wm_train.nets import predict
+from wm_train.nets.rivals import RIVALS
 
 CONFIG = "model: {hidden: [32, 16], slots: 3}\ntrain: {steps: 3, batch: 32, holdout: 0.4}\n"
 DEEPER = "model: {hidden: [32, 16], slots: 5}\ntrain: {steps: 3, batch: 32, holdout: 0.4, seed: 1}\n"
@@ -210,6 +211,23 @@ def test_what_int8_costs_is_studied_by_one_command() -> None:
         assert config["lost"][1]["action_change_points"] == pytest.approx(lost)
     stamp = Path("int8/small-0/run.json").stat().st_mtime_ns
     assert figures(*asked, "--limit", "10") == got and Path("int8/small-0/run.json").stat().st_mtime_ns == stamp
+
+
+@pytest.mark.usefixtures("several_runs")
+def test_the_grid_is_set_beside_torchaos_own_ways_by_one_command() -> None:
+    asked = ("study", "rivals", "run", "--out", "rivals", "--steps", "2", "--limit", "10")
+    got = figures(*asked)
+    assert list(got["forms"]) == ["float", "wmq_ptq", "wmq_qat", *RIVALS]
+    assert got["forms"]["torchao_int4_weight_only"]["why"] == "ImportError: Requires mslk >= 1.0.0"
+    measured = {form: one for form, one in got["forms"].items() if "why" not in one}
+    assert len(measured) == len(RIVALS) + 2
+    assert all(one["frames"] == 10 for one in measured.values())
+    assert [row["to"] for row in got["lost"]] == list(measured)[1:]
+    assert load_checkpoint(Path("rivals/run-torchao_qat")).form == "float"
+    assert load_checkpoint(Path("rivals/run-wmq_qat")).form == "qat"
+    stamp = Path("rivals/run-torchao_qat/run.json").stat().st_mtime_ns
+    assert figures(*asked) == got and Path("rivals/run-torchao_qat/run.json").stat().st_mtime_ns == stamp
+    assert "Requires mslk" in run(*asked).stdout
 
 
 @pytest.mark.usefixtures("several_runs")

@@ -49,12 +49,13 @@ def small(sbpf: Toolchain, cargo: Path, small_export: Export) -> Built:
     return _built(small_export)
 
 
-AGE_AS_ID = MeleeFlags(state_age_as_embed=True)
+AGE_AS_ID = MeleeFlags(state_age_as_embed=True, reach=True)
+SIGHTS = MeleeFlags(geometry=True, reach=True)
 KINDS = [
     ("v1", "published", NO_FLAGS),
     ("v2", "gated", NO_FLAGS),
     ("v2.1", "two_level", NO_FLAGS),
-    ("v2.1", "lawful", NO_FLAGS),
+    ("v2.1", "lawful", SIGHTS),
     ("v2.2", "integrated", AGE_AS_ID),
 ]
 

@@ -29,14 +29,18 @@ def test_a_flag_that_no_program_can_feed_is_refused(tmp_path: Path, flags: dict[
     net = small_qnet(small_model(flags=MeleeFlags(state_age_as_embed=True, **flags)))
     (name, value), *_ = flags.items()
     for write in (export_solana, export_onnx):
-        with pytest.raises(WmExportError, match=rf"\(model.flags: {name}: {value}\).* only state_age_as_embed"):
+        with pytest.raises(
+            WmExportError, match=rf"\(model.flags: {name}: {value}\).* only state_age_as_embed, geometry, reach "
+        ):
             write(net, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_each_flag_is_exported_or_refused() -> None:
-    check_flags(small_qnet(small_model(flags=MeleeFlags(state_age_as_embed=True))))
-    assert {*find_game().as_ids, *(name for flags in REFUSED for name in flags)} == set(MeleeFlags.__dataclass_fields__)
+    check_flags(small_qnet(small_model(flags=MeleeFlags(state_age_as_embed=True, geometry=True, reach=True))))
+    assert {*find_game().as_ids, *find_game().sights, *(name for flags in REFUSED for name in flags)} == set(
+        MeleeFlags.__dataclass_fields__
+    )
 
 
 def test_a_network_without_kernels_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from wm_export.schema.accounts import discriminator
 from wm_export.solana.export import Export, export_solana, open_export
 from wm_live.chain.addresses import LOADER
 from wm_live.chain.answers import Blockhash
-from wm_live.chain.rpc import Rpc
+from wm_live.chain.rpc import Reply, Rpc
 from wm_live.deploy.target import DeployTarget, target_of
 from wm_live.localnet.base_chain.chain import Chain, Landed
 from wm_live.localnet.base_chain.genesis import Genesis
@@ -87,7 +87,7 @@ class InProcess(Rpc):
             await asyncio.sleep(self.chain.slot_ms / 1000)
             self.chain.tick()
 
-    async def _post(self, method: str, body: dict[str, Any]) -> tuple[int, bytes]:
+    async def _post(self, method: str, body: dict[str, Any]) -> Reply:
         await self._pause()
         last = self._count(method)
         if last and self.wire.rng.random() < 0.5:
@@ -98,7 +98,7 @@ class InProcess(Rpc):
         if last:
             raise KilledError
         await self._pause()  # the answers of others come first, or never
-        return 200, json.dumps(answer).encode()
+        return Reply(200, json.dumps(answer).encode())
 
     def _call(self, method: str, params: list[Any]) -> dict[str, Any]:
         try:

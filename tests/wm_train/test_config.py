@@ -216,5 +216,13 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_experiments_can_be_trained(path: Path) -> None:
     config = load_config(path)
     assert RunConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
-    named = {"mlp-v22": 1_364_320, "mamba2-0.4m": 0.4e6, "mamba2-1.2m": 1.2e6, "mamba2-4.35m": 4.35e6}
+    named = {
+        "mlp-v22": 1_364_320,
+        "melee-1.2m": 1.2e6,
+        "melee-mlp": 1_364_320,
+        "melee-small": 0.56e6,
+        "mamba2-0.4m": 0.4e6,
+        "mamba2-1.2m": 1.2e6,
+        "mamba2-4.35m": 4.35e6,
+    }
     assert parameter_count(config.model) == pytest.approx(named[path.stem], rel=0.04)

@@ -5,6 +5,7 @@ A stage whose output is newer than its inputs is skipped, so the same command go
 
 import contextlib
 import hashlib
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from typing import Any
 from wm_cli import output, project
 from wm_cli.demo.fetch import fetch_demo_replay, replay_cache
 from wm_cli.errors import WmCliError
+from wm_cli.packaged import start_of
 from wm_cli.tables.accuracy import metrics_table
 from wm_cli.tables.costs import proof_table
 from wm_cli.tables.drifting import law_tables
@@ -134,19 +136,27 @@ def _budget() -> int:
 
 
 def _learning(source: Path, minutes: float) -> list[DemoStage]:
+    from wm_train.config import RunConfig
     from wm_train.games.corpus import ANY_KIND
+
+    begun = start_of(RunConfig())
 
     def train(run: Path, qat: bool, share: float, inputs: Sequence[Path]) -> object:
         resume = run / "resume.pt"
         goes_on = resume.exists() and _newer(resume, inputs)
-        start = project.RUN if qat else None
+        start = project.RUN if qat else begun
         limit: dict[str, Any] = {"minutes": minutes * share, "only": ANY_KIND}
         return training.train_run(project.DATASET, run, None, qat, start, goes_on, overwrite=not goes_on, **limit)
 
     return [
         # An interrupted ingest writes meta.json too; the kept figures say that it came to its end.
         DemoStage("ingest the replays", _figures("ingest"), (SETTINGS,), lambda: _ingest(source)),
-        DemoStage(f"train float, {minutes:g} min", RUN, (META,), lambda: train(project.RUN, False, 1, (META,))),
+        DemoStage(
+            f"train {begun or 'a network'} in float, {minutes:g} min",
+            RUN,
+            (META,),
+            lambda: train(project.RUN, False, 1, (META,)),
+        ),
         DemoStage(
             f"train --qat, {minutes / 2:g} min", RUN_QAT, (RUN,), lambda: train(project.RUN_QAT, True, 0.5, (RUN,))
         ),
@@ -251,6 +261,7 @@ def _summary(out: Path, left_out: Sequence[DemoStage]) -> int:
     for line in wrong:
         output.out.print(line, style="red")
     output.out.print(f"{out / project.REPORT}: open it in a browser", soft_wrap=True)
+    output.out.print(f"play it: wmq play --world {shlex.quote(str(out / project.QNET))}", soft_wrap=True)
     return 1 if wrong else 0
 
 

@@ -105,7 +105,7 @@ TERMS: dict[str, tuple[str, str]] = {
         "onchain/kernels/src/matvec.rs",
     ),
     "kernel": (
-        "an assembly routine without branches on data, and its portable twin in Rust",
+        "an assembly routine whose cost does not depend on data, and its portable twin in Rust",
         "wm_export.lower.kernels",
     ),
     "lowering": ("a QNet and a world's rules as calls of kernels, buffers and constants", "wm_export.lower.lowering"),
@@ -127,6 +127,10 @@ TERMS: dict[str, tuple[str, str]] = {
     "session": (
         "one game of a deployed world: an account with players, inputs, the frame, and the tree's root",
         "wm_live.session.account:SessionState",
+    ),
+    "sight": (
+        "fields that follow from a Frame and its place by rule: what is near, whether a move hits",
+        "wm_train.world.sight:Sight",
     ),
     "rollup": (
         "MagicBlock's ephemeral rollup: a validator that runs delegated accounts at low latency",

@@ -96,7 +96,7 @@ def program_facts() -> tuple[str, ...]:
 def guide_facts() -> tuple[str, ...]:
     """Of docs/guide.md."""
     from wm_train.fit.held_out import HELD_OUT_FRAMES
-    from wm_train.fit.train import HELD_OUT_EVERY, QAT_LEARNING_RATE, SAVE_SECONDS
+    from wm_train.fit.train import HELD_OUT_EVERY, SAVE_SECONDS, STARTED_LEARNING_RATE
 
     return (
         f"{parameter_count(MLPConfig()):,} parameters",
@@ -110,7 +110,7 @@ def guide_facts() -> tuple[str, ...]:
         f"every {SAVE_SECONDS:g} seconds",
         f"every {HELD_OUT_EVERY} steps",
         f"{HELD_OUT_FRAMES:,} frames",
-        f"times {QAT_LEARNING_RATE:g}",
+        f"times {STARTED_LEARNING_RATE:g}",
         f"{preset_cost('mlp-int4').cu_per_mac:.4f} compute units a multiply-accumulate",
         f"instead of {preset_cost('mlp').cu_per_mac:.4f}",
         f"{preset_cost('mlp-int4').total_cu:,} instead of {preset_cost('mlp').total_cu:,}",

@@ -30,7 +30,7 @@ from wm_quant.prove import prove
 from wm_quant.qnet import QNet
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes
-from wm_train.games.corpus import Corpus
+from wm_train.games.corpus import Corpus, is_cut
 from wm_train.games.dataset import open_dataset
 from wm_train.measure.drift import APART
 from wm_train.world.definition import FPS
@@ -298,7 +298,7 @@ def _common_horizons(rows: Mapping[str, Figures]) -> list[str]:
 
 def _games(found: Project, figures: Figures) -> str:
     split = found.net.provenance.get("split", {}) if found.net else {}
-    if split and split.get("train") == split.get("valid"):
+    if is_cut(split):
         return "the held-out middle of the only game there is: the run has trained on the rest"
     return f"{counted(figures['games'], 'game')} that the run has not trained on"
 

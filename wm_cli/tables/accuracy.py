@@ -75,6 +75,20 @@ def character_table(study: Mapping[str, Any], cast: str) -> Table:
     return table
 
 
+def rivals_table(study: Mapping[str, Any]) -> Table:
+    """A float run's forms side by side, what each lost against float, and why a form has no figures."""
+    measured = {form: figures for form, figures in study["forms"].items() if "why" not in figures}
+    named = {form.replace("_", "_\n", 1): figures for form, figures in measured.items()}
+    table = metrics_table(named, f"{study['run']}: {study['parameters']:,} parameters")
+    for key in ("action_change_points", "k10_percent", "k20_percent"):
+        table.add_row(
+            f"{key} against float", "", *("" if row[key] is None else f"{row[key]:+.2f}" for row in study["lost"])
+        )
+    missing = (f"{form}: {figures['why']}" for form, figures in study["forms"].items() if "why" in figures)
+    table.caption = "\n".join(missing) or None
+    return table
+
+
 def qat_table(config: Mapping[str, Any]) -> Table:
     """Means over seeds of one config's forms, and what each lost against float."""
     title = f"{config['config']}: {config['parameters']:,} parameters, mean of {config['seeds']} seeds"

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from wm_cli import output, project
+from wm_cli import output
+from wm_cli.artifacts import LOG, need
 from wm_cli.json_keys import AUDIT_KEYS, DISPUTE_KEYS
 from wm_cli.number_types import FRAMES_OF_A_DAY, Whole
 from wm_cli.opening import built
@@ -27,12 +28,12 @@ from wm_cli.options import (
 from wm_cli.paying import announce
 from wm_cli.pins import pinned_text, pinner_of
 from wm_cli.places import address_of, comparable
+from wm_cli.world_words import log_words
 from wm_live.chain.purse import filling, purse, purse_key
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.transactions import Sender
 from wm_live.chain.trust import Trust, check_code
-from wm_live.chain.urls import redacted
-from wm_live.chain.wallet import LOCALNET, cluster_url, load_keypair
+from wm_live.chain.wallet import cluster_url, load_keypair
 from wm_live.deploy.target import built_elf
 from wm_live.errors import WmLiveError
 from wm_live.judge.audit import Audit, audit, audit_offline
@@ -81,21 +82,20 @@ def verify(
         raise click.UsageError("--offline asks no node; leave out --pin and --rollup")
     pinned = pin_session(export, cluster, keypair, folder, trust, yes) if pins else None
     found = verify_offline(export, folder) if offline else verify_session(export, cluster, rollup, folder)
-    lines = [*([pinned_text(pinned)] if pinned else []), *found.lines(_options(export, cluster, folder))]
+    lines = [*([pinned_text(pinned)] if pinned else []), *found.lines(log_words(export, cluster, folder))]
     output.say(as_json, found.to_json() | {"pin": str(pinned.address) if pinned else ""}, "\n".join(lines))
     sys.exit(0 if found.ok else 1)
 
 
-def _options(export: Path, cluster: str, log: Path) -> str:
-    """Options with which another verb finds the same, those left out that it has by itself."""
-    words = [f"--log {log}", *([f"--cluster {redacted(cluster)}"] if cluster != LOCALNET else [])]
-    return " ".join([*([str(export)] if export != project.EXPORT else []), *words])
+def _log_at(folder: Path) -> Log:
+    need(folder, LOG, option="--log")
+    return read_log(folder)
 
 
 def verify_offline(folder: Path, log_folder: Path) -> Audit:
     """`wmq verify --offline`: a log by itself."""
     export = built(folder)
-    with read_log(log_folder) as log, output.progress_bar("verify", max(log.frames, 1)) as (bar, task):
+    with _log_at(log_folder) as log, output.progress_bar("verify", max(log.frames, 1)) as (bar, task):
         shown = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
         return audit_offline(export, log, address_of(log.about.session), shown)
 
@@ -112,14 +112,14 @@ def verify_session(folder: Path, cluster: str, rollup: str | None, log_folder: P
             shown = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
             return await audit(base, node, export, log, address_of(log.about.session), shown)
 
-    with read_log(log_folder) as log:
+    with _log_at(log_folder) as log:
         return asyncio.run(run(log))
 
 
 def pin_session(folder: Path, cluster: str, keypair: Path, log_folder: Path, trust: Trust, yes: bool) -> Pin:
     """`wmq verify --pin`: what the session of a log has committed now."""
     export, wallet = comparable(folder, trust), load_keypair(keypair)
-    with read_log(log_folder) as log:
+    with _log_at(log_folder) as log:
         session = address_of(log.about.session)
         program, model = check_log(export, log, session)
 
@@ -245,5 +245,5 @@ def dispute_frame(
                 async with purse(base, wallet, program, planned.budget) as sender:
                     return await Dispute(sender, export, log, session, frame).run(keep, shown)
 
-    with read_log(log_folder) as log:
+    with _log_at(log_folder) as log:
         return asyncio.run(run(log))

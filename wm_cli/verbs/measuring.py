@@ -14,6 +14,7 @@ from wm_cli.json_keys import BASELINE_KEYS, DIFFERENCE_KEYS, FELT_KEYS, LAW_KEYS
 from wm_cli.number_types import Whole
 from wm_cli.opening import OpenedModel, held_out_games, held_out_window, open_model
 from wm_cli.options import dataset_option, folder_argument, frames_limit_option, json_option, verb
+from wm_cli.packaged import World
 from wm_cli.verdicts import verdict
 from wm_train.errors import WmTrainError
 from wm_train.measure.measures import measures_of
@@ -35,7 +36,7 @@ EVENTS = measures_of(Encoding(find_game().editions[-1].name)).events
     prints=f"{MODEL_KEYS} {METRIC_KEYS} {BASELINE_KEYS} {DIFFERENCE_KEYS} games models path differences",
     stopped="figures of the models that were done are kept in figures; the same command begins again",
 )
-@click.argument("models", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("models", nargs=-1, type=World())
 @dataset_option
 @frames_limit_option
 @click.option(
@@ -172,7 +173,7 @@ def differences(paths: Sequence[Path], measured: Sequence[Mapping[str, Any]]) ->
         f"another_start {' '.join(f'{name}_a_minute' for name in EVENTS)} {LAW_KEYS} breaches.*"
     ),
 )
-@folder_argument("model", None)
+@click.argument("model", type=World(), required=False)
 @dataset_option
 @click.option("--start", type=Whole(0, ENDLESS), help="Number of the held-out window to start at.  [default: 0]")
 @click.option("--frames", type=Whole(1, 100_000), help="Frames to run.  [default: 300]")
@@ -291,7 +292,7 @@ def free_runs(
         "interventions starts same idle another runs reacts action apart other"
     ),
 )
-@folder_argument("model", None)
+@click.argument("model", type=World(), required=False)
 @dataset_option
 @click.option("--limit", type=Whole(1, ENDLESS), default=None, help="At most this many frames, evenly spread.")
 @json_option

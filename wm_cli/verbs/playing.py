@@ -25,6 +25,7 @@ from wm_cli.options import (
     verb,
     yes_option,
 )
+from wm_cli.packaged import World, example, worlds
 from wm_cli.paying import announce
 from wm_cli.places import (
     Where,
@@ -35,12 +36,15 @@ from wm_cli.places import (
     own_session,
     places,
     start_window,
+    tell_of_start,
     with_world,
 )
 from wm_cli.seats import coverage_text, join, opponent_of, state_of
 from wm_cli.tally import Tally, frame_cu
+from wm_live.chain.rpc import RpcError
 from wm_live.chain.trust import Trust
 from wm_live.chain.wallet import load_keypair
+from wm_live.errors import WmLiveError
 from wm_live.session import lifecycle
 from wm_live.session.commits import COMMITS
 from wm_live.session.game import OwnSession, OwnWorld, Recorder, again, open_game, session_key, take_up
@@ -62,7 +66,8 @@ if TYPE_CHECKING:
 
 
 @verb(
-    "wmq play --frames 3600\nwmq play --world qnet --against random\n"
+    f"wmq play --frames 3600\nwmq play --world {example()}\n"
+    "wmq play --world qnet --against random\n"
     "wmq play --inputs keyboard --watch\nwmq play --id 2 --cluster devnet --fps 30",
     prints=f"{SESSION_KEYS} {PLAYED_KEYS} log cu_per_frame player",
     stopped="the log has every frame that was computed; the same command goes on",
@@ -84,8 +89,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--world",
-    type=click.Path(path_type=Path),
-    help="Play a world on a page of this machine, with no chain: a run or a QNet.",
+    type=World(),
+    help=f"Play a world on a page of this machine, with no chain: a run, a QNet, or {' or '.join(worlds())}.",
 )
 @click.option(
     "--on", "place", default="", metavar="PLACE", help="Where, of --world.  [default: one that is often played]"
@@ -170,16 +175,19 @@ def play_session(where: Where, how: Pace) -> dict[str, Any]:
         inputs = _inputs(export.net.world.game, how, corpus, t, stack)
 
         async def do(own: OwnWorld) -> dict[str, Any]:
-            new = not (folder / "log.json").exists()
-            await own.need_deployed()
-            game = (
-                own.game(where.number, window, opponent_of(how.opponent))
-                if new
-                else await own_session(own, where.number, folder)
-            )
+            if (folder / "log.json").exists():
+                game = await own_session(own, where, folder)
+                tell_of_start(game.session, window, how.start)
+            else:
+                await own.need_deployed()
+                game = own.game(where.number, window, opponent_of(how.opponent))
             log, source = await _opened(game, window, folder, inputs, where.yes)
             with log:
-                return await _played(game, log, source, how, (corpus, t))
+                try:
+                    return await _played(game, log, source, how, (corpus, t))
+                except RpcError as error:
+                    kept = f"{log.folder}: keeps {log.frames:,} frames, and the same command goes on with them"
+                    raise WmLiveError(f"{kept}; {error}") from None
 
         return with_world(where, do)
 
@@ -187,11 +195,12 @@ def play_session(where: Where, how: Pace) -> dict[str, Any]:
 def play_as_guest(where: Where, how: Pace, address: str, trust: Trust) -> dict[str, Any]:
     """`wmq play --guest SESSION`: takes the second seat if it is free, and sends its inputs."""
     export, wallet, at = comparable(where.export, trust), load_keypair(where.keypair), address_of(address)
-    _, corpus, t = start_window(export, how.dataset, how.start)
+    window, corpus, t = start_window(export, how.dataset, how.start)
 
     async def run(inputs: Inputs) -> dict[str, Any]:
         async with places(where) as nodes:
             found = await found_session(nodes.base, export, at)
+            tell_of_start(found.session, window, how.start)
             key = session_key(wallet, at, 1)
             if found.state.status == "open":
                 await join(nodes.base, wallet, found, trust, where.yes)

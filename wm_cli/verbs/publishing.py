@@ -28,6 +28,7 @@ from wm_cli.options import (
 )
 from wm_cli.paying import announce, ask
 from wm_cli.places import address_of
+from wm_cli.put_on_chain import keep_deployment, tell_of_deployment
 from wm_export.solana.export import Export
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.wallet import SOL, announced, cluster_url, load_keypair, new_keypair
@@ -36,10 +37,15 @@ from wm_live.chain.wallet import sol as in_sol
 from wm_live.deploy.deployed import Reference, Verification, rebuilt, verify
 from wm_live.deploy.deploying import Progress, Refund, abort, carry_out, prepare, refund_budget
 from wm_live.deploy.deployment import Deployment
+from wm_live.deploy.rent import PROGRAM_ABOUT_BYTES, rent_of_export, rent_of_shape
 from wm_live.deploy.target import model_of, target_of
 from wm_live.errors import WmLiveError
 from wm_live.localnet.servers import Localnet, LocalnetPlaces
 from wm_live.localnet.servers import run as run_localnet
+from wm_quant.presets import PRESETS, untrained
+from wm_quant.presets import preset as known_shape
+from wm_train.config import load_config
+from wm_train.shapes import parameter_count
 
 
 @verb(
@@ -106,16 +112,22 @@ class _DeployGroup(click.Group):
 @click.group(
     cls=_DeployGroup,
     epilog="\b\nExamples:\n  wmq deploy --keypair payer.json --dry-run\n  wmq deploy export --cluster devnet --keypair "
-    "payer.json --final\n  wmq deploy verify --model ADDRESS\n  wmq deploy abort --keypair payer.json",
+    "payer.json --final --max-sol 60\n  wmq deploy rent --preset mlp\n  wmq deploy verify --model ADDRESS\n"
+    "  wmq deploy abort --keypair payer.json",
 )
 def deploy() -> None:
     """Put a built export on a chain: its program, and its weights, frozen for ever.
 
     \b
     wmq deploy [run] [EXPORT]   deploys, or goes on where it stopped (see wmq deploy run --help)
+    wmq deploy rent [EXPORT]    says what each part costs to keep, of an export or before anything is trained
     wmq deploy verify [EXPORT]  compares the chain with an export
     wmq deploy abort [EXPORT]   gives up an unfinished deployment
     """
+
+
+#: Of WorldRent.to_json.
+RENT_KEYS = "parts name bytes rent back kept sections.* smaller how"
 
 
 @verb(
@@ -123,7 +135,8 @@ def deploy() -> None:
     group=deploy,
     prints=(
         f"{VERIFICATION_KEYS} verification cluster payer accounts address bytes rent there steps "
-        "transactions fees total at_most needs balance seconds dry_run seconds_taken balance_after"
+        "transactions fees total at_most needs balance seconds dry_run seconds_taken balance_after "
+        f"world_rent {RENT_KEYS}"
     ),
     stopped="what was sent stays on the chain; run the same again to go on, or `wmq deploy abort` to get the rent back",
 )
@@ -131,6 +144,7 @@ def deploy() -> None:
 @cluster_option
 @keypair_option
 @click.option("--dry-run", is_flag=True, help="Say what it takes and costs; send nothing.")
+@click.option("--max-sol", type=Real(0, 100_000, above=True), help="Send nothing if it might take more SOL.")
 @click.option(
     "--final/--upgradeable",
     default=None,
@@ -139,7 +153,14 @@ def deploy() -> None:
 @yes_option
 @json_option
 def deploy_run(
-    export: Path, cluster: str, keypair: Path, dry_run: bool, final: bool | None, yes: bool, as_json: bool
+    export: Path,
+    cluster: str,
+    keypair: Path,
+    dry_run: bool,
+    max_sol: float | None,
+    final: bool | None,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Deploy an export. Interrupted, it goes on where it stopped: everything is read back from the chain."""
     opened, show = built(export), output.err if as_json else output.out
@@ -148,7 +169,10 @@ def deploy_run(
     def planned(deployment: Deployment) -> None:
         bar.stop()
         show.print("\n".join(deployment.lines()))
+        if max_sol is not None:
+            deployment.check_limit(round(max_sol * SOL))
         if deployment.steps and not dry_run:
+            deployment.check_balance()
             ask(deployment.url, announced(deployment.payer, deployment.budget().at_most), yes)
         bar.start()
 
@@ -162,6 +186,8 @@ def deploy_run(
             planned,
             lambda name, done, total: bar.update(task, description=name, completed=done, total=total),
         )
+    if not dry_run:
+        keep_deployment(cluster, figures | {"manifest_sha256": opened.manifest.hash.hex()})
     done = "nothing was sent" if dry_run else f"deployed and verified in {figures.get('seconds_taken')} s"
     output.say(as_json, figures, f"{done}\nprogram {figures['program']}\nmodel   {figures['model']}")
 
@@ -217,6 +243,43 @@ def run_deploy(
 
 
 @verb(
+    "wmq deploy rent\nwmq deploy rent --preset mlp\nwmq deploy rent --config small.yaml --json",
+    name="rent",
+    group=deploy,
+    prints=f"parameters program_bytes built {RENT_KEYS}",
+)
+@export_argument
+@click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="A config, before it is trained.")
+@click.option("--preset", type=click.Choice(list(PRESETS)), help="A known shape instead.")
+@json_option
+def deploy_rent(export: Path, config: Path | None, preset: str | None, as_json: bool) -> None:
+    """What each part of a world costs to keep, what comes back when, and what smaller shapes would cost.
+
+    Asks no node, and needs no compilers: a program that is not built yet is taken to have 130,000 bytes.
+    """
+    figures, lines = run_rent(export, config, preset)
+    output.say(as_json, figures, "\n".join(lines))
+
+
+def run_rent(folder: Path, config: Path | None, preset: str | None) -> tuple[dict[str, Any], list[str]]:
+    """(figures, the same in words) of a config, of a preset, or else of an export."""
+    if config is not None and preset is not None:
+        raise click.UsageError("expected --config or --preset, one of the two")
+    size = None
+    if config is not None or preset is not None:
+        net = untrained(load_config(config).model) if preset is None else known_shape(preset)
+        rent = rent_of_shape(net)
+    else:
+        export = open_export(folder)
+        net, size = export.net, export.program.stat().st_size if export.program.exists() else None
+        rent = rent_of_export(export, size or PROGRAM_ABOUT_BYTES)
+    count = parameter_count(net.model)
+    about = {"parameters": count, "program_bytes": size or PROGRAM_ABOUT_BYTES, "built": size is not None}
+    sized = "built" if size is not None else f"taken to have {PROGRAM_ABOUT_BYTES:,} bytes until it is built"
+    return about | rent.to_json(), [f"{count:,} parameters; program {sized}", "", *rent.lines()]
+
+
+@verb(
     name="verify",
     group=deploy,
     prints=VERIFICATION_KEYS,
@@ -256,6 +319,8 @@ def run_verify(
     async def run() -> Verification:
         async with Rpc(cluster_url(cluster)) as rpc:
             assert address is not None
+            if keypair is not None:
+                await tell_of_deployment(rpc, export.folder, cluster, keypair)
             return await verify(rpc, export, address, rebuild, upgradeable)
 
     return asyncio.run(run())

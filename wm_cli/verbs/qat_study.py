@@ -1,6 +1,6 @@
 """`wmq study qat`: what INT8 costs, over configs and seeds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,22 +12,15 @@ from wm_cli import output, project
 from wm_cli.artifacts import DATASET, need
 from wm_cli.experiments import ConfigFile
 from wm_cli.json_keys import DIFFERENCE_KEYS, METRIC_KEYS
-from wm_cli.kept_schemas import STUDIED
 from wm_cli.number_types import SeedList, minutes_type
 from wm_cli.options import dataset_option, frames_limit_option, json_option, path_option, verb
 from wm_cli.verbs.measuring import differences
-from wm_cli.verbs.study_runs import GOES_ON, Shown, Study, progress_of, trained_run
+from wm_cli.verbs.study_runs import GOES_ON, STARTS, Shown, Study, figures_kept, progress_of, through_grid, trained_run
 from wm_cli.verbs.training import run_config
 from wm_train.writer import one_writer
 
 if TYPE_CHECKING:
-    from wm_train.checkpoint import Checkpoint
     from wm_train.config import RunConfig
-
-#: Rollouts of each form. A single wrong teleport is worth 5 % of the mean over the 300 of an evaluation: too much for
-#: differences of 2 %.
-STARTS = 1500
-
 
 #: Form of a study's models -> (run folder beside the QAT run, whether it goes through the grid).
 FORMS = {"float": ("float", False), "ptq": ("float", True), "qat": (".", True)}
@@ -110,31 +103,16 @@ def _form_figures(study: Study, form: str, limit: int) -> dict[str, Any]:
     from wm_train.checkpoint import digest, load_checkpoint
     from wm_train.nets.predict import held_out_figures
 
-    folder, through_grid = FORMS[form]
+    folder, rounded = FORMS[form]
     run = study.out / folder
     checkpoint = load_checkpoint(run)
-    model = _through_grid(checkpoint) if through_grid else checkpoint
+    model = through_grid(checkpoint) if rounded else checkpoint
 
     def measured() -> dict[str, Any]:
         return held_out_figures(model, study.dataset, limit, STARTS) | dict(checkpoint.figures)
 
     of = {"run": digest(run), "form": model.form, "limit": limit, "starts": STARTS}
-    return _kept(study.out / f"{form}.json", of, measured)
-
-
-def _through_grid(checkpoint: "Checkpoint") -> "Checkpoint":
-    """The same parameters seen through the grid: what `wmq quantize` makes of them."""
-    return replace(checkpoint, form="qat")
-
-
-def _kept(path: Path, of: Mapping[str, Any], measured: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What `path` holds, if it is of the same; else it is measured, and held there from now on."""
-    kept = project.kept(path, STUDIED)
-    if kept is not None and kept["of"] == of:
-        return dict(kept["figures"])
-    figures = measured()
-    project.keep(path, {"of": of, "figures": figures})
-    return figures
+    return figures_kept(study.out / f"{form}.json", of, measured)
 
 
 def _summary(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

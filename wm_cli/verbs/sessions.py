@@ -220,10 +220,10 @@ def end_session(where: Where, folder: Path | None) -> dict[str, Any]:
             raise WmLiveError(
                 f"session {log.about.session}: came back without a byte; next: wmq session close --id {where.number}"
             )
-        game = await own_session(own, where.number, path)
+        game = await own_session(own, where, path)
         announce(own.places.base.url, own.wallet.pubkey(), ending(), where.yes)
         state = await finish(game, log)
-        return await state_of(game) | {"compared": log is not None, "uncommitted": _lost(state, log)}
+        return await state_of(game) | {"compared": _compared(state, log), "uncommitted": _lost(state, log)}
 
     return with_world(where, do)
 
@@ -263,17 +263,22 @@ def close_session(where: Where, folder: Path | None) -> dict[str, Any]:
         if log is not None and await own.emptied(address_of(log.about.session)):
             lamports = await _close_emptied(own, log)
             return {"frames": 0, "root": "", "lamports": lamports, "compared": False, "uncommitted": log.frames}
-        game = await own_session(own, where.number, path)
+        game = await own_session(own, where, path)
         state = await finish(game, log)
         figures = {"frames": state.frame_number, "root": state.root.hex(), "uncommitted": _lost(state, log)}
         lamports = await lifecycle.close(game.places, game.session, game.wallet)
-        return figures | {"lamports": lamports, "compared": log is not None}
+        return figures | {"lamports": lamports, "compared": _compared(state, log)}
 
     return with_world(where, do)
 
 
 def _log_in(folder: Path) -> Log | None:
     return read_log(folder) if (folder / "log.json").exists() else None
+
+
+def _compared(state: SessionState, log: Log | None) -> bool:
+    """Whether `finish` has held a session against its log."""
+    return log is not None and state.begun
 
 
 def _lost(state: SessionState, log: Log | None) -> int:

@@ -7,6 +7,7 @@ import click
 
 from wm_cli.verbs.character_study import character
 from wm_cli.verbs.qat_study import qat
+from wm_cli.verbs.rivals_study import rivals
 
 
 @click.group(
@@ -18,3 +19,4 @@ def study() -> None:
 
 study.add_command(character)
 study.add_command(qat)
+study.add_command(rivals)

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wm_cli import output, project
-from wm_cli.artifacts import DATASET, FLOAT_RUN, RUN, need
+from wm_cli.artifacts import DATASET, RUN, need
 from wm_cli.errors import WmCliError
+from wm_cli.estimate import Estimate
 from wm_cli.experiments import need_config
 from wm_cli.number_types import Real, minutes_type, steps_type
 from wm_cli.opening import open_run
@@ -25,6 +27,7 @@ from wm_cli.options import (
     seed_option,
     verb,
 )
+from wm_cli.packaged import example, need_start, start_at, worlds
 from wm_cli.writing import place_of
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ LATE_LOSS = 1.01
 
 @verb(
     "wmq train\nwmq train --qat\nwmq train --config mamba2-1.2m --max-minutes 60 --resume\n"
+    f"wmq train --start {example()} --max-minutes 5 --out mine\n"
+    "wmq train --start run --dataset others --out further\n"
     "torchrun --nproc-per-node 2 --no-python wmq train --steps 5000",
     prints="run form parameters steps seconds held_out best_held_out best_step",
     stopped=lambda given: _left(given["out"] or project.run_of(given["config"], given["qat"])),
@@ -51,7 +56,8 @@ LATE_LOSS = 1.01
 @click.option(
     "--start",
     type=click.Path(path_type=Path),
-    help="Float run that --qat starts from.  [default: run, or runs/NAME, if it is there; else from scratch]",
+    help="Float run to go on from, in float on other games or with --qat: its folder, or "
+    f"{' or '.join(worlds(RUN))}.  [default with --qat: run, or runs/NAME, if it is there; else from scratch]",
 )
 @click.option(
     "--max-minutes",
@@ -168,22 +174,29 @@ def train_run(
     from wm_train.shapes import parameter_count
 
     need(dataset, DATASET, option="--dataset")
-    if start is not None:
-        need(start, FLOAT_RUN, option="--start")
-    job = Job(dataset, out, run_config(config, **overrides), qat, start, resume, overwrite)
-    seconds = 0.0
-    with output.progress_bar("train --qat" if qat else "train", 1) as (bar, task):
+    title, estimate = "train --qat" if qat else "train", Estimate(output.note)
+    with start_at(start) if start else nullcontext() as found, output.progress_bar(title, 1) as (bar, task):
+        if found is not None:
+            need_start(found)
+        asked = run_config(config, **overrides)
+        if found is not None and config is None and not qat:
+            asked = replace(asked, model=load_checkpoint(found).config.model)
+        seconds = 0.0
+
+        def moved(share: float) -> None:
+            bar.update(task, completed=share)
+            estimate.moved(share)
 
         def shown(progress: Progress) -> None:
             nonlocal seconds
             seconds = progress.seconds
             text = f"{'qat' if qat else 'float'} step {progress.step:,}, loss {sum(progress.losses.values()):.4f}"
-            bar.update(task, completed=progress.share, description=text)
+            bar.update(task, description=text)
 
-        checkpoint = run(job, shown)
-    if moved := moved_over(checkpoint.split, checkpoint.config.train):
+        checkpoint = run(Job(dataset, out, asked, qat, found, resume, overwrite), shown, moved)
+    if crossed := moved_over(checkpoint.split, checkpoint.config.train):
         output.note(
-            f"game {moved[0]} trains or validates since no game else would: it may change sides as others are added; "
+            f"game {crossed[0]} trains or validates since no game else would: it may change sides as others are added; "
             "`wmq overlap` says which games two runs share"
         )
     parameters = parameter_count(checkpoint.config.model)

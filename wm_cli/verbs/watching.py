@@ -9,6 +9,7 @@ import click
 
 from wm_cli import output
 from wm_cli.artifacts import newest_model
+from wm_cli.local_play import Asked, play_world
 from wm_cli.number_types import WINDOWS, Whole
 from wm_cli.opening import built, held_out_window
 from wm_cli.options import (
@@ -20,6 +21,7 @@ from wm_cli.options import (
     verb,
     yes_option,
 )
+from wm_cli.packaged import World, example, worlds
 from wm_cli.pins import announce_pins, follow
 from wm_cli.places import address_of
 from wm_export.solana.layout import session_vocab
@@ -32,17 +34,24 @@ from wm_live.watch.server import nothing
 from wm_live.watch.server import watch as show_page
 from wm_live.watch.viewer import Hello, LiveFeed, RolloutFeed, cast_of
 
+NAMES = " or ".join(worlds())
+
 
 @verb(
     "wmq watch 7hGx...Qe --rpc http://127.0.0.1:7799\nwmq watch --rollout qnet --start 5000 --frames 600\n"
-    "wmq watch 7hGx...Qe --pin"
+    f"wmq watch --world {example()}\nwmq watch 7hGx...Qe --pin"
 )
 @click.argument("address", required=False)
 @click.option(
     "--rollout",
     "model",
-    type=click.Path(path_type=Path),
+    type=World(),
     help="Run or QNet to let run beside its replay.  [default: qnet, else run-qat, else run]",
+)
+@click.option(
+    "--world",
+    type=World(),
+    help=f"World to let run while chance has both controllers, without a dataset: a run, a QNet, or {NAMES}.",
 )
 @click.option("--rpc", default="http://127.0.0.1:7799", show_default=True, help="Node that has the session.")
 @export_argument
@@ -58,6 +67,7 @@ from wm_live.watch.viewer import Hello, LiveFeed, RolloutFeed, cast_of
 def watch(
     address: str | None,
     model: Path | None,
+    world: Path | None,
     rpc: str,
     export: Path,
     dataset: Path,
@@ -70,12 +80,15 @@ def watch(
     trust: Trust,
     yes: bool,
 ) -> None:
-    """Show a session as it is played, or a rollout beside its replay, in a browser on this machine.
+    """Show a session as it is played, or a rollout beside its replay, or a world alone, in a browser on this machine.
 
     With --pin the wallet pays for a pin of each commit that is seen: what is committed later cannot outrun a dispute.
     """
     if pins and address is None:
         raise click.UsageError("--pin: only a session is committed; name its address")
+    if world is not None:
+        play_world(Asked(world, start=start, port=port, watched=True))
+        return
     feed = (
         session_feed(address, rpc, export) if address else rollout_feed(model or newest_model(), dataset, start, frames)
     )

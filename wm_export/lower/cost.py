@@ -1,9 +1,9 @@
 """Compute units of a frame, exactly: kernels by formula, the compiled Rust around them by constants of the toolchain.
 
-No op branches on data. What runs inside a kernel is counted from its instruction list (kernels.py). Around the kernels
-stands compiled Rust: argument set-up, the world rules, account checks, both players' inputs. That part is straight-line
-too; its constants depend on compiler and model shape, and are metered once when a program is built (Overheads). For the
-presets, built with the Debian pipeline, they are committed here and tested.
+The cost of no op depends on data. What runs inside a kernel is counted from its instruction list (kernels.py). Around
+the kernels stands compiled Rust: argument set-up, the world rules, account checks, both players' inputs. That part is
+straight-line; its constants depend on compiler and model shape, and are metered once when a program is built
+(Overheads). For the presets, built with the Debian pipeline, they are committed here and tested.
 
 One thing depends on the frame's number, and on nothing else: the session's hash tree. Appending leaf `n` joins as many
 pairs of nodes as `n` has ones at its end, one a frame on average; its root is over as many peaks as `n + 1` has ones.

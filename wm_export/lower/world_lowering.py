@@ -45,5 +45,6 @@ def decode(builder: Builder) -> Routine:
 def push(builder: Builder) -> Routine:
     """The window with the new Frame as its last slot."""
     controls = (CONTROL_CODES,) if CONTROL_CODES in builder.buffers else ()
-    call = Call("rules::push", ("frame", "work"), uses=(CODES, IDS, *controls))
+    facts = (PLACE_BOUNDS,) if builder.net.world.encoding.sights else ()
+    call = Call("rules::push", ("frame", "work"), uses=(CODES, IDS, *controls, *facts))
     return Routine(PUSH, "encode", "the window moves on by one slot", (call,))

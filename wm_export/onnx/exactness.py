@@ -1,7 +1,8 @@
-"""Whether ONNX Runtime multiplies integers exactly on this processor: asked of itself before a graph is believed.
+"""Whether ONNX Runtime multiplies integers exactly on this processor: tried on known products before it is believed.
 
 Its kernels for uint8 by int8 add pairs of products in 16 bits on x86 without VNNI, which saturate. Graphs multiply
-uint8 by uint8, which it widens first; a build or a processor where that is wrong is refused here.
+uint8 by uint8, which it widens first; a build or a processor where that is wrong is refused here, and so is a version
+that is known to be wrong on some processors, whatever this one is: what it computed is to be right elsewhere, too.
 """
 
 from functools import cache
@@ -15,8 +16,12 @@ from wm_export.errors import WmExportError
 from wm_export.onnx.graph_builder import IR_VERSION, MIDDLE, OPSET, Graph
 from wm_train.grid.arithmetic import CODE_MAX, CODE_MIN
 
-#: Columns and rows of the products tried: full vectors of any width, and a rest.
+#: Versions that are wrong on some processors, and what is known of it; pyproject.toml excludes them as well.
+FAULTY = {"1.23.1": "multiplies INT8 wrongly on processors with VNNI and AMX (onnxruntime#26324)"}
+#: Columns and rows of the products of extremes: full vectors of any width, and a rest.
 COLUMNS, ROWS = 131, 37
+#: (worlds, columns, rows) of the mixed products: one row of a tile, a whole one, and more than one with a rest.
+MIXED = ((1, 64, 16), (16, 64, 16), (35, 1_031, 53))
 
 
 def _extremes() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -25,6 +30,13 @@ def _extremes() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     signs[:, : ROWS // 2] = 1
     codes = np.where(np.stack([np.ones(COLUMNS), -np.ones(COLUMNS), signs[:, -1]]) > 0, CODE_MAX, CODE_MIN)
     return codes.astype(np.int64), (signs * CODE_MAX).astype(np.int64)
+
+
+def _mixed(worlds: int, columns: int, rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Codes (B, K) and rows (K, N) of all sizes and both signs, the same ones everywhere."""
+    spread = np.arange(worlds * columns + columns * rows) * 2_654_435_761 % (1 << 32) >> 11
+    codes, weights = spread[: worlds * columns].reshape(worlds, -1), spread[worlds * columns :].reshape(columns, -1)
+    return codes % (CODE_MAX - CODE_MIN + 1) + CODE_MIN, weights % (2 * CODE_MAX + 1) - CODE_MAX
 
 
 def multiplied(codes: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -44,11 +56,15 @@ def multiplied(codes: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.
 
 @cache
 def need_exact_products() -> None:
-    """WmExportError where ONNX Runtime's products saturate here."""
-    codes, rows = _extremes()
-    if wrong := int((multiplied(codes, rows) != codes @ rows).sum()):
-        raise WmExportError(
-            f"onnx: ONNX Runtime {onnxruntime.__version__} multiplies integers wrongly on this processor ({wrong} of "
-            f"{len(codes) * ROWS} products of extremes); install another version, or compare without it: "
-            "`wmq parity --target svm`"
-        )
+    """WmExportError where ONNX Runtime's products are wrong here, or are known to be wrong on other processors."""
+    version, otherwise = onnxruntime.__version__, "or compare without it: `wmq parity --target svm`"
+    if why := FAULTY.get(version):
+        newer = f"pip install 'onnxruntime>{version}'"
+        raise WmExportError(f"onnx: ONNX Runtime {version} {why}; next: {newer}, {otherwise}")
+    for kind, (codes, rows) in (("extremes", _extremes()), *(("mixed codes", _mixed(*shape)) for shape in MIXED)):
+        expected = codes @ rows
+        if wrong := int((multiplied(codes, rows) != expected).sum()):
+            raise WmExportError(
+                f"onnx: ONNX Runtime {version} multiplies integers wrongly on this processor ({wrong} of "
+                f"{expected.size} products of {kind}); install another version, {otherwise}"
+            )

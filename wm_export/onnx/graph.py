@@ -14,6 +14,7 @@ The world's rules are not written here: wm_train.world.step's encode and decode 
 values of shape (B, 2, 1).
 """
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,8 @@ from wm_train.files import atomic_write_bytes
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS
-from wm_train.world.step import World, decode, encode, identify
+from wm_train.world.sight import seen
+from wm_train.world.step import World, decode, encode, identify, place_facts
 from wm_train.world.subsystem import Head
 
 FORMAT = "wmq-onnx-2"
@@ -88,6 +90,20 @@ def _place(graph: Graph, world: World) -> list[Sym]:
     return [Sym(graph, name) for name in graph.split(seats, [1] * count)]
 
 
+def _sights(graph: Graph, world: World, frame: dict[str, Sym]) -> dict[str, Sym]:
+    """What both players see of the next Frame, (B, 2, 1) each."""
+    if not world.encoding.sights:
+        return {}
+    exchanged = graph.constant("exchanged", np.arange(PLAYERS)[::-1])
+
+    @cache
+    def other(name: str) -> Sym:
+        return Sym(graph, graph.add("Gather", frame[name].text, exchanged, axis=1))
+
+    facts = place_facts(world, _place(graph, world))
+    return seen(SymOps(graph), world.encoding.sights, frame.__getitem__, other, facts.__getitem__)
+
+
 def _push(graph: Graph, encoding: Encoding, frame: dict[str, Sym], tail: str) -> None:
     """The window moved on by one slot: next_codes and next_ids."""
     state = [encode(SymOps(graph), f, frame[f.name]).text for f in encoding.state if f.is_dense]
@@ -116,7 +132,7 @@ def _record(graph: Graph, net: QNet) -> dict[str, tuple[int, int]]:
     frame = _next_frame(graph, net, written["heads"])
     fields = graph.reshape(graph.concat([frame[f.name].text for f in game.state], 2), PLAYERS * len(game.state))
     graph.cast(fields, TensorProto.INT32, f"{TRACE}frame")
-    _push(graph, encoding, frame, tail)
+    _push(graph, encoding, frame | _sights(graph, net.world, frame), tail)
     int64 = TensorProto.INT64
     return {
         f"{TRACE}codes": (TensorProto.INT8, encoding.dense_columns),

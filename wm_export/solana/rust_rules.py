@@ -7,8 +7,8 @@ from wm_export.recorder import Sym, SymOps
 from wm_export.solana.rust_text import at, fill, upper
 from wm_quant.qnet import QNet
 from wm_train.world.definition import Game
-from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS, Field, Kind, fixed
+from wm_train.world.sight import seen
 from wm_train.world.step import World, decode, encode, identify
 from wm_train.world.subsystem import Head
 
@@ -61,7 +61,7 @@ class RustTarget:
         if name not in self._tables:
             self._tables.add(name)
             self.line(f"static {upper(name)}: [u16; {len(table)}] = [{', '.join(map(str, table))}];")
-        return f"i64::from({upper(name)}[{index} as usize])"
+        return f"i64::from({upper(name)}[{self._closed(index)} as usize])"
 
     def requantize(self, value: str | int, mult: int, shift: int) -> str:
         """See Target."""
@@ -92,12 +92,14 @@ def _decode_player(world: World) -> list[str]:
     target = RustTarget()
     numbers = [f"{name}_{end}" for name in world.game.bounded for end in ("low", "high")]
     numbers += [f"place_{fact}" for fact in world.head_set.facts]
-    target.line(f"let [{', '.join(numbers)}] = *place;")
+    rest = [".."] * (len(numbers) < world.place_numbers)  # what only sights read
+    target.line(f"let [{', '.join([*numbers, *rest])}] = *place;")
 
     def now(name: str) -> Sym:
         return Sym(target, target.let(f"now_{name}", _field_read(name)))
 
-    place = [Sym(target, number) for number in numbers]
+    unread = [Sym(target, "") for _ in range(world.place_numbers - len(numbers))]
+    place = [*(Sym(target, number) for number in numbers), *unread]
     written = decode(SymOps(target), world, _once(now), _once(_heads(target, world)), place)
     if world.head_set.laws:
         target.begin("what is written back")
@@ -145,12 +147,30 @@ def _once(read: Callable[[str], Sym]) -> Callable[[str], Sym]:
     return cached
 
 
-def _push_player(encoding: Encoding) -> list[str]:
+def _seen_of_player(target: RustTarget, world: World) -> dict[str, Sym]:
+    """What one player sees of a Frame, each in a variable."""
+    first = world.place_numbers - len(world.facts)
+
+    def read(whose: str) -> Callable[[str], Sym]:
+        def field_of(name: str) -> Sym:
+            return Sym(target, target.let(f"{whose}_{name}", f"field({whose}, fields::{upper(name)})"))
+
+        return _once(field_of)
+
+    def place(name: str) -> Sym:
+        return Sym(target, target.let(f"place_{name}", f"place[{first + world.facts.index(name)}]"))
+
+    values = seen(SymOps(target), world.encoding.sights, read("player"), read("other"), _once(place))
+    return {name: Sym(target, target.let(name, value.text)) for name, value in values.items()}
+
+
+def _push_player(world: World) -> list[str]:
     """One player's part of a window slot: codes of its fields, those of its controls, ids."""
-    target = RustTarget()
+    target, encoding = RustTarget(), world.encoding
     ops, dense = SymOps(target), [item for item in encoding.state if item.is_dense]
+    sights = _seen_of_player(target, world) if encoding.sights else {}
     for i, item in enumerate(dense):
-        value = encode(ops, item, Sym(target, _field_read(item.name)))
+        value = encode(ops, item, sights.get(item.name) or Sym(target, _field_read(item.name)))
         target.line(f"code(slot, {i}, {value.text});")
     target.line("// The controls' codes were made when the frame began.")
     target.line(f"core::ptr::copy_nonoverlapping(controls, slot.add({8 * len(dense)}), CONTROLS_BYTES);")
@@ -183,9 +203,15 @@ def _calls(net: QNet) -> dict[str, str]:
         decode_calls.append(
             f"decode_player({frame}, {_behind('heads', p, 'HEADS_BYTES')}, &places[{min(p, seats - 1)}]);"
         )
-        push_calls.append(f"push_player({frame}, {controls(net, p)}, {slot}, {ids});")
+        sights = f", {_behind('frame', 1 - p, 'FIELDS_BYTES')}, &places[{min(p, seats - 1)}]" if _sees(net) else ""
+        push_calls.append(f"push_player({frame}, {controls(net, p)}, {slot}, {ids}{sights});")
     calls = {"encode_inputs": encode_calls, "decode": decode_calls, "push": push_calls}
     return {name: "\n".join(lines) for name, lines in calls.items()}
+
+
+def _sees(net: QNet) -> bool:
+    """Whether a slot holds what players see of each other and of the place."""
+    return bool(net.world.encoding.sights)
 
 
 def _in_range(game: Game) -> str:
@@ -211,7 +237,7 @@ def rules(net: QNet) -> dict[str, object]:
     players = {
         "encode_player": _encode_player(world.game),
         "decode_player": _decode_player(world),
-        "push_player": _push_player(encoding),
+        "push_player": _push_player(world),
     }
     return {
         **{name: "\n".join(lines) for name, lines in players.items()},
@@ -225,6 +251,11 @@ def rules(net: QNet) -> dict[str, object]:
         "codes_bytes": slot_bytes // PLAYERS,
         "ids_bytes": slot_id_bytes // PLAYERS,
         "controls_bytes": 8 * len(world.game.controls),
+        "seen_parameters": f", other: *const u8, place: &[i64; {world.place_numbers}]" if _sees(net) else "",
+        "seen_places": f"\nlet places = &*(work.add(work::BOUNDS) as *const [[i64; {world.place_numbers}]; "
+        f"{world.place_seats}]);"
+        if _sees(net)
+        else "",
         "place_numbers": world.place_numbers,
         "place_seats": world.place_seats,
         "ranges": _in_range(world.game),

@@ -1,1 +1,1 @@
-"""Measurements on a running rollup."""
+"""Measurements on a running rollup, and a node that behaves as public ones do."""

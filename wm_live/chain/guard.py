@@ -186,13 +186,18 @@ class GuardedSender(Sender):
         self.budget.take(understood(message, self.programs), message.header.num_required_signatures)
         return await super()._sign(instructions, signers)
 
+    @property
+    def _min_slot(self) -> int:
+        """A simulation on a machine that does not know yet what has just landed says that this would fail."""
+        return self._used.slot
+
     async def _simulate(self, message: Message, signers: Sequence[Keypair]) -> None:
         """TransactionError if it would fail, NotAnnouncedError if it would take more than is left of the Budget."""
         understood(message, self.programs)
         watched = [signer.pubkey() for signer in signers]
         before = [account.lamports if account else 0 for account in await self.rpc.accounts(watched, 0, 0)]
         unsigned = Transaction.populate(message, [Signature.default()] * message.header.num_required_signatures)
-        outcome = await self.rpc.simulate(bytes(unsigned), watched)
+        outcome = await self.rpc.simulate(bytes(unsigned), watched, self._min_slot)
         if outcome.error is not None:
             lines = [f"{self.rpc.url}: the transaction would fail: {outcome.error}", *outcome.logs[-4:]]
             raise TransactionError("\n  ".join(lines), outcome.error, outcome.custom)

@@ -4,8 +4,9 @@ import asyncio
 import base64
 import itertools
 import time
-from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Self
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -44,27 +45,52 @@ MOST_STATUSES = 256
 MOST_ACCOUNTS = 100
 BLOCKHASH_AGE_S = 0.3
 
-#: HTTP answers of a node that has too much to do: asked again, each time after twice the wait.
-BUSY = (429, 502, 503, 504)
-BUSY_TRIES, BUSY_WAIT_S = 6, 0.5
+#: HTTP: the client asks too often; the request is too large; the node that should have answered did not.
+TOO_OFTEN, TOO_LARGE, NO_NODE = 429, 413, (502, 503, 504)
+#: JSON-RPC: the node is behind the others, or has not reached the slot that was asked for.
+BEHIND = (-32005, -32016)
+#: What is done twice if it is asked twice: asked again only if the first was surely not done.
+ONCE = ("sendTransaction", "requestAirdrop")
+#: Calls that a node did not answer, or has no time for, are made again, each time after twice the wait up to 16 times.
+BUSY_TRIES, LOST_TRIES, BUSY_WAIT_S, MOST_DOUBLINGS = 12, 6, 0.5, 4
+#: Longest wait that a node may ask for (Retry-After).
+MOST_RETRY_AFTER_S = 60.0
 POLL_FIRST_S, POLL_MOST_S = 0.02, 0.5
+
+
+class Reply(NamedTuple):
+    """What came back over HTTP. retry_after_s: how long the node wants to be left alone, 0 if it does not say."""
+
+    status: int
+    body: bytes
+    retry_after_s: float = 0.0
 
 
 class RpcError(WmLiveError):
     """A node refused a call, or did not answer it.
 
-    code    of JSON-RPC (-32002: the transaction failed in simulation) or HTTP; 0 when there was no answer at all
-    error   the transaction's error, JSON as nodes write it
-    logs    the program's lines, where the node gave them
-    custom  the number of the program's own error, if that is what it failed with
+    code           of JSON-RPC (-32002: the transaction failed in simulation) or HTTP; 0 when there was no answer at all
+    error          the transaction's error, JSON as nodes write it
+    logs           the program's lines, where the node gave them
+    custom         the number of the program's own error, if that is what it failed with
+    retry_after_s  how long the node wants to be left alone
     """
 
-    def __init__(self, text: str, code: int = 0, data: Any = None) -> None:
-        self.code = code
+    def __init__(self, text: str, code: int = 0, data: Any = None, retry_after_s: float = 0.0) -> None:
+        self.code, self.retry_after_s = code, retry_after_s
         self.error = data.get("err") if isinstance(data, dict) else None
         self.logs = logs_of(data)
         self.custom = custom_error(self.error)
         super().__init__("\n  ".join([text, *self.logs[-4:]]))
+
+    @property
+    def maybe_done(self) -> bool:
+        """Whether the node may have done what it was asked all the same."""
+        return self.code in (0, *NO_NODE)
+
+
+class LostAnswerError(RpcError):
+    """A node was reached, and did not answer."""
 
 
 def websocket_url(url: str) -> str:
@@ -88,6 +114,9 @@ class Rpc:
         self.url, self._address, self._timeout = redacted(url), url, aiohttp.ClientTimeout(total=timeout_s)
         self._numbers = itertools.count(1)
         self._blockhash: tuple[float, Blockhash] | None = None
+        self._hold_until = 0.0
+        #: How many things at once the node takes, by method, where it has refused more.
+        self._most: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=MOST_CONNECTIONS)
@@ -106,38 +135,72 @@ class Rpc:
     # --- one call ---
 
     async def call(self, method: str, params: Sequence[Any] = ()) -> Any:
-        """The result of any method."""
+        """The result of any method; asked again where a node has no time, or where its answer was lost."""
         body = {"jsonrpc": "2.0", "id": next(self._numbers), "method": method, "params": list(params)}
-        for attempt in range(BUSY_TRIES):
-            status, answer = await self._post(method, body)
-            if status not in BUSY:
-                break
-            if attempt < BUSY_TRIES - 1:
-                await asyncio.sleep(BUSY_WAIT_S * 2**attempt)
-        return self._result(method, status, answer)
+        failed: Counter[int] = Counter()
+        while True:
+            await self._held()
+            try:
+                return self._result(method, await self._post(method, body))
+            except RpcError as error:
+                most = _most_tries(method, error)
+                failed[most] += 1
+                if failed[most] >= most:
+                    raise
+                if error.retry_after_s:
+                    self._hold_until = max(self._hold_until, time.monotonic() + error.retry_after_s)
+            await asyncio.sleep(BUSY_WAIT_S * 2 ** min(failed[most] - 1, MOST_DOUBLINGS))
 
-    async def _post(self, method: str, body: dict[str, Any]) -> tuple[int, bytes]:
+    async def _held(self) -> None:
+        """Leave the node alone as long as it wants: what it says to one call holds for all."""
+        while (left := self._hold_until - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+
+    async def _post(self, method: str, body: dict[str, Any]) -> Reply:
         try:
             async with self._session.post(self._address, json=body, allow_redirects=False) as response:
-                return response.status, await _limited(response, method)
+                return Reply(response.status, await _limited(response, method), _retry_after(response.headers))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             reason = without_secrets(str(error), self._address) or type(error).__name__
-            raise RpcError(f"{self.url}: {method}: no answer ({reason}); {self._start}") from None
+            nobody_there = isinstance(error, aiohttp.ClientConnectorError) and is_local(self._address)
+            kind = RpcError if nobody_there else LostAnswerError
+            raise kind(f"{self.url}: {method}: no answer ({reason}); {self._start}") from None
 
-    def _result(self, method: str, status: int, answer: bytes) -> Any:
-        where = f"{self.url}: {method}"
+    def _result(self, method: str, reply: Reply) -> Any:
+        where, status = f"{self.url}: {method}", reply.status
         try:
-            fields = bounded_json.parse(answer)
+            fields = bounded_json.parse(reply.body)
         except ValueError:
-            raise RpcError(f"{where}: HTTP {status}, expected JSON, got {answer[:80]!r}", status) from None
-        if not isinstance(fields, dict) or ("result" not in fields and fields.get("error") is None):
-            raise BadAnswerError(f"{where}: HTTP {status}, expected a result or an error, got {answer[:80]!r}")
-        if fields.get("error") is not None:
-            error = need(fields["error"], dict, f"{where}: error")
+            fields = None
+        error = fields.get("error") if isinstance(fields, dict) else None
+        if status in (TOO_OFTEN, TOO_LARGE, *NO_NODE):
+            said = error.get("message") if isinstance(error, dict) else reply.body[:80]
+            raise RpcError(
+                f"{where}: HTTP {status} ({said!s:.{MOST_LETTERS}}); {_NEXT[status]}", status, None, reply.retry_after_s
+            )
+        if fields is None:
+            raise RpcError(f"{where}: HTTP {status}, expected JSON, got {reply.body[:80]!r}", status)
+        if not isinstance(fields, dict) or ("result" not in fields and error is None):
+            raise BadAnswerError(f"{where}: HTTP {status}, expected a result or an error, got {reply.body[:80]!r}")
+        if error is not None:
+            need(error, dict, f"{where}: error")
             code = error.get("code")
             said = f"{error.get('message')!s:.{MOST_LETTERS}}"
             raise RpcError(f"{where}: {said}", code if type(code) is int else 0, error.get("data"))
         return fields["result"]
+
+    async def _many(self, method: str, asked: Sequence[Any], most: int, config: dict[str, Any], what: str) -> list[Any]:
+        """The values for any number of things, asked for as many at once as the node takes."""
+        found: list[Any] = []
+        while len(found) < len(asked):
+            part = list(asked[len(found) : len(found) + min(most, self._most.get(method, most))])
+            try:
+                found += _as_many(value_of(await self.call(method, [part, config])), part, what)
+            except RpcError as error:
+                if error.code != TOO_LARGE or len(part) == 1:
+                    raise
+                self._most[method] = len(part) // 2
+        return found
 
     # --- accounts ---
 
@@ -151,12 +214,10 @@ class Rpc:
         self, addresses: Sequence[Pubkey], offset: int | None = None, length: int | None = None
     ) -> list[AccountInfo | None]:
         """Accounts in the order of their addresses, any number of them."""
-        found: list[AccountInfo | None] = []
-        for at in range(0, len(addresses), MOST_ACCOUNTS):
-            part = [str(address) for address in addresses[at : at + MOST_ACCOUNTS]]
-            result = value_of(await self.call("getMultipleAccounts", [part, _config(offset, length)]))
-            found += [account_of(value) for value in _as_many(result, part, "accounts")]
-        return found
+        texts = [str(address) for address in addresses]
+        config = _config(offset, length)
+        values = await self._many("getMultipleAccounts", texts, MOST_ACCOUNTS, config, "accounts")
+        return [account_of(value) for value in values]
 
     async def owned(self, owner: Pubkey, size: int, offset: int, value: bytes) -> list[Pubkey]:
         """Accounts of `size` bytes that belong to `owner` and hold `value` at `offset`; no more than MOST_ACCOUNTS."""
@@ -201,21 +262,26 @@ class Rpc:
 
     # --- transactions ---
 
-    async def send(self, transaction: bytes, skip_preflight: bool = False) -> str:
+    async def send(self, transaction: bytes, skip_preflight: bool = False, min_slot: int = 0) -> str:
         """Send a signed transaction; returns its signature.
 
         With preflight a transaction that would fail raises RpcError with the program's error. Without, even one that
-        can never land is taken: ask `statuses`.
+        can never land is taken: ask `statuses`. min_slot: see simulate.
         """
         config = {"encoding": "base64", "skipPreflight": skip_preflight, "preflightCommitment": COMMITMENT}
+        config |= _min_slot(min_slot)
         text = base64.b64encode(transaction).decode()
         return str(need(await self.call("sendTransaction", [text, config]), str, "signature"))
 
-    async def simulate(self, transaction: bytes, watched: Sequence[Pubkey]) -> Simulation:
-        """What a transaction would do, and what the watched accounts would hold then. It need not be signed."""
+    async def simulate(self, transaction: bytes, watched: Sequence[Pubkey], min_slot: int = 0) -> Simulation:
+        """What a transaction would do, and what the watched accounts would hold then. It need not be signed.
+
+        min_slot  the node must have got so far: a public node's answers are of many machines, some behind the others
+        """
         accounts = {"encoding": "base64", "addresses": [str(address) for address in watched]}
         unsigned = {"sigVerify": False, "replaceRecentBlockhash": True}
         config = {"encoding": "base64", "commitment": COMMITMENT, "accounts": accounts, **unsigned}
+        config |= _min_slot(min_slot)
         text = base64.b64encode(transaction).decode()
         return simulation_of(value_of(await self.call("simulateTransaction", [text, config])), len(watched))
 
@@ -224,12 +290,9 @@ class Rpc:
 
         `history` also looks for those older than the node's recent memory.
         """
-        found: list[Status | None] = []
-        for at in range(0, len(signatures), MOST_STATUSES):
-            part = list(signatures[at : at + MOST_STATUSES])
-            result = value_of(await self.call("getSignatureStatuses", [part, {"searchTransactionHistory": history}]))
-            found += [status_of(value) for value in _as_many(result, part, "statuses")]
-        return found
+        config = {"searchTransactionHistory": history}
+        values = await self._many("getSignatureStatuses", signatures, MOST_STATUSES, config, "statuses")
+        return [status_of(value) for value in values]
 
     async def confirm(self, signatures: Sequence[str], timeout_s: float = TIMEOUT_S) -> list[Status | None]:
         """Wait until every transaction is confirmed, or `timeout_s` is over: then some are None."""
@@ -276,7 +339,36 @@ class Rpc:
         except (aiohttp.ClientError, OSError) as error:
             reason = without_secrets(str(error), socket_url)
             raise RpcError(f"{where}: accountSubscribe: {reason}; {self._start}") from None
-        raise RpcError(f"{where}: the node ended the subscription")
+        raise RpcError(f"{where}: the node ended the subscription; {self._start}")
+
+
+#: The next step, by HTTP status.
+_NEXT = {
+    TOO_OFTEN: "it limits how often it is asked; run the same again later, or name a node of your own",
+    TOO_LARGE: "it takes no request of this size; name another node",
+    **dict.fromkeys(NO_NODE, "run the same again later, or name another node"),
+}
+
+
+def _most_tries(method: str, error: RpcError) -> int:
+    """How often a call may fail so before it is given up."""
+    if method == "requestAirdrop" or error.retry_after_s > MOST_RETRY_AFTER_S:
+        return 1  # a faucet that refuses has given enough for a day
+    if error.code in (TOO_OFTEN, *BEHIND):
+        return BUSY_TRIES
+    if method in ONCE:
+        return 1
+    return LOST_TRIES if isinstance(error, LostAnswerError) or error.code in NO_NODE else 1
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """Seconds that a node wants to be left alone; 0 if it does not say, or names a date."""
+    text = headers.get(aiohttp.hdrs.RETRY_AFTER, "")
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0.0
+
+
+def _min_slot(slot: int) -> dict[str, Any]:
+    return {"minContextSlot": slot} if slot else {}
 
 
 def _config(offset: int | None, length: int | None) -> dict[str, Any]:

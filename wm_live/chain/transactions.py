@@ -27,7 +27,12 @@ MOST_SIGNINGS = 10
 #: A node that lags behind the one that gave the blockhash does not know it yet.
 LAG_S = 0.4
 POLL_FIRST_S, POLL_MOST_S = 0.005, 0.4
+#: Between two looks at the slot.
+SLOT_POLL_S = 0.02
 RESEND_S, EXPIRY_CHECK_S = 2.0, 1.0
+#: Block heights after the last at which a transaction could land, until it is given up: the machine that is asked for
+#: its status may be so far behind the one that told the height.
+EXPIRY_MARGIN = 32
 #: Longest wait for what an honest cluster does within a minute or two: a transaction that lands or expires, a new
 #: blockhash, the next slot.
 MOST_WAIT_S = 300.0
@@ -99,10 +104,14 @@ class _Waiting:
 @dataclass
 class _Used:
     """What was signed under a node's newest blockhash, by all Senders of this process: the same message signed again
-    would be the same transaction, which never runs twice."""
+    would be the same transaction, which never runs twice.
+
+    slot  the last one in which any of it landed
+    """
 
     blockhash: Hash | None = None
     signatures: set[str] = field(default_factory=set)
+    slot: int = 0
 
     def take(self, blockhash: Hash, signature: str) -> bool:
         """Whether this is the first time."""
@@ -140,6 +149,7 @@ class Sender:
                 signature = str(transaction.signatures[0])
                 if status.error is not None:
                     raise await self._failure(signature, status)
+                self._used.slot = max(self._used.slot, status.slot)
                 return Confirmed(signature, status.slot)
         raise WmLiveError(f"{self.rpc.url}: a transaction expired {MOST_SIGNINGS} times; is the cluster overloaded?")
 
@@ -148,6 +158,18 @@ class Sender:
         first, patience = (await self.rpc.latest_blockhash()).hash, self._same_blockhash()
         while (await self.rpc.latest_blockhash()).hash == first:
             await patience.wait(LAG_S / 8)
+
+    async def wait_past(self, slot: int) -> None:
+        """Wait for the slot after this one; what is sent then is tried out on machines that have got so far."""
+        patience = Patience(self.rpc.url, f"no slot after {slot:,}")
+        while await self.rpc.slot() <= slot:
+            await patience.wait(SLOT_POLL_S)
+        self._used.slot = max(self._used.slot, slot + 1)
+
+    @property
+    def _min_slot(self) -> int:
+        """What a machine that tries out a transaction must have got to; 0 if that does not matter."""
+        return 0
 
     def _same_blockhash(self) -> Patience:
         return Patience(self.rpc.url, "no new blockhash")
@@ -168,14 +190,14 @@ class Sender:
         """What became of it; None if its blockhash has expired, or is not known to the node."""
         raw, signature = bytes(transaction), str(transaction.signatures[0])
         try:
-            await self.rpc.send(raw, skip_preflight=not preflight)
+            await self.rpc.send(raw, skip_preflight=not preflight, min_slot=self._min_slot if preflight else 0)
         except RpcError as error:
             # A rollup's node says it in words only; one that was started again knows none of the old ones.
             if error.error == "BlockhashNotFound" or "Blockhash not found" in str(error):
                 await asyncio.sleep(LAG_S)
                 return None
             # No answer, or an answer to a second sending: it may well have arrived.
-            if error.code != 0 and error.error != "AlreadyProcessed":
+            if not error.maybe_done and error.error != "AlreadyProcessed":
                 raise TransactionError(str(error), error.error, error.custom) from None
         seen: asyncio.Future[Status | None] = asyncio.get_running_loop().create_future()
         patience = Patience(self.rpc.url, f"transaction {signature} neither lands nor expires")
@@ -203,7 +225,7 @@ class Sender:
                 pause, silence = POLL_FIRST_S if seen else min(2 * pause, POLL_MOST_S), 0
             except Exception as error:
                 silence += 1
-                if not (isinstance(error, RpcError) and error.code == 0 and silence < MOST_SILENCE):
+                if not (isinstance(error, RpcError) and error.maybe_done and silence < MOST_SILENCE):
                     self._tell_all(error)
                     return
                 pause = SILENCE_S * 2.0**silence
@@ -236,7 +258,11 @@ class Sender:
     async def _expire(self) -> None:
         """Give up what can no longer land. The height comes first: what landed until then, the last look sees."""
         height = await self.rpc.height()
-        over = [signature for signature, waiting in self._waiting.items() if waiting.last_valid_height < height]
+        over = [
+            signature
+            for signature, waiting in self._waiting.items()
+            if waiting.last_valid_height + EXPIRY_MARGIN < height
+        ]
         for signature, status in zip(over, await self.rpc.statuses(over, history=True), strict=True):
             if status is None or status.confirmed:
                 self._settle(signature, status)

@@ -1,5 +1,6 @@
 """Keypair files, cluster URLs, and the faucet (requestAirdrop)."""
 
+import asyncio
 import json
 import os
 import shlex
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
-from wm_live.chain.rpc import Rpc
+from wm_live.chain.rpc import Rpc, RpcError
 from wm_live.chain.urls import is_local, redacted
 from wm_live.errors import WmLiveError
 from wm_live.localnet.servers import BASE_PORT, HOST, ROLLUP_PORT
@@ -34,6 +35,10 @@ OTHERS = 0o077
 AIRDROP_SOL = 2
 #: Of a faucet whose node is behind.
 SPARE_AIRDROPS = 3
+#: Until the balance tells what became of a request whose answer was lost.
+LOST_AIRDROP_S = 3.0
+#: Where devnet gives more, to people.
+FAUCET_PAGE = "https://faucet.solana.com"
 
 
 def cluster_url(cluster: str) -> str:
@@ -98,19 +103,32 @@ def announced(payer: Pubkey | str, lamports: int) -> str:
 async def fund(rpc: Rpc, keypair: Keypair, lamports: int) -> int:
     """Request airdrops until the keypair's balance is at least `lamports`; returns the balance in lamports.
 
-    RpcError or WmLiveError if the faucet refuses, has a limit that is reached, or gives less than it says.
+    WmLiveError if the faucet refuses, has a limit that is reached, or gives less than it says.
     """
     step = lamports if is_local(rpc.url) else AIRDROP_SOL * SOL
     for _ in range(SPARE_AIRDROPS + -(-lamports // step)):
         if (balance := await rpc.balance(keypair.pubkey())) >= lamports:
             return balance
-        signature = await rpc.airdrop(keypair.pubkey(), min(step, lamports - balance))
+        try:
+            signature = await rpc.airdrop(keypair.pubkey(), min(step, lamports - balance))
+        except RpcError as error:
+            if not error.maybe_done:
+                raise WmLiveError(f"{error}; {_without_faucet(rpc, keypair, balance, lamports)}") from None
+            await asyncio.sleep(LOST_AIRDROP_S)  # the balance says whether it was done
+            continue
         (status,) = await rpc.confirm([signature])
         if status is None or status.error is not None:
-            raise WmLiveError(
-                f"{rpc.url}: gave no lamports; {keypair.pubkey()} has {sol(balance)} SOL of {sol(lamports)}. "
-                "Ask again later, or a faucet's page"
-            )
+            raise WmLiveError(f"{rpc.url}: gave no lamports; {_without_faucet(rpc, keypair, balance, lamports)}")
+    balance = await rpc.balance(keypair.pubkey())
+    if balance >= lamports:
+        return balance
     raise WmLiveError(
-        f"{rpc.url}: gave lamports, it says, but {keypair.pubkey()} has no {sol(lamports)} SOL; ask again"
+        f"{rpc.url}: gave lamports, it says, and did not; {_without_faucet(rpc, keypair, balance, lamports)}"
     )
+
+
+def _without_faucet(rpc: Rpc, keypair: Keypair, balance: int, lamports: int) -> str:
+    """What a keypair has, and where the rest may come from."""
+    elsewhere = "" if is_local(rpc.url) else f", or give {FAUCET_PAGE} this address, or send it SOL of another wallet"
+    has = f"{keypair.pubkey()} has {sol(balance)} SOL of {sol(lamports)}"
+    return f"{has}; next: run the same again later{elsewhere}"

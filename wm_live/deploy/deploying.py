@@ -30,17 +30,15 @@ from wm_live.chain.addresses import LOADER
 from wm_live.chain.fees import SIGNATURE_FEE, rent_exempt
 from wm_live.chain.guard import SPARE_SIGNATURES, Budget, GuardedSender
 from wm_live.chain.rpc import Rpc
-from wm_live.chain.transactions import Patience
 from wm_live.chain.upload import IN_FLIGHT, PlannedTransaction, send_all
 from wm_live.deploy.deployed import differing_sections
 from wm_live.deploy.deployment import Deployment, Holding, Step
 from wm_live.deploy.model_account import blob_chunk, different_chunks
 from wm_live.deploy.program import instruction
+from wm_live.deploy.rent import rent_of_export
 from wm_live.deploy.target import DeployTarget, Found, FoundShard, ShardTarget, find, read_blob
 from wm_live.errors import WmLiveError
 
-#: Between two looks at the slot.
-POLL_S = 0.02
 #: Pieces that one transaction can hash: each takes about 131K compute units.
 PIECES_AT_ONCE = 10
 
@@ -62,7 +60,16 @@ class Planner:
         steps = [*program, *self._model_steps(), *self._final_steps(final, bool(program))]
         reserve = rent_exempt(0)
         holdings = self._holdings(any(step.name == "buffer" for step in program))
-        return Deployment(self.rpc.url, str(self._payer), self.found.balance, reserve, holdings, steps, self._program)
+        return Deployment(
+            self.rpc.url,
+            str(self._payer),
+            self.found.balance,
+            reserve,
+            holdings,
+            steps,
+            self._program,
+            partial(rent_of_export, self.target.export, len(self.target.elf)),
+        )
 
     def _holdings(self, buffered: bool) -> list[Holding]:
         t, f, size = self.target, self.found, len(self.target.elf)
@@ -249,18 +256,12 @@ async def carry_out(rpc: Rpc, target: DeployTarget, deployment: Deployment, prog
         report(0)
         slot = await send_all(sender, step.jobs, step.in_flight, report)
         if step.changes_program:
-            await _wait_past(rpc, slot)
+            # A program can be called, and replaced again, from the slot after the one in which it changed.
+            await sender.wait_past(slot)
 
 
 def _report(progress: Progress, step: Step, done: int) -> None:
     progress(step.name, done, len(step.jobs))
-
-
-async def _wait_past(rpc: Rpc, slot: int) -> None:
-    """A program can be called, and replaced again, from the slot after the one in which it changed."""
-    patience = Patience(rpc.url, f"no slot after {slot:,}")
-    while await rpc.slot() <= slot:
-        await patience.wait(POLL_S)
 
 
 @dataclass(frozen=True)

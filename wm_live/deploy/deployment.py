@@ -11,6 +11,7 @@ from wm_live.chain.guard import Budget, message_of
 from wm_live.chain.upload import PlannedTransaction
 from wm_live.chain.urls import is_local
 from wm_live.chain.wallet import sol
+from wm_live.deploy.rent import WorldRent
 from wm_live.errors import WmLiveError
 
 #: Transactions a second: measured on a base chain of our own; and what public nodes take of one client.
@@ -53,8 +54,9 @@ class Step:
 class Deployment:
     """Everything that is left to do, and what it costs.
 
-    reserve  lamports that the payer's own account has to keep
-    program  that its transactions call
+    reserve     lamports that the payer's own account has to keep
+    program     that its transactions call
+    world_rent  gives the rent of each part of the world, also of what its games will take
     """
 
     url: str
@@ -64,6 +66,7 @@ class Deployment:
     holdings: Sequence[Holding]
     steps: Sequence[Step]
     program: Pubkey
+    world_rent: Callable[[], WorldRent]
 
     @property
     def transactions(self) -> int:
@@ -113,6 +116,15 @@ class Deployment:
                 "where the cluster gives some"
             )
 
+    def check_limit(self, lamports: int) -> None:
+        """WmLiveError if it might take more than so many lamports."""
+        most, total = self.budget().at_most, self.fees + self.rent
+        if most > lamports:
+            raise WmLiveError(
+                f"deploying takes {sol(total)} SOL, never more than {sol(most)}, and --max-sol is {sol(lamports)}; "
+                f"nothing was sent; next: --max-sol {sol(most).replace(',', '')}, or a smaller world: wmq deploy rent"
+            )
+
     def to_json(self) -> dict[str, Any]:
         """For --json: all amounts in lamports."""
         return {
@@ -130,11 +142,12 @@ class Deployment:
             "needs": self.needs,
             "balance": self.balance,
             "seconds": round(self.seconds, 1),
+            "world_rent": self.world_rent().to_json(),
         }
 
     def lines(self) -> list[str]:
         """The same as lines of text, at most 80 characters wide."""
-        out = [f"cluster {self.url}", f"payer   {self.payer}", ""]
+        out = [*self.world_rent().lines(), "", f"cluster {self.url}", f"payer   {self.payer}", ""]
         for h in self.holdings:
             state = "there" if h.there else "new"
             out.append(f"{h.name:13} {h.bytes:>10,} bytes        {sol(h.rent):>14} SOL rent   {state}")

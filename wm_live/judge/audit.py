@@ -234,7 +234,7 @@ def compare(chain: str, state: SessionState, log: Log) -> Comparison:
 
 def _difference(state: SessionState, log: Log) -> str:
     number, leaves, slots = state.frame_number, state.leaves(log.about.slots), log.about.slots
-    if not any(state.root):
+    if not state.begun:
         return "nothing has been committed yet"
     if other := _other_past(number, leaves, state.root, log):
         return other

@@ -47,6 +47,11 @@ class SessionState:
         """Frame and step that come next."""
         return self.frame_number, self.step
 
+    @property
+    def begun(self) -> bool:
+        """Whether it has the window that it starts from: without, there is no root yet."""
+        return any(self.root)
+
     def leaves(self, slots: int) -> int:
         """Leaves of its hash tree."""
         return self.frame_number + slots

@@ -11,7 +11,7 @@ from wm_export.solana.export import Export
 from wm_live.chain.addresses import DELEGATION_PROGRAM, delegation_record, model_address
 from wm_live.chain.answers import AccountInfo
 from wm_live.chain.rpc import Rpc
-from wm_live.errors import WmLiveError
+from wm_live.errors import OtherExportError, WmLiveError
 from wm_live.session.account import SessionState, session_state
 from wm_live.session.delegation import Delegation, read_delegation
 from wm_live.session.instructions import DeployedWorld, Session
@@ -29,13 +29,13 @@ class Committed:
 
 
 def check_log(export: Export, log: Log, session: Pubkey) -> tuple[Pubkey, Pubkey]:
-    """(program, model) that a log names; WmLiveError unless it is of this export and session.
+    """(program, model) that a log names; WmLiveError unless it is of this session, OtherExportError of another export.
 
     Both are the log's word: `read_world` and `read_session` hold them against the chain.
     """
     about = log.about
     _equal(f"{log.folder}: session", about.session, str(session))
-    _equal(f"{log.folder}: manifest", about.manifest_sha256, export.manifest.hash.hex())
+    _of_export(f"{log.folder}", about.manifest_sha256, export)
     _equal(f"{log.folder}: slots", str(about.slots), str(export.net.world.encoding.slots))
     try:
         return Pubkey.from_string(about.program), Pubkey.from_string(about.model)
@@ -66,7 +66,7 @@ async def _check_model(rpc: Rpc, export: Export, program: Pubkey, model: Pubkey,
     if not MODEL.is_one(data):
         raise WmLiveError(f"model {model}: expected a model of version {ACCOUNT_VERSION}, got {data[:12].hex()}")
     head = MODEL.unpack(data)
-    _equal(f"model {model}: manifest", head["manifest"], manifest.hash)
+    _of_export(f"model {model}", head["manifest"].hex(), export)
     if not head["frozen"]:
         raise WmLiveError(f"model {model}: not frozen, so its weights can still change; no session of it says anything")
     _equal(f"model {model}: digest", head["digest"].hex(), manifest.digests[shard].hex())
@@ -86,7 +86,7 @@ async def read_session(rpc: Rpc, world: DeployedWorld, address: Pubkey) -> Commi
         raise WmLiveError(f"session {address}: not on {rpc.url}; never created, closed, or on another cluster")
     delegation = await _delegation(rpc, world, address, account)
     state = session_state(world.layout, account.data)
-    _equal(f"session {address}: manifest", state.manifest, world.export.manifest.hash)
+    _of_export(f"session {address}", state.manifest.hex(), world.export)
     _equal(f"session {address}: model", str(state.model), str(world.model))
     session = Session(world, state.creator, state.terms)
     _equal(f"session {address}: address of its creator and of what was agreed", str(session.address), str(address))
@@ -114,6 +114,11 @@ async def _delegation(rpc: Rpc, world: DeployedWorld, address: Pubkey, account: 
     delegation = read_delegation(await rpc.account(delegation_record(address)), address)
     _equal(f"session {address}: program that delegated it", str(delegation.owner), str(world.program))
     return delegation
+
+
+def _of_export(what: str, manifest: str, export: Export) -> None:
+    if manifest != (expected := export.manifest.hash.hex()):
+        raise OtherExportError(what, manifest, export.folder, expected)
 
 
 def _equal(what: str, got: bytes | str, expected: bytes | str) -> None:

@@ -305,7 +305,10 @@ def again(codec: Records, lost: Sequence[bytes], inputs: Inputs) -> Inputs:
 
 
 async def finish(game: OwnSession, log: Log | None = None) -> SessionState:
-    """End the session and take it back to the base chain. WmLiveError if what is there is not what the log has."""
+    """End the session and take it back to the base chain. WmLiveError if what is there is not what the log has.
+
+    A rollup that was lost before its first commit leaves nothing that could be compared.
+    """
     if not await lifecycle.delegated(game.places, game.session):
         state = await need_session(game.places.base, game.session)
         if state.status != "ended":
@@ -315,16 +318,21 @@ async def finish(game: OwnSession, log: Log | None = None) -> SessionState:
     else:
         ended = (await need_session(game.places.rollup, game.session)).status == "ended"
         state = await lifecycle.leave(game.places, game.session, game.wallet, end=not ended)
-    if log is not None and state.frame_number > log.frames:
-        raise WmLiveError(
-            f"{log.folder}: ends at frame {log.frames:,}, session {game.session.address} at {state.frame_number:,}; "
-            "name a newer log with --log, or a folder without one to close it unseen"
-        )
-    if log is not None and log.tree.root(state.leaves(log.about.slots)) != state.root:
-        raise WmLiveError(f"session {game.session.address}: what was committed is not what the log has; see wmq verify")
-    if log is not None:
+    if log is not None and state.begun:
+        _need_equal(log, state)
         keep_last_commit(log.folder, state)
     return state
+
+
+def _need_equal(log: Log, state: SessionState) -> None:
+    """WmLiveError if a session, which has ended, is not what its log has."""
+    if state.frame_number > log.frames:
+        raise WmLiveError(
+            f"{log.folder}: ends at frame {log.frames:,}, session {log.about.session} at {state.frame_number:,}; "
+            "name a newer log with --log, or a folder without one to close it unseen"
+        )
+    if log.tree.root(state.leaves(log.about.slots)) != state.root:
+        raise WmLiveError(f"session {log.about.session}: what was committed is not what the log has; see wmq verify")
 
 
 async def rollup_identity(rollup: Rpc) -> Pubkey:

@@ -32,6 +32,11 @@ SPONSORED_COMMITS = 10
 EPHEMERAL_RENT, EPHEMERAL_OVERHEAD = 32, 60
 
 
+def scratch_deposit(where: Layout) -> int:
+    """Lamports that a session's scratch account costs on the rollup."""
+    return (where.scratch_bytes + EPHEMERAL_OVERHEAD) * EPHEMERAL_RENT
+
+
 @dataclass(frozen=True)
 class DeployedWorld:
     """A world on a chain."""
@@ -70,7 +75,7 @@ class DeployedWorld:
     @property
     def deposit(self) -> int:
         """Lamports that a session holds above its rent: what its scratch account costs on the rollup."""
-        return (self.layout.scratch_bytes + EPHEMERAL_OVERHEAD) * EPHEMERAL_RENT
+        return scratch_deposit(self.layout)
 
     @property
     def fps(self) -> int:

@@ -36,7 +36,7 @@ class LastCommit:
 
 def keep_last_commit(folder: Path, state: SessionState) -> None:
     """Keep what the base chain has now, beside the log in `folder`; nothing if it has nothing, or there is no log."""
-    if any(state.root) and (folder / "log.json").exists():
+    if state.begun and (folder / "log.json").exists():
         kept = LastCommit(state.frame_number, state.root.hex(), state.status == "ended")
         atomic_write_json(folder / NAME, {"format": FORMAT} | asdict(kept))
 

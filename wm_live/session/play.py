@@ -220,6 +220,8 @@ class Driver:
             if step == 0 and not await self._until(follower, lambda frame=frame: self._theirs(follower, frame)):  # type: ignore[misc]
                 return
             self._report_beats()
+            if unit < self._seen(follower):
+                continue  # computed meanwhile by what an earlier round sent, and reported: it would be reported twice
             if step and frame not in self._sent:
                 self._adopt(follower, frame)
             # Signed while others are on their way: that takes about as long as a transaction runs.

@@ -21,7 +21,7 @@ from wm_train.games.corpus import Corpus
 from wm_train.measure.evaluate import Worlds
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
-from wm_train.world.extras import presses
+from wm_train.world.extras import presses, with_sights
 from wm_train.world.fields import PLAYERS
 
 #: Seconds after which a game that is over begins again.
@@ -34,8 +34,9 @@ def opened(encoding: Encoding, place: int, cast: tuple[int, ...]) -> Corpus:
     game = encoding.game
     if game.opening is None:
         raise WmLiveError(f"{game.title} says of no frame that a game may begin with it; begin with --against replay")
-    frames = np.zeros((encoding.span + 1, PLAYERS, len(encoding.frame_fields)), np.int32)
-    frames[..., : len(game.state)] = game.opening(place, cast)
+    states = np.zeros((encoding.span + 1, PLAYERS, len(encoding.kept_fields)), np.int32)
+    states[..., : len(game.state)] = game.opening(place, cast)
+    frames = with_sights(encoding, place, states)
     inputs = np.zeros((len(frames), PLAYERS, len(encoding.controls)), np.int8)
     return Corpus(frames, inputs, np.full(len(frames), place), np.zeros(len(frames), np.int64), ("opening",))
 
@@ -71,7 +72,8 @@ class Arena:
 
     begin      gives the world as it is before its first frame
     corpus, t  what it has seen, and the newest frame of that
-    hands      the first player; other: inputs, of which the second player's count
+    hands      the first player, who is at the page; None: `other` has both
+    other      inputs, of which the second player's count
     fps        frames a second at most; 0 for as fast as they are taken
     """
 
@@ -80,7 +82,7 @@ class Arena:
     encoding: Encoding
     corpus: Corpus
     t: int
-    hands: Hands
+    hands: Hands | None
     other: Inputs
     fps: float
 
@@ -89,7 +91,9 @@ class Arena:
         """Place and cast are those of the frame that it begins from; the page gets the game's pad."""
         game, frame = self.encoding.game, self.corpus.frames[self.t]
         place = int(self.corpus.place[self.t])
-        return Hello(self.title, game, place, cast_of(game, frame), self.encoding.slots, pad=game.pad)
+        return Hello(
+            self.title, game, place, cast_of(game, frame), self.encoding.slots, pad=game.pad if self.hands else None
+        )
 
     async def frames(self) -> AsyncIterator[FrameMessage]:
         """Frame after frame; a game that is over, or that the player has had enough of, begins again."""
@@ -100,16 +104,20 @@ class Arena:
 
     async def _game(self) -> AsyncIterator[tuple[NDArray[np.int32], NDArray[np.int8]]]:
         """One game: Frames (2, F), and the inputs that led to each."""
-        worlds, over, self.hands.again = self.begin(), 0, False
+        worlds, over = self.begin(), 0
+        if self.hands:
+            self.hands.again = False
         before = self.corpus.inputs[self.t, :, : len(self.encoding.game.controls)]
         due = time.monotonic()
         for n in itertools.count():
             inputs = self.other(n).copy()
-            inputs[0] = self.hands.pressed
+            if self.hands:
+                inputs[0] = self.hands.pressed
             frames = await asyncio.to_thread(worlds.step, self._following(before, inputs))
-            yield frames[0], inputs
+            # What flags append is the network's to see, not the page's.
+            yield frames[0, :, : len(self.encoding.game.state)], inputs
             before, over = inputs, over + self._lost(frames[0])
-            if self.hands.again or over > OVER_S * self.encoding.game.fps:
+            if (self.hands and self.hands.again) or over > OVER_S * self.encoding.game.fps:
                 return
             # What came late is not made up for: the next frame is a frame's time away at least.
             due = max(due, time.monotonic() - self._period) + self._period

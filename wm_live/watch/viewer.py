@@ -212,9 +212,12 @@ class RolloutFeed:
     async def frames(self) -> AsyncIterator[FrameMessage]:
         """As fast as the network computes them."""
         corpus, worlds = self.corpus, begin(self.model, self.corpus, self.encoding, np.array([self.t]))
+        state, controls = len(self.encoding.game.state), len(self.encoding.game.controls)
         for at in range(self.t + 1, self.t + 1 + self.length):
             frame = await asyncio.to_thread(worlds.step, corpus.inputs[[at]])
-            yield FrameMessage(at - self.t - 1, frame[0], corpus.inputs[at], corpus.frames[at])
+            # What flags append is the network's to see, not the page's.
+            shown, real, inputs = frame[0, :, :state], corpus.frames[at, :, :state], corpus.inputs[at, :, :controls]
+            yield FrameMessage(at - self.t - 1, shown, inputs, real)
 
 
 class FrameSource(Protocol):

@@ -24,7 +24,7 @@ HELD_OUT_GAMES = 32
 class HeldOut:
     """A twin of the network in training, on held-out games. Measuring draws nothing from the run's own order."""
 
-    def __init__(self, config: RunConfig, games: Games, start: Checkpoint | None) -> None:
+    def __init__(self, config: RunConfig, games: Games, start: Checkpoint | None, stock: bool = False) -> None:
         lanes = min(config.train.lanes, len(games.lengths))
         losses = replace(config.train.losses, sampling=0.0, horizon=())
         alike = RunConfig(config.model, replace(config.train, lanes=lanes, losses=losses, augment=(), events=()))
@@ -32,7 +32,7 @@ class HeldOut:
         frames = int(window_counts(games.lengths, config.model.world.encoding).sum())
         batch = lanes * config.train.chunk if streams else config.train.batch
         self._steps = max(1, min(HELD_OUT_FRAMES, frames) // batch)
-        self._twin = learner(alike, games, start)
+        self._twin = learner(alike, games, start, stock=stock)
         self._twin.net.eval()
         self._nothing = self._twin.carried()
 

@@ -5,16 +5,14 @@ batches that it would have seen.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wm_train.checkpoint import Checkpoint, load_checkpoint
+from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config, MLPConfig, RunConfig
-from wm_train.errors import WmTrainError
 from wm_train.fit.batches import Batch, WindowTensors, column_gain, seen
 from wm_train.fit.feed import ChunkFeed, Fed, FedChunk, WindowFeed, sample
 from wm_train.fit.forcing import Forcing, LossOf, Picks, running
@@ -31,6 +29,7 @@ from wm_train.nets.mamba2 import Mamba2, Memory
 from wm_train.nets.matmul import training_dtype
 from wm_train.nets.mlp import FrameStackMLP
 from wm_train.nets.network import FrameNet, from_arrays, preflight
+from wm_train.nets.observers import OBSERVERS
 from wm_train.nets.predict import fixed_heads
 from wm_train.nets.qat import QuantizedMLP, calibrate
 from wm_train.nets.qat_mamba2 import QuantizedMamba2
@@ -75,25 +74,27 @@ class Learner(Protocol):
 class WindowLearner:
     """A FrameStackMLP on windows drawn in shuffled order, an epoch each time."""
 
-    def __init__(self, config: RunConfig, games: Games, start: Checkpoint | None, ranks: Ranks) -> None:
+    def __init__(
+        self, config: RunConfig, games: Games, start: Checkpoint | None, ranks: Ranks, qat: bool, stock: bool
+    ) -> None:
         assert isinstance(config.model, MLPConfig)
         self.net = FrameStackMLP(config.model)
-        self.form = "qat" if start else "float"
+        through_grid = qat and not stock
+        self.form = "qat" if through_grid else "float"
         self._config, train = config, config.train
-        self._forcing = Forcing(config.model.world, train, as_codes=start is not None)
+        self._forcing = Forcing(config.model.world, train, through_grid)
         plan = WindowPlan(games.lengths, config.model.world.encoding, train.batch, train.buffer_games, train.seed)
         augment = augment_of(plan.encoding, train.augment, train.seed)
         sought = sought_of(config)
-        self._feed = WindowFeed(games, plan, start is not None, augment, SoughtWindows(sought) if sought else None)
-        tensors = sample(games, plan.encoding, as_codes=start is not None)
+        self._feed = WindowFeed(games, plan, through_grid, augment, SoughtWindows(sought) if sought else None)
+        tensors = sample(games, plan.encoding, through_grid)
         _begin(self.net, tensors, start)
         pick = torch.randperm(len(tensors.starts), generator=torch.Generator().manual_seed(0))
         self._calibration = tensors.batch(tensors.starts[pick[:CALIBRATION_WINDOWS]])
-        self._model: nn.Module = self.net
-        if start:
-            self._model = QuantizedMLP(self.net, (start.scales["hidden1"], start.scales["hidden2"]))
+        self._model: nn.Module = _prepared(self.net, config, start, stock) if start and qat else self.net
         self._model.train()
-        self.net.training_dtype = training_dtype()
+        if not stock:
+            self.net.training_dtype = training_dtype()
         self._batch, self._share = plan.batch, ranks.share()
         ranks.check(plan.batch, "train.batch")
 
@@ -139,28 +140,34 @@ class WindowLearner:
             units = self._model.hidden_scales
         else:
             batch = self._calibration
-            units = calibrate(self.net, batch.dense, batch.ids, batch.session)
+            observe = OBSERVERS[self._config.train.calibration]
+            units = calibrate(self.net, batch.dense, batch.ids, batch.session, observe)
         return {"hidden1": units[0], "hidden2": units[1]}
 
 
 class StreamLearner:
     """A Mamba2 that walks through whole games, `lanes` of them at once; gradients end where a chunk begins."""
 
-    def __init__(self, config: RunConfig, games: Games, start: Checkpoint | None, ranks: Ranks) -> None:
+    def __init__(
+        self, config: RunConfig, games: Games, start: Checkpoint | None, ranks: Ranks, qat: bool, stock: bool
+    ) -> None:
         assert isinstance(config.model, Mamba2Config)
         self.net = Mamba2(config.model)
-        self.form = "qat" if start else "float"
+        through_grid = qat and not stock
+        self.form = "qat" if through_grid else "float"
         self._config, train, encoding = config, config.train, config.model.world.encoding
-        self._forcing = Forcing(config.model.world, train, as_codes=start is not None)
+        self._forcing = Forcing(config.model.world, train, through_grid)
         sought = sought_of(config)
         moments = sought.moments_of(games) if sought else None
         plan = SequencePlan(games.lengths, train.lanes, train.chunk, train.seed, moments)
         augment = augment_of(encoding, train.augment, train.seed)
-        self._feed = ChunkFeed(games, encoding, plan, start is not None, augment)
-        tensors = sample(games, encoding, as_codes=start is not None)
+        self._feed = ChunkFeed(games, encoding, plan, through_grid, augment)
+        tensors = sample(games, encoding, through_grid)
         _begin(self.net, tensors, start)
         self._calibration = _stretches(tensors, train.seed)
-        self._model: Mamba2 | QuantizedMamba2 = QuantizedMamba2(self.net, dict(start.scales)) if start else self.net
+        through = _prepared(self.net, config, start, stock) if start and qat else self.net
+        assert isinstance(through, Mamba2 | QuantizedMamba2)
+        self._model = through
         self._share = ranks.share()
         ranks.check(train.lanes, "train.lanes")
         self._memory = self._model.start(len(range(train.lanes)[self._share]))
@@ -183,9 +190,7 @@ class StreamLearner:
 
     def _present(self) -> Mamba2 | QuantizedMamba2:
         """The model for the passes of one step: its parameters are rounded once."""
-        if isinstance(self._model, QuantizedMamba2):
-            return QuantizedMamba2(self.net, self._model.scales).freeze()
-        return self._model
+        return self._model.present() if isinstance(self._model, QuantizedMamba2) else self._model
 
     def _sampled(self, model: nn.Module, fed: FedChunk, memory: list[Memory], picked: Picks) -> Batch:
         """With numbers that the network predicts in the frames just before. `picked` (B, L, 2); the first frame of a
@@ -238,7 +243,7 @@ class StreamLearner:
             return self._model.scales
         batch, reset = self._calibration
         with running(self.net):
-            return calibrate_mamba2(self.net, *_lanes(batch, reset), reset)
+            return calibrate_mamba2(self.net, *_lanes(batch, reset), reset, OBSERVERS[self._config.train.calibration])
 
 
 def _stretches(tensors: WindowTensors, seed: int) -> tuple[Batch, Tensor]:
@@ -275,19 +280,29 @@ def _begin(net: FrameNet, tensors: WindowTensors, start: Checkpoint | None) -> N
         from_arrays(net, start.arrays)
 
 
-def parent_of(start: Path, qat: bool) -> Checkpoint:
-    """The float run that QAT begins from."""
-    parent = load_checkpoint(start)
-    if not qat or parent.form != "float":
-        raise WmTrainError(f"{start}: only `--qat` starts from a run, and from a float one; this one is {parent.form}")
-    return parent
+def _prepared(net: FrameNet, config: RunConfig, start: Checkpoint, stock: bool) -> nn.Module:
+    """The network through the grid, with the scales of the float run that QAT starts from; or with torchao's own fake
+    quantizers in it."""
+    # These import torchao.
+    from wm_train.nets.door import prepared
+    from wm_train.nets.rivals import fake_quantized
+
+    return fake_quantized(net, config.model) if stock else prepared(net, config.model, start.scales)
 
 
-def learner(config: RunConfig, games: Games, start: Checkpoint | None, ranks: Ranks = ALONE) -> Learner:
-    """The learner of a config's architecture; through the grid if it starts from a float run. WmTrainError if no game
-    is long enough."""
+def learner(
+    config: RunConfig,
+    games: Games,
+    start: Checkpoint | None,
+    ranks: Ranks = ALONE,
+    stock: bool = False,
+    qat: bool | None = None,
+) -> Learner:
+    """The learner of a config's architecture, which begins with the parameters of `start`, a float run; through the
+    grid if `qat`, which needs one, and which a start means if nothing is said; or, if `stock` as well, through
+    torchao's own fake quantizers. WmTrainError if no game is long enough."""
     torch.manual_seed(config.train.seed)
     kind: type[StreamLearner] | type[WindowLearner] = (
         StreamLearner if isinstance(config.model, Mamba2Config) else WindowLearner
     )
-    return kind(config, games, start, ranks)
+    return kind(config, games, start, ranks, start is not None if qat is None else qat, stock)

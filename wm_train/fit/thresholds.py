@@ -24,18 +24,21 @@ from wm_train.world.fields import PLAYERS
 FRAMES = 65_536
 #: An event that happens to players less often than this in those frames keeps its threshold of 0.
 LEAST = 8
+#: So does one that a network tells no better than this, by F1: cut where that is best, it would happen wrongly again
+#: and again, and a world with a wrong teleport is farther from its game than one without a true one.
+LEAST_F1 = 0.15
 
 
 def best_cut(values: NDArray[np.float64], true: NDArray[np.bool_]) -> float:
-    """The cut above which `values` (N,) call `true` (N,) best, by F1: half way to the next value below. 0 where no cut
-    calls any."""
+    """The cut above which `values` (N,) call `true` (N,) best, by F1: half way to the next value below. 0 where that
+    is below LEAST_F1."""
     order = np.argsort(-values, kind="stable")
     ordered, right = values[order], np.cumsum(true[order])
     f1 = 2 * right / (np.arange(1, len(values) + 1) + right[-1])
     # Who has the same value is on the same side.
     f1[:-1][ordered[:-1] == ordered[1:]] = 0
     last = int(f1.argmax())
-    if f1[last] == 0:
+    if f1[last] < LEAST_F1:
         return 0.0
     below = ordered[last + 1] if last + 1 < len(values) else ordered[last] - 1
     return float(np.clip((ordered[last] + below) / 2, -THRESHOLD_MAX, THRESHOLD_MAX))

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wm_train.checkpoint import Checkpoint, digest, load_checkpoint, need_storable, save_checkpoint
+from wm_train.checkpoint import Checkpoint, load_checkpoint, need_storable, save_checkpoint
 from wm_train.config import RunConfig, TrainConfig, need_category_loss
 from wm_train.errors import WmTrainError
 from wm_train.fit.average import Average
 from wm_train.fit.held_out import HELD_OUT_GAMES, HeldOut
 from wm_train.fit.interrupts import interrupts
-from wm_train.fit.learners import learner, parent_of
+from wm_train.fit.learners import learner
+from wm_train.fit.parents import adopted, parent_digest, parent_of, with_parents_games
 from wm_train.fit.ranks import Agreed, Ranks, joined
 from wm_train.fit.record import Record
 from wm_train.fit.resume import (
@@ -46,8 +47,8 @@ HELD_OUT_EVERY = 500
 SAVE_SECONDS = 60.0
 #: Share of a QAT run's work that is done in float, if it has no float run to start from.
 FLOAT_SHARE = 0.6
-#: A QAT run that starts from a float checkpoint moves less.
-QAT_LEARNING_RATE = 0.3
+#: A run that starts from a float run moves less.
+STARTED_LEARNING_RATE = 0.3
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ class Progress:
 class Job:
     """What `train` is asked for.
 
-    start      a float run that `qat` begins from; without one it trains that first
+    start      a float run that this one begins from; without one `qat` trains that first
+    stock      of `qat` with a start: through torchao's own fake quantizers, not through the grid; the outcome is float
     resume     go on with the run that was interrupted in the folder `run`, if there is one
     overwrite  lose what the folder holds; without it nothing but a run to be gone on with may lie there
     """
@@ -86,12 +88,33 @@ class Job:
     start: Path | None = None
     resume: bool = False
     overwrite: bool = False
+    stock: bool = False
 
 
 Report = Callable[[Progress], None]
+Moved = Callable[[float], None]
 
 
-def train(job: Job, report: Report = lambda progress: None) -> Checkpoint:
+def _nobody(_: object) -> None:
+    """Nobody is told."""
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told as the loop goes: `report` each Progress, `moved` after every step the share that is done, 0..1."""
+
+    report: Report = _nobody
+    moved: Moved = _nobody
+
+    def of_part(self, done: float, share: float) -> "Watcher":
+        """The same for a part of the run, which is `share` of it and begins where `done` of it is."""
+        return Watcher(
+            lambda progress: self.report(replace(progress, share=done + share * progress.share)),
+            lambda moved: self.moved(done + share * moved),
+        )
+
+
+def train(job: Job, report: Report = _nobody, moved: Moved = _nobody) -> Checkpoint:
     """Train and save a Checkpoint; the newest state is kept in the run folder, for `resume`, as the loop goes.
 
     Under torchrun every process calls this with the same job; the first one writes and reports. WmTrainError if another
@@ -101,12 +124,12 @@ def train(job: Job, report: Report = lambda progress: None) -> Checkpoint:
         if ranks.first:
             check_place(job.run, job.resume, job.overwrite)
         every = _train_both if job.qat and job.start is None else _train_one
-        return every(job, ranks, report if ranks.first else lambda progress: None)
+        return every(job, ranks, Watcher(report, moved) if ranks.first else Watcher())
 
 
-def _train_one(job: Job, ranks: Ranks, report: Report, outer: Path | None = None) -> Checkpoint:
+def _train_one(job: Job, ranks: Ranks, watcher: Watcher, outer: Path | None = None) -> Checkpoint:
     """One phase; what the run folder `outer` holds is older than it, and goes once this one has begun."""
-    run = _Run(job, ranks, report)
+    run = _Run(job, ranks, watcher)
     if not (job.resume and run.take_up()):
         run.start_over()
     if outer and ranks.first:
@@ -126,21 +149,17 @@ def phases(config: RunConfig) -> tuple[RunConfig, RunConfig]:
     return part(FLOAT_SHARE), part(1 - FLOAT_SHARE)
 
 
-def _train_both(job: Job, ranks: Ranks, report: Report) -> Checkpoint:
+def _train_both(job: Job, ranks: Ranks, watcher: Watcher) -> Checkpoint:
     """QAT from nothing: the float phase in RUN/FLOAT, then the one through the grid in RUN."""
     start, (first, second) = job.run / FLOAT, phases(job.config)
-
-    def scaled(done: float, share: float) -> Report:
-        return lambda progress: report(replace(progress, share=done + share * progress.share))
-
     floating = replace(job, run=start, config=first, qat=False)
     if job.resume and finished(start):
         _need_outcome(floating)
     else:
         with one_writer(start, "train") if ranks.first else nullcontext():
-            _train_one(floating, ranks, scaled(0.0, FLOAT_SHARE), outer=job.run)
+            _train_one(floating, ranks, watcher.of_part(0.0, FLOAT_SHARE), outer=job.run)
     through = replace(job, config=second, start=start)
-    return _train_one(through, ranks, scaled(FLOAT_SHARE, 1 - FLOAT_SHARE))
+    return _train_one(through, ranks, watcher.of_part(FLOAT_SHARE, 1 - FLOAT_SHARE))
 
 
 def _need_outcome(job: Job) -> None:
@@ -154,18 +173,9 @@ def _need_outcome(job: Job) -> None:
     )
 
 
-def _adopted(config: RunConfig, start: Checkpoint | None) -> RunConfig:
-    """The model's shape comes from the run that QAT starts from; the split must stay that run's too. The bits of its
-    weights matter only now: those of this config count, if it names any."""
-    if start is None:
-        return config
-    model = replace(start.config.model, bits=config.model.bits or start.config.model.bits)
-    return RunConfig(model, replace(config.train, **start.config.train.split))
-
-
-def learning_rate(train: TrainConfig, share: float, qat: bool) -> float:
-    """At a share of the run: linear warm-up, then a cosine to zero."""
-    peak = train.learning_rate * (QAT_LEARNING_RATE if qat else 1.0)
+def learning_rate(train: TrainConfig, share: float, started: bool) -> float:
+    """At a share of the run: linear warm-up, then a cosine to zero; less for one that is `started` from another."""
+    peak = train.learning_rate * (STARTED_LEARNING_RATE if started else 1.0)
     if share < train.warmup:
         return peak * min(1.0, (share + 1e-4) / train.warmup)
     return peak * 0.5 * (1 + cos(pi * min(1.0, (share - train.warmup) / (1 - train.warmup))))
@@ -174,17 +184,17 @@ def learning_rate(train: TrainConfig, share: float, qat: bool) -> float:
 class _Run:
     """One run in progress."""
 
-    def __init__(self, job: Job, ranks: Ranks, report: Report) -> None:
-        start = parent_of(job.start, job.qat) if job.start else None
-        self.job, self.ranks, self._report = job, ranks, report
-        self.config = _adopted(job.config, start)
+    def __init__(self, job: Job, ranks: Ranks, watcher: Watcher) -> None:
+        start = parent_of(job.start) if job.start else None
+        self.job, self.ranks, self._watcher = job, ranks, watcher
+        self.config = adopted(job.config, start, job.start, job.qat) if start and job.start else job.config
         need_category_loss(self.config)
         need_storable(self.config.model)
-        self._parent = _parent(job)
+        self._parent = parent_digest(job.start, job.run) if job.start else None
         use_fast_matmul(self.config.train.threads)
         games = self._open(start)
         self._frames = int(window_counts(games.lengths, self.config.model.world.encoding).sum())
-        trained = learner(self.config, games, start, ranks)
+        trained = learner(self.config, games, start, ranks, job.stock, job.qat)
         decay, net = self.config.train.weight_decay, trained.net
         optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, weight_decay=decay, fused=True)
         self.state = TrainState(trained, optimizer, Average(net, self.config.train.ema))
@@ -195,6 +205,7 @@ class _Run:
             "games": self._split.to_json(),
             "parent": self._parent,
             "scales": dict(start.scales) if start else {},
+            "stock": job.stock,
         }
         self._saved = time.monotonic()
         self.record = self._new_record() if ranks.first else None
@@ -202,11 +213,15 @@ class _Run:
     def _open(self, start: Checkpoint | None) -> Games:
         """The training games; the held-out ones are set aside."""
         encoding = self.config.model.world.encoding
-        games, valid, self._split = open_split(self.job.dataset, encoding, **self.config.train.split)
+        games, valid, split = open_split(self.job.dataset, encoding, **self.config.train.split)
+        self._split = (
+            with_parents_games(split, start, self.job.start, self.job.qat) if start and self.job.start else split
+        )
         held_out = valid.corpus(range(min(HELD_OUT_GAMES, len(valid.names))))
         measures = self.ranks.first and len(held_out.windows(encoding))
         self._games_held_out = held_out if measures else None
-        self._held_out = HeldOut(self.config, HeldGames(held_out), start) if measures else None
+        quantized = start if self.job.qat else None
+        self._held_out = HeldOut(self.config, HeldGames(held_out), quantized, self.job.stock) if measures else None
         if self._held_out and self.config.train.best:
             self._held_out.need_parts(self.config.train.best)
         return games
@@ -240,6 +255,7 @@ class _Run:
                 done = self._share() >= 1
                 if done or self.state.step % REPORT_EVERY == 0:
                     self._tell(done or self.state.step % HELD_OUT_EVERY == 0)
+                self._watcher.moved(min(1.0, self._share()))
                 if not done and (agreed.save or agreed.stop):
                     self.keep()
                 if agreed.stop and not done:
@@ -283,7 +299,7 @@ class _Run:
             )
 
     def _rate(self) -> float:
-        return learning_rate(self.config.train, self._share(), self.job.qat)
+        return learning_rate(self.config.train, self._share(), self.job.start is not None)
 
     def _count(self, agreed: Agreed) -> None:
         state = self.state
@@ -310,7 +326,7 @@ class _Run:
         state.sums, state.summed, state.reported = {}, 0, (state.frames, state.seconds)
         if self.record:
             self.record.add(vars(progress))
-        self._report(progress)
+        self._watcher.report(progress)
 
     def _measure(self) -> dict[str, float]:
         """The held-out loss; what is better than all before is saved."""
@@ -358,14 +374,6 @@ class _Run:
         if self._games_held_out is None:
             return checkpoint
         return replace(checkpoint, thresholds=thresholds(checkpoint, self._games_held_out))
-
-
-def _parent(job: Job) -> str | None:
-    if job.start is None:
-        return None
-    if job.start.resolve() == job.run.resolve():
-        raise WmTrainError(f"{job.run}: a run cannot start from itself; give another --out")
-    return digest(job.start)
 
 
 def _chance(seed: int, step: int, rank: int) -> int:

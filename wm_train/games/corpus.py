@@ -83,8 +83,8 @@ def with_a_row(field: Field, ids: Ints) -> Ints:
     return known
 
 
-def game_arrays(encoding: Encoding, columns: Columns) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """(frames, inputs) of one game as a Corpus holds them, from its columns of `encoding.read_columns`."""
+def game_arrays(encoding: Encoding, columns: Columns, place: int) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """(frames, inputs) of one game as a Corpus holds them, from its place and columns of `encoding.read_columns`."""
     frames = len(columns[encoding.read_columns[0]])
 
     def stack(fields: Sequence[Field], dtype: type) -> NDArray[np.int32]:
@@ -99,7 +99,7 @@ def game_arrays(encoding: Encoding, columns: Columns) -> tuple[NDArray[np.int32]
     game = encoding.game
     states = stack(game.state, np.int32)
     states = game.settled(states) if game.settled else states
-    return with_extras(encoding, columns, states, stack(game.controls, np.int8).astype(np.int8))
+    return with_extras(encoding, columns, place, states, stack(game.controls, np.int8).astype(np.int8))
 
 
 def played_dataset(dataset: Path, encoding: Encoding) -> DatasetMeta:
@@ -123,11 +123,13 @@ def load_corpus(dataset: Path, names: Iterable[str], encoding: Encoding) -> Corp
     frames, inputs, place, game = [], [], [], []
     names = tuple(names)
     for index, stored in enumerate(map(meta.stored, names)):
-        one_frames, one_inputs = game_arrays(encoding, read_game(dataset, stored.md5, encoding.read_columns))
+        where = place_of(encoding.game, stored)
+        columns = read_game(dataset, stored.md5, encoding.read_columns)
+        one_frames, one_inputs = game_arrays(encoding, columns, where)
         length = len(one_frames)
         frames.append(one_frames)
         inputs.append(one_inputs)
-        place.append(np.full(length, place_of(encoding.game, stored), np.int64))
+        place.append(np.full(length, where, np.int64))
         game.append(np.full(length, index, np.int64))
     if not frames:
         raise WmTrainError(f"{dataset}: no game to read; run `wmq ingest` on a folder of 1v1 recordings first")
@@ -276,11 +278,17 @@ def common_kinds(splits: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(sorted(set.intersection(*named))) or (STANDARD,) if named else ANY_KIND
 
 
+def is_cut(split: Mapping[str, Any]) -> bool:
+    """Whether one game had to serve as both sides; the others that trained are those of the run it began from."""
+    valid = set(split.get("valid", ()))
+    return bool(valid) and valid.issubset(split.get("train", ()))
+
+
 def moved_over(split: Mapping[str, Any], train: TrainConfig) -> list[str]:
     """Matches that are on the other side than their hash says, since no game would be there: the next game whose hash
     does say so sends them back."""
     first, second = (split.get(part, ()) for part in ("train", "valid"))
-    if set(first) == set(second) or train.hold_character >= 0:
+    if is_cut(split) or train.hold_character >= 0:
         return []
     sides = [(match, below) for below, matches in ((False, first), (True, second)) for match in matches]
     return [match for match, below in sides if (_hashed(match, train.seed) < train.holdout) != below]
@@ -302,6 +310,6 @@ def held_out(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdou
     usable = set(usable_games(dataset, encoding, only_of(split)))
     if fresh := usable - trained:
         return load_corpus(dataset, sorted(fresh), encoding)
-    if trained == valid and usable:
-        return cut(load_corpus(dataset, sorted(usable), encoding), "valid", holdout)
+    if is_cut(split) and usable & valid:
+        return cut(load_corpus(dataset, sorted(usable & valid), encoding), "valid", holdout)
     raise WmTrainError(f"{dataset}: the run was trained on all {len(usable)} usable games; evaluate on others")

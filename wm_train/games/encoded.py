@@ -28,7 +28,7 @@ from wm_train.artifact import check_folder, remove_own
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_bytes
 from wm_train.games.cluster import spread
-from wm_train.games.corpus import game_arrays, readable_games
+from wm_train.games.corpus import game_arrays, place_of, readable_games
 from wm_train.games.dataset import ENCODED, StoredGame, game_path, open_dataset, read_game, stored_types
 from wm_train.games.workers import in_processes
 from wm_train.reading import UnreadableError, one_line, open_file
@@ -81,9 +81,18 @@ def identity(encoding: Encoding) -> str:
     """Hash of what an encoding makes of made-up columns: another one wherever fields, order, ranges or rules differ.
     Encodings that differ in their windows only have the same."""
     columns = _probe(encoding.game)
-    frames, inputs = game_arrays(encoding, {name: columns[name] for name in (*encoding.read_columns, LIST_OFFSETS)})
-    about = str(record_type(encoding).descr).encode()
-    return hashlib.sha256(about + frames.tobytes() + inputs.tobytes()).hexdigest()[:16]
+    read = {name: columns[name] for name in (*encoding.read_columns, LIST_OFFSETS)}
+    digest = hashlib.sha256(str(record_type(encoding).descr).encode())
+    for place in _probed_places(encoding):
+        for made in game_arrays(encoding, read, place):
+            digest.update(made.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _probed_places(encoding: Encoding) -> range:
+    """Every place, where what is made of columns depends on it."""
+    place = encoding.game.place
+    return range(place.vocab if place is not None and encoding.sights else 1)
 
 
 def _probe(game: Game) -> dict[str, NDArray[np.generic]]:
@@ -108,7 +117,9 @@ def encoded_path(dataset: Path, game: StoredGame, encoding: Encoding) -> Path:
 
 def encode_game(dataset: Path, game: StoredGame, encoding: Encoding) -> Records:
     """(frames,) records of one game, from its columns. Raises WmTrainError."""
-    frames, inputs = game_arrays(encoding, read_game(dataset, game.md5, encoding.read_columns))
+    frames, inputs = game_arrays(
+        encoding, read_game(dataset, game.md5, encoding.read_columns), place_of(encoding.game, game)
+    )
     records = np.zeros(len(frames), record_type(encoding))
     records["frames"], records["inputs"] = frames, inputs
     return records

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wm_train.errors import WmTrainError
+from wm_train.games.corpus import is_cut
 from wm_train.games.dataset import DatasetMeta
 
 #: A game of a run: trains, validates, or is cut: its middle validates, the rest trains. A dataset's games are `listed`.
@@ -38,8 +39,8 @@ def use_of_dataset(name: str, meta: DatasetMeta) -> Use:
 def use_of_split(name: str, split: Mapping[str, Any], holdout: float) -> Use:
     """From the `split` of a run or a QNet. Raises WmTrainError if it lists no games."""
     train, valid = (_matches(name, split, key) for key in ("train", "valid"))
-    if set(train) == set(valid):
-        return Use(name, dict.fromkeys(train, "cut"), holdout)
+    if is_cut(split):
+        return Use(name, dict.fromkeys(train, "train") | dict.fromkeys(valid, "cut"), holdout)
     return Use(name, dict.fromkeys(train, "train") | dict.fromkeys(valid, "valid"))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.melee.actions import RANGES
-from wm_train.melee.field_table import EXTRA, STAGE, STATE
+from wm_train.melee.field_table import EXTRA, SIGHT, STAGE, STATE
 from wm_train.melee.game_kinds import KINDS
 from wm_train.melee.laws import DEPTH, HOLD, LAWS
 from wm_train.melee.measured_laws import BEYOND, HEIGHT_FRAMES, ID_FRAMES, ID_SHARE, LOSS, REACH, RESPAWN
@@ -21,7 +21,7 @@ from wm_train.world.step import World
 
 
 def _listed(name: str) -> str:
-    return ", ".join(f"`{field.name}`" for field in EXTRA[name])
+    return ", ".join(f"`{field.name}`" for field in {**EXTRA, **SIGHT}[name])
 
 
 FLAGS = {
@@ -29,6 +29,8 @@ FLAGS = {
     "press_events: next": (MeleeFlags(press_events="next"), "presses in the inputs after the window"),
     "press_events: all": (MeleeFlags(press_events="all"), "presses in every slot as well"),
     "projectiles": (MeleeFlags(projectiles=True), _listed("projectiles")),
+    "geometry": (MeleeFlags(geometry=True), _listed("geometry")),
+    "reach": (MeleeFlags(reach=True), _listed("reach")),
     "state_flags": (MeleeFlags(state_flags=True), _listed("state_flags")),
     "animation_index": (MeleeFlags(animation_index=True), _listed("animation_index")),
     "stale_moves": (MeleeFlags(stale_moves=True), _listed("stale_moves")),

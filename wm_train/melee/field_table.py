@@ -141,6 +141,35 @@ EXTRA: Mapping[str, tuple[Field, ...]] = {
     ),
 }
 
+
+def _seen(name: str, unit: str, low: float, high: float, step: float) -> Field:
+    return continuous(name, unit, low, high, 0.05, step, derived=True, since=_V35)
+
+
+#: Fields that a flag appends and that follow from a Frame and its stage (sights.py), in the order of the Frame behind
+#: those of EXTRA.
+SIGHT: Mapping[str, tuple[Field, ...]] = {
+    "geometry": (
+        _seen("height", "game units", -16, 32, 0.25),
+        _seen("height_near", "game units", -8, 8, 1 / 16),
+        _seen("end_ahead", "game units", 0, 32, 0.25),
+        _seen("end_behind", "game units", 0, 32, 0.25),
+        _seen("edge_out", "game units", -32, 32, 0.25),
+        _seen("edge_up", "game units", -32, 32, 0.25),
+        _seen("other_ahead", "game units", -32, 32, 0.25),
+        _seen("other_up", "game units", -32, 32, 0.25),
+        _seen("other_comes", "game units/frame", -8, 8, 1 / 16),
+        _seen("other_rises", "game units/frame", -8, 8, 1 / 16),
+    ),
+    "reach": (
+        _seen("hits_now", "0 or 1", 0, 1, 1 / 64),
+        _seen("hits_in", "frames", 0, 16, 0.125),
+        _seen("out_across", "game units", -16, 16, 0.125),
+        _seen("out_up", "game units", -16, 16, 0.125),
+        _seen("strikes", "game units", -8, 8, 1 / 16),
+    ),
+}
+
 STATE_INDEX = index_of(STATE)
 KNOCKBACK = ("knockback_x", "knockback_y")
 SELF_SPEEDS = ("self_x_air", "self_y", "self_x_ground")

@@ -12,6 +12,7 @@ from wm_train.melee.game_kinds import KINDS
 from wm_train.melee.laws import settled
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.melee.rules import HEAD_SETS
+from wm_train.melee.sights import SIGHTS
 from wm_train.melee.stages import PLACE_FACTS
 from wm_train.melee.symmetries import SYMMETRY
 from wm_train.melee.zones import BOUNDED, ZONES
@@ -127,6 +128,7 @@ GAME = Game(
     coast=coasted,
     flags=MeleeFlags,
     extras=EXTRAS,
+    sights=SIGHTS,
     as_ids={"state_age_as_embed": STATE_AGE_ID},
     bounded=BOUNDED,
     zones=ZONES,

@@ -121,6 +121,7 @@ def surface_facts(number: int) -> tuple[str, str, str, str]:
 
 BLAST = ("blast_left", "blast_right", "blast_top", "blast_bottom")
 BACK = ("back_x", "back_y", "back_speed")
+EDGES = ("edge_left", "edge_right", "edge_height")
 SURFACES = tuple(surface_facts(number) for number in range(FLOORS + PLATFORMS))
 
 
@@ -140,6 +141,16 @@ def _surface_facts(number: int) -> tuple[Fact, ...]:
     )
 
 
+def _edge_facts() -> tuple[Fact, ...]:
+    """Where a stage's ground ends on both sides, and how high that is."""
+    floors = {stage: ground.floors for stage, ground in GROUNDS.items()}
+    ends = {
+        stage: (min(one.left for one in these), max(one.right for one in these), min(one.y for one in these))
+        for stage, these in floors.items()
+    }
+    return tuple(_shared(name, 0, {stage: end[i] for stage, end in ends.items()}) for i, name in enumerate(EDGES))
+
+
 _BACKS = {stage: ground.back for stage, ground in GROUNDS.items()}
 
 PLACE_FACTS: tuple[Fact, ...] = (
@@ -152,4 +163,5 @@ PLACE_FACTS: tuple[Fact, ...] = (
     _shared("back_y", 100, {stage: back.y for stage, back in _BACKS.items()}),
     _shared("back_speed", -1, {stage: -back.down for stage, back in _BACKS.items()}),
     *(fact for number in range(len(SURFACES)) for fact in _surface_facts(number)),
+    *_edge_facts(),
 )

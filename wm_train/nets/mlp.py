@@ -5,10 +5,9 @@ Linear(input, 512) ReLU Dropout, Linear(512, 256) ReLU Dropout, Linear(256, head
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from wm_train.config import MLPConfig
-from wm_train.nets.network import FrameNet
+from wm_train.nets.network import FrameNet, Linear
 
 
 class FrameStackMLP(FrameNet):
@@ -17,15 +16,13 @@ class FrameStackMLP(FrameNet):
     def __init__(self, config: MLPConfig) -> None:
         wide, narrow = config.hidden
         super().__init__(config.world, wide, narrow)
-        self.bits = config.bits
-        self.layer2 = nn.Linear(wide, narrow)
+        self.layer2 = Linear(wide, narrow)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, dense: Tensor, ids: Tensor, session: Tensor) -> Tensor:
         """Heads (B, outputs) float, in the units of world.Head; arguments as in `inputs`."""
         hidden = self.inputs(dense, ids, session)
         for layer in (self.layer1, self.layer2):
-            hidden = functional.linear(hidden, layer.weight.to(hidden.dtype), layer.bias.to(hidden.dtype))
-            hidden = self.dropout(torch.relu(hidden))
+            hidden = self.dropout(torch.relu(layer(hidden)))
         out: Tensor = self.heads(hidden.float())
         return out

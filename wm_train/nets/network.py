@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from wm_train.errors import WmTrainError
 from wm_train.nets.assemble import Assemble
@@ -17,6 +18,14 @@ from wm_train.world.fields import PLAYERS
 from wm_train.world.step import World
 
 N = TypeVar("N", bound="FrameNet")
+
+
+class Linear(nn.Linear):
+    """A linear layer that computes in what its input is of."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(·, in) -> (·, out)."""
+        return functional.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
 
 
 class FrameNet(nn.Module):
@@ -31,7 +40,7 @@ class FrameNet(nn.Module):
         self.world = world
         encoding = world.encoding
         self.embeddings = nn.ModuleDict({f.name: nn.Embedding(f.vocab, f.width) for f in encoding.embeddings})
-        self.layer1 = nn.Linear(encoding.input_dims, wide)
+        self.layer1 = Linear(encoding.input_dims, wide)
         self.heads = nn.Linear(narrow, world.outputs)
         self.register_buffer("gain", torch.ones(encoding.dense_columns))
         self._start_at_rest()

@@ -46,9 +46,9 @@ def float_predictor(net: FrameStackMLP) -> Predictor:
 
 
 def quantized_predictor(quantized: QuantizedMLP) -> Predictor:
-    """The QAT network: exact integers."""
+    """A converted network: exact integers."""
     encoding = quantized.net.world.encoding
-    quantized.eval().freeze()
+    quantized.eval()
 
     @torch.no_grad()
     def predict(window: Window) -> Ints:
@@ -59,10 +59,10 @@ def quantized_predictor(quantized: QuantizedMLP) -> Predictor:
 
 
 class TorchMamba2:
-    """A Mamba2 as a Recurrent: the float network, or through the grid if `quantized` is given."""
+    """A Mamba2 as a Recurrent: the float network, or, if it is given, the one that was converted from it."""
 
     def __init__(self, net: Mamba2, quantized: QuantizedMamba2 | None = None) -> None:
-        self.net, self.quantized = net.eval(), quantized.freeze() if quantized else None
+        self.net, self.quantized = net.eval(), quantized
 
     @property
     def world(self) -> World:
@@ -103,8 +103,12 @@ def _read(encoding: Encoding, stretch: Stretch, as_codes: bool) -> tuple[Tensor,
 
 def checkpoint_model(checkpoint: Checkpoint) -> Model:
     """What steps the world of a checkpoint, in its own form. WmTrainError where its weights are beyond all bounds."""
-    network = _network(checkpoint)
-    return network if isinstance(network, Recurrent) else stepper(checkpoint.config.model.world, network)
+    return model_of(_network(checkpoint), checkpoint.config.model.world)
+
+
+def model_of(network: Predictor | Recurrent, world: World) -> Model:
+    """What steps a world by a network's heads."""
+    return network if isinstance(network, Recurrent) else stepper(world, network)
 
 
 def heads_along(checkpoint: Checkpoint, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, Ints]]:
@@ -112,7 +116,13 @@ def heads_along(checkpoint: Checkpoint, corpus: Corpus, t: Ints) -> Iterator[tup
 
     t  (B,) ascending; heads (·, outputs) integers with FRAC_BITS fractional bits
     """
-    network, encoding = _network(checkpoint), checkpoint.config.model.world.encoding
+    yield from heads_of(_network(checkpoint), checkpoint.config.model.world.encoding, corpus, t)
+
+
+def heads_of(
+    network: Predictor | Recurrent, encoding: Encoding, corpus: Corpus, t: Ints
+) -> Iterator[tuple[Ints, Ints]]:
+    """See heads_along."""
     if isinstance(network, Recurrent):
         yield from forced_heads(network, corpus, t)
         return
@@ -123,17 +133,28 @@ def heads_along(checkpoint: Checkpoint, corpus: Corpus, t: Ints) -> Iterator[tup
 def _network(checkpoint: Checkpoint) -> Predictor | Recurrent:
     """What gives the heads of a checkpoint, in its own form."""
     use_exact_matmul()
-    model, scales = checkpoint.config.model, checkpoint.scales
+    net = float_network(checkpoint)
+    if checkpoint.form == "float":
+        return float_form(net)
+    from wm_train.nets.door import converted, prepared
+
     with within_floats(WmTrainError):
-        if isinstance(model, Mamba2Config):
-            recurrent = from_arrays(Mamba2(model), checkpoint.deciding)
-            return TorchMamba2(
-                recurrent, QuantizedMamba2(recurrent, dict(scales)) if checkpoint.form == "qat" else None
-            )
-        net = from_arrays(FrameStackMLP(model), checkpoint.deciding)
-        if checkpoint.form == "float":
-            return float_predictor(net)
-        return quantized_predictor(QuantizedMLP(net, (scales["hidden1"], scales["hidden2"])))
+        through = converted(prepared(net, checkpoint.config.model, checkpoint.scales))
+    if isinstance(through, QuantizedMamba2):
+        return TorchMamba2(through.net, through)
+    return quantized_predictor(through)
+
+
+def float_form(net: FrameStackMLP | Mamba2) -> Predictor | Recurrent:
+    """What gives the heads of a network in floats."""
+    return TorchMamba2(net) if isinstance(net, Mamba2) else float_predictor(net)
+
+
+def float_network(checkpoint: Checkpoint) -> FrameStackMLP | Mamba2:
+    """A checkpoint's parameters in the float network of its config, as they decide."""
+    model = checkpoint.config.model
+    net = Mamba2(model) if isinstance(model, Mamba2Config) else FrameStackMLP(model)
+    return from_arrays(net, checkpoint.deciding)
 
 
 def held_out_figures(
@@ -141,6 +162,11 @@ def held_out_figures(
 ) -> dict[str, Any]:
     """Metrics of a checkpoint, in its own form, on what of a dataset it was not trained on; `limit` and `starts` as of
     evaluate."""
+    return figures_of(checkpoint_model(checkpoint), checkpoint, dataset, limit, starts)
+
+
+def figures_of(model: Model, checkpoint: Checkpoint, dataset: Path, limit: int, starts: int) -> dict[str, Any]:
+    """The same of a model that was made of the checkpoint's parameters."""
     encoding = checkpoint.config.model.world.encoding
     corpus = held_out(dataset, encoding, checkpoint.split, checkpoint.config.train.holdout)
-    return evaluate(checkpoint_model(checkpoint), corpus, encoding, limit=limit, starts=starts)
+    return evaluate(model, corpus, encoding, limit=limit, starts=starts)

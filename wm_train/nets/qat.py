@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wm_train.errors import WmTrainError
 from wm_train.grid.arithmetic import CODE_MAX, FRAC_BITS, WeightGrid
 from wm_train.grid.integer_mlp import IntegerDense, IntegerInput, IntegerMLP, integer_mlp, table_starts
+from wm_train.nets.grid_linear import bits_of
 from wm_train.nets.mlp import FrameStackMLP
+from wm_train.nets.observers import Observer
 
 
 def _f32(values: np.ndarray) -> Tensor:
@@ -129,7 +130,7 @@ def _through(exact: Tensor, open_: Tensor | None, x: Tensor, linear: nn.Linear) 
 
 
 class QuantizedMLP(nn.Module):
-    """A FrameStackMLP seen through the grid.
+    """A FrameStackMLP seen through the grid; door.py makes it.
 
     hidden_scales  what one code of each hidden layer is worth; set by `calibrate`, kept in the checkpoint
     """
@@ -147,7 +148,7 @@ class QuantizedMLP(nn.Module):
 
     def _integers(self, looked_up: Tensor | None = None) -> _Integers:
         arrays = {name: value.detach().numpy() for name, value in self.net.state_dict().items()}
-        return _Integers.of(integer_mlp(self.net.world, arrays, self.hidden_scales, self.net.bits), looked_up)
+        return _Integers.of(integer_mlp(self.net.world, arrays, self.hidden_scales, bits_of(self.net)), looked_up)
 
     def freeze(self) -> "QuantizedMLP":
         """Keep the integers of the present parameters: for evaluation, where they do not change."""
@@ -186,24 +187,11 @@ class QuantizedMLP(nn.Module):
 
 
 @torch.no_grad()
-def calibrate(net: FrameStackMLP, dense: Tensor, ids: Tensor, session: Tensor) -> tuple[float, float]:
-    """Scales of the two hidden layers: the quantum with the least squared error over a calibration batch."""
+def calibrate(
+    net: FrameStackMLP, dense: Tensor, ids: Tensor, session: Tensor, observe: Observer
+) -> tuple[float, float]:
+    """Scales of the two hidden layers, as an observer of a calibration batch finds them."""
     # In float32, whatever a network in training computes in.
     first = torch.relu(net.layer1(net.inputs(dense, ids, session).float()))
     second = torch.relu(net.layer2(first))
-    return best_unit("hidden1", first), best_unit("hidden2", second)
-
-
-def best_unit(name: str, values: Tensor, most: int = CODE_MAX) -> float:
-    """What one code of `values`, -most..most, is best worth: the quantum with the least squared error. WmTrainError if
-    all are zero: whatever comes behind is a constant then, and no unit suits."""
-    peak = float(values.abs().max())
-    if not peak > 0:
-        raise WmTrainError(
-            f"calibration: {name} is 0 on every training frame looked at, expected other values too: the layer died of "
-            "large steps, or all its weights are 0; train anew with a lower train.learning_rate, or another train.seed"
-        )
-    sample = values.flatten()[:: max(1, values.numel() // 1_000_000)]
-    units = [peak / most * shrink for shrink in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.25, 0.2, 0.15)]
-    errors = [float(((sample / u).round().clamp(-most, most) * u - sample).square().mean()) for u in units]
-    return units[errors.index(min(errors))]
+    return observe("hidden1", first, CODE_MAX), observe("hidden2", second, CODE_MAX)

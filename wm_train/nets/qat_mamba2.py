@@ -5,6 +5,8 @@ float32 below 2^24, float64 where products or states are larger. A rounding pass
 the recurrence is computed twice: step by step in integers for its value, and as the float scan for its gradient.
 """
 
+from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from wm_train.config import Mamba2Config
 from wm_train.grid.arithmetic import CODE_MAX, FRAC_BITS, Floats, Ints
 from wm_train.grid.integer_mamba2 import (
     CODE_ENDS,
@@ -30,10 +33,12 @@ from wm_train.grid.integer_mamba2 import (
     usable_scales,
 )
 from wm_train.grid.integer_mlp import IntegerDense
+from wm_train.nets.grid_linear import bits_of
 from wm_train.nets.mamba2 import Block, Mamba2, Memory, causal_conv, scan
 from wm_train.nets.matmul import exact_matmul
 from wm_train.nets.network import to_arrays
-from wm_train.nets.qat import Input, best_unit, exact_dtype, starts
+from wm_train.nets.observers import Observer
+from wm_train.nets.qat import Input, exact_dtype, starts
 from wm_train.shapes import BLOCK_SCALES
 
 __all__ = ["QuantizedMamba2", "calibrate", "gated"]
@@ -170,7 +175,7 @@ def exact_scan(
 
 
 class QuantizedMamba2(nn.Module):
-    """A Mamba2 seen through the grid.
+    """A Mamba2 seen through the grid; door.py makes it.
 
     scales  units by name; made by `calibrate`, kept in the checkpoint
     """
@@ -185,13 +190,22 @@ class QuantizedMamba2(nn.Module):
         self.session_starts = starts([f for _, f in encoding.session_fields()])
         self._frozen: IntegerMamba2 | None = None
 
+    @cached_property
+    def _config(self) -> Mamba2Config:
+        """The network's, with the bits that its layers were prepared for."""
+        return replace(self.net.config, bits=bits_of(self.net))
+
     def _integers(self) -> IntegerMamba2:
-        return integer_mamba2(self.net.config, to_arrays(self.net), self.scales)
+        return integer_mamba2(self._config, to_arrays(self.net), self.scales)
 
     def freeze(self) -> "QuantizedMamba2":
         """Keep the integers of the present parameters: for evaluation, where they do not change."""
         self._frozen = self._integers()
         return self
+
+    def present(self) -> "QuantizedMamba2":
+        """A twin that keeps the integers of the present parameters, for the passes of one training step."""
+        return QuantizedMamba2(self.net, self.scales).freeze()
 
     def start(self, lanes: int) -> list[Memory]:
         """Memory of worlds that have seen nothing: codes, and h in its real unit."""
@@ -291,16 +305,18 @@ def _ssm(
 
 
 @torch.no_grad()
-def calibrate(net: Mamba2, dense: Tensor, ids: Tensor, session: Tensor, reset: Tensor) -> dict[str, float]:
-    """Units by name from a stretch of training frames (B, L, ·): of codes the quantum with the least squared error; of
-    wide integers so that twice what was seen fits."""
+def calibrate(
+    net: Mamba2, dense: Tensor, ids: Tensor, session: Tensor, reset: Tensor, observe: Observer
+) -> dict[str, float]:
+    """Units by name from a stretch of training frames (B, L, ·): of codes as the observer finds them; of wide integers
+    so that twice what was seen fits."""
     seen: dict[str, Tensor] = {}
     net(dense, ids, session, net.start(len(dense)), reset, seen)
     wide = {name for name in seen if name == "residual" or name.endswith(".y")}
     units = {
         name: 2 * float(values.abs().max()) / WIDE_MAX
         if name in wide
-        else best_unit(name, values, CODE_ENDS[name.rpartition(".")[2]])
+        else observe(name, values, CODE_ENDS[name.rpartition(".")[2]])
         for name, values in seen.items()
     }
     return usable_scales(net.config, units)

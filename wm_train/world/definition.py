@@ -4,7 +4,7 @@ The machine never names a field, a place or a label; where it needs one by what 
 (`Roles`). Artifacts hold a game's name alone (registry.py): they are data, and no code is read out of one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,8 @@ from wm_train.grid.arithmetic import Frames, Ints
 from wm_train.world.fields import PLAYERS, Column, Field, Kind, index_of
 from wm_train.world.flags import Flags
 from wm_train.world.law import Fact
+from wm_train.world.sight import Sight
+from wm_train.world.sight import check as check_sight
 from wm_train.world.subsystem import HeadSet
 from wm_train.world.symmetry import Symmetry
 from wm_train.world.view import View
@@ -44,7 +46,8 @@ class Edition:
 
 @dataclass(frozen=True)
 class Extra:
-    """Fields that a flag appends to a player's state; a self-running world keeps them as they were.
+    """Fields that a flag appends to a player's state and that a recording tells; a self-running world keeps them as
+    they were.
 
     derive   (columns of a game, its states (T, 2, len(state)) int32) -> (T, 2, len(fields)) integers as in a Frame.
              What a frame is given follows from it and from the frames before it, never from later ones
@@ -159,7 +162,7 @@ class Game:
     coast       baseline: (Frames (N, 2, F), whether what the game freezes stays where it is) -> the next Frames where
                 velocities stay; None if the game has no velocities
     flags       the options of an encoding: machine's and the game's own
-    extras      by flag, what it appends to the state
+    extras      by flag, what it appends to the state of a recording; sights: of the state itself, by rule
     as_ids      by flag, the id that is read in place of the number of the same name
     bounded     fields of a player that a place bounds, and `zones`: place -> (low, high) of each in its unit; a place
                 that is not named has the fields' own ranges; facts_of_places: what laws read of a place
@@ -191,6 +194,7 @@ class Game:
     fps: int = FPS
     place: Field | None = None
     extras: Mapping[str, Extra] = field(default_factory=dict)
+    sights: Mapping[str, Sight] = field(default_factory=dict)
     as_ids: Mapping[str, Field] = field(default_factory=dict)
     bounded: tuple[str, ...] = ()
     zones: Mapping[int, Sequence[tuple[float, float]]] = field(default_factory=dict)
@@ -220,7 +224,9 @@ class Game:
                 raise WmTrainError(f"game {self.name}: field {item.name} reads the unlisted column {item.column!r}")
         if unknown := {name for name in self.named_roles if name not in self.state_index}:
             raise WmTrainError(f"game {self.name}: roles name {', '.join(sorted(unknown))}, which no state field is")
-        self.symmetry.check([*self.state, *self.controls, *(f for extra in self.extras.values() for f in extra.fields)])
+        for problem in filter(None, map(check_sight, self.sights.values())):
+            raise WmTrainError(f"game {self.name}: {problem}")
+        self.symmetry.check([*self.state, *self.controls, *self._flagged])
         for heads in self.head_sets.values():
             if unknown := set(heads.writes).difference(self.state_index):
                 raise WmTrainError(
@@ -229,6 +235,12 @@ class Game:
 
     def __repr__(self) -> str:
         return f"Game({self.name!r})"
+
+    @property
+    def _flagged(self) -> Iterator[Field]:
+        """Every field that a flag can append."""
+        parts: Iterable[Extra | Sight] = (*self.extras.values(), *self.sights.values())
+        return (item for part in parts for item in part.fields)
 
     @property
     def named_roles(self) -> tuple[str, ...]:

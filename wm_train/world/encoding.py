@@ -9,6 +9,7 @@ from wm_train.world.definition import Edition, Extra, Game
 from wm_train.world.fields import PLAYERS, Field
 from wm_train.world.flags import NO_FLAGS, Flags, as_kind
 from wm_train.world.registry import find_game
+from wm_train.world.sight import Sight, fields_of
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,24 @@ class Encoding:
         return self.slots + self.lookahead - 1
 
     @cached_property
-    def frame_fields(self) -> tuple[Field, ...]:
-        """Fields of a player in a Frame of this encoding: the game's state, then what flags append."""
+    def kept_fields(self) -> tuple[Field, ...]:
+        """Fields of a player that a world keeps from frame to frame: the game's state, then extras."""
         return self.game.state + tuple(f for extra in self.extras for f in extra.fields)
 
     @cached_property
+    def frame_fields(self) -> tuple[Field, ...]:
+        """Fields of a player in a Frame of this encoding: those that are kept, then sights."""
+        return self.kept_fields + fields_of(self.sights)
+
+    @cached_property
     def extras(self) -> tuple[Extra, ...]:
-        """What flags append, in the order of the Frame."""
+        """What flags append of recordings, in the order of the Frame."""
         return tuple(extra for flag, extra in self.game.extras.items() if getattr(self.flags, flag))
+
+    @cached_property
+    def sights(self) -> tuple[Sight, ...]:
+        """What flags append by rule, in the order of the Frame."""
+        return tuple(sight for flag, sight in self.game.sights.items() if getattr(self.flags, flag))
 
     @cached_property
     def frame_index(self) -> dict[str, int]:

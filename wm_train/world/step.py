@@ -22,6 +22,7 @@ from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS, Field, Kind, fixed
 from wm_train.world.rule_ops import ONE, CodeOps, LawOps, NumpyOps, Read
+from wm_train.world.sight import facts_of, sight_columns
 from wm_train.world.subsystem import Head, HeadSet
 
 
@@ -52,15 +53,20 @@ class World:
         """Heads of one player, in output order."""
         return self.head_set.heads
 
+    @cached_property
+    def facts(self) -> tuple[str, ...]:
+        """Facts of the session's place that laws, and then sights, read, each once."""
+        return tuple(dict.fromkeys((*self.head_set.facts, *facts_of(self.encoding.sights))))
+
     @property
     def place_numbers(self) -> int:
-        """Numbers that the session's place gives to one seat: bounds of fields, then the facts that laws read."""
-        return 2 * len(self.game.bounded) + len(self.head_set.facts)
+        """Numbers that the session's place gives to one seat: bounds of fields, then `facts`."""
+        return 2 * len(self.game.bounded) + len(self.facts)
 
     @property
     def place_seats(self) -> int:
         """Seats that have numbers of their own."""
-        return seats_of(self.head_set.facts)
+        return seats_of(self.facts)
 
     @property
     def place_size(self) -> int:
@@ -70,12 +76,12 @@ class World:
     @cached_property
     def places(self) -> Ints:
         """(rows, place_size) int64 in fixed point, as bounds.place_rows."""
-        return np.array(place_rows(self.encoding, self.head_set.facts), np.int64).reshape(-1, self.place_size)
+        return np.array(place_rows(self.encoding, self.facts), np.int64).reshape(-1, self.place_size)
 
     @cached_property
     def unknown_place(self) -> Ints:
         """(1, place_size) int64 of a place that is not known."""
-        return np.array([place_row(self.game, self.head_set.facts, None)], np.int64)
+        return np.array([place_row(self.game, self.facts, None)], np.int64)
 
     def session_places(self, session: Ints) -> Ints:
         """(B, place_size) the row of each session, given its ids (B, S) in the order of `Encoding.session_fields`, the
@@ -132,7 +138,7 @@ def decode(ops: LawOps, world: World, now: Read, head: Read, place: Sequence[Any
     """
     game, heads = world.game, world.head_set
     bounded = {name: (place[2 * i], place[2 * i + 1]) for i, name in enumerate(game.bounded)}
-    facts = dict(zip(heads.facts, place[2 * len(game.bounded) :], strict=True))
+    facts = place_facts(world, place)
     ruled = heads.rule(ops, now, head)
 
     def kept(field: Field) -> Any:
@@ -143,6 +149,11 @@ def decode(ops: LawOps, world: World, now: Read, head: Read, place: Sequence[Any
     inside = {name: kept(game.field(name)) for name in ruled}
     mended = heads.lawful(ops, now, inside, facts.__getitem__)
     return {field.name: mended[field.name] for field in game.state if field.name in mended}
+
+
+def place_facts(world: World, place: Sequence[Any] | Ints) -> dict[str, Any]:
+    """Fact -> its number, of a seat's numbers of the session's place."""
+    return dict(zip(world.facts, place[2 * len(world.game.bounded) :], strict=True))
 
 
 def identify(ops: CodeOps, field: Field, value: Any) -> Any:
@@ -245,14 +256,14 @@ def seat_numbers(world: World, bounds: Ints, seat: int) -> Ints:
 
 
 def next_frames(world: World, frames: Frames, heads: Ints, bounds: Ints | None = None) -> Frames:
-    """The world step after the network. Fields that no rule writes stay as they were.
+    """The world step after the network. Fields that no rule writes stay as they were; sights are made anew.
 
-    frames  (N, 2, len(frame_fields)) int32, the newest that the window shows
+    frames  (N, 2, len(kept_fields) or more) int32, the newest that the window shows
     heads   (N, outputs) integers with FRAC_BITS fractional bits
     bounds  (N, place_size) of each place (World.session_places); None: of one that is not known
     returns (N, 2, len(frame_fields)) int32
     """
-    following, index = frames.copy(), world.game.state_index
+    following, index = frames[..., : len(world.encoding.kept_fields)].copy(), world.game.state_index
     places = world.unknown_place if bounds is None else bounds
     for player in range(PLAYERS):
         head = partial(decided, world, heads, player)
@@ -262,4 +273,14 @@ def next_frames(world: World, frames: Frames, heads: Ints, bounds: Ints | None =
 
         for name, value in decode(NumpyOps(), world, now, head, seat_numbers(world, places, player)).items():
             following[:, player, index[name]] = value
-    return following
+    return with_sights(world, following, places)
+
+
+def with_sights(world: World, frames: Frames, places: Ints) -> Frames:
+    """Frames (N, 2, len(kept_fields)) in places (N or 1, place_size), with what players see of them."""
+    sights = world.encoding.sights
+    if not sights:
+        return frames
+    facts = [place_facts(world, seat_numbers(world, places, seat)).__getitem__ for seat in range(PLAYERS)]
+    columns = sight_columns(sights, world.game.state_index, frames, facts).astype(np.int32)
+    return np.concatenate([frames, columns], -1)

@@ -1,8 +1,7 @@
 //! Index of the largest value, the lowest index where several are equal.
 //!
-//! The assembly looks for the smallest key `i - (value << 30)`, so values must fit an `i32` and `n < 2^30`. That of
-//! `argmax_within` is `i - (value << 16) + ((its label ^ label) << 49)`: any value with the wanted label comes before
-//! all of the others.
+//! The assembly of `argmax_within` looks for the smallest key `i - (value << 16) + ((its label ^ label) << 49)`, so
+//! values must fit an `i32` and `n < 2^16`: any value with the wanted label comes before all of the others.
 
 /// Index of the largest of `values`, the lowest one on ties; 0 if there are none.
 pub fn argmax(values: &[i64]) -> usize {
@@ -30,7 +29,7 @@ pub fn argmax_within(values: &[i64], labels: &[u8], label: u64) -> usize {
 /// Portable twin of kernel `argmax`: [`argmax()`].
 ///
 /// # Safety
-/// `values` reads `n` values, each within `i32`; `1 <= n < 2^30`.
+/// `values` reads `n` values; `1 <= n < 2^32`.
 pub unsafe fn argmax_ref(values: *const i64, n: u64) -> u64 {
     // SAFETY: the caller vouches for `n` values.
     argmax(unsafe { core::slice::from_raw_parts(values, n as usize) }) as u64

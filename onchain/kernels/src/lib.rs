@@ -10,8 +10,8 @@
 //! register); *group*, the rows that a matrix kernel works on together; *block*, the entries that a gather kernel works
 //! on together.
 //!
-//! No assembly branches on data: its compute units are an exact function of its sizes, stated below. The twins
-//! promise the same integers, not the same cost.
+//! Where assembly branches on data, both ways cost the same: its compute units are an exact function of its sizes, stated
+//! below. The twins promise the same integers, not the same cost.
 //!
 //! Memory is little-endian; every pointer is 8-byte aligned, but for `mult` and `k` (4-byte aligned). The
 //! kernels check nothing: sizes and ranges are proved when a network is exported. Arithmetic wraps.

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from wm_export.lower.asm.argmax_asm import ARGMAX_INDEX_BITS, WITHIN_INDEX_BITS
+from wm_export.lower.asm.argmax_asm import WITHIN_INDEX_BITS
 from wm_export.lower.asm.gather_asm import GATHER_BYTES_PER_WORD, GATHER_UNROLL, GATHER_WORDS
-from wm_export.lower.asm.listing import Count, Kernel, Repeat, segment
+from wm_export.lower.asm.listing import Count, Fork, Kernel, Repeat, segment
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec
 from wm_export.lower.kernel_files import HERE
 from wm_export.lower.kernels import KERNELS
@@ -43,7 +43,13 @@ ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
 }
 LOAD = re.compile(r"r(\d) = \*\(u(\d+) \*\)\(r(\d+) ([+-]) (\d+)\)")
 STORE = re.compile(r"\*\(u64 \*\)\(r(\d+) ([+-]) (\d+)\) = r(\d)")
-JUMP = re.compile(r"if r(\d+) (==|!=) (r?\d+) goto (\d)([fb])")
+JUMP = re.compile(r"(?:if r(?P<left>\d+) (?P<test>==|!=|s?>) (?P<right>r?\d+) )?goto (?P<label>\d+)(?P<way>[fb])")
+TESTS: Mapping[str, Callable[[int, int], bool]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    ">": lambda a, b: a > b,
+    "s>": lambda a, b: signed(a) > signed(b),
+}
 ALU = re.compile(r"r(\d) (=|s?[-+*&|^<>]+=) (r?)(-?\w+)( ll)?")
 
 
@@ -74,6 +80,13 @@ class Machine:
         self.spent += 1
         return self.registers[0]
 
+    def jumps(self, jump: re.Match[str]) -> bool:
+        """Does a jump leave the straight line?"""
+        if jump["test"] is None:
+            return True
+        other = self.registers[int(jump["right"][1:])] if jump["right"][0] == "r" else int(jump["right"])
+        return TESTS[jump["test"]](self.registers[int(jump["left"])], other)
+
     def step(self, lines: list[str], at: int) -> int:
         """Run the instruction on line `at`; the number of the next line."""
         r, line = self.registers, lines[at]
@@ -84,10 +97,10 @@ class Machine:
             area, where = self.place(int(found[1]), int(found[2] + found[3]), 8)
             area[where] = r[int(found[4])].to_bytes(8, "little")
         elif found := JUMP.fullmatch(line):
-            other = r[int(found[3][1:])] if found[3][0] == "r" else int(found[3])
-            if (r[int(found[1])] == other) == (found[2] == "=="):
-                step = 1 if found[5] == "f" else -1
-                return next(i for i in range(at, len(lines) if step > 0 else -1, step) if lines[i] == f"{found[4]}:")
+            if self.jumps(found):
+                step = 1 if found["way"] == "f" else -1
+                ways = range(at, len(lines) if step > 0 else -1, step)
+                return next(i for i in ways if lines[i] == f"{found['label']}:")
         else:
             found = ALU.fullmatch(line)
             assert found, line
@@ -162,9 +175,10 @@ def test_requantize(name: str, shift: int) -> None:
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 24, 37])
 def test_argmax(n: int) -> None:
     rng = np.random.default_rng(n)
-    for span in (2, 2**31):
+    for span in (1, 2, 2**31, 2**63 - 1):
         values = rng.integers(-span, span, n)
-        assert run(KERNELS["argmax"], [n], [raw(values)], n=n)[0] == np.argmax(values)
+        for order in (values, np.sort(values), np.sort(values)[::-1], np.full(n, -(2**63))):
+            assert run(KERNELS["argmax"], [n], [raw(order)], n=n)[0] == np.argmax(order)
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 24, 37])
@@ -200,7 +214,6 @@ BAD: list[tuple[str, dict[str, int], str]] = [
     ("requantize", {"n": 0}, "n in 8.., a multiple of 8"),
     ("requantize_relu", {"n": 12}, "a multiple of 8"),
     ("argmax", {"n": 0}, "n in 1.."),
-    ("argmax", {"n": 1 << ARGMAX_INDEX_BITS}, "n in 1.."),
     ("argmax_within", {"n": 1 << WITHIN_INDEX_BITS}, "n in 1..65535"),
 ]
 
@@ -229,6 +242,19 @@ def test_a_listing_is_its_parts_in_order() -> None:
         ".globl wmq_k", ".type wmq_k,@function", "wmq_k:",
         "r0 = 0", "1:", "r1 += 1", "r2 += 1", "r4 += 1", "r3 += 1", "exit", ".size wmq_k, .-wmq_k",
     ]  # fmt: skip
+
+
+def test_a_fork_costs_what_either_way_does() -> None:
+    loop = Repeat(Count("n"), (segment(["r1 += 1", "if r1 != r2 goto 1b"], "1"),))
+    fork = Fork((segment(["r0 = 1"]), loop), (loop, segment(["r0 = 2"], "2")))
+    kernel = Kernel("k", "", "()", "", {"n": range(1, 9)}, (segment(["if r1 > 3 goto 2f"]), fork, segment(["exit"])))
+    assert kernel.formula == "3 + n * 2"
+    assert kernel.text.splitlines()[4:-1] == [
+        "if r1 > 3 goto 2f", "r0 = 1", "1:", "r1 += 1", "if r1 != r2 goto 1b", "1:", "r1 += 1", "if r1 != r2 goto 1b",
+        "2:", "r0 = 2", "exit",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match=r"cost 1 and 0 \+ n \* 2, expected the same"):
+        Fork((segment(["r0 = 1"]),), (loop,))
 
 
 @pytest.mark.parametrize("bits", WEIGHT_GRIDS)

@@ -34,8 +34,8 @@ NETS: dict[str, Callable[[], QNet]] = {
 }
 #: Compute units inside the kernels of the default world, op by op.
 DEFAULT_CU = {
-    "begin": 0, "layer1": 338_734, "gather": 44_541, "relu1": 7_431, "layer2": 142_506, "relu2": 3_719,
-    "heads": 297_161, "scale": 6_923, "decode": 8_604, "push": 0,
+    "begin": 0, "layer1": 338_734, "gather": 44_541, "relu1": 4_871, "layer2": 142_506, "relu2": 2_439,
+    "heads": 297_161, "scale": 6_923, "decode": 4_524, "push": 0,
 }  # fmt: skip
 
 

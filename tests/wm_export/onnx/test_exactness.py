@@ -1,5 +1,8 @@
 """exactness.py: ONNX Runtime is exact on extremes on this machine; where it saturates it is refused."""
 
+import tomllib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,6 +13,8 @@ from wm_export.onnx import exactness
 from wm_export.onnx.graph import onnx_model
 from wm_export.onnx.runtime import OrtRunner
 from wm_train.grid.arithmetic import CODE_MAX, CODE_MIN
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def in_pairs_of_16_bits(codes: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -32,6 +37,13 @@ def test_products_are_exact_here(columns: int) -> None:
     exactness.need_exact_products()
 
 
+def wrong_from_the_second_tile(codes: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Kernels that go wrong in what follows a whole tile of 16 worlds."""
+    found: NDArray[np.int64] = codes @ rows
+    found[16:] += 1
+    return found
+
+
 def test_a_runtime_that_saturates_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = onnx_model(small_qnet()).SerializeToString()
     exactness.need_exact_products.cache_clear()
@@ -40,3 +52,28 @@ def test_a_runtime_that_saturates_is_refused(monkeypatch: pytest.MonkeyPatch) ->
         OrtRunner(graph)
     monkeypatch.undo()
     OrtRunner(graph)
+
+
+def test_known_products_are_longer_than_a_tile_and_take_every_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.unique(np.concatenate([exactness._mixed(*shape)[0].ravel() for shape in exactness.MIXED]))
+    assert (values == np.arange(CODE_MIN, CODE_MAX + 1)).all()
+    exactness.need_exact_products.cache_clear()
+    monkeypatch.setattr(exactness, "multiplied", wrong_from_the_second_tile)
+    with pytest.raises(WmExportError, match=r"multiplies integers wrongly .* of 1855 products of mixed codes"):
+        exactness.need_exact_products()
+
+
+def test_a_version_with_a_known_fault_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = onnx_model(small_qnet()).SerializeToString()
+    exactness.need_exact_products.cache_clear()
+    monkeypatch.setattr(exactness.onnxruntime, "__version__", "1.23.1")
+    with pytest.raises(WmExportError, match=r"ONNX Runtime 1\.23\.1 .*next: pip install 'onnxruntime>1\.23\.1'"):
+        OrtRunner(graph)
+    monkeypatch.undo()
+    OrtRunner(graph)
+
+
+def test_versions_with_a_known_fault_are_never_installed() -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    (of_runtime,) = (line for line in wanted if line.startswith("onnxruntime"))
+    assert all(f"!={version}" in of_runtime for version in exactness.FAULTY)

@@ -39,6 +39,8 @@ MODELS = {
     "one slot": MLPConfig(slots=1, hidden=SMALL),
     "v1 published": MLPConfig(encoding="v1", heads="published", slots=3, hidden=SMALL),
     "state age as an id": MLPConfig(slots=3, hidden=SMALL, flags=MeleeFlags(state_age_as_embed=True)),
+    "sights": MLPConfig(slots=2, hidden=SMALL, flags=MeleeFlags(geometry=True, reach=True)),
+    "lawful with sights": MLPConfig(heads="lawful", slots=1, hidden=SMALL, flags=MeleeFlags(geometry=True, reach=True)),
     "v2.1 integrated": MLPConfig(encoding="v2.1", slots=2, hidden=SMALL),
     "16 bits": MLPConfig(slots=4, hidden=SMALL, bits={"layer1": 16, "heads": 16}),
     "lawful": MLPConfig(encoding="v2.1", heads="lawful", slots=2, hidden=SMALL),

@@ -18,7 +18,8 @@ KINDS = [
     ("v2", "gated", NO_FLAGS),
     ("v2.1", "two_level", NO_FLAGS),
     ("v2.1", "lawful", NO_FLAGS),
-    ("v2.2", "integrated", MeleeFlags(state_age_as_embed=True)),
+    ("v2.1", "lawful", MeleeFlags(geometry=True, reach=True)),
+    ("v2.2", "integrated", MeleeFlags(state_age_as_embed=True, geometry=True)),
 ]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.factories import small_model, small_qnet
+from wm_cli.packaged import WORLDS
 from wm_export.solana.sources import EXPERIMENTS, SCRIPT_NAMES, WORKSPACE
 from wm_export.solana.toolchain import Toolchain
 from wm_quant.qnet import save_qnet
@@ -80,6 +81,8 @@ def test_archives_hold_the_sources_and_nothing_that_was_built(sdist: Path, wheel
     assert [name for name in names if not {"target", "__pycache__"}.isdisjoint(name.split("/"))] == []
     wanted = [f"onchain/{name}" for name in WORKSPACE] + [f"scripts/{name}" for name in SCRIPT_NAMES]
     wanted += [f"experiments/{path.name}" for path in EXPERIMENTS.glob("*.yaml")]
+    worlds = {path.relative_to(ROOT).as_posix() for path in WORLDS.rglob("*.*")}
+    assert len(worlds) > 4 and worlds <= {name for name in names if name.startswith("wm_cli/worlds/")}
     for name in wanted:
         assert any(path.removeprefix("wm_export/solana/packaged/").startswith(name) for path in packaged), name
 

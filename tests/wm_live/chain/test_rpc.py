@@ -191,6 +191,22 @@ def test_a_subscription_that_tells_nonsense(told: str | bytes) -> None:
     asyncio.run(run())
 
 
+def test_a_subscription_that_the_node_ends_says_how_it_runs_again() -> None:
+    async def end(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        return socket
+
+    async def run() -> None:
+        application = web.Application()
+        application.router.add_get("/", end)
+        async with TestServer(application) as server, Rpc(f"http://127.0.0.1:{server.port - 1}") as rpc:  # type: ignore[operator]
+            with pytest.raises(RpcError, match=r"ended the subscription; .* next: wmq localnet"):
+                await anext(rpc.subscribe_account(ADDRESS))
+
+    asyncio.run(run())
+
+
 def test_no_json_and_no_node() -> None:
     with pytest.raises(RpcError, match="expected JSON, got b'<html>'"):
         against([(200, "<html>")], lambda rpc: rpc.slot())

@@ -17,8 +17,9 @@ from tests.wm_live.conftest import BaseChain
 from wm_export.solana.export import Export
 from wm_export.solana.layout import chunks
 from wm_export.solana.toolchain import Toolchain
+from wm_live.chain import rpc as rpc_module
 from wm_live.chain.addresses import model_address
-from wm_live.chain.rpc import Rpc, RpcError
+from wm_live.chain.rpc import Reply, Rpc, RpcError
 from wm_live.chain.transactions import Sender, TransactionError
 from wm_live.chain.upload import PlannedTransaction, send_all
 from wm_live.chain.wallet import fund
@@ -163,7 +164,7 @@ async def _deployed(chain: Recorder, target: DeployTarget, wire: Wire) -> bytes:
 class Deaf(InProcess):
     """The chain gets every transaction, but every third answer is lost."""
 
-    async def _post(self, method: str, body: dict[str, Any]) -> tuple[int, bytes]:
+    async def _post(self, method: str, body: dict[str, Any]) -> Reply:
         answer = await super()._post(method, body)
         if method == "sendTransaction" and self.wire.sent % 3 == 0:
             raise RpcError("no answer")
@@ -218,7 +219,8 @@ def test_the_same_message_twice_runs_twice(tiny: Export) -> None:
     assert asyncio.run(send()) == 3 * 5_000
 
 
-def test_a_node_that_goes_away_is_an_error_that_names_it(tiny: Export) -> None:
+def test_a_node_that_goes_away_is_an_error_that_names_it(tiny: Export, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rpc_module, "BUSY_WAIT_S", 0.0)
     chain = Recorder()
     target = chain.fund(tiny)
 

@@ -12,6 +12,7 @@ from solders.account import Account
 from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
+from tests import verbs
 from tests.wm_live.chains import SOL, Recorder, Wire, tiny_world, write_keypair
 from tests.wm_live.conftest import BaseChain
 from wm_cli.verbs.publishing import run_abort, run_deploy, run_fund, run_verify
@@ -141,6 +142,24 @@ def test_the_payer_must_have_all_of_it_before_anything_is_sent(tiny: Export, cha
     assert len(chain.landed) == landed
     exact = chain.fund(tiny, needs)
     assert needs - deploy(chain, exact) == prepared(chain, exact).reserve
+
+
+def test_a_limit_holds_for_all_that_it_might_take(tiny: Export, chain: Recorder) -> None:
+    deployment = prepared(chain, chain.fund(tiny))
+    most = deployment.budget().at_most
+    deployment.check_limit(most)
+    with pytest.raises(
+        WmLiveError, match=rf"never more than {sol(most)}, .*nothing was sent; next: --max-sol {sol(most)}"
+    ):
+        deployment.check_limit(most - 1)
+
+
+def test_what_is_kept_is_what_the_plan_says(tiny: Export, chain: Recorder) -> None:
+    target = chain.fund(tiny)
+    parts = prepared(chain, target).world_rent()
+    assert deploy(chain, target, final=True) > parts.kept
+    addresses = [target.program.pubkey(), program_data_address(target.program.pubkey()), target.model]
+    assert sum(account.lamports for account in map(chain.chain.account, addresses) if account) == parts.kept
 
 
 def test_a_plan_as_json_and_in_words(tiny: Export, chain: Recorder) -> None:
@@ -459,6 +478,9 @@ def test_fund_deploy_verify_and_abort_over_a_real_connection(tiny: Export, base:
     assert seen == [] and dry["balance"] == 10 * SOL
     with pytest.raises(WmLiveError, match="does not exist"):
         run_verify(tiny, base.url, None, keypair, True)
+    base_options = ["--cluster", base.url, "--keypair", str(keypair), "--upgradeable"]
+    limited = verbs.run("deploy", "run", str(tiny.folder), *base_options, "--max-sol", "0.5")
+    assert limited.exit_code == 1 and "--max-sol is 0.5; nothing was sent; next: --max-sol" in limited.stderr
     done = run(dry_run=False)
     assert done["balance_after"] == 10 * SOL - dry["total"]
     assert done["verification"]["ok"] and ("freeze", 1, 1) in seen

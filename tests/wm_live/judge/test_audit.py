@@ -170,7 +170,8 @@ def kept_log(
     agreed = Agreed(str(me), "7", str(me), str(VALIDATOR.pubkey()))
     log = log_of(session, ids, records, folder / "log", agreed)
     if kept is not None:
-        at: Any = SimpleNamespace(frame_number=kept, root=log.tree.root(SLOTS + kept), status="ended")
+        root = log.tree.root(SLOTS + kept)
+        at: Any = SimpleNamespace(begun=True, frame_number=kept, root=root, status="ended")
         keep_last_commit(log.folder, at)
     return export, log
 

@@ -20,7 +20,7 @@ from wm_export.schema.instruction_set import INSTRUCTIONS
 from wm_export.solana.layout import Layout
 from wm_live.chain.addresses import DELEGATION_PROGRAM, delegation_metadata, delegation_record
 from wm_live.chain.answers import AccountInfo
-from wm_live.chain.rpc import Rpc, RpcError
+from wm_live.chain.rpc import Reply, Rpc, RpcError
 from wm_live.localnet.base_chain.chain import Chain, RefusedError, read_transaction
 from wm_live.localnet.base_chain.genesis import Genesis
 from wm_live.localnet.base_chain.ledger import Moment
@@ -177,7 +177,7 @@ class LyingNode(Rpc):
     async def __aexit__(self, *_: object) -> None:
         pass
 
-    async def _post(self, method: str, body: dict[str, Any]) -> tuple[int, bytes]:
+    async def _post(self, method: str, body: dict[str, Any]) -> Reply:
         self.network.calls += 1
         if self.network.calls > MOST_CALLS:
             raise RestlessError(method)
@@ -189,8 +189,8 @@ class LyingNode(Rpc):
         if answer is None:
             raise RpcError(f"{self.url}: {method}: no answer (it lies); is the node running?")
         if isinstance(answer, tuple):
-            return answer
-        return 200, json.dumps(answer).encode()
+            return Reply(*answer)
+        return Reply(200, json.dumps(answer).encode())
 
     def _true(self, method: str, params: list[Any]) -> Answer:
         try:

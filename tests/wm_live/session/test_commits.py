@@ -157,7 +157,7 @@ class Chain:
         return frame
 
     async def need_session(self, *_: object) -> Any:
-        return SimpleNamespace(frame_number=self.frames, root=bytes([1]) * 32, status="started")
+        return SimpleNamespace(begun=True, frame_number=self.frames, root=bytes([1]) * 32, status="started")
 
 
 def log_in(folder: Path) -> Log:
@@ -250,7 +250,7 @@ def test_a_fault_of_it_ends_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def state(frames: int, root: bytes, status: str) -> SessionState:
-    kept: Any = SimpleNamespace(frame_number=frames, root=root, status=status)
+    kept: Any = SimpleNamespace(begun=any(root), frame_number=frames, root=root, status=status)
     return kept
 
 

@@ -127,9 +127,44 @@ def test_a_guest_sends_nothing_for_frames_that_are_over(monkeypatch: pytest.Monk
     assert sent == [0, 1, 2, 3, 1_000_000, 1_000_001, 1_000_002, 1_000_003]
 
 
+def test_a_frame_that_was_computed_meanwhile_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has been reported, and would be a second time, with other inputs."""
+    signed: list[int] = []
+
+    class Ahead(Follower):
+        async def look(self) -> None:
+            self.arrived(account(0))
+
+        async def change(self, timeout_s: float) -> None:
+            self.arrived(account(3 if self.state.frame_number == 0 else 4))
+
+    class Noting(Driver):
+        def _theirs(self, follower: Follower, frame: int) -> bool:
+            return follower.state.frame_number > 0
+
+        async def _signed(self, follower: Follower, frame: int, step: int, inputs: Any) -> bytes:
+            signed.append(frame)
+            return b""
+
+    async def run() -> None:
+        session, rollup = a_game().session, SimpleNamespace(send=_none)
+        session.world.steps = 1
+        follower = Ahead(rollup, session)  # type: ignore[arg-type]
+        await follower.look()
+        await Noting(rollup, session, [Keypair()] * 2, 0)._round(follower, module_inputs, 0, 4)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "session_state", lambda where, data: _started(data))
+    asyncio.run(run())
+    assert signed == [3]
+
+
+async def _none(*_: Any, **__: Any) -> None:
+    """A node that takes what it is sent."""
+
+
 def _started(data: bytes) -> Any:
     number = session_state(WHERE, data).frame_number
-    return SimpleNamespace(frame_number=number, status="started", cursor=(number, 0))
+    return SimpleNamespace(frame_number=number, step=0, status="started", cursor=(number, 0))
 
 
 def module_inputs() -> Any:
@@ -138,7 +173,7 @@ def module_inputs() -> Any:
 
 
 def test_a_log_older_than_the_chain_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = SimpleNamespace(frame_number=9, status="ended", root=bytes(32), leaves=lambda slots: 9 + slots)
+    state = SimpleNamespace(begun=True, frame_number=9, status="ended", root=bytes(32), leaves=lambda slots: 9 + slots)
 
     async def left(*_: Any, **__: Any) -> Any:
         return state

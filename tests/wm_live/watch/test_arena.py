@@ -19,11 +19,11 @@ from wm_train.measure.evaluate import begin
 from wm_train.melee.field_table import CONTROLS, STATE_INDEX
 from wm_train.melee.first_frame import opening
 from wm_train.melee.melee import GAME
+from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.world.encoding import Encoding
-from wm_train.world.flags import Flags
 
-#: A model whose network reads what was pressed.
-NET = small_qnet(small_model("v2.2", "lawful", flags=Flags(press_events="next")))
+#: A model whose network reads what was pressed, what is near, and what no rule makes.
+NET = small_qnet(small_model("v2.2", "lawful", flags=MeleeFlags(press_events="next", geometry=True, stale_moves=True)))
 ENCODING = NET.world.encoding
 
 
@@ -42,7 +42,7 @@ class Still:
         return frames
 
 
-def arena(hands: Hands, worlds: Any = None, **more: Any) -> Arena:
+def arena(hands: Hands | None, worlds: Any = None, **more: Any) -> Arena:
     corpus = opened(ENCODING, 31, (22, 1))
     t = len(corpus.game) - 2
     given = {
@@ -77,6 +77,14 @@ def inputs(**values: int) -> list[int]:
     return [values.get(control.name, 0) for control in CONTROLS]
 
 
+def test_without_hands_the_inputs_are_the_others() -> None:
+    worlds, both = Still(), neutral(GAME) + 1
+    messages = taken(arena(None, worlds, other=lambda frame: both), 3)
+    assert all(np.array_equal(message.inputs, both) for message in messages if message.inputs is not None)
+    assert (worlds.given[0][:, : both.shape[1]] == both).all()
+    assert arena(None, worlds).hello.pad is None
+
+
 def test_the_page_is_told_what_to_press() -> None:
     pad = json.loads(json.dumps(arena(Hands(GAME)).hello.to_json()))["pad"]
     assert (
@@ -94,7 +102,7 @@ def test_it_begins_where_the_game_says_and_steps_as_the_network_does() -> None:
     worlds = one.begin()
     for message in messages:
         frames = worlds.step(np.zeros((1, 2, len(ENCODING.controls)), np.int8))
-        assert (message.frame == frames[0]).all() and not np.any(message.inputs)
+        assert (message.frame == frames[0, :, : len(GAME.state)]).all() and not np.any(message.inputs)
     assert [message.n for message in messages] == [0, 1, 2, 3, 4]
     assert one.hello.cast == (22, 1) and one.hello.place == 31
 
@@ -171,4 +179,4 @@ def test_frames_come_at_their_rate(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_flags_without_presses_read_the_controls_alone() -> None:
-    assert replace(ENCODING, flags=Flags()).controls == GAME.controls
+    assert replace(ENCODING, flags=MeleeFlags()).controls == GAME.controls

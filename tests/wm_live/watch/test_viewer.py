@@ -17,6 +17,8 @@ from wm_live.watch.viewer import Feed, FrameMessage, Hello, ListFeed, LiveFeed, 
 from wm_quant.interp import Interpreter
 from wm_train.measure.evaluate import rollout
 from wm_train.melee.field_table import CONTROLS, STATE, STATE_INDEX
+from wm_train.melee.melee import GAME
+from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.melee.names import CHARACTERS, STAGES, action_names, character_name, stage
 from wm_train.world.rule_ops import ONE
 
@@ -124,16 +126,20 @@ def test_being_early_does_not_pay_for_being_late() -> None:
     assert [m.n for m in taken(LiveFeed(HELLO, source, lambda: source.now)) if m.late] == [50]
 
 
-def test_a_rollout_is_that_of_evaluate_beside_the_replay() -> None:
-    net, corpus = small_qnet(small_model(slots=3)), random_corpus(lengths=(40, 30))
+@pytest.mark.parametrize("flags", [MeleeFlags(), MeleeFlags(press_events="next", reach=True)], ids=str)
+def test_a_rollout_is_that_of_evaluate_beside_the_replay(flags: MeleeFlags) -> None:
+    """What flags append is not shown."""
+    net = small_qnet(small_model(slots=3, flags=flags))
     encoding, model = net.world.encoding, Interpreter(net).model()
-    messages = taken(RolloutFeed("r", model, corpus, encoding, 10, 25))
-    expected = rollout(model, corpus, encoding, np.array([10]), 25)[0]
+    seen = random_corpus(lengths=(40, 30), encoding=encoding)
+    messages = taken(RolloutFeed("r", model, seen, encoding, 10, 25))
+    expected = rollout(model, seen, encoding, np.array([10]), 25)[0, ..., : len(GAME.state)]
+    corpus = replace(seen, frames=seen.frames[..., : len(GAME.state)], inputs=seen.inputs[..., : len(GAME.controls)])
     assert [m.n for m in messages] == list(range(25))
     assert np.array_equal([m.frame for m in messages], expected)
     assert np.array_equal([m.to_json()["real"] for m in messages], corpus.frames[11:36])
     assert np.array_equal([m.to_json()["inputs"] for m in messages], corpus.inputs[11:36])
-    assert not RolloutFeed("r", model, corpus, encoding, 10, 25).hello.live
+    assert not RolloutFeed("r", model, seen, encoding, 10, 25).hello.live
 
 
 @pytest.mark.parametrize(("t", "length"), [(1, 5), (10, 30), (69, 1), (10, 0)])

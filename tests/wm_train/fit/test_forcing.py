@@ -197,10 +197,11 @@ def evaluated(made: Any, model: ModelConfig) -> Any:
     """The learner's network as evaluation has it: a Stepper or a Recurrent."""
     scales = random_checkpoint(model).scales
     if isinstance(model, Mamba2Config):
-        return TorchMamba2(made.net, QuantizedMamba2(made.net, dict(scales)) if made.form == "qat" else None)
+        return TorchMamba2(made.net, QuantizedMamba2(made.net, dict(scales)).freeze() if made.form == "qat" else None)
     if made.form == "float":
         return stepper(model.world, float_predictor(made.net))
-    return stepper(model.world, quantized_predictor(QuantizedMLP(made.net, (scales["hidden1"], scales["hidden2"]))))
+    through = QuantizedMLP(made.net, (scales["hidden1"], scales["hidden2"])).freeze()
+    return stepper(model.world, quantized_predictor(through))
 
 
 def arrays(memory: Any) -> dict[str, Any]:

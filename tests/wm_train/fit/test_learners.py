@@ -24,7 +24,8 @@ torch = pytest.importorskip("torch")
 from wm_train.fit import learners  # noqa: E402
 from wm_train.fit.batches import WindowTensors  # noqa: E402
 from wm_train.fit.held_out import HeldOut  # noqa: E402
-from wm_train.fit.learners import StreamLearner, WindowLearner, learner, parent_of  # noqa: E402
+from wm_train.fit.learners import StreamLearner, WindowLearner, learner  # noqa: E402
+from wm_train.fit.parents import parent_of  # noqa: E402
 from wm_train.fit.train import Job, train  # noqa: E402
 from wm_train.games.sequences import SequencePlan  # noqa: E402
 from wm_train.games.store import HeldGames  # noqa: E402
@@ -230,6 +231,6 @@ def test_the_same_seed_gives_the_same_run(runs: Path, tmp_path: Path) -> None:
     assert (tmp_path / "again/model.safetensors").read_bytes() == (runs / "float/model.safetensors").read_bytes()
 
 
-def test_qat_starts_from_a_float_run_only(runs: Path) -> None:
+def test_a_run_starts_from_a_float_run_only(runs: Path) -> None:
     with pytest.raises(WmTrainError, match="this one is qat"):
-        parent_of(runs / "qat", qat=True)
+        parent_of(runs / "qat")

@@ -37,6 +37,14 @@ def test_what_never_happens_is_cut_at_0() -> None:
     assert best_cut(np.arange(5.0), np.zeros(5, bool)) == 0
 
 
+def test_what_is_told_by_hardly_anything_is_cut_at_0() -> None:
+    """Its best cut, far below 0, would be wrong in most of what it calls."""
+    true = np.arange(200) % 20 == 19
+    blind = np.linspace(-1, -9, 200)
+    assert best_cut(blind, true) == 0
+    assert best_cut(blind + 9.0 * true, true) != 0, "and where it is told, it is cut there"
+
+
 def test_events_that_happen_have_cuts_and_what_a_flag_becomes_has_none() -> None:
     found = thresholds(CHECKPOINT, CORPUS)
     assert set(found) <= set(WORLD.head_set.happenings) == {

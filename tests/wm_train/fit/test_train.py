@@ -25,7 +25,8 @@ torch = pytest.importorskip("torch")
 
 from wm_train.fit import learners  # noqa: E402
 from wm_train.fit import train as module  # noqa: E402
-from wm_train.fit.train import BEST, QAT_LEARNING_RATE, RESUME_FILE, Job, Progress, learning_rate, train  # noqa: E402
+from wm_train.fit.train import BEST, RESUME_FILE, STARTED_LEARNING_RATE, Job, Progress, learning_rate, train  # noqa: E402
+from wm_train.nets.observers import OBSERVERS, min_max  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("exact_again")
 
@@ -85,6 +86,13 @@ def test_a_short_run_learns_and_saves(dataset: Path, tmp_path: Path, monkeypatch
     }  # fmt: skip
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names - {"curves.tfevents"} == {"best", "manifest.json", "model.safetensors", "run.json"}
+
+
+@pytest.mark.parametrize("qat", [False, True])
+def test_every_step_says_how_much_is_done(dataset: Path, tmp_path: Path, qat: bool) -> None:
+    shares: list[float] = []
+    train(Job(dataset, tmp_path, CONFIG, qat), moved=shares.append)
+    assert len(shares) == 15 and shares == pytest.approx([(step + 1) / 15 for step in range(15)])
 
 
 def test_the_manifest_says_how_a_run_was_made(dataset: Path, tmp_path: Path, talkative: None) -> None:
@@ -386,12 +394,21 @@ def test_qat_takes_bits_from_its_own_config(dataset: Path, tmp_path: Path) -> No
     assert [op.bits for op in quantize(tmp_path / "c").ops if isinstance(op, Matvec)] == [8, 8, 4]
 
 
-@pytest.mark.parametrize(("form", "qat"), [("float", False), ("qat", True)])
-def test_only_qat_starts_from_a_run_and_from_a_float_one(dataset: Path, tmp_path: Path, form: str, qat: bool) -> None:
+def test_scales_are_found_as_the_config_says_and_kept_by_qat(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OBSERVERS, "min-max", lambda name, values, most: 2 * min_max(name, values, most))
     short = replace(CONFIG, train=replace(CONFIG.train, steps=1))
-    train(Job(dataset, tmp_path / "a", short, qat=form == "qat"))
-    with pytest.raises(WmTrainError, match=f"this one is {form}"):
-        train(Job(dataset, tmp_path / "b", short, qat=qat, start=tmp_path / "a"))
+    other = replace(short, train=replace(short.train, calibration="min-max"))
+    squares, ends = (train(Job(dataset, tmp_path / c.train.calibration, c)) for c in (short, other))
+    said = json.loads((tmp_path / "min-max" / "run.json").read_text())["config"]["train"]
+    assert said["calibration"] == "min-max"
+    assert "calibration" not in json.loads((tmp_path / "mse" / "run.json").read_text())["config"]["train"]
+    assert all(squares.scales[name] < ends.scales[name] for name in ends.scales)
+    through = train(Job(dataset, tmp_path / "qat", short, qat=True, start=tmp_path / "min-max"))
+    assert through.scales == ends.scales and through.config.train.calibration == "min-max"
+    with pytest.raises(WmTrainError, match=r"calibration = 'min-max', but the float run .* has the scales of 'mse'"):
+        train(Job(dataset, tmp_path / "not", other, qat=True, start=tmp_path / "mse"))
 
 
 def test_games_too_short_are_an_error(tmp_path: Path) -> None:
@@ -459,14 +476,14 @@ def test_a_held_out_loss_that_is_no_number_says_what_is_kept(
 def test_the_rate_warms_up_then_falls_to_zero(warmup: float) -> None:
     shares = np.linspace(0, 1, 2001)
     config = TrainConfig(learning_rate=0.5, warmup=warmup)
-    rates = np.array([2 * learning_rate(config, share, qat=False) for share in shares])
-    assert learning_rate(config, warmup, qat=True) == 0.5 * QAT_LEARNING_RATE
+    rates = np.array([2 * learning_rate(config, share, started=False) for share in shares])
+    assert learning_rate(config, warmup, started=True) == 0.5 * STARTED_LEARNING_RATE
     assert (
-        2 * learning_rate(config, warmup, qat=False) == 1
+        2 * learning_rate(config, warmup, started=False) == 1
         and rates[-1] == pytest.approx(0, abs=1e-12)
         and rates.min() >= 0
     )
     assert rates.max() <= 1.01 and rates.argmax() == pytest.approx(warmup * 2000, abs=1)
     assert (np.diff(rates[shares < warmup]) > 0).all() and (np.diff(rates[shares > warmup]) < 0).all()
-    assert rates[0] > 0 and learning_rate(config, 1.5, qat=False) == pytest.approx(0, abs=1e-12)
-    assert learning_rate(config, (1 + warmup) / 2, qat=False) == pytest.approx(0.25)
+    assert rates[0] > 0 and learning_rate(config, 1.5, started=False) == pytest.approx(0, abs=1e-12)
+    assert learning_rate(config, (1 + warmup) / 2, started=False) == pytest.approx(0.25)

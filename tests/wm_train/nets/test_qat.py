@@ -10,8 +10,10 @@ from torch import Tensor
 from wm_train.config import MLPConfig
 from wm_train.errors import WmTrainError
 from wm_train.grid.arithmetic import FRAC_BITS
+from wm_train.nets.door import prepared
 from wm_train.nets.matmul import use_exact_matmul, use_fast_matmul
 from wm_train.nets.mlp import FrameStackMLP
+from wm_train.nets.observers import least_squares
 from wm_train.nets.qat import QuantizedMLP, calibrate
 from wm_train.world.encoding import Encoding
 
@@ -51,9 +53,10 @@ def random_net(config: MLPConfig = CONFIG, seed: int = 0) -> FrameStackMLP:
     return net
 
 
-def quantized(net: FrameStackMLP, inputs: Inputs) -> QuantizedMLP:
-    model = QuantizedMLP(net, (1.0, 1.0))
-    model.hidden_scales = calibrate(net, inputs[0] * model.worth, *inputs[1:])
+def quantized(net: FrameStackMLP, inputs: Inputs, config: MLPConfig = CONFIG) -> QuantizedMLP:
+    model = prepared(net, config, {"hidden1": 1.0, "hidden2": 1.0})
+    assert isinstance(model, QuantizedMLP)
+    model.hidden_scales = calibrate(net, inputs[0] * model.worth, *inputs[1:], least_squares)
     return model
 
 
@@ -68,9 +71,10 @@ def gradients(net: FrameStackMLP, loss: Tensor) -> dict[str, Tensor]:
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_training_step_computes_the_exact_heads(encoding: str, fast: bool, bits: dict[str, int]) -> None:
     heads = "published" if encoding == "v1" else "integrated"
-    net = random_net(MLPConfig(encoding=encoding, slots=2, heads=heads, hidden=(64, 32), bits=bits))
+    config = MLPConfig(encoding=encoding, slots=2, heads=heads, hidden=(64, 32), bits=bits)
+    net = random_net(config)
     inputs = random_inputs(net.world.encoding)
-    model = quantized(net, inputs)
+    model = quantized(net, inputs, config)
     if fast:
         use_fast_matmul(1)
     trained = model.train()(*inputs)
@@ -208,4 +212,4 @@ def test_calibrate_refuses_a_silent_layer() -> None:
     with pytest.raises(
         WmTrainError, match=r"^calibration: hidden2 is 0 on every .*; train anew with a lower train\.lea"
     ):
-        calibrate(net, *inputs)
+        calibrate(net, *inputs, least_squares)

@@ -24,7 +24,7 @@ from wm_train.errors import WmTrainError
 from wm_train.games.corpus import load_corpus, usable_games
 from wm_train.measure.evaluate import rollout, stepper, window_at
 from wm_train.measure.recurrent import forced
-from wm_train.melee.field_table import CONTROLS, STATE, STATE_AGE_ID
+from wm_train.melee.field_table import CONTROLS, SIGHT, STATE, STATE_AGE_ID
 from wm_train.melee.melee import GAME
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.world.encoding import Encoding
@@ -35,6 +35,8 @@ from wm_train.world.step import next_frames, slot_ids, window_codes, window_ids
 ADDED: dict[str, tuple[MeleeFlags, int, int, int]] = {
     "none": (MeleeFlags(), 0, 0, 0),
     "state_age_as_embed": (MeleeFlags(state_age_as_embed=True), 20 * 7, -20, 20),
+    "geometry": (MeleeFlags(geometry=True), 20 * 10, 20 * 10, 0),
+    "reach": (MeleeFlags(reach=True), 20 * 5, 20 * 5, 0),
     "press next": (MeleeFlags(press_events="next"), 16, 16, 0),
     "press all": (MeleeFlags(press_events="all"), 176, 176, 0),
     "projectiles": (MeleeFlags(projectiles=True), 20 * 12, 20 * 4, 20),
@@ -55,7 +57,7 @@ def test_a_flag_adds_its_dimensions(name: str) -> None:
 
 
 def combinations() -> list[MeleeFlags]:
-    own = ("state_age_as_embed", "projectiles", "state_flags", "animation_index", "stale_moves")
+    own = ("state_age_as_embed", "geometry", "reach", "projectiles", "state_flags", "animation_index", "stale_moves")
     switches: Any = product(("none", "next", "all"), (1, 3), *[(False, True)] * len(own))
     return [MeleeFlags(**dict(zip(("press_events", "lookahead", *own), values, strict=True))) for values in switches]
 
@@ -172,8 +174,8 @@ def test_a_world_keeps_the_fields_of_flags_as_they_were() -> None:
     world = small_model(flags=EVERY_FLAG).world
     frames = random_window(world.encoding, 5).frames[:, 0]
     heads = np.random.default_rng(0).integers(-(2**20), 2**20, (5, world.outputs))
-    got = next_frames(world, frames, heads)
-    assert (got[..., len(STATE) :] == frames[..., len(STATE) :]).all()
+    got, kept = next_frames(world, frames, heads), slice(len(STATE), -sum(map(len, SIGHT.values())))
+    assert (got[..., kept] == frames[..., kept]).all() and frames[..., kept].any()
     plain = next_frames(small_model().world, frames[..., : len(STATE)], heads)
     assert (got[..., : len(STATE)] == plain).all() and (got != frames).any()
 
@@ -186,13 +188,14 @@ def test_a_state_that_steps_is_the_window_that_advances(flags: MeleeFlags) -> No
     corpus = random_corpus(3, (40, 30), encoding)
     t = corpus.windows(encoding)[[0, 7, 30]]
     frames = rollout(machine.model(), corpus, encoding, t, 6)
+    kept = frames[..., : len(encoding.kept_fields)]
     state = machine.begin(window_at(corpus, encoding, t))
     for ahead in range(6):
         trace, state = machine.step(state, corpus.inputs[t + 1 + ahead])
-        assert (trace["frame"].reshape(frames[:, ahead].shape) == frames[:, ahead]).all()
+        assert (trace["frame"].reshape(kept.shape[0], 2, -1) == kept[:, ahead]).all()
         assert trace["codes"].shape[1] == encoding.dense_columns and trace["ids"].shape[1] == encoding.id_columns
     one = machine.step(machine.begin(window_at(corpus, encoding, t)).at(slice(1, 2)), corpus.inputs[t[1:2] + 1])[0]
-    assert (one["frame"].reshape(frames[1, 0].shape) == frames[1, 0]).all()
+    assert (one["frame"].reshape(2, -1) == kept[1, 0]).all()
 
 
 def test_a_network_that_remembers_reads_flags_too() -> None:

@@ -1,9 +1,10 @@
 """A kernel as a list of sBPF instructions, from which its text, its compute units and their formula follow.
 
-A kernel is a row of Segments (straight lines of instructions) and Repeats (counted loops of them). The text is the
-segments in order, the cost is the sum of instructions * runs over the same list, so the two cannot part. A cost counts
-the instructions executed inside the function, the final `exit` included, and leaves out the caller's argument set-up
-and `call`. One instruction is one compute unit; `r = imm ll` is one instruction.
+A kernel is a row of Segments (straight lines of instructions), Repeats (counted loops of them) and Forks (two ways of
+equal cost, of which a run takes one). The text is the segments in order, the cost is the sum of instructions * runs
+over the same list, so the two cannot part. A cost counts the instructions executed inside the function, the final
+`exit` included, and leaves out the caller's argument set-up and `call`. One instruction is one compute unit;
+`r = imm ll` is one instruction.
 
 Registers on entry are r1..r5, the result is r0. All ten of r0..r9 may be used: the virtual machine saves r6..r9 at a
 call. r10 is the top of the function's own 4,096-byte stack frame.
@@ -16,6 +17,8 @@ from dataclasses import dataclass, field
 
 #: No size of a call reaches it.
 UNBOUNDED = 1 << 32
+#: An instruction that changes nothing, for a way that would else be cheaper than the other.
+NOTHING = "r0 = r0"
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,26 @@ class Repeat:
     """A loop: its body runs `count` times."""
 
     count: Count
-    body: tuple[Segment | Repeat, ...]
+    body: tuple[Part, ...]
 
 
-Part = Segment | Repeat
+@dataclass(frozen=True)
+class Fork:
+    """Two ways, in the order of the text, of which a run takes one; ValueError unless both cost the same.
+
+    That a run takes one of them, and all of it, is what its jumps must see to.
+    """
+
+    first: tuple[Part, ...]
+    second: tuple[Part, ...]
+
+    def __post_init__(self) -> None:
+        first, second = _Units().add(self.first), _Units().add(self.second)
+        if first != second:
+            raise ValueError(f"the ways of a fork cost {first} and {second}, expected the same")
+
+
+Part = Segment | Repeat | Fork
 
 
 @dataclass
@@ -69,6 +88,8 @@ class _Units:
         for part in parts:
             if isinstance(part, Segment):
                 self.fixed += len(part.lines) * part.runs
+            elif isinstance(part, Fork):
+                self.add(part.first)
             else:
                 self.each.setdefault(part.count, _Units()).add(part.body)
         return self
@@ -83,7 +104,10 @@ class _Units:
 
 def _segments(parts: Iterable[Part]) -> Iterator[Segment]:
     for part in parts:
-        yield from (part,) if isinstance(part, Segment) else _segments(part.body)
+        if isinstance(part, Segment):
+            yield part
+        else:
+            yield from _segments((*part.first, *part.second) if isinstance(part, Fork) else part.body)
 
 
 @dataclass(frozen=True)

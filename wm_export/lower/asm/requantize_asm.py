@@ -2,7 +2,19 @@
 
 from functools import cache
 
-from wm_export.lower.asm.listing import UNBOUNDED, Count, Family, Kernel, Repeat, load, segment, store
+from wm_export.lower.asm.listing import (
+    NOTHING,
+    UNBOUNDED,
+    Count,
+    Family,
+    Fork,
+    Kernel,
+    Part,
+    Repeat,
+    load,
+    segment,
+    store,
+)
 from wm_train.grid.arithmetic import CODE_MAX
 
 #: Elements come in multiples of it.
@@ -12,7 +24,7 @@ REQUANTIZE_UNROLL = 8
 @cache
 def requantize() -> Kernel:
     """out = (acc * mult + half) >> shift, ties toward +inf, no saturation."""
-    return _requantize("requantize", "`out = (acc * mult + 2^(shift-1)) >> shift`, without saturation.", [])
+    return _requantize("requantize", "`out = (acc * mult + 2^(shift-1)) >> shift`, without saturation.", ())
 
 
 @cache
@@ -27,27 +39,30 @@ def requantize_family() -> Family:
     return Family(kernels=(requantize(), requantize_relu()), listing="requantize_relu", metered=sizes)
 
 
-def _requantize(name: str, about: str, clamp: list[str]) -> Kernel:
+def _requantize(name: str, about: str, clamp: tuple[Part, ...]) -> Kernel:
     """Registers: r1 acc, r2 mult, r3 out, r4 end of acc, r5 shift, r6 half, r7 the value."""
     n = REQUANTIZE_UNROLL
     entry = ["r4 <<= 3", "r4 += r1", "r7 = r5", "r7 += -1", "r6 = 1", "r6 <<= r7"]
-    body: list[str] = []
+    body: list[Part] = []
     for i in range(n):
-        body += [load(7, 1, 8 * i), load(8, 2, 4 * i, "u32"), "r7 *= r8", "r7 += r6", "r7 s>>= r5"]
-        body += [*clamp, store(3, 8 * i, 7)]
-    body += [f"r1 += {8 * n}", f"r2 += {4 * n}", f"r3 += {8 * n}", "if r1 != r4 goto 1b"]
+        value = [load(7, 1, 8 * i), load(8, 2, 4 * i, "u32"), "r7 *= r8", "r7 += r6", "r7 s>>= r5"]
+        body += [segment(value, "" if i else "1"), *clamp, segment([store(3, 8 * i, 7)], "3" if clamp else "")]
+    body.append(segment([f"r1 += {8 * n}", f"r2 += {4 * n}", f"r3 += {8 * n}", "if r1 != r4 goto 1b"]))
     return Kernel(
         name=name,
         about=about,
         signature="(acc: *const i64, mult: *const u32, out: *mut i64, n: u64, shift: u64)",
         twin=f"requantize::{name}_ref",
         sizes={"n": range(n, UNBOUNDED, n)},
-        parts=(segment(entry), Repeat(Count("n", n), (segment(body, "1"),)), segment(["exit"])),
+        parts=(segment(entry), Repeat(Count("n", n), tuple(body)), segment(["exit"])),
     )
 
 
-def _clamp() -> list[str]:
-    """r7 = clamp(r7, 0, CODE_MAX) for |r7| < 2^57: the top seven bits of a small negative number are 127."""
-    over = [f"r8 = {CODE_MAX}", "r8 -= r7", "r8 >>= 57"]
-    not_negative = ["r9 = r7", "r9 ^= -1", "r9 >>= 57"]
-    return [*over, *not_negative, "r7 |= r8", "r7 &= r9"]
+def _clamp() -> tuple[Part, ...]:
+    """r7 = clamp(r7, 0, CODE_MAX) for |r7| < 2^57; what follows has label 3.
+
+    Without its sign, a value outside is one above CODE_MAX. The top seven bits of a small negative number are 127, so
+    those of a value outside are the complement of what it is clamped to.
+    """
+    inside, outside = segment([NOTHING, "goto 3f"]), segment(["r7 >>= 57", f"r7 ^= {CODE_MAX}"], "2")
+    return segment([f"if r7 > {CODE_MAX} goto 2f"]), Fork((inside,), (outside,))

@@ -47,7 +47,8 @@ class Genesis:
 
     def load_into(self, svm: LiteSVM) -> None:
         """Put everything into a fresh LiteSVM; WmLiveError if it refuses a program."""
-        for address, account in self.accounts.items():
+        # An upgradeable program is put there after the account that holds its code.
+        for address, account in sorted(self.accounts.items(), key=lambda item: item[1].executable):
             svm.set_account(address, account)
         for address, elf in self.programs.items():
             place_program(svm, address, elf)
