@@ -56,13 +56,34 @@ def after(now: dict[str, float], frames: int, **new: float) -> dict[str, float]:
     return now
 
 
+#: What a speed of 0.5 becomes that is wanted to rise, to fall far, and to turn: by Fox's traction and twice that, and
+#: by the least and the most that any character's can be.
+SLOWED = {1: ((0.75, 0.42), (0.25, 0.34), (-0.125, 0.34)), 31: ((0.75, 0.48), (0.25, 0.25), (-0.125, 0))}
+
+
 @pytest.mark.parametrize("way", [1, -1])
-def test_who_stands_slows_down_and_is_where_that_leads(way: int) -> None:
-    slides = STILL | {"self_x_ground": way * 0.5, "self_x_air": way * 0.5}
-    for wanted, speed in ((0.75, 0.5), (0.25, 0.25), (-0.125, 0)):
+@pytest.mark.parametrize("character", SLOWED)
+def test_who_stands_slows_down_and_is_where_that_leads(character: int, way: int) -> None:
+    slides = STILL | {"character": character, "self_x_ground": way * 0.5, "self_x_air": way * 0.5}
+    for wanted, speed in SLOWED[character]:
         got = mended(slides, {"self_x_ground": way * wanted, "self_x_air": way * wanted, "x": way * wanted})
-        assert (got["self_x_ground"], got["self_x_air"], got["x"]) == (way * speed,) * 3
+        assert [got[name] for name in ("self_x_ground", "self_x_air", "x")] == pytest.approx(
+            [way * speed] * 3, abs=1e-3
+        )
     assert mended(STILL, {"self_x_air": way * 0.25, "x": way * 0.25})["x"] == 0, "who rests goes on to rest"
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_who_slides_comes_to_rest(way: int) -> None:
+    """Whatever is wanted: a slide of a tenth of a unit a frame ends in two frames."""
+    slides = STILL | {"character": 1, "self_x_ground": way * 0.1, "self_x_air": way * 0.1}
+    assert after(slides, 2, self_x_ground=way * 0.1, self_x_air=way * 0.1)["self_x_ground"] == 0
+
+
+def test_in_hitlag_a_speed_is_kept() -> None:
+    held = STILL | {"character": 1, "self_x_ground": 0.5, "self_x_air": 0.5, "hitlag": 3}
+    got = mended(held, {"hitlag": 2, "self_x_ground": 0.25, "self_x_air": 0.25})
+    assert (got["self_x_ground"], got["x"]) == (0.5, 0)
 
 
 @pytest.mark.parametrize(
