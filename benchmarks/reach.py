@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_train.games.corpus import Corpus, load_corpus, usable_games
+from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.melee.field_table import STATE_INDEX
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.melee.reach import FARTHEST, Row
@@ -39,7 +40,7 @@ def moments(corpus: Corpus) -> NDArray[np.int64]:
         hit = ends[percent[ends + 1] - percent[ends] > fixed(HURTS)]
         at = corpus.frames[hit, player]
         numbers = ("state_age", "other_ahead", "other_up")
-        rounded = [(at[:, index[name]] + fixed(0.5)) >> 12 for name in numbers]
+        rounded = [(at[:, index[name]] + fixed(0.5)) >> FRAC_BITS for name in numbers]
         found.append(np.stack([at[:, STATE_INDEX["character"]], at[:, STATE_INDEX["action"]], *rounded], 1))
     hits = np.concatenate(found).astype(np.int64)
     return hits[(np.abs(hits[:, 3:]) < FARTHEST).all(1)]

@@ -22,6 +22,7 @@ from wm_train.melee.reach import (
     OFFSET,
     OVER,
 )
+from wm_train.melee.rules import VELOCITIES, steps
 from wm_train.melee.stages import EDGES, SURFACES
 from wm_train.world.fields import fixed
 from wm_train.world.rule_ops import LawOps, Read
@@ -29,7 +30,7 @@ from wm_train.world.sight import Sight
 
 #: Game units that a surface may be above a player who could still land on it: who lands comes to be that deep in it.
 ABOVE = 10.0
-#: Height of what is below a player over no surface, and the way to its ends.
+#: Height of what is below a player who is over no surface; the ends of that are where the player is.
 NOTHING = -300.0
 #: Frames until a move hits that hits no more.
 LATER = 16.0
@@ -37,11 +38,16 @@ LATER = 16.0
 TABLES = {"first": FIRST, "last": LAST, "behind": BEHIND, "ahead": AHEAD, "below": BELOW, "over": OVER}
 
 
+def _velocity(of: Read, axis: str) -> Any:
+    """A player's own velocity along an axis, and that of knockback."""
+    own, knockback = VELOCITIES[axis]
+    return of(own) + of(knockback)
+
+
 def _led(ops: LawOps, of: Read) -> tuple[Any, Any]:
     """Where its velocities lead a player: nowhere in hitlag."""
-    held = of("hitlag") > 0
-    across, up = of("self_x_air") + of("knockback_x"), of("self_y") + of("knockback_y")
-    return of("x") + ops.where(held, 0, across), of("y") + ops.where(held, 0, up)
+    step = steps(ops, of("hitlag") > 0, of)
+    return of("x") + step["x"], of("y") + step["y"]
 
 
 def _below(ops: LawOps, x: Any, y: Any, place: Read) -> tuple[Any, Any, Any]:
@@ -79,8 +85,7 @@ def _around(ops: LawOps, me: Read, other: Read, place: Read) -> Mapping[str, Any
     height, first, last = _below(ops, x, y, place)
     outer_left, outer_right, edge_y = (place(name) for name in EDGES)
     beyond_left, beyond_right = outer_left - x, x - outer_right
-    speed = me("self_x_air") + me("knockback_x")
-    there_speed = other("self_x_air") + other("knockback_x")
+    speed, there_speed = _velocity(me, "x"), _velocity(other, "x")
     return {
         "height": y - height,
         "height_near": y - height,
@@ -91,7 +96,7 @@ def _around(ops: LawOps, me: Read, other: Read, place: Read) -> Mapping[str, Any
         "other_ahead": across,
         "other_up": up,
         "other_comes": ops.where(right, there_speed - speed, speed - there_speed),
-        "other_rises": (other("self_y") + other("knockback_y")) - (me("self_y") + me("knockback_y")),
+        "other_rises": _velocity(other, "y") - _velocity(me, "y"),
     }
 
 
