@@ -14,6 +14,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, load_corpus, usable_games
 from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.melee.field_table import STATE_INDEX
@@ -73,8 +74,11 @@ def rows(hits: NDArray[np.int64], frames: Counter[tuple[int, int]]) -> dict[int,
 def main(dataset: Path, without: Path | None) -> None:
     """See the module."""
     left_out = set(without.read_text().split()) if without else set()
-    names = [name for name in usable_games(dataset, ENCODING) if name not in left_out]
-    corpus = load_corpus(dataset, names, ENCODING)
+    try:
+        names = [name for name in usable_games(dataset, ENCODING) if name not in left_out]
+        corpus = load_corpus(dataset, names, ENCODING)
+    except WmTrainError as error:
+        raise click.ClickException(str(error)) from None
     table = rows(moments(corpus), frames_of(corpus))
     for character, of in table.items():
         print(f"    {character}: (")
