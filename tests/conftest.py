@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import venv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ import pytest
 
 from tests import builds
 from tests.tiers import COLLECTED, GUARD, NEEDS, Guard, tier_of
+from wm_export.solana.sources import cache_folder
 from wm_export.solana.toolchain import Toolchain, find_toolchain, host_cargo
 from wm_live.localnet.servers import Installed, find_installed
 
@@ -147,9 +149,8 @@ def anchor() -> Path:
     """A folder that holds what examples/client needs, `@coral-xyz/anchor` and TypeScript; kept in the cache."""
     if not shutil.which("node") or not shutil.which("npm"):
         pytest.skip("no node or npm")
-    cache = Path(os.environ.get("WMQ_CACHE") or Path.home() / ".cache" / "wmq")
     lock = (CLIENT / "package-lock.json").read_bytes()
-    folder = cache / f"client-{hashlib.sha256(lock).hexdigest()[:16]}"
+    folder = cache_folder() / f"client-{hashlib.sha256(lock).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as mine:
         fcntl.flock(mine, fcntl.LOCK_EX)  # processes of one test run
@@ -161,6 +162,24 @@ def anchor() -> Path:
                 pytest.skip("npm could not install what examples/client needs: no network?")
             (folder / "installed").touch()
     return folder
+
+
+@pytest.fixture(scope="session")
+def anchorpy() -> Path:
+    """Python of an environment with what examples/anchorpy_client.py needs; kept in the cache."""
+    wanted = CLIENT.parent / "anchorpy_requirements.txt"
+    folder = cache_folder() / f"anchorpy-{hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()[:16]}"
+    python = folder / "bin" / "python"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as mine:
+        fcntl.flock(mine, fcntl.LOCK_EX)  # processes of one test run
+        if not (folder / "installed").exists():
+            venv.create(folder, with_pip=True)
+            command = [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(wanted)]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                pytest.skip("pip could not install what examples/anchorpy_client.py needs: no network?")
+            (folder / "installed").touch()
+    return python
 
 
 @pytest.fixture(scope="session")

@@ -31,5 +31,5 @@ AUDIT_KEYS = (
     "text chains chain root unproved"
 )
 DISPUTE_KEYS = (
-    "session frame account verdict text sent what cu kept pins loads judges account_bytes rent transactions fees"
+    "session frame account verdict text sent what cu kept pins memory loads judges account_bytes rent transactions fees"
 )

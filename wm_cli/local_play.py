@@ -69,7 +69,7 @@ def play_world(asked: Asked) -> None:
 def _from_replay(model: OpenedModel, asked: Asked) -> tuple[Corpus, int, Inputs]:
     """A held-out game, the frame that it is taken up at, and its inputs from there on."""
     _, corpus, t = held_out_window(model.path, asked.dataset, asked.start, REPLAYED)
-    return corpus, t, replayed(inputs_after(corpus, t))
+    return corpus, t, replayed(inputs_after(model.world.game, corpus, t))
 
 
 def _from_opening(model: OpenedModel, asked: Asked) -> tuple[Corpus, int, Inputs]:

@@ -1,5 +1,7 @@
 """Numbers on a command line: every one has two ends, so that none is infinite, NaN, or past 64 bits."""
 
+import re
+from decimal import Decimal
 from math import isnan
 from typing import Any
 
@@ -13,6 +15,7 @@ FRAMES_OF_A_DAY = 60 * 86_400
 WINDOWS = 1_000_000
 #: Compute units of a frame or a transaction: far more than a chain allows.
 UNITS = 1_000_000_000
+_SHORT = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([KMkm])")
 
 
 class Whole(click.IntRange):
@@ -34,6 +37,21 @@ class Real(click.FloatRange):
         if isnan(number):
             self.fail(f"{value!r} is not a number.", param, ctx)
         return number
+
+
+class Units(Whole):
+    """Compute units, written out, or as 400K or 1.4M."""
+
+    name = "units"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or a usage error."""
+        if not isinstance(value, str) or not (written := _SHORT.fullmatch(value)):
+            return super().convert(value, param, ctx)
+        number = Decimal(written[1]) * {"K": 1000, "M": 1_000_000}[written[2].upper()]
+        if number != int(number):
+            self.fail(f"{value!r} is no whole number of units.", param, ctx)
+        return super().convert(int(number), param, ctx)
 
 
 class SeedList(click.ParamType):

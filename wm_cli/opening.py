@@ -192,4 +192,5 @@ def recording(net: "QNet", dataset: Path, starts: int, length: int) -> "Recordin
     if not len(t):
         raise WmTrainError(f"{dataset}: no held-out game has {length} frames after a window; ask for fewer")
     inputs = corpus.inputs[t[None, :] + 1 + np.arange(length)[:, None]]
-    return Recording(Interpreter(net).begin(window_at(corpus, net.world.encoding, t)), inputs)
+    controls = len(net.world.game.controls)
+    return Recording(Interpreter(net).begin(window_at(corpus, net.world.encoding, t)), inputs[..., :controls])

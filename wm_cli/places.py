@@ -31,6 +31,7 @@ from wm_live.session.log import read_log
 from wm_live.session.tree import root_of
 from wm_train.games.corpus import Corpus
 from wm_train.measure.evaluate import Window, window_at
+from wm_train.world.definition import Game
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -152,10 +153,10 @@ def tell_of_start(session: Session, window: Window, start: int) -> None:
         output.note(f"{began}, which only says now which game inputs are taken from")
 
 
-def inputs_after(corpus: Corpus, t: int) -> "NDArray[np.int8]":
-    """Inputs of the game after window `t`, to its end."""
+def inputs_after(game: Game, corpus: Corpus, t: int) -> "NDArray[np.int8]":
+    """Inputs (T, 2, len(game.controls)) of the game after window `t`, to its end."""
     end = t + 1 + int(np.argmax(np.append(corpus.game[t + 1 :] != corpus.game[t], True)))
-    return corpus.inputs[t + 1 : end]
+    return corpus.inputs[t + 1 : end, :, : len(game.controls)]
 
 
 def comparable(folder: Path, trust: Trust) -> "Export":

@@ -23,6 +23,7 @@ VERBS = {
     "study": "studies",
     "quantize": "making",
     "bits": "mixed_bits",
+    "design": "designing",
     "export": "making",
     "build": "making",
     "cu": "compute_units",

@@ -25,7 +25,7 @@ class Executor(Protocol):
 
 @dataclass(frozen=True)
 class Recording:
-    """Worlds to run: `state` of B worlds, inputs (T, B, 2, len(CONTROLS)) int8 of the T frames that follow."""
+    """Worlds to run: `state` of B worlds, inputs (T, B, 2, len(game.controls)) int8 of the T frames that follow."""
 
     state: "State"
     inputs: NDArray[np.int8]

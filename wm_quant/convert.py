@@ -1,7 +1,7 @@
 """Checkpoint -> QNet. For a QAT checkpoint nothing happens here: its integers are the ones it was trained with."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,69 +96,137 @@ def _norm(norm: IntegerNorm) -> Parts:
     return {"table": norm.table, "eps": np.array([norm.eps])}
 
 
-class _Block:
-    """The ops of one block of a Mamba2 and their tensors. Its vectors and ops carry its name."""
+@dataclass(frozen=True)
+class BlockShifts:
+    """Shifts of the ops of one block of a Mamba2."""
 
-    def __init__(self, model: Mamba2Config, name: str, ints: IntegerBlock) -> None:
-        self.model, self.name, self.ints = model, name, ints
+    norm: int
+    in_proj: int
+    dt: int
+    conv: int
+    y: int
+    gated_norm: int
+    out_proj: int
 
-    def _at(self, name: str) -> str:
-        return f"{self.name}.{name}"
-
-    def ops(self) -> Iterator[Made]:
-        """In order."""
-        yield from self._enter()
-        yield from self._mix()
-        yield from self._leave()
-
-    def _enter(self) -> Iterator[Made]:
-        """From the residual stream to codes of z, x, B_, C and dt."""
-        at, model, ints = self._at, self.model, self.ints
-        codes, acc = model.d_inner + model.d_conv_in, at("acc_in")
-        yield RMSNorm(at("norm"), "residual", at("u"), model.d_model, shift=ints.norm.shift), _norm(ints.norm)
-        yield _matvec(model, at("in_proj"), at("u"), acc, codes + model.n_heads, BLOCK), _dense(ints.in_proj)
-        yield RequantizeFine(at("in_scale"), acc, at("in"), codes, shift=ints.in_proj.shift), _mult(ints.in_proj)
-        dt = RequantizeCode(at("dt_scale"), acc, at("dt"), model.n_heads, shift=ints.dt_shift, first=codes)
-        yield dt, {"mult": ints.dt_mult}
-
-    def _mix(self) -> Iterator[Made]:
-        """The convolution and the recurrence."""
-        at, model, ints = self._at, self.model, self.ints
-        inner, passed, cells, acc = model.d_inner, model.d_conv_in, model.d_state, at("acc_conv")
-        yield Conv(at("conv"), at("in"), acc, passed, first=inner), _dense(ints.conv)
-        yield (
-            RequantizeFine(at("conv_scale"), acc, at("pre"), passed, shift=ints.conv.shift),
-            _mult(ints.conv),
+    @staticmethod
+    def of(ints: IntegerBlock) -> "BlockShifts":
+        """Those of its integers."""
+        return BlockShifts(
+            ints.norm.shift,
+            ints.in_proj.shift,
+            ints.dt_shift,
+            ints.conv.shift,
+            ints.y_shift,
+            ints.gated_norm.shift,
+            ints.out_proj.shift,
         )
-        group = np.repeat(np.arange(3), [inner, cells, cells])
-        yield Lut(at("silu"), at("pre"), at("xbc"), passed), {"table": ints.silu, "group": group}
-        ssm = {"decay": ints.decay, "gain": ints.gain, "skip": ints.skip}
-        yield SSM(at("ssm"), at("xbc"), at("acc_y"), inner, by=at("dt")), ssm
-        yield RequantizeWide(at("y_scale"), at("acc_y"), at("y"), inner, shift=ints.y_shift), {"mult": ints.y_mult}
 
-    def _leave(self) -> Iterator[Made]:
-        """Gate, norm, and back to the residual stream."""
-        at, model, ints, inner = self._at, self.model, self.ints, self.model.d_inner
-        table = {"table": ints.gate[None], "group": np.zeros(inner, np.int64)}
-        yield Lut(at("gate_silu"), at("in"), at("gate"), inner), table
-        yield Gate(at("gate"), at("y"), at("gated"), inner, by=at("gate"), shift=GATE_SHIFT), {}
-        norm, out = ints.gated_norm, ints.out_proj
-        yield RMSNorm(at("gated_norm"), at("gated"), at("n"), inner, shift=norm.shift), _norm(norm)
-        yield _matvec(model, at("out_proj"), at("n"), at("acc_out"), model.d_model, BLOCK), _dense(out)
-        yield Add(at("add"), at("acc_out"), "residual", model.d_model, shift=out.shift), _mult(out)
+
+@dataclass(frozen=True)
+class Mamba2Shifts:
+    """Shifts of the ops of a Mamba2."""
+
+    layer1: int
+    blocks: tuple[BlockShifts, ...]
+    norm: int
+    heads: int
+
+
+def mamba2_ops(model: Mamba2Config, shifts: Mamba2Shifts) -> tuple[Op, ...]:
+    """The ops of a Mamba2."""
+    width, outputs = model.d_model, model.world.outputs
+    blocks = (op for i, own in enumerate(shifts.blocks) for op in _block_ops(model, f"blocks.{i}", own))
+    return (
+        _matvec(model, "layer1", CODES, "acc1", width, _blocks("layer1"), SESSION_BIAS),
+        Gather("gather", IDS, "acc1", width),
+        RequantizeWide("enter", "acc1", "residual", width, shift=shifts.layer1),
+        *blocks,
+        RMSNorm("norm", "residual", "n", width, shift=shifts.norm),
+        _matvec(model, "heads", "n", "acc_heads", outputs, BLOCK),
+        Requantize("scale", "acc_heads", HEADS, outputs, shift=shifts.heads),
+    )
+
+
+def _block_ops(model: Mamba2Config, name: str, shifts: BlockShifts) -> Iterator[Op]:
+    """One block: the residual stream to codes of z, x, B_, C and dt; convolution and recurrence; gate, norm, and back
+    to the residual stream. Its vectors and ops carry its name."""
+    inner, passed = model.d_inner, model.d_conv_in
+    codes = inner + passed
+
+    def at(part: str) -> str:
+        return f"{name}.{part}"
+
+    yield RMSNorm(at("norm"), "residual", at("u"), model.d_model, shift=shifts.norm)
+    yield _matvec(model, at("in_proj"), at("u"), at("acc_in"), codes + model.n_heads, BLOCK)
+    yield RequantizeFine(at("in_scale"), at("acc_in"), at("in"), codes, shift=shifts.in_proj)
+    yield RequantizeCode(at("dt_scale"), at("acc_in"), at("dt"), model.n_heads, shift=shifts.dt, first=codes)
+    yield Conv(at("conv"), at("in"), at("acc_conv"), passed, first=inner)
+    yield RequantizeFine(at("conv_scale"), at("acc_conv"), at("pre"), passed, shift=shifts.conv)
+    yield Lut(at("silu"), at("pre"), at("xbc"), passed)
+    yield SSM(at("ssm"), at("xbc"), at("acc_y"), inner, by=at("dt"))
+    yield RequantizeWide(at("y_scale"), at("acc_y"), at("y"), inner, shift=shifts.y)
+    yield Lut(at("gate_silu"), at("in"), at("gate"), inner)
+    yield Gate(at("gate"), at("y"), at("gated"), inner, by=at("gate"), shift=GATE_SHIFT)
+    yield RMSNorm(at("gated_norm"), at("gated"), at("n"), inner, shift=shifts.gated_norm)
+    yield _matvec(model, at("out_proj"), at("n"), at("acc_out"), model.d_model, BLOCK)
+    yield Add(at("add"), at("acc_out"), "residual", model.d_model, shift=shifts.out_proj)
+
+
+def table_groups(model: Mamba2Config) -> dict[str, NDArray[np.int64]]:
+    """Which of its tables each value of an op goes through, by the tensor's name: the shape alone decides it."""
+    blocks = (f"blocks.{i}" for i in range(model.n_layers))
+    return {
+        name: group
+        for block in blocks
+        for name, group in (
+            (f"{block}.silu.group", _silu_group(model)),
+            (f"{block}.gate_silu.group", _gate_group(model)),
+        )
+    }
+
+
+def _silu_group(model: Mamba2Config) -> NDArray[np.int64]:
+    return np.repeat(np.arange(3), [model.d_inner, model.d_state, model.d_state])
+
+
+def _gate_group(model: Mamba2Config) -> NDArray[np.int64]:
+    return np.zeros(model.d_inner, np.int64)
+
+
+def _block_parts(model: Mamba2Config, ints: IntegerBlock) -> tuple[Parts, ...]:
+    """The tensors of each op of a block."""
+    return (
+        _norm(ints.norm),
+        _dense(ints.in_proj),
+        _mult(ints.in_proj),
+        {"mult": ints.dt_mult},
+        _dense(ints.conv),
+        _mult(ints.conv),
+        {"table": ints.silu, "group": _silu_group(model)},
+        {"decay": ints.decay, "gain": ints.gain, "skip": ints.skip},
+        {"mult": ints.y_mult},
+        {"table": ints.gate[None], "group": _gate_group(model)},
+        {},
+        _norm(ints.gated_norm),
+        _dense(ints.out_proj),
+        _mult(ints.out_proj),
+    )
 
 
 def _mamba2(checkpoint: Checkpoint, model: Mamba2Config) -> Iterator[Made]:
     ints = integer_mamba2(model, checkpoint.deciding, checkpoint.scales)
-    width, outputs = model.d_model, model.world.outputs
-    yield _matvec(model, "layer1", CODES, "acc1", width, _blocks("layer1"), SESSION_BIAS), _first(ints)
-    yield Gather("gather", IDS, "acc1", width), _gather(ints)
-    yield RequantizeWide("enter", "acc1", "residual", width, shift=ints.layer1.shift), _mult(ints.layer1)
-    for i, block in enumerate(ints.blocks):
-        yield from _Block(model, f"blocks.{i}", block).ops()
-    yield RMSNorm("norm", "residual", "n", width, shift=ints.norm.shift), _norm(ints.norm)
-    yield _matvec(model, "heads", "n", "acc_heads", outputs, BLOCK), _dense(ints.heads)
-    yield Requantize("scale", "acc_heads", HEADS, outputs, shift=ints.heads.shift), _mult(ints.heads)
+    blocks = tuple(map(BlockShifts.of, ints.blocks))
+    ops = mamba2_ops(model, Mamba2Shifts(ints.layer1.shift, blocks, ints.norm.shift, ints.heads.shift))
+    parts = (
+        _first(ints),
+        _gather(ints),
+        _mult(ints.layer1),
+        *(parts for block in ints.blocks for parts in _block_parts(model, block)),
+        _norm(ints.norm),
+        _dense(ints.heads),
+        _mult(ints.heads),
+    )
+    return zip(ops, parts, strict=True)
 
 
 def _narrow(values: NDArray[Any], dtype: type[np.integer[Any]], name: str) -> NDArray[Any]:

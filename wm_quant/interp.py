@@ -17,13 +17,16 @@ from wm_train.measure.evaluate import Model, Window, stepper
 from wm_train.measure.recurrent import Stretch
 from wm_train.world.step import (
     World,
+    newest_controls,
     newest_ids,
     next_codes,
     next_frames,
+    shown_codes,
     slot_codes,
     slot_ids,
     window_codes,
     window_ids,
+    with_presses,
     with_sights,
 )
 
@@ -75,15 +78,14 @@ class Interpreter:
 
     def begin(self, window: Window) -> State:
         """The State of worlds that have just seen these windows; the following inputs are not part of it. What players
-        see is made anew, so windows do without it."""
+        see is made anew, so windows do without it; those of one frame ahead do without presses that no slot holds."""
         encoding, bounds = self.net.world.encoding, self.net.world.session_places(window.session)
         frames = self._seen(window.frames, bounds)
-        dense = window_codes(encoding, frames, window.inputs, window.following)
-        kept, known = encoding.slots * encoding.slot_columns, encoding.slots
+        codes, known = shown_codes(encoding, frames, window.inputs), encoding.slots
         ids, bias = window_ids(encoding, frames), self.session_bias(window.session)
         after = (frames[:, known:], window.inputs[:, known:]) if encoding.lookahead > 1 else ()
-        memory = self.empty_memory(len(dense))
-        return State(self._kept(frames[:, known - 1]), dense[:, :kept], ids, bias, bounds, memory, *after)
+        memory = self.empty_memory(len(codes))
+        return State(self._kept(frames[:, known - 1]), codes, ids, bias, bounds, memory, *after)
 
     def _seen(self, frames: NDArray[np.int32], bounds: Ints) -> NDArray[np.int32]:
         """Frames (B, span, 2, len(kept_fields) or more) with what players see of them."""
@@ -100,13 +102,14 @@ class Interpreter:
         return {name: np.zeros((worlds, length), np.int64) for name, length in self.net.memories.items()}
 
     def step(self, state: State, following: NDArray[np.int8]) -> tuple[Trace, State]:
-        """One frame of every world, given the inputs of that frame (B, 2, len(controls)).
+        """One frame of every world, given the inputs of that frame: (B, 2, len(controls)), or the game's own, (B, 2,
+        len(game.controls)), of which the presses follow.
 
         The Trace holds `codes`, `ids`, every vector that an op wrote, what each op keeps as `<op>.memory`, and `frame`
         (B, 2 * len(kept_fields)).
         """
         encoding = self.net.world.encoding
-        ahead = _joined(state.inputs, following)
+        ahead = _joined(state.inputs, self._read(state, following))
         tail = next_codes(encoding, ahead)
         trace: Trace = {CODES: np.concatenate([state.codes, tail], 1), IDS: state.ids}
         trace |= self.network(state.bias, state.memory, trace)
@@ -115,6 +118,14 @@ class Interpreter:
         memory = {name: trace[f"{name}.memory"] for name in state.memory}
         after = self._pushed(state, _joined(state.frames, frame), ahead)
         return trace, replace(after, memory=memory)
+
+    def _read(self, state: State, following: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Inputs (B, 2, len(controls)) of the frame after a State, presses among them."""
+        encoding = self.net.world.encoding
+        if following.shape[-1] == len(encoding.controls):
+            return following
+        before = state.inputs[:, -1] if state.inputs.size else newest_controls(encoding, state.codes)
+        return with_presses(encoding, before, following)
 
     def network(self, bias: Ints, memory: Mapping[str, Ints], values: Trace) -> Trace:
         """Every vector that an op writes and what each op keeps, given `codes` and `ids` of every world."""
@@ -160,6 +171,28 @@ class RefInterpreter(Interpreter):
     def _run(self, op: Op, values: Values) -> Values:
         worlds = [op.ref(self.net, one_world(values, i)) for i in range(len(values[SESSION_BIAS]))]
         return {name: np.array([world[name] for world in worlds], np.int64) for name in worlds[0]}
+
+
+class Successive(Interpreter):
+    """The interpreter of one session: the worlds of a State are its consecutive frames, at most CHUNK.
+
+    What an op keeps goes from each frame to the next, beginning with the first world's. Ops that keep nothing compute
+    all frames at once. The State after a step has what is kept after each frame.
+    """
+
+    def network(self, bias: Ints, memory: Mapping[str, Ints], values: Trace) -> Trace:
+        """See Interpreter."""
+        assert len(bias) <= CHUNK
+        return super().network(bias, memory, values)
+
+    def _run(self, op: Op, values: Values) -> Values:
+        if op.name not in self.net.memories:
+            return super()._run(op, values)
+        kept, frames = values[op.kept][:1], []
+        for t in range(len(values[op.kept])):
+            frames.append(op.run(self.net, {**_rows(values, slice(t, t + 1)), op.kept: kept}))
+            kept = frames[-1][op.kept]
+        return {name: np.concatenate([frame[name] for frame in frames]) for name in frames[0]}
 
 
 def one_world(values: Values, world: int) -> dict[str, list[int]]:

@@ -1,6 +1,6 @@
 """A trained model on disk: JSON and safetensors, readable without torch.
 
-RUN/run.json             format, form (float | qat), config, split, scales, thresholds, figures, parent
+RUN/run.json             format, form (float | qat), config, split, scales, thresholds, figures, parent, weights
 RUN/model.safetensors    parameters and `gain`, float32
 RUN/best/                the same two files as they were at the least held-out loss: a run of its own
 RUN/manifest.json        how the run was made; see manifest.py
@@ -64,7 +64,8 @@ RUN_JSON = JsonArtifact(
             "figures": FIGURES,
             "parent": js.nullable(js.text(js.SHA256)),
             "sha256": js.text(js.SHA256),
-        }
+        },
+        {"weights": js.text(js.SHA256)},
     ),
 )
 ARRAYS = Artifact(WmTrainError, _AGAIN, max_bytes=1 << 30)
@@ -82,6 +83,8 @@ class Checkpoint:
     split          matches of the games that trained, validated, and were left out, the kinds of games that were taken,
                    and their dataset's fingerprint
     figures        what the loop measured at the end
+    parent         digest of the run that it began from
+    weights        sha256 of the file whose weights it began with in place of the parent's (fit/weights.py)
     thresholds     event head -> above which value the event happens (fit/thresholds.py); 0 for those that are not here
     """
 
@@ -93,6 +96,7 @@ class Checkpoint:
     scales: Mapping[str, float]
     parent: str | None = None
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    weights: str | None = None
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -141,6 +145,7 @@ def save_checkpoint(run: Path, checkpoint: Checkpoint, beside: Mapping[Path, byt
         "split": dict(checkpoint.split),
         "figures": dict(checkpoint.figures),
         "parent": checkpoint.parent,
+        **({"weights": checkpoint.weights} if checkpoint.weights else {}),
         "sha256": hashlib.sha256(blob).hexdigest(),
     }
     atomic_write_files({**beside, run / "model.safetensors": blob, run / "run.json": json_bytes(meta)})
@@ -165,6 +170,7 @@ def load_checkpoint(run: Path) -> Checkpoint:
         scales=meta["scales"],
         parent=meta["parent"],
         thresholds=meta["thresholds"],
+        weights=meta.get("weights"),
     )
 
 

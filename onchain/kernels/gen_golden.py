@@ -26,19 +26,47 @@ CASES = [
     *(("matvec", 16, r, 2 * r, 32, 60 + r) for r in range(1, 7)),
     ("matvec", 16, 4, 16, 64, 67),
     ("matvec", 16, 3, 1, 40, 68),
+    ("matvec_scale", 8, 6, 18, 37, 31, 80),
+    ("matvec_relu", 4, 2, 8, 32, 20, 81),
+    ("matvec_code", 16, 1, 2, 98, 17, 82),
+    ("matvec_fine", 8, 3, 18, 64, 14, 83),
+    ("matvec_wide", 4, 6, 24, 9, 9, 84),
+    ("matvec_add", 8, 2, 12, 40, 9, 85),
     ("gather_add", 8, 259, 20),
     ("gather_add", 120, 518, 21),
     ("gather_add", 13, 300, 22),
     ("requantize", 16, 31, 30),
     ("requantize_relu", 16, 31, 31),
     ("requantize_relu", 24, 8, 32),
+    ("requantize_code", 16, 31, 33),
+    ("requantize_fine", 16, 9, 34),
+    ("requantize_wide", 16, 1, 35),
+    ("requantize_add", 16, 9, 36),
+    ("requantize_add", 24, 31, 37),
+    ("lut", 8, 70),
+    ("lut", 13, 71),
+    ("gated", 16, 31, 74),
+    ("gated", 8, 40, 75),
+    ("gate", 16, 11, 72),
+    ("gate", 8, 24, 73),
     ("argmax", 1, 40),
     ("argmax", 13, 41),
     ("argmax", 400, 42),
     ("argmax_within", 13, 3, 43),
     ("argmax_within", 400, 20, 44),
+    ("conv", 1, 5, 70),
+    ("conv", 8, 6, 71),
+    ("conv", 19, 7, 72),
+    ("rmsnorm", 1, 9, 90),
+    ("rmsnorm", 8, 9, 91),
+    ("rmsnorm", 37, 12, 92),
+    ("ssm", 1, 1, 1, 5, 80),
+    ("ssm", 2, 3, 5, 6, 81),
+    ("ssm", 2, 2, 32, 4, 82),
+    ("ssm", 1, 2, 69, 3, 83),
 ]
 VOCABULARY = 10
+WIDE_MAX = 2**20 - 1
 
 
 class Lcg:
@@ -66,6 +94,23 @@ def matvec(lcg: Lcg, bits: int, _words: int, rows: int, columns: int) -> list[in
     return [b + sum(w * v for w, v in zip(row, x, strict=True)) for row, b in zip(weights, bias, strict=True)]
 
 
+def finished(lcg: Lcg, finish: str, sizes: tuple[int, ...]) -> list[int]:
+    """As matvec, then multipliers, then what is added to; the sums multiplied down and finished."""
+    bits, words, rows, columns, shift = sizes
+    sums = matvec(lcg, bits, words, rows, columns)
+    mult, out = lcg.draws(rows, 0, 2 ** max(shift - 13, 1)), lcg.draws(rows, -WIDE_MAX, WIDE_MAX)
+    values = [(a * m + (1 << (shift - 1))) >> shift for a, m in zip(sums, mult, strict=True)]
+    if finish == "matvec_add":
+        values = [a + b for a, b in zip(values, out, strict=True)]
+    low, high = {
+        "matvec_scale": (-(2**63), 2**63 - 1),
+        "matvec_relu": (0, 127),
+        "matvec_code": (-127, 127),
+        "matvec_fine": (-2047, 2047),
+    }.get(finish, (-WIDE_MAX, WIDE_MAX))
+    return [min(max(value, low), high) for value in values]
+
+
 def gather_add(lcg: Lcg, n: int, size: int) -> list[int]:
     """Ten rows, then the n picks, then k, then the bias."""
     rows = [lcg.draws(size, -128, 127) for _ in range(VOCABULARY)]
@@ -85,6 +130,52 @@ def requantize_relu(lcg: Lcg, n: int, shift: int) -> list[int]:
     return [min(max(value, 0), 127) for value in requantize(lcg, n, shift)]
 
 
+def within(values: list[int], most: int) -> list[int]:
+    """Each value kept inside -most..most."""
+    return [min(max(value, -most), most) for value in values]
+
+
+def requantize_code(lcg: Lcg, n: int, shift: int) -> list[int]:
+    """As requantize, then clamped to codes of 8 bits."""
+    return within(requantize(lcg, n, shift), 127)
+
+
+def requantize_fine(lcg: Lcg, n: int, shift: int) -> list[int]:
+    """As requantize, then clamped to codes of 12 bits."""
+    return within(requantize(lcg, n, shift), 2047)
+
+
+def requantize_wide(lcg: Lcg, n: int, shift: int) -> list[int]:
+    """As requantize, then clamped to 21 bits."""
+    return within(requantize(lcg, n, shift), WIDE_MAX)
+
+
+def requantize_add(lcg: Lcg, n: int, shift: int) -> list[int]:
+    """What is added to, then as requantize; the sums clamped to 21 bits."""
+    out = lcg.draws(n, -WIDE_MAX, WIDE_MAX)
+    return within([a + b for a, b in zip(out, requantize(lcg, n, shift), strict=True)], WIDE_MAX)
+
+
+def lut(lcg: Lcg, n: int) -> list[int]:
+    """The table, then codes."""
+    table = lcg.draws(4096, -(2**15), 2**15 - 1)
+    return [table[code + 2048] for code in lcg.draws(n, -2048, 2047)]
+
+
+def gated(lcg: Lcg, n: int, shift: int) -> list[int]:
+    """The table, accumulators, codes, multipliers; wide values times what the table makes of the codes."""
+    table, acc = lcg.draws(4096, -(2**15), 2**15 - 1), lcg.draws(n, -(2**30), 2**30)
+    codes, mult = lcg.draws(n, -2048, 2047), lcg.draws(n, 0, 2**21 - 1)
+    wide = within([(a * m + (1 << (shift - 1))) >> shift for a, m in zip(acc, mult, strict=True)], WIDE_MAX)
+    return [(w * table[code + 2048] + 1024) >> 11 for w, code in zip(wide, codes, strict=True)]
+
+
+def gate(lcg: Lcg, n: int, shift: int) -> list[int]:
+    """Two vectors; ties toward +inf."""
+    values, by = lcg.draws(n, -WIDE_MAX, WIDE_MAX), lcg.draws(n, -2047, 2047)
+    return [(a * b + (1 << (shift - 1))) >> shift for a, b in zip(values, by, strict=True)]
+
+
 def argmax(lcg: Lcg, n: int) -> list[int]:
     """Few distinct values, so that there are ties; the lowest index wins."""
     values = lcg.draws(n, -20, 20)
@@ -99,13 +190,66 @@ def argmax_within(lcg: Lcg, n: int, kinds: int) -> list[int]:
     return [max(ids, key=lambda i: (values[i], -i)) for ids in picked]
 
 
+def conv(lcg: Lcg, n: int, frames: int) -> list[int]:
+    """Taps channel by channel, then biases, then codes frame by frame; what is before the first frame is zero."""
+    taps = [lcg.draws(4, -128, 127) for _ in range(n)]
+    bias = lcg.draws(n, -(2**30), 2**30 - 1)
+    codes = [[0] * n] * 3 + [lcg.draws(n, -32768, 32767) for _ in range(frames)]
+    return [
+        bias[c] + sum(tap * codes[frame + i][c] for i, tap in enumerate(taps[c]))
+        for frame in range(frames)
+        for c in range(n)
+    ]
+
+
+def rmsnorm(lcg: Lcg, n: int, shift: int) -> list[int]:
+    """The roots of all mantissas; then sixteen times how many bits values have, the values, and what is added to their
+    squares."""
+    roots, out = lcg.draws(768, 0, 2**16), []
+    for _ in range(16):
+        most = 2 ** lcg.draw(0, 20) - 1
+        values, total = lcg.draws(n, -most, most), lcg.draw(1, 2**30)
+        total, e = total + sum(value * value for value in values), 0
+        while not 256 * 4**e <= total * 4**10 < 1024 * 4**e:
+            e += 1
+        places = shift + e - 10
+        root = roots[total * 4**10 // 4**e - 256]
+        out += [(value * root + 2 ** (places - 1)) >> places for value in values]
+    return out
+
+
+def ssm(lcg: Lcg, heads: int, channels: int, cells: int, frames: int) -> list[int]:
+    """Decays, signs of gains, and skips; then frame by frame x, B, C and codes of dt. Gains are
+    what a state can just bear from codes of 7 bits."""
+    decay = [lcg.draws(256, 0, 2**15 - 1) for _ in range(heads)]
+    gain = [[lcg.draw(-1, 1) * min(_gain_most(d), 2**31 - 1) for d in row] for row in decay]
+    skip, rows = lcg.draws(heads, -(2**20), 2**20), heads * channels
+    h, out = [[0] * cells for _ in range(rows)], []
+    for _ in range(frames):
+        x, b, c = lcg.draws(rows, -127, 127), lcg.draws(cells, -127, 127), lcg.draws(cells, -127, 127)
+        at = [code + 128 for code in lcg.draws(heads, -127, 127)]
+        for row, value in enumerate(x):
+            head = row // channels
+            w = (value * gain[head][at[head]] + 2**15) >> 16
+            h[row] = [(s * decay[head][at[head]] + w * v + 2**14) >> 15 for s, v in zip(h[row], b, strict=True)]
+            out.append(sum(s * v for s, v in zip(h[row], c, strict=True)) + value * skip[head])
+    return out
+
+
+def _gain_most(decay: int) -> int:
+    return (2**31 - 2**14 - 65535 * decay) // 127 * 2**16 // 127 - 2**16
+
+
 def text() -> str:
     """The whole file."""
-    every = (matvec, gather_add, requantize, requantize_relu, argmax, argmax_within)
+    requantized = (requantize, requantize_relu, requantize_code, requantize_fine, requantize_wide, requantize_add)
+    every = (matvec, gather_add, *requantized, lut, gate, gated, argmax, argmax_within, conv, rmsnorm, ssm)
     functions = {f.__name__: f for f in every}
     lines = [BANNER]
     for name, *sizes, seed in CASES:
-        outputs = functions[str(name)](Lcg(int(seed)), *(int(size) for size in sizes))
+        lcg, numbers = Lcg(int(seed)), tuple(int(size) for size in sizes)
+        make = functions.get(str(name))
+        outputs = make(lcg, *numbers) if make else finished(lcg, str(name), numbers)
         lines.append(" ".join(map(str, [name, *sizes, seed, ":", *outputs])))
     return "\n".join(lines) + "\n"
 

@@ -161,6 +161,8 @@ def test_a_program_computes_it_at_the_predicted_price(tmp_path: Path, sbpf: Tool
     for number, following in enumerate(run.inputs):
         trace, after, spent = program.metered_step(state, following, number)
         want, state = reference.step(state, following)
-        assert {*trace, "codes", "ids"} == want.keys() and all((trace[name] == want[name]).all() for name in trace)
+        # Sums that are multiplied down as they leave the lanes are not stored.
+        assert {*trace, "codes", "ids"} == want.keys() - {"acc2", "acc3"}
+        assert all((trace[name] == want[name]).all() for name in trace)
         assert spent == predicted(export).transactions(number)
         assert (after.frame == state.frame).all()

@@ -24,7 +24,7 @@ from wm_train.measure.evaluate import Window
 GOLDEN = Path(__file__).parent / "golden"
 MODELS: dict[str, ModelConfig] = {"mlp": small_model(), "mamba2": small_mamba2()}
 #: sha256 of the MLP's weight blob.
-BLOB = "c1c7f843d11eb6d2cd8b68c0840f28cd4e0f0c2651eec57129aefd34d02f4ee5"
+BLOB = "e97ef817d151ab9555dcc9b405f28827a1e63c15f770359d88c69d35f6438faf"
 WORLDS, FRAMES = 3, 8
 
 

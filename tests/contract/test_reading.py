@@ -14,6 +14,7 @@ ALLOWED = {
     "wm_train.reading": "the one reader",
     "wm_train.writer": "who holds a lock: at most 1,024 bytes, and whatever is wrong with them is no error",
     "wm_train.fit.resume": "torch's own format, of a file whose size was checked",
+    "wm_train.fit.weights": "torch's own format, packed anew from bytes that were looked through",
     "wm_train.games.cluster": "what Ray carries between this program's own processes",
     "wm_live.bounded_json": "answers of nodes, which are no files",
     "wm_export.solana.toolchain": "what cargo prints",

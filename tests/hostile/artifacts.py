@@ -209,6 +209,24 @@ def _train(case: Path, stop: bool = False) -> None:
         train(Job(case / "dataset", case / "named", CONFIG, resume=not stop), report)
 
 
+def _make_weights(case: Path) -> None:
+    """A network of torchao's, as one is saved that has been quantized; with a few tensors, so that each is met."""
+    import torch
+
+    from wm_train.nets import ao
+    from wm_train.nets.predict import trained_network
+
+    net = trained_network(random_checkpoint(MODELS["smallest"]))
+    ao.quantize_(net, ao.Int8DynamicActivationInt8WeightConfig(set_inductor_config=False))
+    torch.save(net.state_dict(), case / "weights.pt")
+
+
+def _load_weights(case: Path) -> None:
+    from wm_train.fit.weights import read_weights
+
+    read_weights(case / "weights.pt", MODELS["smallest"])
+
+
 def _load_config(case: Path) -> None:
     load_config(case / "config.yaml")
 
@@ -438,6 +456,7 @@ LOADERS: Mapping[str, Loader] = {
         ("named/resume.pt", "named/resume.pt", "named/manifest.json"),
         weight=1,
     ),
+    "weights": Loader(_make_weights, _load_weights, named="", linked=True, weight=2),
     "config": Loader(lambda case: (case / "config.yaml").write_text(YAML), _load_config, named="", linked=True),
     "sweep": Loader(
         lambda case: [(case / name).write_text(text) for name, text in (("base.yaml", YAML), ("sweep.yaml", SWEEP))],

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any
+from zipfile import ZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -116,6 +117,8 @@ _TEXTS: tuple[Mutation, ...] = (
 def _nodes(data: Any) -> list[tuple[Any, Any]]:
     """(container, key) of everything inside."""
     found: list[tuple[Any, Any]] = []
+    if hasattr(data, "tensor_data_names"):  # a tensor of torchao's is an object of parts
+        data = vars(data)
     if isinstance(data, dict | list):
         for key in list(data) if isinstance(data, dict) else range(len(data)):
             found += [(data, key), *_nodes(data[key])]
@@ -279,11 +282,11 @@ _TABLES: tuple[Callable[[Random, pa.Table], bytes], ...] = (
 
 
 def mutate_pt(rng: Random, raw: bytes) -> bytes:
-    """What torch has saved, with changes; or bytes."""
+    """What torch has saved, with changes; or bytes, of the file or of the pickle in it."""
     import torch
 
-    if rng.random() < 0.3:
-        return mutate_bytes(rng, raw)
+    if (kind := rng.random()) < 0.5:
+        return mutate_bytes(rng, raw) if kind < 0.25 else _other_pickle(rng, raw)
     data = torch.load(io.BytesIO(raw), weights_only=True)
     for _ in range(rng.randint(1, 2)):
         holder, key = rng.choice(_nodes(data))
@@ -296,6 +299,16 @@ def mutate_pt(rng: Random, raw: bytes) -> bytes:
             del holder[key]
     out = io.BytesIO()
     torch.save(data, out)
+    return out.getvalue()
+
+
+def _other_pickle(rng: Random, raw: bytes) -> bytes:
+    """A zip whose checksums are right."""
+    out = io.BytesIO()
+    with ZipFile(io.BytesIO(raw)) as given, ZipFile(out, "w") as packed:
+        for name in given.namelist():
+            entry = given.read(name)
+            packed.writestr(name, mutate_bytes(rng, entry) if name.endswith("/data.pkl") else entry)
     return out.getvalue()
 
 

@@ -15,23 +15,26 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from solders.account import Account
-from solders.compute_budget import ComputeBudget
 from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
-from solders.litesvm import LiteSVM
 from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.transaction import Transaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
 from tests.builds import build_program
+from tests.wm_export.lower.recurrences import RECURRENCES, Recurrence
 from wm_export.lower.asm.listing import Kernel
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec
+from wm_export.lower.asm.table_asm import TABLE_BIAS, TABLE_ENTRIES
+from wm_export.lower.conv_lowering import pack_filters
 from wm_export.lower.kernel_files import changes, committed, counted, sizes_text
 from wm_export.lower.kernels import FAMILIES, KERNELS
 from wm_export.solana.rust_kernels import kernel_sources
 from wm_export.solana.toolchain import Toolchain
+from wm_export.solana.virtual_machine import Cluster, virtual_machine
 from wm_train.grid.arithmetic import WEIGHT_GRIDS
+from wm_train.grid.integer_mamba2 import WIDE_MAX
 
 CRATE = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
 #: What the harness calls, by number.
@@ -49,6 +52,16 @@ I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
 
 
+#: What kernels keep their results inside, by the end of their name.
+ENDS = {
+    "relu": (0, 127),
+    "code": (-127, 127),
+    "fine": (-2047, 2047),
+    "wide": (-WIDE_MAX, WIDE_MAX),
+    "add": (-WIDE_MAX, WIDE_MAX),
+}
+
+
 @dataclass(frozen=True)
 class Run:
     """What one call left behind: compute units of the kernel alone, its result, and account 0 after the call."""
@@ -62,9 +75,7 @@ class Harness:
     """The harness program in LiteSVM, with a compute limit no test reaches."""
 
     def __init__(self, program: bytes) -> None:
-        budget = ComputeBudget()
-        budget.compute_unit_limit = 100_000_000
-        self.svm = LiteSVM().with_compute_budget(budget)
+        self.svm = virtual_machine(Cluster.ROLLUP, cu_limit=100_000_000)
         self.payer, self.program_id = Keypair(), Pubkey.new_unique()
         self.svm.airdrop(self.payer.pubkey(), 10**10)
         self.svm.add_program(self.program_id, program)
@@ -213,6 +224,29 @@ def test_matvec16_at_the_lane_bound(harness: Harness, r: int, signs: tuple[int, 
     assert {int(v) for v in weights @ x} <= {2**31 - 1, -(2**31)}
 
 
+@pytest.mark.parametrize("finish", ["", *ENDS])
+@pytest.mark.parametrize("bits", WEIGHT_GRIDS)
+def test_matvec_that_ends_as_requantize(harness: Harness, bits: int, finish: str) -> None:
+    """Lanes next to their bounds, multipliers of 31 bits, and sums at every end."""
+    grid, g, groups, columns, shift = WEIGHT_GRIDS[bits], rng(bits), 3, 32, 9
+    rows = groups * MATVEC_MAX_R * grid.lanes
+    weights = g.choice([-1, 0, 1], (rows, columns)) * (np.arange(columns) < 3)
+    x = np.array([grid.lane_bound // 2 - 1, grid.lane_bound // 4, 5, *[7] * (columns - 3)])
+    bias, mult = g.integers(-(2**20), 2**20, rows), g.choice([0, 1, 3, 255, 2**31 - 1], rows)
+    before = g.choice([0, 1, -1, WIDE_MAX, -WIDE_MAX], rows)
+    words = np.frombuffer(pack_weights(weights, MATVEC_MAX_R, bits), "<i8").reshape(groups, -1)
+    scales = np.stack([mult, (bias - grid.lane_bound) * mult + (1 << (shift - 1))], 1).reshape(groups, -1)
+    data, table = i64_bytes(x) + i64_bytes(before), np.concatenate([words, np.full((groups, 1), shift), scales], 1)
+    kernel = matvec(MATVEC_MAX_R, bits, finish=finish)
+    args = [table_address(len(data)), data_address(0), data_address(8 * columns), groups, columns]
+    run = harness.call(kernel.name, args, data, i64_bytes(table))
+    expected = ((weights @ x + bias) * mult + (1 << (shift - 1))) >> shift
+    expected += before if finish == "add" else 0
+    expected = np.clip(expected, *ENDS[finish]) if finish else expected
+    np.testing.assert_array_equal(np.frombuffer(run.data, "<i8")[columns:], expected)
+    assert run.cost_cu == kernel.cu(groups=groups, columns=columns)
+
+
 # ------------------------------------------------------------------------------------------------ gather
 
 
@@ -267,19 +301,129 @@ def requantize_cases(n: int, shift: int) -> tuple[I64, I64]:
     return acc, mult
 
 
-@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("name", ["requantize", *(f"requantize_{end}" for end in ENDS)])
 @pytest.mark.parametrize("in_place", [False, True])
 @pytest.mark.parametrize(("n", "shift"), [(8, 20), (24, 31), (512, 40), (64, 7)])
-def test_requantize(harness: Harness, relu: bool, in_place: bool, n: int, shift: int) -> None:
+def test_requantize(harness: Harness, name: str, in_place: bool, n: int, shift: int) -> None:
     acc, mult = requantize_cases(n, shift)
-    data = i64_bytes(acc) + mult.astype("<u4").tobytes() + bytes(8 * n)
+    before = rng(n).choice([0, 1, -1, WIDE_MAX, -WIDE_MAX], n) if name == "requantize_add" else np.zeros(n, np.int64)
+    data = i64_bytes(acc) + mult.astype("<u4").tobytes() + i64_bytes(before)
     out_offset = 0 if in_place else 12 * n
-    name = "requantize_relu" if relu else "requantize"
     run = harness.call(name, [data_address(0), data_address(8 * n), data_address(out_offset), n, shift], data)
     expected = (acc * mult + (1 << (shift - 1))) >> shift
-    expected = np.clip(expected, 0, 127) if relu else expected
+    expected += (acc if in_place else before) if name == "requantize_add" else 0
+    expected = expected if name == "requantize" else np.clip(expected, *ENDS[name.removeprefix("requantize_")])
     np.testing.assert_array_equal(np.frombuffer(run.data[out_offset : out_offset + 8 * n], "<i8"), expected)
     assert run.cost_cu == KERNELS[name].cu(n=n)
+
+
+# -------------------------------------------------------------------------------------------------- conv
+
+
+@pytest.mark.parametrize("n", [1, 8, 19])
+@pytest.mark.parametrize("ends", [False, True])
+def test_conv(harness: Harness, n: int, ends: bool) -> None:
+    """Frame after frame; at the ends, what the words of a filter and the codes can be at most."""
+    g, most = rng(n, ends), 2**31 - 1 - 4 * 2**22
+    taps, bias, frames = g.integers(-128, 128, (n, 4)), g.integers(-most, most, n), g.integers(-(2**15), 2**15, (6, n))
+    if ends:
+        taps, bias = g.choice([-128, 127], (n, 4)), g.choice([-most, most], n)
+        frames = g.choice([-(2**15), 2**15 - 1], (6, n))
+    seen, memory = np.concatenate([np.zeros((3, n), np.int64), frames]), bytes(8 * n)
+    for t, x in enumerate(frames):
+        args = [data_address(0), table_address(24 * n), data_address(8 * n), data_address(16 * n), n]
+        run = harness.call("conv", args, i64_bytes(x) + memory + bytes(8 * n), pack_filters(taps, bias).tobytes())
+        memory = run.data[8 * n : 16 * n]
+        np.testing.assert_array_equal(
+            np.frombuffer(run.data[16 * n :], "<i8"), bias + (taps * seen[t : t + 4].T).sum(1)
+        )
+        np.testing.assert_array_equal(np.frombuffer(memory, "<i2").reshape(n, 4)[:, :3], seen[t + 1 : t + 4].T)
+        assert run.cost_cu == KERNELS["conv"].cu(n=n)
+
+
+# ----------------------------------------------------------------------------------------------- rmsnorm
+
+
+@pytest.mark.parametrize("n", [1, 8, 37])
+def test_rmsnorm(harness: Harness, n: int) -> None:
+    """Sums of squares of all sizes, from 1 to the largest below 2^53."""
+    g = rng(n)
+    roots = g.integers(0, 2**16, 768)
+    for bits in range(53):
+        values = g.integers(-(1 << (bits // 2)), (1 << (bits // 2)) + 1, n) // (n + 1)
+        total = max(1 << bits, int((values * values).sum()) + 1)
+        table = i64_bytes([total - (values * values).sum(), *roots])
+        args = [data_address(0), table_address(16 * n), data_address(8 * n), n, 20]
+        run = harness.call("rmsnorm", args, i64_bytes(values) + bytes(8 * n), table)
+        half = next(half for half in range(-4, 23) if (total << 8) >> (2 * half + 8) < 1024)
+        m, shift = (total << 8) >> (2 * half + 8), 20 + half
+        want = (values * roots[m - 256] + (1 << (shift - 1))) >> shift
+        np.testing.assert_array_equal(np.frombuffer(run.data[8 * n :], "<i8"), want)
+        assert run.cost_cu == KERNELS["rmsnorm"].cu(n=n)
+
+
+# --------------------------------------------------------------------------------------------------- ssm
+
+
+@pytest.mark.parametrize("case", RECURRENCES, ids=str)
+def test_ssm(harness: Harness, case: Recurrence) -> None:
+    memory, tables = case.zeros, case.tables
+    sizes = {"heads": case.heads, "channels": case.channels, "words": case.width // 2, "odd": case.cells % 2}
+    for frame in case.frames(12):
+        # One value more behind C is read where the number of cells is odd.
+        parts = [i64_bytes(frame.x), i64_bytes(frame.bc) + bytes(8), i64_bytes(frame.dt), memory, bytes(8 * case.rows)]
+        at = np.cumsum([48, *map(len, parts)]).tolist()
+        x, bc, dt, kept, out = map(data_address, at[:-1])
+        places = i64_bytes([x, bc, dt, table_address(at[-1]), kept, out])
+        run = harness.call("ssm", [data_address(0), *sizes.values()], places + b"".join(parts), tables)
+        memory = case.memory(frame.h)
+        assert run.data[at[3] :] == memory + i64_bytes(frame.out)
+        assert run.cost_cu == KERNELS["ssm"].cu(**sizes)
+
+
+# ----------------------------------------------------------------------------------------- table and gate
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 500])
+def test_lut(harness: Harness, n: int) -> None:
+    g, half = rng(n), TABLE_ENTRIES // 2
+    table, codes = g.integers(-TABLE_BIAS, TABLE_BIAS, TABLE_ENTRIES), g.integers(-half, half, n)
+    codes[:1], codes[-1:] = -half, half - 1
+    data = i64_bytes(codes) + bytes(8 * n)
+    args = [data_address(0), table_address(len(data)), data_address(8 * n), n]
+    run = harness.call("lut", args, data, (table + TABLE_BIAS).astype("<u2").tobytes())
+    np.testing.assert_array_equal(np.frombuffer(run.data[8 * n :], "<i8"), table[codes + half])
+    assert run.cost_cu == KERNELS["lut"].cu(n=n)
+
+
+@pytest.mark.parametrize(("n", "shift"), [(8, 1), (24, 11), (512, 40)])
+def test_gate(harness: Harness, n: int, shift: int) -> None:
+    g, half = rng(n, shift), 1 << (shift - 1)
+    values, by = g.integers(-WIDE_MAX, WIDE_MAX + 1, n), g.integers(-2047, 2048, n)
+    values[:8], by[:8] = [half, half - 1, -half, -half - 1, WIDE_MAX, WIDE_MAX, -WIDE_MAX, -WIDE_MAX], 1
+    by[4:8] = [1 << 32, -(1 << 32)] * 2
+    data = i64_bytes(values) + i64_bytes(by) + bytes(8 * n)
+    args = [data_address(0), data_address(8 * n), data_address(16 * n), n, shift]
+    run = harness.call("gate", args, data)
+    np.testing.assert_array_equal(np.frombuffer(run.data[16 * n :], "<i8"), (values * by + half) >> shift)
+    assert run.cost_cu == KERNELS["gate"].cu(n=n)
+
+
+@pytest.mark.parametrize(("n", "shift"), [(8, 1), (24, 9), (512, 31)])
+def test_gated(harness: Harness, n: int, shift: int) -> None:
+    g, half = rng(n, shift), TABLE_ENTRIES // 2
+    table, codes = g.integers(-TABLE_BIAS, TABLE_BIAS, TABLE_ENTRIES), g.integers(-half, half, n)
+    acc, mult = g.integers(-(2**30), 2**30, n), g.integers(0, 2**21, n)
+    acc[:4], mult[:4] = np.array([1, -1, 2, -2]) * (WIDE_MAX << shift), 1
+    codes[:1], codes[-1:] = -half, half - 1
+    held = (table + TABLE_BIAS).astype("<u2").tobytes() + i64_bytes([shift, *mult])
+    data = i64_bytes(acc) + i64_bytes(codes) + bytes(8 * n)
+    args = [data_address(0), data_address(8 * n), table_address(len(data)), data_address(16 * n), n]
+    run = harness.call("gated", args, data, held)
+    wide = np.clip((acc * mult + (1 << (shift - 1))) >> shift, -WIDE_MAX, WIDE_MAX)
+    expected = (wide * table[codes + half] + (1 << 10)) >> 11
+    np.testing.assert_array_equal(np.frombuffer(run.data[16 * n :], "<i8"), expected)
+    assert run.cost_cu == KERNELS["gated"].cu(n=n)
 
 
 # ------------------------------------------------------------------------------------------------ argmax
@@ -388,7 +532,12 @@ def still(kernel: Kernel, sizes: dict[str, int]) -> tuple[list[int], bytes]:
 @pytest.mark.parametrize(("kernel", "sizes"), ROWS, ids=[f"{k.name}-{sizes_text(s)}" for k, s in ROWS])
 def test_committed_compute_units_are_metered(harness: Harness, kernel: Kernel, sizes: dict[str, int]) -> None:
     args, data = still(kernel, sizes)
-    if kernel.name == "gather_add":  # the one that follows addresses
+    if kernel.name == "ssm":  # what it reads is zero, behind the addresses; what it writes lies further on
+        read, written = data_address(64), data_address(len(data) // 2)
+        data = i64_bytes([read] * 4 + [written] * 2) + data[48:]
+    if kernel.name == "rmsnorm":  # its sum of squares is never zero
+        data = i64_bytes(1) + data[8:]
+    if kernel.name == "gather_add":  # follows addresses too
         data = np.full(len(data) // 8, data_address(0), "<u8").tobytes()
     assert harness.call(kernel.name, args, data).cost_cu == committed()[kernel.name, sizes_text(sizes)]
 

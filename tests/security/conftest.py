@@ -1,21 +1,37 @@
-"""One small world in three transactions a frame, its program, and the same with checks that can be switched off."""
+"""Small worlds in three transactions a frame, their programs, and the same with checks that can be switched off."""
+
+from pathlib import Path
 
 import pytest
 
 from tests.builds import build_program, built
-from tests.factories import small_qnet
+from tests.factories import small_mamba2, small_qnet
 from tests.security.kit import Kit
 from tests.security.weakened import FEATURE, weaken
+from wm_export.lower.lowering import lower
 from wm_export.solana.export import checked_sources, export_solana, open_export
 from wm_export.solana.toolchain import Toolchain
 from wm_export.solana.workspace import write_files
+from wm_quant.qnet import QNet
 
 
 @pytest.fixture(scope="session")
 def kit(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Kit:
-    """Built once a session."""
-    folder = tmp_path_factory.mktemp("security")
-    export_solana(small_qnet(), folder / "export", (2, 4))
+    """Of a network that keeps nothing. Built once a session."""
+    return _built(small_qnet(), (2, 4), tmp_path_factory.mktemp("security"))
+
+
+@pytest.fixture(scope="session")
+def memory_kit(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Kit:
+    """Of a Mamba-2 of two layers: each transaction of a frame changes some of what it keeps."""
+    net = small_qnet(small_mamba2())
+    names = lower(net).names
+    cuts = (names.index("blocks.0.ssm"), names.index("blocks.1.ssm"))
+    return _built(net, cuts, tmp_path_factory.mktemp("memory"))
+
+
+def _built(net: QNet, cuts: tuple[int, int], folder: Path) -> Kit:
+    export_solana(net, folder / "export", cuts)
     export = built(open_export(folder / "export"))
     write_files(folder / "weak", checked_sources(export))
     weaken(folder / "weak" / "program")

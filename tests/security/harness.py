@@ -12,7 +12,6 @@ from solders.account import Account
 from solders.clock import Clock
 from solders.instruction import Instruction
 from solders.keypair import Keypair
-from solders.litesvm import LiteSVM
 from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.rent import Rent
@@ -20,7 +19,7 @@ from solders.system_program import CreateAccountWithSeedParams, create_account_w
 from solders.transaction import Transaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
-from tests.records import INPUT_BYTES, frame_bytes, split_record
+from tests.records import INPUT_BYTES, frame_bytes
 from tests.security.kit import (
     CREATOR,
     DISPUTED,
@@ -39,9 +38,11 @@ from tests.security.kit import (
     Outcome,
     error_of,
 )
+from wm_export.lower.memory import chunk
 from wm_export.schema.accounts import DISPUTE, SESSION, VERDICTS
 from wm_export.schema.limits import CHUNK_BYTES
 from wm_export.solana.layout import chunks, pieces
+from wm_export.solana.virtual_machine import Cluster, virtual_machine
 from wm_live.chain.addresses import (
     delegation_buffer,
     delegation_metadata,
@@ -69,7 +70,7 @@ class World:
     """A chain with the program on it."""
 
     def __init__(self, kit: Kit, program: bytes) -> None:
-        self.kit, self.svm = kit, LiteSVM()
+        self.kit, self.svm = kit, virtual_machine(Cluster.MAINNET)
         self.svm.set_rent(Rent(6_960, 1.0, 50))
         self.svm.add_program(PROGRAM, program)
         self.set_time(NOW)
@@ -249,7 +250,8 @@ class World:
     def seed(self, game: Game, index: int, record: bytes | None = None) -> Instruction:
         """`seed_frame` by the creator, with the true seed or another."""
         accounts = {"party": game.creator.pubkey(), "session": game.address, "scratch": game.scratch}
-        return self.make("seed_frame", accounts, index=index, **split_record(record or self.kit.seeds[index]))
+        parts = self.kit.where.records.split_record(record or self.kit.seeds[index])
+        return self.make("seed_frame", accounts, index=index, **parts)
 
     def started(self, game: Game) -> Game:
         """From a session that has been joined to one that computes frames."""
@@ -283,7 +285,8 @@ class World:
         self.submit_both(game, frame, inputs)
         for step in range(len(self.kit.export.manifest.plan)):
             self.must(self.step(game, frame, step))
-        record = (inputs or self.kit.inputs[frame]) + frame_bytes(self.state(game).frame)
+        state = self.state(game)
+        record = (inputs or self.kit.inputs[frame]) + frame_bytes(state.frame) + state.memory
         return replace(game, log=(*game.log, record))
 
     def end(self, game: Game) -> Instruction:
@@ -344,9 +347,41 @@ class World:
         accounts = {"session": game.address, "scratch": scratch or game.scratch}
         return self.make("load_frame", accounts, **self._proved(game, leaf, record))
 
+    def load_memory(
+        self, game: Game, index: int, data: bytes, who: Keypair | None = None, scratch: Pubkey | None = None
+    ) -> Instruction:
+        """`load_memory` by the creator or somebody else, into the scratch account or another in its place."""
+        accounts = {"party": (who or game.creator).pubkey(), "session": game.address}
+        return self.make("load_memory", accounts | {"scratch": scratch or game.scratch}, index=index, data=data)
+
+    def check_memory(self, game: Game, leaf: int | None = None, record: bytes | None = None) -> Instruction:
+        """`check_memory` with the last leaf or another, and its true record or another."""
+        args = self._proved(game, len(game.log) - 1 if leaf is None else leaf, record)
+        del args["leaf"]
+        return self.make("check_memory", {"session": game.address, "scratch": game.scratch}, **args)
+
+    def load_disputed_memory(self, index: int, data: bytes, who: Keypair = OPPONENT) -> Instruction:
+        """`load_disputed_memory`, by the disputer or by somebody else."""
+        accounts = {"disputer": who.pubkey(), "dispute": self.dispute}
+        return self.make("load_disputed_memory", accounts, index=index, data=data)
+
+    def recalled(self, game: Game, frame: int, disputed: bool = False) -> None:
+        """What the network keeps before a frame, loaded into the scratch account or into the dispute."""
+        region = self.kit.region(game, frame)
+        for index in range(self.kit.where.memory.chunks):
+            data = chunk(region, index)
+            one = self.load_disputed_memory(index, data) if disputed else self.load_memory(game, index, data)
+            self.must(one, signers=[OPPONENT if disputed else game.creator])
+
+    def region(self, game: Game | None = None, disputed: bool = False) -> bytes:
+        """The region of what the network keeps, as the scratch account or the dispute has it."""
+        where, address = self.kit.where, self.dispute if disputed else (game or self.game).scratch
+        at = (where.dispute_work if disputed else where.scratch_work) + where.memory.start
+        return self.data(address)[at : at + where.memory.size]
+
     def _proved(self, game: Game, leaf: int, record: bytes | None) -> dict[str, Any]:
         proof = game.tree.proof(leaf, len(game.log))
-        return {"leaf": leaf, "proof": proof} | split_record(record or game.log[leaf])
+        return {"leaf": leaf, "proof": proof} | self.kit.where.records.claimed(record or game.log[leaf])
 
     def judge(
         self, game: Game, step: int, record: bytes | None = None, leaf: int = 0, **accounts: Pubkey
@@ -355,7 +390,8 @@ class World:
         leaf = leaf or DISPUTED + self.kit.slots
         given = {"dispute": self.dispute, "model": self.model}
         proof = game.tree.proof(leaf, len(game.log))
-        return self.make("judge", given | accounts, step=step, **split_record(record or game.log[leaf]), proof=proof)
+        claimed = self.kit.where.records.claimed(record or game.log[leaf])
+        return self.make("judge", given | accounts, step=step, **claimed, proof=proof)
 
     def verdict(self) -> int:
         """0 open, 1 right, 2 wrong."""

@@ -13,6 +13,7 @@ from tests.records import frame_bytes, input_bytes
 from wm_export.schema.program_errors import error_name
 from wm_export.solana.export import Export
 from wm_export.solana.layout import Layout
+from wm_live.session.recompute import Replay
 from wm_live.session.terms import Terms
 from wm_live.session.tree import Tree
 
@@ -107,7 +108,12 @@ class Kit:
         """Records of the window that sessions start from."""
         corpus = random_corpus(3, (self.slots + PLAYED + 8,))
         pairs = zip(corpus.inputs, corpus.frames, strict=True)
-        return tuple(input_bytes(i) + frame_bytes(f) for i, f in pairs)[: self.slots]
+        return tuple(input_bytes(i) + frame_bytes(f) + self.where.records.empty for i, f in pairs)[: self.slots]
+
+    def region(self, game: "Game", frame: int) -> bytes:
+        """What the network keeps before a frame of a session, computed from its log."""
+        replay = Replay(self.export.net, self.where.memory, game.terms.ids)
+        return replay.through(game.log[: frame + self.slots])
 
     @cached_property
     def inputs(self) -> tuple[bytes, ...]:

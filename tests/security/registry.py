@@ -18,6 +18,7 @@ class Exploit:
     error     what the program answers
     off       checks that the weakened program lacks: with these gone the attack does harm
     behind    what stops it even then, if something does: the runtime, or how the program is built. Then no harm is done
+    keeps     it is about a world whose network keeps something from frame to frame
     """
 
     about: str
@@ -26,6 +27,7 @@ class Exploit:
     error: str
     off: tuple[str, ...]
     behind: str = ""
+    keeps: bool = False
 
     @property
     def name(self) -> str:
@@ -37,7 +39,13 @@ EXPLOITS: list[Exploit] = []
 
 
 def exploit(
-    about: str, stage: str, error: str, also: Sequence[str] = (), behind: str = "", fixed: bool = False
+    about: str,
+    stage: str,
+    error: str,
+    also: Sequence[str] = (),
+    behind: str = "",
+    fixed: bool = False,
+    keeps: bool = False,
 ) -> Callable[[Attack], Attack]:
     """Register an attack. `also` are checks behind the first one, which must be gone too before harm is done.
 
@@ -45,7 +53,7 @@ def exploit(
     """
 
     def keep(run: Attack) -> Attack:
-        EXPLOITS.append(Exploit(about, run, stage, error, (*(() if fixed else (error,)), *also), behind))
+        EXPLOITS.append(Exploit(about, run, stage, error, (*(() if fixed else (error,)), *also), behind, keeps))
         return run
 
     return keep

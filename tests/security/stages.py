@@ -58,12 +58,30 @@ def _loading(world: World) -> None:
     world.must(world.load_for_scratch(world.game, PLAYED))
 
 
+def _forgotten(world: World) -> None:
+    """The rollup has lost the scratch account; the window is there again, and what the network keeps is not."""
+    forget(world)
+
+
+def forget(world: World) -> None:
+    """As the stage `forgotten`, from any frame."""
+    first = world.state().frame_number
+    world.zeroed(world.game.scratch, world.kit.where.scratch_bytes)
+    world.must(world.open_window(world.game), signers=[CREATOR])
+    for leaf in range(first, first + world.kit.slots):
+        world.must(world.load_for_scratch(world.game, leaf))
+
+
 def _ended(world: World) -> None:
     world.must(world.end(world.game), signers=[CREATOR])
 
 
-def _disputed(world: World) -> None:
+def _asked(world: World) -> None:
     world.must(world.new_dispute(), world.open_dispute(world.game), signers=[OPPONENT])
+
+
+def _disputed(world: World) -> None:
+    world.recalled(world.game, DISPUTED, disputed=True)
     for leaf in range(DISPUTED, DISPUTED + world.kit.slots):
         world.must(world.load(world.game, leaf))
 
@@ -83,7 +101,9 @@ STAGES: dict[str, tuple[str, Callable[[World], None]]] = {
     "ended": ("played", _ended),
     "loading": ("played", _loading),
     "pinned": ("played", _pinned),
-    "disputed": ("pinned", _disputed),
+    "forgotten": ("played", _forgotten),
+    "asked": ("pinned", _asked),
+    "disputed": ("asked", _disputed),
     "judged": ("disputed", _judged),
 }
 

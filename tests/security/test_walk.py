@@ -164,7 +164,7 @@ class Walk:
         slots, log = self.kit.slots, self.mirror.log
         if len(log) <= slots:
             return []
-        pads, frames = arrays(RECORDS.game, log)
+        pads, frames = arrays(RECORDS, log)
         reference = Interpreter(self.kit.export.net)
         vocab = len(list(self.kit.export.net.world.encoding.session_fields()))
         session = np.array([IDS[:vocab]])

@@ -12,6 +12,7 @@ from tests.security.harness import World
 from tests.security.kit import CREATOR, KEYS, NOW, OPPONENT, PROGRAM, STRANGER, Game
 from tests.security.registry import exploit
 from tests.security.sealevel import input_waits
+from tests.wm_live.deploying import EMPTY_PROGRAM
 from wm_export.schema.accounts import SCRATCH, SESSION
 from wm_live.chain.addresses import MAGIC_PROGRAM, scratch_address
 from wm_live.session.tree import Tree, root_of
@@ -367,7 +368,8 @@ def session_ended_while_its_window_is_loaded(world: World) -> bool:
 
 
 def _asked(world: World, one: Instruction) -> bool:
-    """Only a rollup has the Magic program: who gets as far as calling it was not refused."""
+    """Only a rollup has the Magic program: who gets as far as calling what stands in its place was not refused."""
+    world.svm.add_program(MAGIC_PROGRAM, EMPTY_PROGRAM)
     return world.attack(one, signers=[CREATOR]) or any(f"{MAGIC_PROGRAM} invoke" in line for line in world.logs)
 
 

@@ -12,9 +12,9 @@ from solders.keypair import Keypair
 from tests.factories import random_checkpoint, small_model, small_qnet, write_dataset
 from tests.verbs import figures, run
 from tests.wm_live.chains import write_keypair
+from wm_cli.cost_figures import compared
 from wm_cli.demo.journey import differences
 from wm_cli.verb_table import VERBS
-from wm_cli.verbs.compute_units import cost_figures
 from wm_export.lower.cost import PRESET_OVERHEADS, preset_cost
 from wm_export.solana.build_record import built
 from wm_export.solana.export import open_export
@@ -52,7 +52,7 @@ def pipeline(folder: Path) -> tuple[Path, Any, Any]:
         assert figures("quantize")["proofs"] > 0
         qat, qnet = figures("evaluate", "run-qat"), figures("evaluate")
         assert figures("export", "--target", "onnx")["bytes"] > 0
-        assert figures("export", "--target", "solana")["plan"] == [[0, 10]]
+        assert figures("export", "--target", "solana")["plan"] == [[0, 8]]
     return folder, qat, qnet
 
 
@@ -124,9 +124,9 @@ def test_a_dataset_that_was_named_must_be_there(
 def test_one_op_or_frame_that_differs_is_not_equal() -> None:
     cost = preset_cost("mlp")
     frame, ops = cost.transactions(0), {op.name: op.cu for op in cost.ops}
-    assert cost_figures(cost, 1_400_000, ops, [frame])["ok"]
-    assert not cost_figures(cost, 1_400_000, ops | {"heads": ops["heads"] + 1}, [frame])["equal"]
-    assert not cost_figures(cost, 1_400_000, ops, [frame, [frame[0] + 1]])["equal"]
+    assert compared(cost, 1_400_000, ops, [frame])["ok"]
+    assert not compared(cost, 1_400_000, ops | {"heads": ops["heads"] + 1}, [frame])["equal"]
+    assert not compared(cost, 1_400_000, ops, [frame, [frame[0] + 1]])["equal"]
 
 
 def test_datasets_are_encoded_and_runs_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,7 @@ def test_a_session_whose_rollup_was_lost_before_its_first_commit_is_ended(
     session = log_at(open_export(Path("export")), Path("session-2"))
     frame = np.zeros((2, 1), np.int32)
     on_base = SessionState(bytes(32), session.world.model, session.creator, session.terms, bytes(32), 0, 0, 0, "ended",
-                           (), frame)  # fmt: skip
+                           (), frame, b"")  # fmt: skip
 
     async def delegated(*_: object) -> bool:
         return False

@@ -46,6 +46,13 @@ def test_every_world_can_be_trained_further() -> None:
     assert set(worlds()) <= set(STARTS) == {path.name for path in WORLDS.iterdir()}
 
 
+@pytest.mark.parametrize("name", worlds())
+def test_it_is_exported_by_its_name(name: str, tmp_path: Path) -> None:
+    """What stops a graph of it is that a Mamba-2 has none: that costs less to see than a program does."""
+    stopped = run("export", name, "--target", "onnx", "--out", str(tmp_path / "world.onnx"))
+    assert stopped.exit_code == 1 and "no form yet" in stopped.output
+
+
 @pytest.mark.parametrize("name", STARTS)
 def test_its_start_is_the_run_of_its_manifest(name: str, tmp_path: Path) -> None:
     made = json.loads((WORLDS / name / "manifest.json").read_text())

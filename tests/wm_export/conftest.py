@@ -49,7 +49,7 @@ def small(sbpf: Toolchain, cargo: Path, small_export: Export) -> Built:
     return _built(small_export)
 
 
-AGE_AS_ID = MeleeFlags(state_age_as_embed=True, reach=True)
+AGE_AS_ID = MeleeFlags(state_age_as_embed=True, reach=True, press_events="next")
 SIGHTS = MeleeFlags(geometry=True, reach=True)
 KINDS = [
     ("v1", "published", NO_FLAGS),

@@ -22,8 +22,8 @@ crate-type = ["cdylib"]
 lto = "fat"
 panic = "abort"
 """
-#: Fails with error 7 if it can read the clock, which takes a system call that LiteSVM's loader does not know without
-#: features; with 8 if it cannot.
+#: Fails with error 7 if it can read the clock, which takes a system call that only some clusters have; with 8 if it
+#: cannot.
 LOCK = 'version = 4\n[[package]]\nname = "sample"\nversion = "0.1.0"\n'
 SOURCE = """#![no_std]
 #[panic_handler]

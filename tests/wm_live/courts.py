@@ -17,7 +17,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from tests import builds
-from tests.factories import random_corpus, random_inputs, small_qnet
+from tests.factories import random_corpus, random_inputs, small_model, small_qnet
 from tests.records import FRAME_BYTES, RECORDS, frame_of, inputs_of, record_bytes
 from wm_export.schema.accounts import SESSION
 from wm_export.schema.limits import NEVER
@@ -40,6 +40,7 @@ from wm_live.session.tree import Tree, root_of
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
 from wm_train.measure.evaluate import Window, window_at
+from wm_train.melee.melee_flags import MeleeFlags
 
 PROGRAM = Keypair.from_seed(b"p" * 32).pubkey()
 AUTHORITY = Keypair.from_seed(b"a" * 32).pubkey()
@@ -82,7 +83,7 @@ def played(net: QNet, frames: int, lies: Lies | None = None, seed: int = 0) -> t
         records.append(record_bytes(inputs[0], state.frame[0]))
         if lies and frame in lies:
             records[-1] = lies[frame](records[-1])
-            pads, states = arrays(RECORDS.game, records[-len(window.frames[0]) :])
+            pads, states = arrays(RECORDS, records[-len(window.frames[0]) :])
             state = interpreter.begin(Window(states[None], pads[None], _none(pads), window.session))
     return [int(value) for value in window.session[0]], records
 
@@ -100,8 +101,9 @@ def as_committed(data: bytes, where: Layout, records: list[bytes], slots: int) -
     SESSION.write(out, "frame_number", len(records) - slots)
     SESSION.write(out, "status", "started")
     SESSION.write(out, "root", Tree(records).root())
-    frame = where.session["frame"].offset
-    out[frame : frame + FRAME_BYTES] = records[-1][-FRAME_BYTES:]
+    for name in ("frame", "memory"):
+        at, value = where.session[name].offset, where.records.claimed(records[-1])[name]
+        out[at : at + len(value)] = value
     return bytes(out)
 
 
@@ -147,10 +149,11 @@ _BUILT: dict[tuple[int, ...], Export] = {}
 
 
 def built(factory: pytest.TempPathFactory, cuts: tuple[int, ...] = ()) -> Export:
-    """A small world and its program, in one transaction or cut into several."""
+    """A small world and its program, in one transaction, or cut into several; the latter reads presses."""
     if cuts not in _BUILT:
         folder = factory.mktemp("court")
-        export_solana(small_qnet(), folder, cuts)
+        flags = MeleeFlags(press_events="next") if cuts else MeleeFlags()
+        export_solana(small_qnet(small_model(flags=flags)), folder, cuts)
         _BUILT[cuts] = builds.built(open_export(folder))
     return _BUILT[cuts]
 
@@ -170,7 +173,8 @@ def log_of(session: Session, ids: list[int], records: list[bytes], folder: Path,
     """A log with these records; its file is closed, what it holds is not."""
     world = session.world
     program, model, address = (str(it) for it in (world.program, world.model, session.address))
-    about = About(program, model, address, world.export.manifest.hash.hex(), tuple(ids), world.slots, agreed=agreed)
+    manifest, empty = world.export.manifest.hash.hex(), world.layout.memory.empty.hex()
+    about = About(program, model, address, manifest, tuple(ids), world.slots, agreed=agreed, empty_memory=empty)
     with new_log(folder, about) as log:
         for record in records:
             log.append(record)

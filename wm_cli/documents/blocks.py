@@ -18,6 +18,7 @@ BLOCKS: Mapping[tuple[str, str], Callable[[], str]] = {
     **{("numeric.md", name): partial(world_tables.game_table, name) for name in game_documents().tables},
     ("numeric.md", "bounds"): world_tables.bounds_table,
     ("numeric.md", "ops"): op_table.ops_table,
+    ("program.md", "mamba2"): program_tables.mamba2_table,
     ("program.md", "model"): program_tables.model_account_table,
     ("program.md", "session"): program_tables.session_account_table,
     ("program.md", "player"): program_tables.player_table,

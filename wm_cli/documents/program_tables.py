@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from wm_cli.documents.markdown import table
-from wm_export.lower.cost import preset_cost
+from wm_export.lower.cost import kernel_cu, preset_cost
 from wm_export.lower.kernels import KERNELS
 from wm_export.lower.lowering import lower
 from wm_export.schema.accounts import DISPUTE, MODEL, PIN, SCRATCH, SESSION, Account
@@ -20,9 +20,12 @@ from wm_export.schema.interface_tables import (
 from wm_export.schema.records import Records
 from wm_export.solana.blob import pack
 from wm_export.solana.layout import Section, layout
-from wm_quant.presets import preset
+from wm_quant.presets import by_ids, preset, untrained
+from wm_train.config import Mamba2Config
 
 PROGRAM = lower(preset("mlp"))
+#: Mamba-2 of 1.18 and of 4.28 million parameters: (d_model, d_state, n_layers).
+MAMBA2 = ((256, 32, 2), (384, 64, 4))
 SIZES = Records(PROGRAM.game).sizes
 
 
@@ -125,3 +128,23 @@ def preset_cost_table() -> str:
     rows.append(("", "frame 0", "", "", "", "", f"{cost.total_cu:,}"))
     rows.append(("", "the most expensive frame", "", "", "", "", f"{sum(cost.worst):,}"))
     return table(("op", "name", "kind", "MACs", "in kernels", "around them", "compute units"), rows)
+
+
+def _mamba2(d_model: int, d_state: int, n_layers: int) -> dict[str, int]:
+    """Compute units of each op's kernels; of all blocks, the first one's. The whole frame's under `frame`."""
+    flags = by_ids()
+    bits = {"layer1": 16, "heads": 16}
+    model = Mamba2Config(d_model=d_model, d_state=d_state, n_layers=n_layers, bits=bits, flags=flags)
+    units = {routine.name: kernel_cu(routine) for routine in lower(untrained(model)).routines}
+    first = {name: cu for name, cu in units.items() if (cu and not name.startswith("blocks.")) or "blocks.0." in name}
+    return first | {"frame": sum(units.values())}
+
+
+def mamba2_table() -> str:
+    """What the kernels of a Mamba-2 cost."""
+    shapes = [_mamba2(*shape) for shape in MAMBA2]
+    heads = [f"d {d}, N {n}, {layers} blocks" for d, n, layers in MAMBA2]
+    # In the order of the shape that has most: what one fuses, another does not.
+    names = max(shapes, key=len)
+    rows = [(f"`{name}`", *(f"{units[name]:,}" if name in units else "" for units in shapes)) for name in names]
+    return table(("op", *heads), rows)

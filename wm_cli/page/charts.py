@@ -84,6 +84,23 @@ def bars(rows: Sequence[tuple[str, float, str]], alt: str) -> str:
     return f'<div class="bars" role="img" aria-label="{escape(alt)}">{cells}</div>'
 
 
+def side_by_side_bars(rows: Sequence[tuple[str, tuple[int, int]]], names: tuple[str, str], alt: str) -> str:
+    """Two horizontal bars a row: (name, values of the two that `names` names)."""
+    widest = max((value for _, values in rows for value in values), default=0) or 1
+    cells = "".join(
+        f'<span>{escape(name) if i == 0 else ""}</span><span class="track">'
+        f'<span class="bar{" other" * i}" style="width:{100 * value / widest:.2f}%"></span></span>'
+        f'<span class="num">{value:,}</span>'
+        for name, values in rows
+        for i, value in enumerate(values)
+    )
+    said = ", ".join(f"{name} {values[0]:,} and {values[1]:,}" for name, values in rows)
+    return (
+        f'<div class="bars pairs" role="img" aria-label="{escape(f"{alt}, of {names[0]} and {names[1]}: {said}")}">'
+        f"{cells}</div>{legend([(names[0], 's0'), (names[1], 's1')])}"
+    )
+
+
 def tracks(series: Sequence[Series], outline: Sequence[Series], seen: Box, alt: str) -> tuple[str, Frame2D]:
     """Paths in a plane with equal units on both axes over the lines of a place; gives the picture and where the plane
     lies in it.

@@ -63,7 +63,7 @@ def contents(body: str) -> str:
 
 
 def _slug(title: str) -> str:
-    return re.sub(r"[^a-z]+", "-", title.lower()).strip("-")
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def paragraph(text: str, style: str = "") -> str:

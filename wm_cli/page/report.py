@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +20,9 @@ from wm_cli.felt_lines import coverage_lines, event_lines
 from wm_cli.metric_names import METRICS, ROLLOUT_METRICS, Metric
 from wm_cli.opening import held_out_games, open_qnet, origin_of
 from wm_cli.page.charts import Series, bars, line_chart
+from wm_cli.page.document import TEMPLATES, document
 from wm_cli.page.game_view import game_name, game_view, run_rollout
-from wm_cli.page.markup import Cell, contents, counted, details, missing, paragraph, section, table, tiles
+from wm_cli.page.markup import Cell, counted, details, missing, paragraph, section, table, tiles
 from wm_cli.tables.plain import plain
 from wm_cli.verdicts import BASELINES, compared, verdict
 from wm_quant.errors import WmQuantError
@@ -35,8 +35,8 @@ from wm_train.games.dataset import open_dataset
 from wm_train.measure.drift import APART
 from wm_train.world.definition import FPS
 
-TITLE = "<title>wmq report</title>"
-TEMPLATES = Path(__file__).resolve().parent / "templates"
+NAME = "wmq report"
+TITLE = f"<title>{NAME}</title>"
 Figures = Mapping[str, Any]
 
 #: Column of the metrics table -> (title, kept figures, the artifact they belong to, the verb that makes them).
@@ -132,18 +132,8 @@ def _measured_on() -> str:
 
 
 def _page(measured: str, body: str) -> str:
-    theme = files("wm_live.watch") / "pages" / "theme.css"
-    style = theme.read_text() + (TEMPLATES / "report.css").read_text()
-    script = (TEMPLATES / "report.js").read_text()
-    script = f"<script>{script}</script>" if 'id="game"' in body else ""
-    policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"{TITLE}<style>{style}</style></head><body>"
-        f"<header><h1>wmq report</h1>{measured}{contents(body)}</header><main>{body}</main>{script}</body></html>\n"
-    )
+    script = (TEMPLATES / "report.js").read_text() if 'id="game"' in body else ""
+    return document(NAME, measured, body, script)
 
 
 # --------------------------------------------------------------------------------------------------------- headline

@@ -13,6 +13,7 @@ from wm_cli import output, project
 from wm_cli.number_types import WINDOWS, Whole
 from wm_cli.opening import executor_games, open_export, recording
 from wm_cli.options import dataset_option, export_argument, json_option, verb
+from wm_cli.places import inputs_after
 from wm_cli.verbs.making import as_one, built_export, each_program, kept_name
 
 if TYPE_CHECKING:
@@ -153,7 +154,8 @@ def rollup_outcome(
         async with own_world(localnet, export, Keypair()) as own:
             for number, t in enumerate(starts):
                 window = window_at(corpus, encoding, starts[number : number + 1])
-                await compare(own.game(number, window), window, corpus.inputs[t + 1 : t + 1 + length], outcome, advance)
+                inputs = inputs_after(encoding.game, corpus, int(t))[:length]
+                await compare(own.game(number, window), window, inputs, outcome, advance)
 
     with Localnet() as localnet:
         asyncio.run(run(localnet))

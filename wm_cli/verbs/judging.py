@@ -242,8 +242,12 @@ def dispute_frame(
                 def shown(what: str, done: int, total: int) -> None:
                     bar.update(task, completed=done, total=total, description=f"dispute: {what}")
 
+                def computing(done: int, total: int) -> None:
+                    text = f"dispute: computing the log up to frame {total:,}"
+                    bar.update(task, completed=done, total=total, description=text)
+
                 async with purse(base, wallet, program, planned.budget) as sender:
-                    return await Dispute(sender, export, log, session, frame).run(keep, shown)
+                    return await Dispute(sender, export, log, session, frame, computing).run(keep, shown)
 
     with _log_at(log_folder) as log:
         return asyncio.run(run(log))

@@ -69,7 +69,7 @@ def live_once(folder: Path, dataset: Path, frames: int, dispute_frame: int) -> d
     """The whole life of a session on a rollup of its own, and the checks that anybody can make at its end."""
     export = built(folder)
     window, corpus, t = start_window(export, dataset, 0)
-    inputs = replayed(inputs_after(corpus, t))
+    inputs = replayed(inputs_after(export.net.world.game, corpus, t))
 
     async def run(localnet: Localnet, log_folder: Path) -> dict[str, Any]:
         figures: dict[str, Any] = {"manifest_sha256": export.manifest.hash.hex(), "steps": len(export.manifest.plan)}
@@ -155,7 +155,7 @@ def measure_rollup(where: Where, dataset: Path, seconds: float, sessions: int) -
     export = built(where.export)
     window, corpus, t = start_window(export, dataset, 0)
     fps = export.net.world.game.fps
-    inputs, frames = replayed(inputs_after(corpus, t)), max(1, round(seconds * fps))
+    inputs, frames = replayed(inputs_after(export.net.world.game, corpus, t)), max(1, round(seconds * fps))
 
     async def do(own: OwnWorld) -> dict[str, Any]:
         cost = sessions * (opening(own.world) + closing())

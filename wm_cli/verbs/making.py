@@ -9,14 +9,17 @@ import click
 from wm_cli import output, project
 from wm_cli.artifacts import need_export, newest_run
 from wm_cli.errors import WmCliError
+from wm_cli.number_types import Whole
 from wm_cli.opening import file_figures, open_export, open_qnet, open_run
 from wm_cli.options import export_argument, folder_argument, json_option, overwrite_option, path_option, verb
+from wm_cli.packaged import example, packaged
 from wm_cli.writing import place_of
 from wm_train.artifact import need_free_folder
 from wm_train.writer import one_writer
 
 if TYPE_CHECKING:
     from wm_export.solana.export import Export
+    from wm_quant.qnet import QNet
 
 T = TypeVar("T")
 
@@ -59,6 +62,7 @@ def quantize_run(run: Path, out: Path, overwrite: bool = False) -> dict[str, Any
 
 @verb(
     "wmq export --target solana\nwmq export qnet --target onnx --out world.onnx\n"
+    f"wmq export {example()} --target solana\n"
     "wmq export fox=qnet-fox marth=qnet-marth --target solana --out both",
     prints="target out manifest_sha256 plan accounts model session scratch dispute bytes sha256 programs.*",
     stopped="an export that was begun is not finished, and no verb takes it; the same command makes it whole",
@@ -73,6 +77,11 @@ def quantize_run(run: Path, out: Path, overwrite: bool = False) -> dict[str, Any
     metavar="[NAME=]OP[.GROUP]",
     help="Split a frame into transactions before this op, or inside it before one of its row groups; repeatable.",
 )
+@click.option(
+    "--transactions",
+    type=Whole(1, 64),
+    help="Cut a frame into so many transactions of about the same cost, instead of by --cut.",
+)
 @click.option("--compact", is_flag=True, help="Let vectors that no op needs at the same time share bytes on chain.")
 @overwrite_option
 @json_option
@@ -81,13 +90,15 @@ def export(
     target: str,
     out: Path | None,
     cuts: tuple[str, ...],
+    transactions: int | None,
     compact: bool,
     overwrite: bool,
     as_json: bool,
 ) -> None:
     """Write a QNet's weight blob, manifest, IDL and Rust workspace, or an integer-only ONNX graph.
 
-    Several QNets, each with a name, make an export that holds a program for each; their --cut has the name too.
+    A world that comes with wmq is exported by its name. Several QNets, each with a name, make an export that holds a
+    program for each; their --cut has the name too.
     """
     out = out or (project.EXPORT if target == "solana" else project.ONNX)
     if target == "onnx":
@@ -96,7 +107,9 @@ def export(
         named = [_named(word) for word in qnets or (str(project.QNET),)]
         if len(dict(named)) < len(named):
             raise click.UsageError(f"expected each QNET with a name of its own, NAME=QNET; got {' '.join(qnets)}")
-        figures = export_qnets(named, out, cuts, compact, overwrite)
+        if cuts and transactions:
+            raise click.UsageError("--cut and --transactions: expected one of the two")
+        figures = export_qnets(named, out, cuts, compact, overwrite, transactions)
     lines = [
         f"{name}: {one['bytes']:,} bytes, sha256 {one['sha256']}"
         for name, one in figures.get("programs", {str(out): figures}).items()
@@ -107,7 +120,12 @@ def export(
 def _only(qnets: Sequence[str]) -> Path:
     if len(qnets) > 1:
         raise click.UsageError(f"--target onnx: expected one QNET, got {len(qnets)}")
-    return Path(qnets[0]) if qnets else project.QNET
+    return _folder(qnets[0]) if qnets else project.QNET
+
+
+def _folder(qnet: str) -> Path:
+    """Where a QNet lies that is given by its path, or by the name of a world that comes with wmq."""
+    return packaged(Path(qnet)) or Path(qnet)
 
 
 def _named(word: str) -> tuple[str, str]:
@@ -134,15 +152,19 @@ def export_qnets(
     cuts: Sequence[str] = (),
     compact: bool = False,
     overwrite: bool = False,
+    transactions: int | None = None,
 ) -> dict[str, Any]:
-    """Write an export of (name, QNet folder), a program for each, to `out`."""
+    """Write an export of (name, QNet), a program for each, to `out`; a frame of each cut into so many
+    `transactions`, or where `cuts` say."""
     from wm_export.solana.export import Wanted, export_programs, program_folder
 
     named = [_named(word) for word in cuts]
     if unknown := dict(named).keys() - dict(qnets).keys():
         raise click.UsageError(f"--cut: no program {', '.join(sorted(unknown))} is exported; expected --cut NAME=OP")
+    nets = {name: open_qnet(_folder(folder)) for name, folder in qnets}
     wanted = {
-        name: Wanted(open_qnet(Path(folder)), [op for of, op in named if of == name], compact) for name, folder in qnets
+        name: Wanted(net, _cuts(net, transactions) or [op for of, op in named if of == name], compact)
+        for name, net in nets.items()
     }
     figures = {
         name: {
@@ -154,6 +176,14 @@ def export_qnets(
         for name, manifest in export_programs(wanted, out, overwrite).items()
     }
     return {"target": "solana", "out": str(out), **as_one(figures)}
+
+
+def _cuts(net: "QNet", transactions: int | None) -> list[str]:
+    """Where a network's frame is cut into so many transactions; nowhere where none were asked for."""
+    from wm_export.lower.balance import balanced_cuts
+    from wm_export.lower.lowering import lower
+
+    return balanced_cuts(lower(net), transactions) if transactions else []
 
 
 @verb(

@@ -219,7 +219,7 @@ async def _has_started(nodes: SessionNodes, session: Session) -> bool:
 
 
 def _inputs(played: Game, how: Pace, corpus: Corpus, t: int, stack: ExitStack) -> Inputs:
-    replay = replayed(inputs_after(corpus, t))
+    replay = replayed(inputs_after(played, corpus, t))
     if how.inputs == "keyboard":
         return stack.enter_context(keyboard(played, replay))
     return replay if how.inputs == "replay" else by_chance(played, how.start)
@@ -233,7 +233,9 @@ async def _opened(game: OwnSession, window: Window, folder: Path, inputs: Inputs
         if game.session.terms.opponent != game.party:
             output.note(f"waiting for the second player of session {game.session.address}")
         return await open_game(game, window, folder), inputs
-    log, lost = await take_up(game, folder)
+    with output.progress_bar("computing the log again", None) as (bar, task):
+        shown = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+        log, lost = await take_up(game, folder, shown)
     done = log.frames
     return log, again(log.codec, lost, lambda frame: inputs(done + frame + len(lost)))
 

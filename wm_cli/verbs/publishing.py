@@ -255,7 +255,7 @@ def run_deploy(
 def deploy_rent(export: Path, config: Path | None, preset: str | None, as_json: bool) -> None:
     """What each part of a world costs to keep, what comes back when, and what smaller shapes would cost.
 
-    Asks no node, and needs no compilers: a program that is not built yet is taken to have 130,000 bytes.
+    Asks no node, and needs no compilers: a program that is not built yet is taken to have 170,000 bytes.
     """
     figures, lines = run_rent(export, config, preset)
     output.say(as_json, figures, "\n".join(lines))

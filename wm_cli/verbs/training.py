@@ -41,6 +41,7 @@ LATE_LOSS = 1.01
     "wmq train\nwmq train --qat\nwmq train --config mamba2-1.2m --max-minutes 60 --resume\n"
     f"wmq train --start {example()} --max-minutes 5 --out mine\n"
     "wmq train --start run --dataset others --out further\n"
+    "wmq train --qat --start run --weights int8.pt\n"
     "torchrun --nproc-per-node 2 --no-python wmq train --steps 5000",
     prints="run form parameters steps seconds held_out best_held_out best_step",
     stopped=lambda given: _left(given["out"] or project.run_of(given["config"], given["qat"])),
@@ -58,6 +59,13 @@ LATE_LOSS = 1.01
     type=click.Path(path_type=Path),
     help="Float run to go on from, in float on other games or with --qat: its folder, or "
     f"{' or '.join(worlds(RUN))}.  [default with --qat: run, or runs/NAME, if it is there; else from scratch]",
+)
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Begin with these in place of that run's: the state_dict of its network by torch.save, in floats or as "
+    "torchao quantizes it to INT8 or less; or floats in safetensors.",
 )
 @click.option(
     "--max-minutes",
@@ -81,6 +89,7 @@ def train(
     config: Path | None,
     qat: bool,
     start: Path | None,
+    weights: Path | None,
     max_minutes: float | None,
     steps: int | None,
     seed: int | None,
@@ -96,9 +105,11 @@ def train(
     out, floating = out or project.run_of(config, qat), project.run_of(config, qat=False)
     if qat and start is None and RUN.lies_at(floating) and out != floating:
         start = floating
+    if weights is not None and start is None:
+        raise click.UsageError("--weights are of the network of a run: give that run, as --start RUN")
     limits: dict[str, Any] = {"minutes": max_minutes, "steps": steps, "seed": seed}
     limits["only"] = kinds_asked(config, only, cpu)
-    figures = train_run(dataset, out, config, qat, start, resume, overwrite, **limits)
+    figures = train_run(dataset, out, config, qat, start, resume, overwrite, weights, **limits)
     output.say(
         as_json,
         figures,
@@ -163,6 +174,7 @@ def train_run(
     start: Path | None,
     resume: bool,
     overwrite: bool = False,
+    weights: Path | None = None,
     **overrides: Any,
 ) -> dict[str, Any]:
     """Train under a progress bar; overrides that are None leave the config's value. What the run came to."""
@@ -193,7 +205,7 @@ def train_run(
             text = f"{'qat' if qat else 'float'} step {progress.step:,}, loss {sum(progress.losses.values()):.4f}"
             bar.update(task, description=text)
 
-        checkpoint = run(Job(dataset, out, asked, qat, found, resume, overwrite), shown, moved)
+        checkpoint = run(Job(dataset, out, asked, qat, found, resume, overwrite, weights=weights), shown, moved)
     if crossed := moved_over(checkpoint.split, checkpoint.config.train):
         output.note(
             f"game {crossed[0]} trains or validates since no game else would: it may change sides as others are added; "
@@ -247,15 +259,15 @@ def try_configs(path: Path, dataset: Path, out: Path, address: str) -> dict[str,
         swept = run(asked, dataset, address, lambda done: bar.update(task, completed=done))
     if swept.best is None:
         raise WmCliError(f"{path}: no trial came to its end; the first says: {swept.trials[0].error}")
-    atomic_write_bytes(out, yaml.safe_dump(_plain(swept.best.to_json()), sort_keys=False).encode())
+    atomic_write_bytes(out, yaml.safe_dump(plain_tree(swept.best.to_json()), sort_keys=False).encode())
     trials = [asdict(trial) for trial in swept.trials]
     return {"metric": swept.metric, "mode": swept.mode, "trials": trials, "best": str(out)}
 
 
-def _plain(tree: Any) -> Any:
+def plain_tree(tree: Any) -> Any:
     """Tuples as lists, which YAML knows."""
     if isinstance(tree, dict):
-        return {key: _plain(value) for key, value in tree.items()}
+        return {key: plain_tree(value) for key, value in tree.items()}
     return list(tree) if isinstance(tree, tuple) else tree
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from wm_export.lower.cost import PRESET_OVERHEADS
+from wm_export.lower.cost import PRESET_OVERHEADS, memory_cu
+from wm_export.lower.lowering import lower
 from wm_export.lower.sensitivity import NARROW_BITS, Sensitivity, routines
 from wm_export.schema.limits import TREE_LEVELS
 from wm_quant.qnet import QNet
@@ -27,12 +28,13 @@ def choose(table: Sequence[Sensitivity], frame_cu: int, budget: int) -> dict[str
 def around_cu(net: QNet) -> int:
     """Compute units of a frame around its kernels, as metered for a preset of the same ops; 0 if there is none.
 
-    Compiled code, and the most that the session's hash tree can cost. An estimate: a build meters the network's own.
+    Compiled code, the digest of what the network keeps, and the most that the session's hash tree can cost. An
+    estimate: a build meters the network's own.
     """
     names = set(routines(net))
     for overheads in PRESET_OVERHEADS.values():
         if set(overheads.ops) == names:
             # A leaf that joins m pairs leaves a tree of at most TREE_LEVELS - m peaks.
             tree = TREE_LEVELS * max(overheads.merge, overheads.peak)
-            return sum(overheads.ops.values()) + sum(overheads.steps) + tree
+            return sum(overheads.ops.values()) + sum(overheads.steps) + tree + memory_cu(lower(net))
     return 0

@@ -27,6 +27,12 @@ class Builder:
         known = self.buffers.get(name, Buffer(name, 0, lifetime, dtype))
         self.buffers[name] = Buffer(name, max(known.count, count), known.lifetime, known.dtype)
 
+    def memory(self, buffer: Buffer) -> Write:
+        """What an op keeps from frame to frame, where it does not lie as i64 in the interpreter's order."""
+        assert buffer.lifetime is Lifetime.MEMORY, buffer
+        self.buffers[buffer.name] = buffer
+        return Write(buffer.name)
+
     def write(self, name: str, count: int) -> Write:
         """A buffer of a frame that is written, `count` elements of it."""
         self.buffer(name, count)

@@ -5,6 +5,8 @@ the kernels stands compiled Rust: argument set-up, the world rules, account chec
 straight-line; its constants depend on compiler and model shape, and are metered once when a program is built
 (Overheads). For the presets, built with the Debian pipeline, they are committed here and tested.
 
+What a network keeps from frame to frame is hashed once a frame: a system call, whose price the runtime states.
+
 One thing depends on the frame's number, and on nothing else: the session's hash tree. Appending leaf `n` joins as many
 pairs of nodes as `n` has ones at its end, one a frame on average; its root is over as many peaks as `n + 1` has ones.
 """
@@ -12,12 +14,16 @@ pairs of nodes as `n` has ones at its end, one a frame on average; its root is o
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from wm_export.lower.kernels import KERNELS
+from wm_export.lower.kernels import kernel_named
 from wm_export.lower.lowered_program import Call, Plan, Program, Routine
 from wm_export.lower.lowering import lower
+from wm_export.lower.memory import memory
 from wm_export.schema.limits import TREE_LEVELS
 from wm_quant.errors import WmQuantError
 from wm_quant.presets import preset
+
+#: The runtime's price of a sha256, and the least of each part that it is taken of, which costs half a unit a byte.
+SHA256_CU, SHA256_PART_CU = 85, 10
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Cost:
     """What a frame costs: its ops in order, and its transactions as (first op, op after the last).
 
     slots    frames in the window: leaves of the hash tree before frame 0
+    memory   of the digest of what the network keeps; in the last transaction
     """
 
     ops: tuple[OpCost, ...]
@@ -67,11 +74,12 @@ class Cost:
     merge: int
     peak: int
     slots: int
+    memory: int = 0
 
     def transactions(self, frame: int) -> list[int]:
         """Compute units of each transaction of frame number `frame`."""
         own = [own + sum(op.cu for op in self.ops[a:b]) for (a, b), own in zip(self.plan, self.steps, strict=True)]
-        own[-1] += self._tree(frame + self.slots)
+        own[-1] += self._tree(frame + self.slots) + self.memory
         return own
 
     @property
@@ -97,9 +105,15 @@ class Cost:
         return sum(op.cu for op in dense) / sum(op.macs for op in dense)
 
 
+def memory_cu(program: Program) -> int:
+    """Compute units of the digest of what a network keeps: of the runtime, for one sha256 of so many bytes."""
+    size = memory(program).size
+    return SHA256_CU + max(SHA256_PART_CU, size // 2) if size else 0
+
+
 def call_cu(call: Call) -> int:
     """Compute units inside a kernel call, exactly."""
-    kernel = KERNELS[call.function]
+    kernel = kernel_named(call.function)
     # The numbers among the operands begin with the kernel's sizes.
     return kernel.cu(**dict(zip(kernel.sizes, call.sizes, strict=False)))
 
@@ -112,23 +126,57 @@ def kernel_cu(routine: Routine) -> int:
 def cost(program: Program, overheads: Overheads) -> Cost:
     """The Cost of a frame of a program whose compiled code has these Overheads."""
     ops = tuple(OpCost(it.name, it.kind, it.macs, kernel_cu(it), overheads.ops[it.name]) for it in program.routines)
-    return Cost(ops, program.plan, overheads.steps, overheads.merge, overheads.peak, program.slots)
+    tree = overheads.merge, overheads.peak
+    return Cost(ops, program.plan, overheads.steps, *tree, program.slots, memory_cu(program))
 
 
 _MLP = Overheads(
     {
         "begin": 0,
-        "layer1": 59,
-        "gather": 1693,
+        "layer1": 60,
+        "gather": 1692,
         "relu1": 8,
-        "layer2": 36,
-        "relu2": 8,
-        "heads": 59,
-        "scale": 7,
-        "decode": 879,
-        "push": 699,
+        "layer2": 16,
+        "heads": 15,
+        "decode": 834,
+        "push": 700,
     },
-    (1846,),
+    (1844,),
+    164,
+    28,
+    "debian",
+)
+_MAMBA2_BLOCK = {
+    "norm": 7,
+    "in_proj": 16,
+    "conv": 8,
+    "conv_scale": 7,
+    "silu": 23,
+    "ssm": 19,
+    "y_scale": 7,
+    "gated_norm": 7,
+    "out_proj": 16,
+}
+_MAMBA2 = Overheads(
+    {
+        "begin": 0,
+        "layer1": 783,
+        "gather": 134,
+        "enter": 8,
+        **{f"blocks.0.{name}": cu for name, cu in _MAMBA2_BLOCK.items()},
+        **{f"blocks.1.{name}": cu for name, cu in _MAMBA2_BLOCK.items()},
+        "blocks.1.in_proj": 18,
+        "blocks.1.conv": 9,
+        "blocks.1.silu": 25,
+        "blocks.1.ssm": 18,
+        "blocks.1.y_scale": 8,
+        "blocks.1.out_proj": 13,
+        "norm": 7,
+        "heads": 14,
+        "decode": 936,
+        "push": 764,
+    },
+    (1988,),
     164,
     28,
     "debian",
@@ -136,8 +184,9 @@ _MLP = Overheads(
 #: Metered when the presets were built by scripts/sbpf.sh (rustc 1.96, LLVM 22.1); tests meter them again.
 PRESET_OVERHEADS: Mapping[str, Overheads] = {
     "mlp": _MLP,
-    "mlp-two-level": replace(_MLP, ops={**_MLP.ops, "heads": 60, "decode": 894}),
-    "mlp-int4": replace(_MLP, ops={**_MLP.ops, "layer1": 60, "layer2": 87}),
+    "mlp-two-level": replace(_MLP, ops={**_MLP.ops, "decode": 856}),
+    "mlp-int4": replace(_MLP, ops={**_MLP.ops, "layer1": 58, "gather": 1693, "layer2": 87, "relu2": 8}, steps=(1845,)),
+    "mamba2-small": _MAMBA2,
 }
 
 

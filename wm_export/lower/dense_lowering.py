@@ -4,16 +4,20 @@ A word of weights holds as many rows as its grid has lanes; a kernel takes up to
 rows of an op are full groups of that many words, and one smaller group for the rest; its columns are blocks of
 `op.block`, after each of which the lanes are emptied. `rows` and `columns` below include the padding to whole words and
 tiles; missing weights are zero.
+
+A sum need not be stored where all that reads it multiplies it down (`scaled`): kernels do that with what is in the
+lanes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec_name
+from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, MATVEC_TILE_MAX, matvec_name
 from wm_export.lower.asm.requantize_asm import REQUANTIZE_UNROLL
 from wm_export.lower.builder import Builder
 from wm_export.lower.lowered_program import (
@@ -28,8 +32,9 @@ from wm_export.lower.lowered_program import (
     Write,
     padded,
 )
-from wm_quant.ops.base import SESSION_BIAS
+from wm_quant.ops.base import SESSION_BIAS, Sum
 from wm_quant.ops.dense import Matvec
+from wm_quant.ops.requantize import Scaling
 from wm_train.grid.arithmetic import TILE_COLUMNS, WEIGHT_GRIDS, WeightGrid
 
 COPY = "core::ptr::copy_nonoverlapping"
@@ -40,7 +45,10 @@ SESSION_START = "bias"
 @dataclass(frozen=True)
 class Tile:
     """What one kernel call covers: `groups` groups of `accumulators` words a column, from row `row` and column `column`
-    on."""
+    on, `step` columns at a time.
+
+    scaled   the words of a group end with what its rows are multiplied down by
+    """
 
     grid: WeightGrid
     row: int
@@ -48,6 +56,8 @@ class Tile:
     accumulators: int
     column: int = 0
     columns: int = 0
+    step: int = TILE_COLUMNS
+    scaled: bool = False
 
     @property
     def group_rows(self) -> int:
@@ -67,7 +77,7 @@ class Tile:
     @property
     def group_words(self) -> int:
         """Words of a group."""
-        return self.accumulators * self.columns
+        return self.accumulators * self.columns + self.scaled * (1 + 2 * self.group_rows)
 
 
 def row_tiles(size: int, grid: WeightGrid) -> list[Tile]:
@@ -78,17 +88,30 @@ def row_tiles(size: int, grid: WeightGrid) -> list[Tile]:
     return [Tile(grid, 0, full, MATVEC_MAX_R)] * (full > 0) + [Tile(grid, done, 1, rest)] * (rest > 0)
 
 
-def column_blocks(columns: int, block: int) -> list[tuple[int, int]]:
-    """(first column, columns) of the blocks between lane flushes, padded to whole tiles."""
-    total = padded(columns, TILE_COLUMNS)
-    return [(start, min(block, total - start)) for start in range(0, total, block)]
+@cache
+def stepped(columns: int, most: int) -> tuple[int, int]:
+    """(padded columns, of which multiple): what a group of MATVEC_MAX_R words takes fewest units for, up to `most`."""
+    sizes = ((padded(columns, step), step) for step in range(1, MATVEC_TILE_MAX + 1))
+    # A column is a load and three instructions a word; a turn of the loop is four.
+    cost = {size: size[0] * (1 + 3 * MATVEC_MAX_R) + size[0] // size[1] * 4 for size in sizes if size[0] <= most}
+    return min(cost, key=lambda size: (cost[size], size))
+
+
+def column_blocks(columns: int, block: int) -> list[tuple[int, int, int]]:
+    """(first column, columns, of which so many at a time) of the blocks between lane flushes; the last is padded, no
+    further than to TILE_COLUMNS."""
+    most = padded(columns, TILE_COLUMNS)
+    ends = [(start, min(block, columns - start), min(block, most - start)) for start in range(0, columns, block)]
+    return [(start, *stepped(count, room)) for start, count, room in ends]
 
 
 def tiles(op: Matvec, columns: int) -> list[Tile]:
     """The calls of an op whose source has so many columns, in order: block by block, in each all rows."""
     rows = row_tiles(op.size, WEIGHT_GRIDS[op.bits])
     return [
-        replace(tile, column=start, columns=count) for start, count in column_blocks(columns, op.block) for tile in rows
+        replace(tile, column=start, columns=count, step=step)
+        for start, count, step in column_blocks(columns, op.block)
+        for tile in rows
     ]
 
 
@@ -118,7 +141,7 @@ def matvec(op: Matvec, builder: Builder) -> Routine:
     # A requantize reads whole groups of its own.
     covered = max(*(tile.row + tile.rows for tile in parts), padded(op.size, REQUANTIZE_UNROLL))
     out = builder.write(op.out, covered)
-    calls = [*_start(op, builder, out, covered), *_products(op, rows.shape, parts, words)]
+    calls = [*start(op, builder, out, covered), *_products(op, rows.shape, parts, words)]
     about = f"{op.out} += {op.size} rows x {rows.shape[1]} columns of {op.bits} bits, times {op.source}"
     return Routine(op.name, op.kind, about, tuple(calls))
 
@@ -127,8 +150,8 @@ def _words(rows: Values, parts: list[Tile]) -> Callable[[], Values]:
     return lambda: np.concatenate([pack_lanes(rows, tile) for tile in parts])
 
 
-def _start(op: Matvec, builder: Builder, out: Write, count: int) -> Iterator[Call]:
-    """The call that gives an accumulator its first value."""
+def start(op: Sum, builder: Builder, out: Write, count: int) -> Iterator[Call]:
+    """The call that gives a sum its first `count` values, if the op begins it."""
     if not op.init:
         return
     source: Read | Load
@@ -142,7 +165,7 @@ def _start(op: Matvec, builder: Builder, out: Write, count: int) -> Iterator[Cal
     yield Call(COPY, (source, out, count))
 
 
-def _session(op: Matvec, builder: Builder) -> SessionStart:
+def _session(op: Sum, builder: Builder) -> SessionStart:
     """The first value of the accumulator that starts from a session's ids, and the tables that it is computed from."""
     net = builder.net
     table, layer = net.tensor(op, "session"), net.tensor(op, "bias")
@@ -164,5 +187,58 @@ def _products(op: Matvec, shape: tuple[int, ...], parts: list[Tile], words: Load
             tile.columns,
         )
         macs = min(tile.rows, op.size - tile.row) * min(tile.columns, shape[1] - tile.column)
-        yield Call(matvec_name(tile.accumulators, op.bits), operands, macs)
+        yield Call(matvec_name(tile.accumulators, op.bits, tile.step), operands, macs)
         at += tile.words
+
+
+#: An op that multiplies rows of a product down, and the way that its kernel ends, a name in FINISHES.
+Part = tuple[Scaling, str]
+
+
+def scaled(op: Matvec, parts: Sequence[Part], builder: Builder) -> Routine:
+    """A product of one column block and the ops that multiply it down: the calls of each, one after the other."""
+    rows = builder.net.tensor(op, "rows")
+    made = [(part, finish, tile) for part, finish in parts for tile in _scaled_tiles(op, part, rows.shape[1])]
+
+    def words() -> Values:
+        return np.concatenate([pack_scaled(op, part, tile, builder) for part, _, tile in made])
+
+    held = builder.constant(f"{op.name}.words", "u64", sum(tile.words for *_, tile in made), words)
+    calls, at = [], 0
+    for part, finish, tile in made:
+        out = builder.write(part.out, max(tile.row + tile.rows, padded(part.size, TILE_COLUMNS)))
+        operands = (
+            Load(held.name, at, tile.group_words),
+            Read(op.source, tile.column),
+            Write(out.name, tile.row, tile.group_rows),
+            Groups(tile.groups),
+            tile.columns,
+        )
+        macs = min(tile.rows, part.size - tile.row) * rows.shape[1]
+        calls.append(Call(matvec_name(tile.accumulators, op.bits, tile.step, finish), operands, macs))
+        at += tile.words
+    outs = ", ".join(part.out for part, _ in parts)
+    about = f"{outs} of {op.size} rows x {rows.shape[1]} columns of {op.bits} bits, times {op.source}"
+    return Routine(op.name, " + ".join([op.kind, *(part.kind for part, _ in parts)]), about, tuple(calls))
+
+
+def _scaled_tiles(op: Matvec, part: Scaling, columns: int) -> list[Tile]:
+    """Those of the rows that one op multiplies down; row 0 is the first of them."""
+    return [replace(tile, scaled=True) for tile in tiles(replace(op, size=part.size), columns)]
+
+
+def pack_scaled(op: Matvec, part: Scaling, tile: Tile, builder: Builder) -> NDArray[np.uint64]:
+    """Words of one call that multiplies down: of each group the columns', the shift, and of each row the multiplier and
+    what is added to its lane times that; flat."""
+    net, own = builder.net, slice(part.first, part.first + part.size)
+    mult, bias = net.ints(part, "mult"), net.ints(op, "bias")[own]
+    # The bias less half a lane, times the multiplier, and half of what the shift divides by. It may wrap: so does the
+    # kernel, and the sum of the two fits.
+    constant = (bias - tile.grid.lane_bound) * mult + (1 << (part.shift - 1))
+    factors = np.zeros((tile.rows, 2), np.int64)
+    piece = np.stack([mult, constant], 1)[tile.row : tile.row + tile.rows]
+    factors[: len(piece)] = piece
+    columns = pack_lanes(net.tensor(op, "rows")[own], tile).reshape(tile.groups, -1)
+    shifts = np.full((tile.groups, 1), part.shift, np.uint64)
+    scales = factors.view(np.uint64).reshape(tile.groups, -1)
+    return np.concatenate([columns, shifts, scales], 1).reshape(-1)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from wm_export.lower.asm.gather_asm import GATHER_BYTES_PER_WORD, GATHER_UNROLL, GATHER_WORDS
 from wm_export.lower.builder import Builder
-from wm_export.lower.dense_lowering import zero_padded
+from wm_export.lower.dense_lowering import start, zero_padded
 from wm_export.lower.lowered_program import Call, Load, Read, Routine, Rows, padded
 from wm_quant.ops.gather import Gather
 from wm_train.grid.integer_mlp import table_starts
@@ -28,7 +28,7 @@ def pack_rows(rows: NDArray[np.int8]) -> NDArray[np.uint64]:
 
 
 def gather(op: Gather, builder: Builder) -> Routine:
-    """One call; ids that fill up the kernel's eights pick the neutral row."""
+    """Start the sum if the op does, then one call; ids that fill up the kernel's eights pick the neutral row."""
     net = builder.net
     rows, k, fields = net.tensor(op, "rows"), net.tensor(op, "k"), [f for _, _, f in net.world.encoding.id_fields()]
     blocks = padded(op.size, GATHER_BLOCK) // GATHER_BLOCK
@@ -38,6 +38,7 @@ def gather(op: Gather, builder: Builder) -> Routine:
     count = padded(len(fields), GATHER_UNROLL)
     *firsts, neutral = (int(start) for start in table_starts(fields))
     picked = Rows(Read(op.source), Load(table.name), row, (*firsts, *[neutral] * (count - len(firsts))))
-    call = Call("gather_add", (picked, factors, builder.write(op.out, entries), count, blocks))
+    out = builder.write(op.out, entries)
+    calls = (*start(op, builder, out, entries), Call("gather_add", (picked, factors, out, count, blocks)))
     about = f"{op.out} += the rows of {op.size} entries that {len(fields)} {op.source} pick"
-    return Routine(op.name, op.kind, about, (call,))
+    return Routine(op.name, op.kind, about, calls)

@@ -15,7 +15,7 @@ from pathlib import Path
 from wm_export.lower.asm.gather_asm import GATHER_BYTES_PER_WORD, GATHER_UNROLL, GATHER_WORDS
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R
 from wm_export.lower.kernels import FAMILIES, KERNELS
-from wm_train.grid.arithmetic import GATHER_ROWS_MAX, TILE_COLUMNS, WEIGHT_GRIDS
+from wm_train.grid.arithmetic import GATHER_ROWS_MAX, WEIGHT_GRIDS
 
 HERE = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
 COMMAND = "python -m wm_export.lower.kernel_files"
@@ -91,7 +91,6 @@ def _geometry_rs() -> str:
             "Bits of a weight, and rows in a word",
         ),
         ("MATVEC_MAX_R", "usize", MATVEC_MAX_R, "Most words of a column"),
-        ("COLUMN_TILE", "usize", TILE_COLUMNS, "Columns come in multiples of this"),
         ("WORDS_PER_BLOCK", "usize", GATHER_WORDS, "Words of a gathered row in one block"),
         ("ENTRIES_PER_WORD", "usize", GATHER_BYTES_PER_WORD, "Entries of a gathered row in one word"),
         ("ENTRIES_PER_BLOCK", "usize", GATHER_WORDS * GATHER_BYTES_PER_WORD, "Entries of a gathered row in one block"),

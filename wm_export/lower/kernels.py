@@ -3,10 +3,31 @@
 from collections.abc import Mapping
 
 from wm_export.lower.asm.argmax_asm import argmax_family
+from wm_export.lower.asm.conv_asm import conv_family
+from wm_export.lower.asm.gate_asm import gate_family
 from wm_export.lower.asm.gather_asm import gather_family
 from wm_export.lower.asm.listing import Kernel
-from wm_export.lower.asm.matvec_asm import matvec_family
+from wm_export.lower.asm.matvec_asm import matvec_family, matvec_named
+from wm_export.lower.asm.norm_asm import norm_family
 from wm_export.lower.asm.requantize_asm import requantize_family
+from wm_export.lower.asm.ssm_asm import ssm_family
+from wm_export.lower.asm.table_asm import table_family
 
-FAMILIES = (matvec_family(), gather_family(), requantize_family(), argmax_family())
+FAMILIES = (
+    matvec_family(),
+    gather_family(),
+    requantize_family(),
+    norm_family(),
+    conv_family(),
+    ssm_family(),
+    table_family(),
+    gate_family(),
+    argmax_family(),
+)
+#: Those whose compute units are committed.
 KERNELS: Mapping[str, Kernel] = {kernel.name: kernel for family in FAMILIES for kernel in family.kernels}
+
+
+def kernel_named(name: str) -> Kernel:
+    """The kernel of this name, KeyError if there is none: of KERNELS, or a matvec like those in there."""
+    return KERNELS[name] if name in KERNELS else matvec_named(name)

@@ -39,17 +39,43 @@ class Lifetime(Enum):
 
 @dataclass(frozen=True)
 class Buffer:
-    """`count` integers of type `dtype` ("i64", "u16") in the work area."""
+    """`count` integers of type `dtype` ("i64", "u16") in the work area.
+
+    What the interpreter knows as a vector lies in it as this says, and nothing else does: `pack` and `unpack`.
+
+    bias    an element is the interpreter's integer plus this
+    places  (length of the interpreter's vector,) the element of each integer; None: the first ones, in order. Elements
+            that hold none are as if they held zeros
+    """
 
     name: str
     count: int
     lifetime: Lifetime = Lifetime.FRAME
     dtype: str = "i64"
+    bias: int = 0
+    places: Values | None = field(default=None, compare=False, repr=False)
 
     @property
     def width(self) -> int:
         """Bytes of an element."""
         return width(self.dtype)
+
+    def zeros(self) -> Values:
+        """(count,) the elements that hold zeros, little-endian."""
+        return np.full(self.count, self.bias, numpy_type(self.dtype).newbyteorder("<"))
+
+    def pack(self, values: Values) -> Values:
+        """(count,) the elements that hold a vector of the interpreter, little-endian."""
+        elements = self.zeros()
+        elements[self._at(len(values))] = values + self.bias
+        return elements
+
+    def unpack(self, elements: Values, length: int) -> NDArray[np.int64]:
+        """(length,) the vector of the interpreter that these elements hold."""
+        return elements[self._at(length)].astype(np.int64) - self.bias
+
+    def _at(self, length: int) -> Any:
+        return slice(length) if self.places is None else self.places
 
 
 @dataclass(frozen=True)
@@ -136,8 +162,15 @@ class Groups:
     count: int
 
 
+@dataclass(frozen=True)
+class Places:
+    """An operand: the address of a list of addresses, for a kernel that has more of them than registers."""
+
+    pointers: tuple[Pointer, ...]
+
+
 #: A text is an argument that the frame was called with: `inputs`, `frame` or `work`.
-Operand = Pointer | Rows | Groups | int | str
+Operand = Pointer | Rows | Places | Groups | int | str
 
 
 @dataclass(frozen=True)
@@ -181,7 +214,7 @@ class Call:
     @property
     def buffers(self) -> frozenset[str]:
         """Every buffer that the call touches."""
-        places = [operand.ids if isinstance(operand, Rows) else operand for operand in self.operands]
+        places = (place for operand in self.operands for place in _pointers(operand))
         return frozenset(self.uses) | {place.name for place in places if isinstance(place, Read | Write)}
 
     def split(self, at: int) -> tuple["Call", "Call"]:
@@ -192,9 +225,20 @@ class Call:
         return replace(self, operands=head, macs=macs), replace(self, operands=tail, macs=self.macs - macs)
 
 
+def _pointers(operand: Operand) -> tuple[Pointer, ...]:
+    """What an operand points at."""
+    if isinstance(operand, Places):
+        return operand.pointers
+    if isinstance(operand, Rows):
+        return (operand.ids, operand.table)
+    return (operand,) if isinstance(operand, Pointer) else ()
+
+
 def _moved(operand: Operand, groups: int) -> Operand:
     if isinstance(operand, Groups):
         return Groups(operand.count - groups)
+    if isinstance(operand, Places):
+        return Places(tuple(pointer.moved(groups) for pointer in operand.pointers))
     return operand.moved(groups) if isinstance(operand, Pointer) else operand
 
 

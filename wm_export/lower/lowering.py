@@ -4,10 +4,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from wm_export.errors import WmExportError
-from wm_export.lower import dense_lowering, gather_lowering, requantize_lowering, world_lowering
+from wm_export.lower import (
+    conv_lowering,
+    dense_lowering,
+    gate_lowering,
+    gather_lowering,
+    norm_lowering,
+    ssm_lowering,
+    table_lowering,
+    world_lowering,
+)
 from wm_export.lower.builder import Builder
+from wm_export.lower.fusion import fusions
 from wm_export.lower.lowered_program import Buffer, Lifetime, Program, Routine
 from wm_export.lower.plan import cut
+from wm_export.lower.requantize_lowering import scaling
 from wm_quant.ops.base import Op
 from wm_quant.ops.conv import Conv
 from wm_quant.ops.dense import Matvec
@@ -23,22 +34,21 @@ from wm_train.naming import misnamed
 #: By class of op: op and builder in, routine out.
 LOWERINGS: dict[type[Op], Callable[[Any, Builder], Routine]] = {
     Matvec: dense_lowering.matvec,
+    RMSNorm: norm_lowering.rmsnorm,
+    Conv: conv_lowering.conv,
+    SSM: ssm_lowering.ssm,
     Gather: gather_lowering.gather,
-    Requantize: requantize_lowering.requantize,
-    RequantizeRelu: requantize_lowering.requantize_relu,
+    Requantize: scaling("requantize"),
+    RequantizeRelu: scaling("requantize_relu"),
+    RequantizeCode: scaling("requantize_code"),
+    RequantizeFine: scaling("requantize_fine"),
+    RequantizeWide: scaling("requantize_wide"),
+    Add: scaling("requantize_add"),
+    Lut: table_lowering.lut,
+    Gate: gate_lowering.gate,
 }
 #: Ops that have none yet: their networks run in the interpreter only.
-NOT_YET: tuple[type[Op], ...] = (
-    RequantizeCode,
-    RequantizeFine,
-    RequantizeWide,
-    Add,
-    RMSNorm,
-    Conv,
-    Lut,
-    SSM,
-    Gate,
-)
+NOT_YET: tuple[type[Op], ...] = ()
 
 
 def need_lowerings(net: QNet) -> None:
@@ -66,22 +76,23 @@ def kept(net: QNet) -> dict[str, int]:
     return {op.kept: net.memories[op.name] for op in net.ops if op.name in net.memories}
 
 
-def lower(net: QNet, cuts: Sequence[str | int] = (), compact: bool = False) -> Program:
-    """The program of a network, its frame cut at `cuts` (plan.py); `compact`: vectors share bytes (placement.py).
+def lower(net: QNet, cuts: Sequence[str | int] = (), compact: bool = False, fused: bool = True) -> Program:
+    """The program of a network, its frame cut at `cuts` (plan.py); `compact`: vectors share bytes (placement.py); not
+    `fused`: every op is a routine of its own, which is what fused ones (fusion.py) are tested against.
 
     WmExportError where an op has no lowering or a cut is wrong.
     """
     need_lowerings(net)
     _check_names(net)
     builder = Builder(net)
-    routines = frame(builder)
+    routines = frame(builder, fused)
     assert builder.start is not None  # validate: one op starts from the session's ids
     program = Program(
         buffers=_ordered(builder),
         constants=builder.constants,
         routines=tuple(routines),
         start=builder.start,
-        vectors=traced(net),
+        vectors={name: size for name, size in traced(net).items() if name in builder.buffers},
         slots=net.world.encoding.slots,
         compact=compact,
         game=net.world.game,
@@ -89,12 +100,18 @@ def lower(net: QNet, cuts: Sequence[str | int] = (), compact: bool = False) -> P
     return cut(program, cuts)
 
 
-def frame(builder: Builder) -> list[Routine]:
-    """A routine for every op of a frame, in order; one without calls for an op that has no lowering."""
+def frame(builder: Builder, fused: bool = True) -> list[Routine]:
+    """A routine for every op of a frame or for several, in order; one without calls for an op that has no lowering."""
     for name, count in kept(builder.net).items():
         builder.buffer(name, count, Lifetime.MEMORY)
     routines = [world_lowering.begin(builder)]
-    routines += [LOWERINGS.get(type(op), _no_calls)(op, builder) for op in builder.net.ops]
+    found = {fusion.ops[0]: fusion for fusion in fusions(builder.net)} if fused else {}
+    within = {op for fusion in found.values() for op in fusion.ops[1:]}
+    for op in builder.net.ops:
+        if op in found:
+            routines.append(found[op].lower(builder))
+        elif op not in within:
+            routines.append(LOWERINGS.get(type(op), _no_calls)(op, builder))
     return [*routines, world_lowering.decode(builder), world_lowering.push(builder)]
 
 
@@ -103,10 +120,11 @@ def _no_calls(op: Op, builder: Builder) -> Routine:
 
 
 def _ordered(builder: Builder) -> dict[str, Buffer]:
-    """The buffers that stay first, then those of a frame."""
-    return dict(sorted(builder.buffers.items(), key=lambda item: item[1].lifetime is Lifetime.FRAME))
+    """What ops keep first, together; then what else stays; then those of a frame."""
+    order = (Lifetime.MEMORY, Lifetime.SESSION, Lifetime.FRAME)
+    return dict(sorted(builder.buffers.items(), key=lambda item: order.index(item[1].lifetime)))
 
 
 def traced(net: QNet) -> dict[str, int]:
-    """Length of every vector of a Trace that lies in the work area after a frame: what ops wrote, what they keep."""
+    """Length of every vector that ops write, and of what they keep from frame to frame."""
     return {op.out: op.size for op in net.ops} | kept(net)

@@ -28,24 +28,37 @@ from wm_export.scope import check_flags
 from wm_quant.ops.base import CODES, IDS, SESSION_BIAS
 from wm_quant.qnet import QNet
 from wm_train.files import atomic_write_bytes
-from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS
 from wm_train.world.sight import seen
-from wm_train.world.step import World, decode, encode, identify, place_facts
+from wm_train.world.step import World, decode, encode, identify, place_facts, pressed
 from wm_train.world.subsystem import Head
 
 FORMAT = "wmq-onnx-2"
 TRACE = "trace."
 
 
-def _input_codes(graph: Graph, game: Game) -> str:
-    """Codes of the following inputs, (B, 2, len(game.controls)) int64."""
-    controls = game.controls
-    players = graph.reshape(graph.cast("inputs", TensorProto.INT64), PLAYERS, len(controls))
-    columns = graph.split(players, [1] * len(controls))
-    syms = [encode(SymOps(graph), f, Sym(graph, name)) for f, name in zip(controls, columns, strict=True)]
-    return graph.concat([sym.text for sym in syms], 2)
+def _input_codes(graph: Graph, encoding: Encoding) -> list[str]:
+    """Codes of what is read of the following inputs: of each of `encoding.controls`, (B, 2, 1) int64."""
+    game, ops = encoding.game, SymOps(graph)
+    players = graph.reshape(graph.cast("inputs", TensorProto.INT64), PLAYERS, len(game.controls))
+    raw = [Sym(graph, name) for name in graph.split(players, [1] * len(game.controls))]
+    if len(encoding.controls) > len(raw):
+        before = _newest_controls(graph, encoding)
+        raw += [pressed(ops, raw[i], Sym(graph, before[i])) for i in game.button_places]
+    return [encode(ops, f, value).text for f, value in zip(encoding.controls, raw, strict=True)]
+
+
+def _newest_controls(graph: Graph, encoding: Encoding) -> list[str]:
+    """Codes of each control in the newest slot, (B, 2, 1) int64."""
+    width, first = encoding.slot_columns, encoding.controls_at
+    start, end = (
+        graph.constant(f"newest.{name}", np.array([width * slot]))
+        for name, slot in (("first", encoding.slots - 1), ("last", encoding.slots))
+    )
+    newest = graph.add("Slice", "codes", start, end, graph.constant("axis.1", np.array([1])))
+    players = graph.reshape(graph.cast(newest, TensorProto.INT64), PLAYERS, len(encoding.columns))
+    return graph.split(players, [1] * len(encoding.columns))[first : first + len(encoding.game.controls)]
 
 
 def _labelled(graph: Graph, logits: str, head: Head, label: str) -> str:
@@ -121,8 +134,10 @@ def _push(graph: Graph, encoding: Encoding, frame: dict[str, Sym], tail: str) ->
 def _record(graph: Graph, net: QNet) -> dict[str, tuple[int, int]]:
     """Fill the graph; gives (dtype, width) of every output in the order of a Trace."""
     encoding, game = net.world.encoding, net.world.game
-    tail = _input_codes(graph, game)
-    flat = graph.cast(graph.reshape(tail, PLAYERS * len(game.controls)), TensorProto.INT8)
+    read = _input_codes(graph, encoding)
+    tail = graph.concat(read[: len(encoding.slot_controls)], 2)
+    ahead = tail if len(read) == len(encoding.slot_controls) else graph.concat(read, 2)
+    flat = graph.cast(graph.reshape(ahead, PLAYERS * len(read)), TensorProto.INT8)
     whole = graph.concat(["codes", flat] if encoding.conditioned else ["codes"], 1, f"{TRACE}codes")
     graph.add("Identity", "ids", name=f"{TRACE}ids")
     given = {CODES: graph.cast(whole, TensorProto.INT64), IDS: IDS, SESSION_BIAS: SESSION_BIAS}

@@ -15,6 +15,8 @@ PLAYERS = Count("PLAYERS")
 HASH = Array(U8, 32)
 PEAKS = Array(HASH, Count("PEAKS", TREE_LEVELS))
 FRAME = Array(I32, Count("FRAME_FIELDS"))
+#: Digest of what a network keeps from frame to frame; of no bytes for one that keeps nothing.
+MEMORY = Array(U8, Count("MEMORY_DIGEST_BYTES"))
 IDS = Array(U16, Count("SESSION_IDS", SESSION_IDS))
 
 STATUS = Enum(
@@ -134,6 +136,7 @@ SESSION = Account(
             "a ring of frames: an input in the low bytes, the top bit set while it waits",
         ),
         Field("frame", FRAME, "the current Frame"),
+        Field("memory", MEMORY, "digest of what the network keeps after the current Frame"),
     ),
 )
 
@@ -144,7 +147,7 @@ SCRATCH = Account(
         *_HEADER,
         Field("session", Address(), "the session account"),
         Field("frame_number", U64, "the frame that its window stands before"),
-        Field("loaded", U64, "records of the window that are there"),
+        Field("loaded", U64, "records of the window that are there; one more once the memory is"),
     ),
     sections=(Field("peaks", PEAKS, "of the session's hash tree"),),
 )

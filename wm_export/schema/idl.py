@@ -14,7 +14,7 @@ from wm_export.schema.accounts import ACCOUNTS, ENUMS, PLAYER, Account
 from wm_export.schema.instruction_set import INSTRUCTIONS, Instruction, Role
 from wm_export.schema.program_errors import ERRORS, FIRST_ERROR
 from wm_export.schema.seeds import DERIVED, FIXED, SYSTEM_PROGRAM
-from wm_export.schema.types import NEW, OLD, U8, Array, Dialect, Enum, Field, Word
+from wm_export.schema.types import NEW, OLD, U8, Array, Dialect, Enum, Field, Word, is_there
 
 NAME, VERSION = "wmq", "0.2.0"
 ABOUT = "A world on chain: models, sessions that advance frame by frame, and disputes over single frames"
@@ -63,7 +63,8 @@ def _enum(kind: Enum) -> dict[str, Any]:
 
 
 def _defined(name: str, fields: Iterable[Field], dialect: Dialect, sizes: Mapping[str, int]) -> dict[str, Any]:
-    listed = [entry for field in fields for entry in _entries(field, dialect, sizes)]
+    there = [field for field in fields if is_there(field.type, sizes)]
+    listed = [entry for field in there for entry in _entries(field, dialect, sizes)]
     return {"name": name, "type": {"kind": "struct", "fields": listed}}
 
 
@@ -77,7 +78,8 @@ def _entries(field: Field, dialect: Dialect, sizes: Mapping[str, int]) -> list[d
 
 
 def _args(one: Instruction, dialect: Dialect, sizes: Mapping[str, int]) -> list[dict[str, Any]]:
-    return [{"name": arg.name, "type": arg.type.sized(sizes).idl(dialect)} for arg in one.args]
+    there = [arg for arg in one.args if is_there(arg.type, sizes)]
+    return [{"name": arg.name, "type": arg.type.sized(sizes).idl(dialect)} for arg in there]
 
 
 def _old_instruction(one: Instruction, sizes: Mapping[str, int]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wm_export.errors import WmExportError
-from wm_export.schema.accounts import HASH, IDS, PLAYERS, discriminator
+from wm_export.schema.accounts import HASH, IDS, MEMORY, PLAYERS, discriminator
 from wm_export.schema.types import I64, U8, U32, U64, Address, Array, Count, Field, List
 
 INPUT = Array(U8, Count("INPUT_BYTES"))
@@ -104,12 +104,16 @@ PROVED = Group(
     "proved",
     "Proved",
     "A record, and the sibling of every node between it and the peak of the session's hash tree.",
-    (RECORD, Field("proof", List(HASH), "Hashes, lowest first.")),
+    (
+        RECORD,
+        Field("memory", MEMORY, "Digest of what the network keeps after the frame."),
+        Field("proof", List(HASH), "Hashes, lowest first."),
+    ),
 )
 CHUNK = Group(
     "chunk",
     "Chunk",
-    "A chunk of a model's blob.",
+    "A chunk of a model's blob, or of what a network keeps from frame to frame.",
     (Field("index", U32, "Its number."), Field("data", List(U8), "Its bytes.")),
 )
 #: In the order in which they are hashed (wm_live/session/terms.py, accounts/session.rs).
@@ -239,6 +243,18 @@ _ALL = (
         _roles("session:w scratch:w"),
         (_LEAF, PROVED),
     ),
+    Instruction(
+        "load_memory",
+        "A chunk of what the network keeps, once the window is loaded again, into the scratch account.",
+        _roles("party:s session:w scratch:w"),
+        (CHUNK,),
+    ),
+    Instruction(
+        "check_memory",
+        "Holds the memory against the hash tree; then frames are computed again. Anyone may.",
+        _roles("session:w scratch:w"),
+        (PROVED,),
+    ),
     Instruction("commit_session", _COMMIT.format(""), _roles("party:sw session:w " + _MAGIC)),
     Instruction("undelegate_session", _COMMIT.format(", and to give it back"), _roles("party:sw session:w " + _MAGIC)),
     # --- a dispute, on the base chain ---
@@ -261,6 +277,13 @@ _ALL = (
         "Anyone may.",
         _roles("dispute:w session"),
         (_LEAF, PROVED),
+    ),
+    Instruction(
+        "load_disputed_memory",
+        "A chunk of what the network keeps before a disputed frame; the last record of the window, which comes after "
+        "it, proves it.",
+        _roles("disputer:s dispute:w"),
+        (CHUNK,),
     ),
     Instruction(
         "judge",

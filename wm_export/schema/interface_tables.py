@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from wm_export.schema.accounts import PLAYER, Account
 from wm_export.schema.instruction_set import INSTRUCTIONS, Instruction, Role
 from wm_export.schema.program_errors import ERRORS, FIRST_ERROR
-from wm_export.schema.types import Field, Struct
+from wm_export.schema.types import Field, Struct, is_there
 
 Row = tuple[str, ...]
 FIELD_HEAD = ("offset", "bytes", "name", "type", "holds")
@@ -26,7 +26,7 @@ def _row(at: int, field: Field, sizes: Mapping[str, int]) -> Row:
 def account_rows(account: Account, sizes: Mapping[str, int], payload: Sequence[Row], length: int) -> list[Row]:
     """FIELD_HEAD of a whole account of `length` bytes: its fields, sections, and those that its network decides."""
     rows, at = field_rows(account, sizes), account.size
-    for section in account.sections:
+    for section in (one for one in account.sections if is_there(one.type, sizes)):
         rows.append(_row(at, section, sizes))
         at += -(-section.type.sized(sizes).size // 8) * 8
     return [*rows, *payload, (f"{length:,}", "", "(end)", "", "")]
@@ -43,7 +43,8 @@ def instruction_rows(sizes: Mapping[str, int]) -> list[Row]:
 
 
 def _instruction(one: Instruction, sizes: Mapping[str, int]) -> Row:
-    data = ", ".join(f"`{arg.name}` {arg.type.sized(sizes).words}" for arg in one.args)
+    there = [arg for arg in one.args if is_there(arg.type, sizes)]
+    data = ", ".join(f"`{arg.name}` {arg.type.sized(sizes).words}" for arg in there)
     return f"`{one.name}`", ", ".join(map(_role, one.accounts)), data, one.about
 
 

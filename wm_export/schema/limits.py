@@ -12,6 +12,8 @@ SESSION_IDS = 4
 CHUNK_BYTES = 960
 #: Bytes of blob hashed at a time: digest = sha256(digest, piece), from 32 zero bytes on.
 PIECE_BYTES = 256 * 1024
+#: Bytes of memory in one transaction that loads it: less than a chunk of blob, for such a one names an account more.
+MEMORY_CHUNK_BYTES = 896
 #: Frames that a player's input may come early.
 LOOKAHEAD = 8
 #: When a session key expires that never does: for players who sign with their wallet's own key.

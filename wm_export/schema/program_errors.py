@@ -32,9 +32,10 @@ ERRORS: Mapping[str, str] = {
     "WindowMissing": "the window has not been loaded whole",
     "ModelFrozen": "the model is frozen for ever",
     "ModelNotFrozen": "the model is not frozen yet",
-    "WrongChunk": "no chunk of the blob has this number and length",
+    "WrongChunk": "no chunk of the blob, or of the memory, has this number and length",
     "ChunkMissing": "a chunk of the blob has not been written yet",
-    "WrongDigest": "the bytes of the blob are not those of the manifest, or have not been hashed whole",
+    "WrongDigest": "the bytes of the blob are not those of the manifest, or not hashed whole; or the memory is not "
+    "what was committed",
     "Judged": "the dispute has its verdict already",
     "WrongTerms": "what is named is not what the session was created with",
     "Delegated": "the session is delegated: that can be done after it has come back to the base chain",

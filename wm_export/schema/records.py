@@ -22,10 +22,14 @@ class Records:
 
     A player's input is an i8 per axis, then a byte with one bit per button, lowest first. A Frame is an i32 per field.
     A record is what the log says of a frame, and a leaf of the session's hash tree: both players' inputs, and the Frame
-    that they led to. WmExportError for a game whose input does not fit.
+    that they led to; where the network keeps something from frame to frame, the digest of that stands behind them.
+    WmExportError for a game whose input does not fit.
+
+    empty   that digest before the first frame; of no bytes for a network that keeps nothing
     """
 
     game: Game
+    empty: bytes = b""
 
     def __post_init__(self) -> None:
         buttons = len(self.game.button_places)
@@ -53,7 +57,7 @@ class Records:
     @property
     def record_size(self) -> int:
         """Bytes of a record."""
-        return self.inputs_size + self.frame_size
+        return self.inputs_size + self.frame_size + len(self.empty)
 
     @property
     def sizes(self) -> Mapping[str, int]:
@@ -63,6 +67,7 @@ class Records:
             "INPUT_BYTES": self.input_size,
             "FRAME_BYTES": self.frame_size,
             "FRAME_FIELDS": self.frame_size // 4,
+            "MEMORY_DIGEST_BYTES": len(self.empty),
         }
 
     def input_bytes(self, following: NDArray[np.int8]) -> bytes:
@@ -94,11 +99,32 @@ class Records:
         """(2, len(game.state)) the Frame that `frame_bytes` wrote."""
         return np.frombuffer(raw, "<i4").reshape(PLAYERS, len(self.game.state)).astype(np.int32)
 
-    def record_bytes(self, inputs: NDArray[np.int8], frame: NDArray[np.int32]) -> bytes:
-        """The record of a frame: inputs (2, len(game.controls)) int8 and Frame (2, len(game.state)) int32."""
-        return self.input_bytes(inputs) + self.frame_bytes(frame)
+    def record_bytes(self, inputs: NDArray[np.int8], frame: NDArray[np.int32], memory: bytes | None = None) -> bytes:
+        """The record of a frame: inputs (2, len(game.controls)) int8 and Frame (2, len(game.state)) int32.
+
+        memory   digest of what the network keeps after it; of a frame before the first one, unless it is given
+        """
+        return self.input_bytes(inputs) + self.frame_bytes(frame) + (self.empty if memory is None else memory)
+
+    def inputs_in(self, record: bytes) -> NDArray[np.int8]:
+        """(2, len(game.controls)) the inputs of a record."""
+        return self.inputs_of(record[: self.inputs_size])
+
+    def frame_in(self, record: bytes) -> NDArray[np.int32]:
+        """(2, len(game.state)) the Frame of a record."""
+        return self.frame_of(self.claimed(record)["frame"])
+
+    def memory_in(self, record: bytes) -> bytes:
+        """The digest of a record."""
+        return self.claimed(record)["memory"]
 
     def split_record(self, record: bytes) -> dict[str, bytes]:
         """A record's `inputs` and `frame`: arguments of every instruction that carries one."""
+        parts = self.claimed(record)
+        return {"inputs": parts["inputs"], "frame": parts["frame"]}
+
+    def claimed(self, record: bytes) -> dict[str, bytes]:
+        """The same and its `memory`: arguments of every instruction that proves one."""
         assert len(record) == self.record_size
-        return {"inputs": record[: self.inputs_size], "frame": record[self.inputs_size :]}
+        end = self.inputs_size + self.frame_size
+        return {"inputs": record[: self.inputs_size], "frame": record[self.inputs_size : end], "memory": record[end:]}

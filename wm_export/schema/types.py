@@ -208,8 +208,9 @@ class List:
         return "bytes" if self.item == U8 else {"vec": self.item.idl(dialect)}
 
     def pack(self, value: Any) -> bytes:
-        """Count and elements."""
-        return U32.pack(len(value)) + b"".join(self.item.pack(one) for one in value)
+        """Count and elements; bytes are elements already."""
+        packed = value if self.item == U8 and isinstance(value, bytes) else b"".join(map(self.item.pack, value))
+        return U32.pack(len(value)) + packed
 
     def unpack(self, raw: bytes) -> Any:
         """The elements after the count."""
@@ -385,6 +386,12 @@ class Struct:
         """The same with every count filled in that the game decides."""
         fields = [Field(field.name, field.type.sized(sizes), field.about) for field in self.fields]
         return Struct(self.name, self.about, fields)
+
+
+def is_there(kind: Type, sizes: Mapping[str, int]) -> bool:
+    """Whether a type has bytes in a world with these counts: what one has nothing of is an array without elements."""
+    known = kind.sized(sizes)
+    return not isinstance(known, Array) or known.length > 0
 
 
 def elements(kind: Type) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_export.lower.lowered_program import Program
+from wm_export.lower.lowered_program import Program, numpy_type
 from wm_export.lower.placement import remaining
 from wm_export.schema.accounts import MODEL, PLAYER, SCRATCH, SESSION
 from wm_export.schema.limits import NEVER
@@ -70,9 +70,9 @@ class AccountCodec:
     def __init__(self, net: QNet, program: Program, manifest_hash: bytes) -> None:
         self.net, self.manifest_hash = net, manifest_hash
         self.layout: Layout = layout(program)
+        self._buffers = program.buffers
         self.records = self.layout.records
         self._ids = len(list(net.world.encoding.id_fields()))
-        self._kept = {op.name: op.kept for op in net.ops if op.name in net.memories}
         left = remaining(program)
         self._traced = {name: size for name, size in program.vectors.items() if name in left}
 
@@ -93,19 +93,27 @@ class AccountCodec:
         _put(data, 0, head)
         _put(data, where["players"].offset, player * PLAYERS)
         _put(data, where["frame"].offset, self.records.frame_bytes(state.frame[0]))
+        _put(data, where["memory"].offset, self.layout.memory.digest(self.region(state)))
         return bytes(data)
 
     def scratch(self, state: "State", keys: Keys, frame_number: int = 0, extra: int = 0) -> bytes:
         """Data of a scratch account at a State of one world; `extra` bytes more for a metering program."""
         data = bytearray(self.layout.scratch_bytes + extra)
-        slots = self.net.world.encoding.slots
-        _put(data, 0, SCRATCH.head(len(data), session=keys.session, frame_number=frame_number, loaded=slots))
-        parts = [("codes", state.codes[0], "<i8"), ("ids", state.ids[0], "<u2"), ("bias", state.bias[0], "<i8")]
-        parts.append(("bounds", state.bounds[0], "<i8"))
-        parts += [(self._kept[name], kept[0], "<i8") for name, kept in state.memory.items()]
-        for name, values, dtype in parts:
-            _put(data, self._work(name), values.astype(dtype).tobytes())
+        whole = self.layout.memory.whole(self.net.world.encoding.slots)
+        _put(data, 0, SCRATCH.head(len(data), session=keys.session, frame_number=frame_number, loaded=whole))
+        parts = {"codes": state.codes[0], "ids": state.ids[0], "bias": state.bias[0], "bounds": state.bounds[0]}
+        for name, values in parts.items():
+            _put(data, self._work(name), self._buffers[name].pack(values).tobytes())
+        _put(data, self._region_start, self.region(state))
         return bytes(data)
+
+    def region(self, state: "State") -> bytes:
+        """What ops keep, as the work area holds it: of a State of one world."""
+        return self.layout.memory.pack(state.memory)
+
+    @property
+    def _region_start(self) -> int:
+        return self.layout.scratch_work + self.layout.memory.start
 
     def _work(self, name: str) -> int:
         """Where a section of the work area begins in a scratch account."""
@@ -117,17 +125,19 @@ class AccountCodec:
         return self.records.frame_of(session[at : at + self.records.frame_size])
 
     def vector(self, scratch: bytes, name: str, size: int) -> NDArray[np.int64]:
-        """(size,) a vector of a scratch account."""
-        return np.frombuffer(scratch, "<i8", size, self._work(name)).astype(np.int64)
+        """(size,) a vector of a scratch account, as the interpreter has it."""
+        buffer = self._buffers[name]
+        elements = np.frombuffer(scratch, numpy_type(buffer.dtype).newbyteorder("<"), buffer.count, self._work(name))
+        return buffer.unpack(elements, size)
 
     def state(self, session: bytes, scratch: bytes, before: "State") -> "State":
-        """The State that the accounts hold after a frame; bias and bounds are those of `before`."""
+        """The State that the accounts hold after a frame; bias and bounds are those of `before`. WmExportError where a
+        kernel has written beyond what its op keeps."""
         encoding = self.net.world.encoding
-        ids = np.frombuffer(scratch, "<u2", self._ids, self._work("ids")).astype(np.int64)
+        ids = self.vector(scratch, "ids", self._ids)
         codes = self.vector(scratch, "codes", encoding.slots * encoding.slot_columns)
-        memory = {
-            name: self.vector(scratch, self._kept[name], count)[None] for name, count in self.net.memories.items()
-        }
+        region = scratch[self._region_start : self._region_start + self.layout.memory.size]
+        memory = self.layout.memory.unpack(region, self.net.memories)
         return type(before)(self.frame(session)[None], codes[None], ids[None], before.bias, before.bounds, memory)
 
     def trace(self, session: bytes, scratch: bytes) -> "Trace":

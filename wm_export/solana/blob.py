@@ -2,11 +2,16 @@
 
 <matvec>.words        u64: three INT8 rows a word, 21-bit lanes, or four INT4 rows, 16-bit lanes, or two INT16 rows,
                       32-bit lanes; column block by column block, in each the full groups of six words a column and
-                      then the smaller last group; see onchain/kernels/src/matvec.rs
+                      then the smaller last group; see onchain/kernels/src/matvec.rs. Where the kernel multiplies
+                      its sums down, a group ends with the shift, and a multiplier and a constant of each row
 <matvec>.bias         i64, padded with zeros (not for the first op: its bias is folded into the session's)
 gather.rows           u64: seven bytes a word, entry + 128; one neutral row more than the tables have
 gather.k              u32
-<requantize>.mult     u32
+<requantize>.mult     u32, padded with zeros
+<rmsnorm>.roots       i64: what is added to the sum of squares, then a root for each mantissa
+<conv>.filters        u64: three words a channel: two of two taps, and its bias; see onchain/kernels/src/conv.rs
+<ssm>.tables          u64: of each head decay and gain for each code of dt, and its skip; see onchain/kernels/src/ssm.rs
+<lut>.table           u16: entries + 2^15
 layer1.session        i32: tables of the session's ids; layer1.bias i32: together they make a session's bias
 
 A blob that is larger than one model account lies in several, its *shards*. A section lies in one shard, whole.
@@ -72,6 +77,12 @@ def shards(constants: Iterable[Constant], most: int) -> list[dict[str, Section]]
         out[-1].append(part)
         end += size
     return [sections(0, parts) for parts in out]
+
+
+def shard_sizes(program: Program) -> tuple[int, ...]:
+    """Bytes of each shard of a program's blob; no weight is looked at."""
+    placed = shards(program.constants.values(), SHARD_MAX)
+    return tuple(max(section.end for section in part.values()) for part in placed)
 
 
 def pack(program: Program, most: int = SHARD_MAX) -> Blob:

@@ -25,7 +25,6 @@ from wm_export.lower.lowering import lower
 from wm_export.manifest import PROGRAM, Manifest, check_blob, check_name, describe, load_manifest, manifest_text
 from wm_export.schema.idl import new_idl, old_idl
 from wm_export.schema.limits import SHARDS_MAX
-from wm_export.schema.records import Records
 from wm_export.scope import check_flags
 from wm_export.solana.blob import Blob, pack
 from wm_export.solana.layout import SHARD_MAX, Layout, layout
@@ -168,7 +167,7 @@ def _export(name: str, wanted: Wanted, folder: Path) -> Export:
 
 
 def _write(export: Export) -> None:
-    home, sizes = export.home, Records(export.net.world.game).sizes
+    home, sizes = export.home, export.layout.records.sizes
     home.mkdir(parents=True)
     save_qnet(home / "qnet", export.net)
     atomic_write_bytes(export.blob_path, export.blob)

@@ -4,8 +4,8 @@
     session account   header | SESSION | players, PLAYER each | inputs, a word per frame ahead and player | Frame
     scratch account   header | SCRATCH | peaks | work
     dispute account   header | DISPUTE | peaks | Frame | work
-    work              the program's buffers (lower/lowered_program.py): window, what the session's ids give, what ops
-                      keep from frame to frame, vectors of a frame
+    work              the program's buffers (lower/lowered_program.py): what ops keep from frame to frame (memory.py),
+                      window, what the session's ids give, vectors of a frame
     header            tag 8 | version u32 | 0 u32 | length u64 (of the whole account)
     Frame             i32 per field: player 0, player 1
 
@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from wm_export.lower.lowered_program import Program, padded
+from wm_export.lower.memory import Memory, memory
 from wm_export.lower.placement import place
 from wm_export.schema.accounts import DISPUTE, MODEL, SCRATCH, SESSION, Account
 from wm_export.schema.limits import ACCOUNT_MAX, CHUNK_BYTES, PIECE_BYTES
@@ -64,6 +65,7 @@ class Layout:
     scratch   section `peaks`; the work area follows
     dispute   sections `peaks` and `frame`; the work area follows
     work      sections of the work area, from its own first byte
+    memory    the region of the work area that holds what ops keep from frame to frame
     records   what inputs, Frames and records are as bytes
     """
 
@@ -73,6 +75,7 @@ class Layout:
     scratch: Mapping[str, Section]
     dispute: Mapping[str, Section]
     work: Mapping[str, Section]
+    memory: Memory
     records: Records
 
     @property
@@ -147,9 +150,10 @@ def session_vocab(net: QNet) -> list[int]:
 def layout(program: Program, shards: Sequence[int] = (0,)) -> Layout:
     """The Layout of a program's accounts; that of model accounts holds only for the true sizes of the shards."""
     model = [("chunks", 1, padded(chunks(max(shards)), 8) // 8), ("blob", 1, max(shards))]
-    records = Records(program.game)
+    kept = memory(program)
+    records = Records(program.game, kept.empty)
     session, scratch, dispute = (account_sections(account, records.sizes) for account in (SESSION, SCRATCH, DISPUTE))
-    return Layout(sections(MODEL.size, model), tuple(shards), session, scratch, dispute, work(program), records)
+    return Layout(sections(MODEL.size, model), tuple(shards), session, scratch, dispute, work(program), kept, records)
 
 
 def work(program: Program) -> dict[str, Section]:

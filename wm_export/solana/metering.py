@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wm_export.errors import WmExportError
-from wm_export.lower.cost import Cost, Overheads, cost, kernel_cu
+from wm_export.lower.cost import Cost, Overheads, cost, kernel_cu, memory_cu
 from wm_export.lower.lowered_program import Plan
 from wm_export.solana.build_record import check_built, keep_record
 from wm_export.solana.building import build_from
@@ -153,14 +153,14 @@ def _measure_overheads(export: Export, toolchain: str) -> Overheads:
 
 def _tree_costs(export: Export) -> tuple[int, int, list[int]]:
     """Compute units of joining two nodes of the hash tree, of a peak under its root, and of each transaction of a frame
-    without either. From three frames that differ in nothing else."""
+    without either, and without the digest of what the network keeps. From three frames that differ in nothing else."""
     program, zeros = _runner(export), np.zeros((1, PLAYERS, len(export.net.world.game.controls)), np.int8)
     first = 64 - export.net.world.encoding.slots
     even, one_more, two = (program.metered_step(still_state(export), zeros, first + i)[2] for i in (0, 2, 1))
     # Leaf 64 leads to peaks 64 and 1; leaf 66 to 64, 2 and 1; leaf 65 to 64 and 2, with one pair joined.
     peak = one_more[-1] - even[-1]
     merge = two[-1] - even[-1]
-    return merge, peak, [*even[:-1], even[-1] - 2 * peak]
+    return merge, peak, [*even[:-1], even[-1] - 2 * peak - memory_cu(export.lowered)]
 
 
 def load_overheads(export: Export) -> Overheads:

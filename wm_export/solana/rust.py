@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from wm_export.lower.kernels import KERNELS
+from wm_export.lower.kernels import kernel_named
 from wm_export.lower.lowered_program import Program
 from wm_export.schema.limits import (
     ACCOUNT_VERSION,
@@ -13,7 +13,6 @@ from wm_export.schema.limits import (
     SESSION_IDS,
     TREE_LEVELS,
 )
-from wm_export.schema.records import Records
 from wm_export.solana.blob import Blob
 from wm_export.solana.layout import chunks, digest, layout, pieces, session_vocab
 from wm_export.solana.rust_kernels import kernel_sources
@@ -31,7 +30,7 @@ def generate(net: QNet, program: Program, blob: Blob, manifest_hash: bytes) -> d
     """Path inside the crate -> text, of every file of the generated crate: the same on every machine, with rustfmt or
     without."""
     where = layout(program, blob.sizes)
-    vocab, game, records = session_vocab(net), net.world.game, Records(net.world.game)
+    vocab, game, records = session_vocab(net), net.world.game, where.records
     holes: dict[str, Any] = {
         "lib.rs": {},
         "layout.rs": {
@@ -62,6 +61,6 @@ def generate(net: QNet, program: Program, blob: Blob, manifest_hash: bytes) -> d
         "rules.rs": rules(net),
         "step.rs": step(program, blob),
     }
-    called = kernel_sources([KERNELS[name] for name in program.kernels()])
+    called = kernel_sources([kernel_named(name) for name in program.kernels()])
     filled = {f"src/{name}": indented(fill(name, holes[name])) for name in SOURCES}
     return {"Cargo.toml": fill("Cargo.toml", {})} | filled | called

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from wm_export.lower.memory import Memory
 from wm_export.schema.accounts import DISPUTE, MODEL, PIN, PLAYER, SCRATCH, SESSION, Account
+from wm_export.schema.limits import MEMORY_CHUNK_BYTES
 from wm_export.solana.blob import Blob
 from wm_export.solana.layout import Layout, Section
-from wm_export.solana.rust_text import upper
+from wm_export.solana.rust_text import byte_rows, fill, upper
 
 
 def _constants(entries: Mapping[str, int]) -> str:
@@ -36,6 +38,18 @@ def _starts(sections: Mapping[str, Section]) -> dict[str, int]:
     return {name: section.offset for name, section in sections.items()}
 
 
+def _memory(kept: Memory) -> str:
+    holes = {
+        "start": kept.start,
+        "bytes": kept.size,
+        "chunk_bytes": MEMORY_CHUNK_BYTES,
+        "chunks": kept.chunks,
+        "digest_bytes": kept.digest_size,
+        "empty": byte_rows(kept.empty),
+    }
+    return fill("memory.rs", holes)
+
+
 def accounts(where: Layout, blob: Blob) -> str:
     scratch = _starts(where.scratch) | {"work": where.scratch_work}
     dispute = _starts(where.dispute) | {"work": where.dispute_work}
@@ -49,5 +63,6 @@ def accounts(where: Layout, blob: Blob) -> str:
             _account(PIN, {}, PIN.size),
             _account(DISPUTE, dispute, where.dispute_bytes),
             _module("work", "The work area, from its own first byte.", b"", _starts(where.work), where.work_bytes),
+            _memory(where.memory),
         ]
     )

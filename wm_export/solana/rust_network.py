@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from wm_export.lower.lowered_program import (
     Call,
     Groups,
-    Lifetime,
     Load,
     Operand,
+    Places,
     Pointer,
     Program,
     Routine,
@@ -16,6 +16,7 @@ from wm_export.lower.lowered_program import (
     Write,
     width,
 )
+from wm_export.lower.memory import memory
 from wm_export.solana.blob import Blob
 from wm_export.solana.rust_text import at, call, fill, function_name, quoted, upper, word
 from wm_train.world.step import World
@@ -45,16 +46,21 @@ class Printer:
         """One operand of a call."""
         if isinstance(value, Rows):
             return "rows.as_ptr()"
+        if isinstance(value, Places):
+            return "places.as_ptr()"
         if isinstance(value, Groups):
             return str(value.count)
         return self.pointer(value) if isinstance(value, Pointer) else str(value)
 
     def call(self, made: Call, routine: str) -> Iterator[str]:
-        """The statements of a call of a routine: its rows are looked up first."""
+        """The statements of a call of a routine: its rows are looked up first, its places listed."""
         for rows in (value for value in made.operands if isinstance(value, Rows)):
             yield f"let mut rows = [0u64; {len(rows.firsts)}];"
             ids, row_bytes = self.pointer(rows.ids), 8 * rows.row
             yield call("addresses", "&mut rows", self.shard(rows.table.name), ids, f"&{_table(routine)}", row_bytes)
+        for places in (value for value in made.operands if isinstance(value, Places)):
+            listed = ", ".join(f"{self.pointer(place)} as u64" for place in places.pointers)
+            yield f"let places = [{listed}];"
         path = f"kernels::{made.function}" if made.is_kernel else made.function
         yield call(path, *map(self.operand, made.operands))
 
@@ -104,10 +110,14 @@ def network(program: Program, blob: Blob) -> dict[str, object]:
 
 
 def _cleared(program: Program) -> Iterator[str]:
-    """Lines that set to zero what ops keep from frame to frame."""
-    for name, buffer in program.buffers.items():
-        if buffer.lifetime is Lifetime.MEMORY:
-            yield f"core::ptr::write_bytes({at('work', 'work', name)}, 0, {buffer.width * buffer.count});"
+    """Lines that make zeros of what ops keep from frame to frame."""
+    kept = memory(program)
+    if kept.size:
+        yield f"core::ptr::write_bytes(work.add({kept.start}), 0, {kept.size});"
+    for _, buffer in kept.buffers:
+        if buffer.bias:
+            start = at("work", "work", buffer.name, f"*mut {buffer.dtype}")
+            yield f"core::slice::from_raw_parts_mut({start}, {buffer.count}).fill({buffer.bias});"
 
 
 def step(program: Program, blob: Blob) -> dict[str, object]:

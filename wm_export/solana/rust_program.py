@@ -214,7 +214,7 @@ def _method(place: str, field: Field) -> str:
 
 def _section(place: str, field: Field) -> str:
     at = f"{place}::{upper(field.name)}"
-    if not (isinstance(field.type, Array) and field.type.item == HASH):
+    if not (isinstance(field.type, Array) and field.type.item in (HASH, U8)):
         about = f"Where `{field.name}` lies: {field.about}"
         return _getter(about, f"{field.name}_area", "Area", f"self.0.area({at})")
     read = _getter(field.about, field.name, f"&{field.type.rust}", f"self.0.at({at})")

@@ -7,9 +7,10 @@ from wm_export.recorder import Sym, SymOps
 from wm_export.solana.rust_text import at, fill, upper
 from wm_quant.qnet import QNet
 from wm_train.world.definition import Game
+from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS, Field, Kind, fixed
 from wm_train.world.sight import seen
-from wm_train.world.step import World, decode, encode, identify
+from wm_train.world.step import World, decode, encode, identify, pressed
 from wm_train.world.subsystem import Head
 
 
@@ -75,16 +76,28 @@ def _field_read(item: str) -> str:
     return f"field(player, fields::{upper(item)})"
 
 
-def _encode_player(game: Game) -> list[str]:
-    """Codes of one player's controls, from its packed input."""
-    target, axes = RustTarget(), game.axes
-    for i, control in enumerate(game.controls):
-        byte = f"input[{min(i, axes)}]"
-        shifted = f"{byte} >> {i - axes}" if i > axes else byte
-        raw = f"i64::from({byte} as i8)" if control.kind is Kind.AXIS else f"i64::from({shifted} & 1)"
-        value = encode(SymOps(target), control, Sym(target, raw))
-        target.line(f"code(codes, {i}, {value.text}); // {control.name}")
+def _raw_control(game: Game, i: int) -> str:
+    """The number of one control in a packed input."""
+    byte = f"input[{min(i, game.axes)}]"
+    shifted = f"{byte} >> {i - game.axes}" if i > game.axes else byte
+    return f"i64::from({byte} as i8)" if game.controls[i].kind is Kind.AXIS else f"i64::from({shifted} & 1)"
+
+
+def _encode_player(encoding: Encoding) -> list[str]:
+    """Codes of one player's controls, and of its presses if they are read, from its packed input."""
+    target, game = RustTarget(), encoding.game
+    ops, raw = SymOps(target), [Sym(target, _raw_control(game, i)) for i in range(len(game.controls))]
+    if _presses(encoding):
+        before = [Sym(target, f"code_at(newest, {i})") for i in game.button_places]
+        raw += [pressed(ops, raw[i], was) for i, was in zip(game.button_places, before, strict=True)]
+    for i, (control, value) in enumerate(zip(encoding.controls, raw, strict=True)):
+        target.line(f"code(codes, {i}, {encode(ops, control, value).text}); // {control.name}")
     return target.lines
+
+
+def _presses(encoding: Encoding) -> bool:
+    """Whether presses are read: they follow from the inputs and the window's newest slot."""
+    return len(encoding.controls) > len(encoding.game.controls)
 
 
 def _decode_player(world: World) -> list[str]:
@@ -184,7 +197,12 @@ def controls(net: QNet, player: int) -> str:
     """Where the codes of the following inputs lie: behind the window if the network reads them, else by themselves."""
     encoding = net.world.encoding
     name, start = ("codes", encoding.slots * encoding.slot_columns) if encoding.conditioned else ("controls", 0)
-    return at("work", "work", name, "", 8 * (start + player * len(encoding.game.controls)))
+    return at("work", "work", name, "", 8 * (start + player * len(encoding.controls)))
+
+
+def _newest_controls(encoding: Encoding) -> str:
+    """Where the codes of player 0's controls lie in the window's newest slot."""
+    return at("work", "work", "codes", "", 8 * ((encoding.slots - 1) * encoding.slot_columns + encoding.controls_at))
 
 
 def _behind(pointer: str, player: int, size: str) -> str:
@@ -199,7 +217,8 @@ def _calls(net: QNet) -> dict[str, str]:
     for p in range(PLAYERS):
         frame, slot, ids = (_behind(*part) for part in (("frame", p, "FIELDS_BYTES"), ("slot", p, "CODES_BYTES"),
                                                         ("ids", p, "IDS_BYTES")))  # fmt: skip
-        encode_calls.append(f"encode_player(&inputs[{p}], {_behind('codes', p, 'CONTROLS_BYTES')});")
+        newest = f", {_behind('newest', p, 'CODES_BYTES')}" if _presses(net.world.encoding) else ""
+        encode_calls.append(f"encode_player(&inputs[{p}], {_behind('codes', p, 'INPUTS_BYTES')}{newest});")
         decode_calls.append(
             f"decode_player({frame}, {_behind('heads', p, 'HEADS_BYTES')}, &places[{min(p, seats - 1)}]);"
         )
@@ -235,7 +254,7 @@ def rules(net: QNet) -> dict[str, object]:
     world, encoding = net.world, net.world.encoding
     slot_bytes, slot_id_bytes = 8 * encoding.slot_columns, 2 * encoding.slot_ids
     players = {
-        "encode_player": _encode_player(world.game),
+        "encode_player": _encode_player(encoding),
         "decode_player": _decode_player(world),
         "push_player": _push_player(world),
     }
@@ -250,7 +269,11 @@ def rules(net: QNet) -> dict[str, object]:
         "heads_bytes": 8 * world.player_outputs,
         "codes_bytes": slot_bytes // PLAYERS,
         "ids_bytes": slot_id_bytes // PLAYERS,
-        "controls_bytes": 8 * len(world.game.controls),
+        "controls_bytes": 8 * len(encoding.slot_controls),
+        "inputs_bytes": 8 * len(encoding.controls),
+        "code_at": fill("code_at.rs", {}) if _presses(encoding) else "",
+        "newest_parameter": ", newest: *const u8" if _presses(encoding) else "",
+        "newest": f"\nlet newest = {_newest_controls(encoding)};" if _presses(encoding) else "",
         "seen_parameters": f", other: *const u8, place: &[i64; {world.place_numbers}]" if _sees(net) else "",
         "seen_places": f"\nlet places = &*(work.add(work::BOUNDS) as *const [[i64; {world.place_numbers}]; "
         f"{world.place_seats}]);"

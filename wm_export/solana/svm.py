@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 from solders.account import Account
-from solders.compute_budget import ComputeBudget
 from solders.instruction import AccountMeta, Instruction
 from solders.keypair import Keypair
-from solders.litesvm import LiteSVM
 from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.transaction import Transaction
@@ -24,6 +22,7 @@ from wm_export.schema.instruction_set import encode
 from wm_export.schema.limits import TRANSACTION_BUDGET
 from wm_export.solana.account_codec import AccountCodec, Keys, model_accounts
 from wm_export.solana.build_record import BUILT
+from wm_export.solana.virtual_machine import Cluster, virtual_machine
 from wm_quant.qnet import QNet
 
 if TYPE_CHECKING:
@@ -64,9 +63,7 @@ class SvmRunner:
     ) -> None:
         self.codec = AccountCodec(net, lowered, manifest_hash)
         self.plan_steps, self.meter_ops, self.cu_limit = len(lowered.plan), meter_ops, cu_limit
-        budget = ComputeBudget()
-        budget.compute_unit_limit = cu_limit
-        self.svm = LiteSVM().with_compute_budget(budget)
+        self.svm = virtual_machine(Cluster.ROLLUP, cu_limit, meter=meter_ops > 0)
         self.program, self.payer = _address("program"), Keypair.from_seed(hashlib.sha256(b"wmq:payer").digest())
         self.session, self.scratch = _address("session"), _address("scratch")
         self.models = [_address(f"model{number or ''}") for number in range(len(shards))]

@@ -11,7 +11,7 @@ from wm_export.errors import WmExportError
 from wm_export.lower.lowered_program import Program
 from wm_export.lower.lowering import lower
 from wm_export.schema.accounts import PIN
-from wm_export.solana.blob import shards
+from wm_export.solana.blob import shard_sizes, shards
 from wm_export.solana.export import Export
 from wm_export.solana.layout import SHARD_MAX, Layout, Section, layout
 from wm_live.chain.fees import RENT_PER_BYTE, rent_exempt
@@ -25,7 +25,7 @@ from wm_train.config import MLPConfig, ModelConfig
 from wm_train.errors import WmTrainError
 
 #: A program before it is built: those of the first game have 107,000 to 134,000 bytes.
-PROGRAM_ABOUT_BYTES = 130_000
+PROGRAM_ABOUT_BYTES = 170_000
 NEVER = "never"
 #: Sections of the weights that are named one by one; the others are one line.
 MOST_SECTIONS = 4
@@ -107,8 +107,7 @@ def _kept(parts: Iterable[RentPart]) -> int:
 def _weights(program: Program) -> tuple[tuple[int, ...], Mapping[str, int]]:
     """(bytes of each shard, bytes of each section, most first)."""
     placed = shards(program.constants.values(), SHARD_MAX)
-    sizes = tuple(max(section.end for section in part.values()) for part in placed)
-    return sizes, _sizes(section for part in placed for section in part.values())
+    return shard_sizes(program), _sizes(section for part in placed for section in part.values())
 
 
 def _sizes(sections: Iterable[Section]) -> Mapping[str, int]:

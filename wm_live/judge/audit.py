@@ -6,7 +6,7 @@ and what could not be checked is named.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +22,11 @@ from wm_live.session.account import SessionState
 from wm_live.session.committed import check_log, read_session, read_world
 from wm_live.session.last_commit import last_commit
 from wm_live.session.log import Log
-from wm_live.session.recompute import WrongFrame, legal_ids, wrong_frames
+from wm_live.session.recompute import Progress, Replay, WrongFrame, legal_ids, wrong_frames
 from wm_live.session.tree import Hash, root_of
 
 #: Wrong frames that are printed; one is enough to dispute.
 SHOWN = 5
-#: Gets (frames done, frames in all).
-Progress = Callable[[int, int], None]
 #: Status of a session that its node does not have, and of one that no node was asked for.
 GONE, UNASKED = "gone", "not asked for"
 
@@ -224,7 +222,7 @@ def _computed(export: Export, ids: Sequence[int], log: Log, progress: Progress) 
 def _wrong(export: Export, ids: Sequence[int], log: Log, progress: Progress) -> list[WrongFrame]:
     if not legal_ids(export.net, ids):
         return [WrongFrame(0, f"the committed session ids {list(ids)} lie outside their tables")]
-    return wrong_frames(export.net, ids, log.records, progress)
+    return wrong_frames(Replay(export.net, export.layout.memory, ids), log.records, progress)
 
 
 def compare(chain: str, state: SessionState, log: Log) -> Comparison:
@@ -243,9 +241,11 @@ def _difference(state: SessionState, log: Log) -> str:
     if state.terms.ids != session_ids(log.about.ids):
         return f"its session ids are {list(state.terms.ids)}, the log's {list(log.about.ids)}"
     # In the middle of a frame a rollup's Frame may be ahead of the tree; no program commits that.
-    last = log.codec.frame_of(log.records[leaves - 1][-log.codec.frame_size :])
-    if state.step == 0 and not np.array_equal(state.frame, last):
+    last = log.records[leaves - 1]
+    if state.step == 0 and not np.array_equal(state.frame, log.codec.frame_in(last)):
         return f"its current Frame is not the one that its hash tree ends with at frame {number:,}"
+    if state.memory != log.codec.memory_in(last):
+        return f"its digest of the memory is not the one that its hash tree ends with at frame {number:,}"
     return ""
 
 

@@ -2,7 +2,8 @@
 
     pin      keeps what is committed now (judge/pin.py), unless it is pinned: what is committed later changes nothing
     open     makes the dispute account, whose address follows from disputer, session and frame, for the tree pinned
-    load     the window before the frame, record by record, each proved against that tree
+    load     the window before the frame, record by record, each proved against that tree; before them what the network
+             keeps, computed from the log, which the last record proves
     judge    one transaction for each of the Plan: the committed record of the frame, with its proof
     close    returns the rent of the dispute and of the disputer's own pin
 
@@ -13,6 +14,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from solders.instruction import Instruction
@@ -20,6 +22,7 @@ from solders.pubkey import Pubkey
 from solders.system_program import AllocateWithSeedParams, TransferParams, allocate_with_seed, transfer
 
 from wm_export.errors import WmExportError
+from wm_export.lower.memory import chunk, differing
 from wm_export.schema.accounts import DISPUTE, PEAKS, PIN
 from wm_export.schema.limits import ACCOUNT_VERSION
 from wm_export.schema.records import Records
@@ -38,11 +41,11 @@ from wm_live.session.committed import check_log, read_session, read_world
 from wm_live.session.instructions import DeployedWorld
 from wm_live.session.lifecycle import CU_LIMIT, packets
 from wm_live.session.log import Log
-from wm_live.session.recompute import difference
+from wm_live.session.recompute import Progress, Replay, difference
 from wm_live.session.tree import Hash
 
 #: Refusals that come of a view that is out of date: the session was committed again, or a node lags behind another.
-STALE = ("WrongProof", "WrongStep", "Judged", "WindowMissing")
+STALE = ("WrongProof", "WrongStep", "Judged", "WindowMissing", "WrongDigest")
 #: What the system program says of an account that is there already.
 IN_USE = 0
 MOST_STALE = 5
@@ -109,9 +112,11 @@ def read_dispute(account: AccountInfo, records: Records, size: int, program: Pub
 
 @dataclass(frozen=True)
 class Costs:
-    """What a dispute takes. rent: lamports that come back when it is closed; fees do not. pins: 0 if there is a pin."""
+    """What a dispute takes. rent: lamports that come back when it is closed; fees do not. pins: 0 if there is a pin.
+    memory: transactions that load what the network keeps."""
 
     pins: int
+    memory: int
     loads: int
     judges: int
     account_bytes: int
@@ -120,7 +125,7 @@ class Costs:
     @property
     def transactions(self) -> int:
         """In all: one more opens it, and one closes it."""
-        return self.pins + 1 + self.loads + self.judges + 1
+        return self.pins + 1 + self.memory + self.loads + self.judges + 1
 
     @property
     def fees(self) -> int:
@@ -133,10 +138,11 @@ class Costs:
 
     def text(self) -> str:
         """One line."""
+        memory = f"memory {self.memory}, " if self.memory else ""
+        counted = f"pin {self.pins}, open 1, {memory}load {self.loads}, judge {self.judges}, close 1"
         return (
-            f"{self.transactions} transactions (pin {self.pins}, open 1, load {self.loads}, judge {self.judges}, "
-            f"close 1): {self.fees:,} lamports of fees; {self.rent:,} lamports of rent for {self.account_bytes:,} "
-            "bytes, which come back"
+            f"{self.transactions} transactions ({counted}): {self.fees:,} lamports of fees; {self.rent:,} lamports of "
+            f"rent for {self.account_bytes:,} bytes, which come back"
         )
 
 
@@ -183,7 +189,15 @@ class _Commit:
 class Dispute:
     """One frame of a session, disputed by the sender's payer with a log."""
 
-    def __init__(self, sender: Sender, export: Export, log: Log, session: Pubkey, frame: int) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        export: Export,
+        log: Log,
+        session: Pubkey,
+        frame: int,
+        computing: Progress = lambda *_: None,
+    ) -> None:
         if not 0 <= frame < log.frames:
             raise WmLiveError(f"frame {frame:,}: the log holds frames 0 to {log.frames - 1:,}")
         self.sender, self.export, self.log, self.session, self.frame = sender, export, log, session, frame
@@ -193,13 +207,21 @@ class Dispute:
         self.sent: list[Sent] = []
         self._shards: list[Pubkey] = []
         self._size, self._slots = export.layout.dispute_bytes, log.about.slots
-        self._records = log.codec
+        self._records, self._kept, self._computing = log.codec, export.layout.memory, computing
+        #: Chunks of the memory that the account lacks, as far as is known.
+        self._lacks: list[int] | None = None
+
+    @cached_property
+    def _memory(self) -> bytes:
+        """What the network keeps before the frame."""
+        replay = Replay(self.export.net, self._kept, self.log.about.ids)
+        return replay.through(self.log.records[: self.frame + self._slots], self._computing)
 
     @property
     def budget(self) -> Budget:
         """What it takes at most, whatever the chain says: a pin, every record in a transaction of its own, and all that
         may be refused because something was out of date."""
-        transactions = 2 + self._slots + len(self.export.manifest.plan) + 1 + MOST_STALE
+        transactions = 2 + self._kept.chunks + self._slots + len(self.export.manifest.plan) + 1 + MOST_STALE
         return Budget(rent_exempt(self._size) + rent_exempt(PIN.size), transactions + SPARE_SIGNATURES)
 
     async def check(self) -> None:
@@ -212,7 +234,8 @@ class Dispute:
         commit = await self._commit()
         loads, made = len(self._loads(commit.leaves, 0)), [self._size] if commit.there else [self._size, PIN.size]
         rent = sum(map(rent_exempt, made))
-        return Costs(int(not commit.there), loads, len(self.export.manifest.plan), sum(made), rent)
+        memory = len(differing(self._kept.empty_region, self._memory))
+        return Costs(int(not commit.there), memory, loads, len(self.export.manifest.plan), sum(made), rent)
 
     async def run(
         self, keep: bool = False, progress: Callable[[str, int, int], None] = lambda *_: None
@@ -236,14 +259,16 @@ class Dispute:
             state = await self._state()
             if state is not None and state.verdict != "open":
                 return state
-            what, instructions, left = self._next(state) if state else await self._first()
+            what, instructions, left = await self._next(state) if state else await self._first()
             try:
                 await self._send(what, instructions)
+                self._lacks = self._lacks[1:] if self._lacks else self._lacks
                 progress(what, len(self.sent), len(self.sent) + left)
             except TransactionError as error:
                 if error.name not in STALE and not (what == "open" and error.custom == IN_USE):
                     raise
                 refusals.append(error.name or what)
+                self._lacks = None
                 await asyncio.sleep(LAG_S)
         times = f"refused {len(refusals)} times ({refusals[-1]})"
         raise WmLiveError(f"dispute {self.address}: {times} with what the node itself shows; try again")
@@ -331,16 +356,30 @@ class Dispute:
         opens = instruction(self.program, "open_dispute", names, self._shards, frame=self.frame, peaks=peaks)
         return "open", [CU_LIMIT, transfer(pay), allocate_with_seed(make), opens], left
 
-    def _next(self, state: DisputeState) -> tuple[str, list[Instruction], int]:
+    async def _next(self, state: DisputeState) -> tuple[str, list[Instruction], int]:
         """(name, instructions, how many are left then until the verdict) of the next transaction."""
         steps = len(self.export.manifest.plan)
         if state.loaded < self._slots:
             loads = self._loads(state.leaves, state.loaded)
+            if lacks := await self._lacking():
+                return "memory", [CU_LIMIT, self._load_memory(lacks[0])], len(lacks) - 1 + len(loads) + steps
             return "load", loads[0], len(loads) - 1 + steps
         accounts = {"dispute": self.address, "model": self.model}
         proved = self._proved(self.frame + self._slots, state.leaves)
         judge = instruction(self.program, "judge", accounts, self._shards, step=state.step, **proved)
         return f"judge {state.step + 1} of {steps}", [CU_LIMIT, judge], steps - state.step - 1
+
+    async def _lacking(self) -> list[int]:
+        """Chunks of the memory that the account lacks. It is read once, and again after a refusal."""
+        if self._lacks is None:
+            at = self.export.layout.dispute_work + self._kept.start
+            account = await self.sender.rpc.account(self.address, at, self._kept.size) if self._kept.size else None
+            self._lacks = differing(account.data if account else b"", self._memory)
+        return self._lacks
+
+    def _load_memory(self, index: int) -> Instruction:
+        names, data = {"disputer": self.disputer, "dispute": self.address}, chunk(self._memory, index)
+        return instruction(self.program, "load_disputed_memory", names, index=index, data=data)
 
     def _loads(self, leaves: int, loaded: int) -> list[list[Instruction]]:
         """The window from record `loaded` on, as many records in a transaction as fit."""
@@ -352,7 +391,7 @@ class Dispute:
         return packets(loads, self.sender.payer.pubkey())
 
     def _proved(self, leaf: int, leaves: int) -> dict[str, Any]:
-        return self._records.split_record(self.log.records[leaf]) | {"proof": self.log.tree.proof(leaf, leaves)}
+        return self._records.claimed(self.log.records[leaf]) | {"proof": self.log.tree.proof(leaf, leaves)}
 
     async def _close(self, state: DisputeState) -> None:
         accounts = {"disputer": self.disputer, "dispute": self.address}
@@ -380,7 +419,10 @@ class Dispute:
                 f"frame {self.frame:,} is wrong: a committed record lies outside the ranges of a game, or the first "
                 "window is not the one that the session was created for; no program of this world commits such a one"
             )
-        claimed = self.log.records[self.frame + self._slots][-self._records.frame_size :]
+        claimed = self._records.claimed(self.log.records[self.frame + self._slots])["frame"]
+        wrong = f"frame {self.frame:,} is wrong: the rollup has committed a"
+        if claimed == state.frame:
+            return f"{wrong} digest of what the network keeps that the model does not compute; its Frame is right"
         frames = (self._records.frame_of(raw) for raw in (claimed, state.frame))
         how = difference(self.export.net.world.game, *frames)
-        return f"frame {self.frame:,} is wrong: the rollup has committed a Frame that the model does not compute: {how}"
+        return f"{wrong} Frame that the model does not compute: {how}"

@@ -27,8 +27,13 @@ class Player:
 
 @dataclass(frozen=True)
 class SessionState:
-    """What a session account holds; `frame_number` is the frame computed next, `frame` (2, len(STATE)) int32 the
-    current one; `root` that of its hash tree over `leaves` records; `nonce` leads to its scratch account."""
+    """What a session account holds.
+
+    frame_number  the frame computed next
+    frame, memory (2, len(STATE)) int32 the current one, and the digest of what the network keeps after it
+    root          of its hash tree over `leaves` records
+    nonce         leads to its scratch account
+    """
 
     manifest: bytes
     model: Pubkey
@@ -41,6 +46,7 @@ class SessionState:
     status: str
     players: tuple[Player, ...]
     frame: NDArray[np.int32]
+    memory: bytes
 
     @property
     def cursor(self) -> tuple[int, int]:
@@ -71,7 +77,7 @@ def session_state(where: Layout, data: bytes) -> SessionState:
     if head["frame_number"] >= 1 << TREE_LEVELS:
         at = f"frame number {head['frame_number']}, expected below {1 << TREE_LEVELS}"
         raise WmLiveError(f"session account: {at}: no program counts further; does the node tell the truth?")
-    frame = where.session["frame"].offset
+    frame, memory = where.session["frame"].offset, where.session["memory"].offset
     return SessionState(
         manifest=head["manifest"],
         model=Pubkey(head["model"]),
@@ -84,6 +90,7 @@ def session_state(where: Layout, data: bytes) -> SessionState:
         status=head["status"],
         players=tuple(_player(data, where.session["players"].offset, index) for index in range(PLAYERS)),
         frame=where.records.frame_of(data[frame : frame + where.records.frame_size]),
+        memory=data[memory : memory + len(where.records.empty)],
     )
 
 

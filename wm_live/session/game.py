@@ -30,7 +30,7 @@ from wm_live.session.last_commit import keep_last_commit
 from wm_live.session.lifecycle import SessionNodes, need_session, read_session, window_records
 from wm_live.session.log import About, Agreed, Log, need_no_log, new_log, open_log
 from wm_live.session.play import Beat, Driver
-from wm_live.session.recompute import next_frame
+from wm_live.session.recompute import Progress, Replay
 from wm_live.session.spending import request
 from wm_live.session.terms import Terms
 from wm_live.session.tree import root_of
@@ -167,24 +167,28 @@ def _about(game: OwnSession) -> About:
         world.export.net.world.game.name,
         terms.hash.hex(),
         Agreed(str(game.party), str(terms.number), str(terms.opponent), str(terms.validator)),
+        world.layout.memory.empty.hex(),
     )
 
 
-async def take_up(game: OwnSession, folder: Path) -> tuple[Log, list[bytes]]:
-    """Resume a session after a pause or a crash: delegate it again and load its window from the log where necessary.
+async def take_up(game: OwnSession, folder: Path, progress: Progress = lambda *_: None) -> tuple[Log, list[bytes]]:
+    """Resume a session after a pause or a crash: delegate it again, and load its window and what the network keeps from
+    the log where necessary.
+
+    progress  of computing the log again, for what the network keeps: (frames done, frames in all)
 
     Returns the log up to the frame that the rollup has, and the records after it, which the rollup has lost: played
     again with the same inputs they give the same frames.
     """
     log = open_log(folder)
     try:
-        return log, await _take_up(game, log)
+        return log, await _take_up(game, log, progress)
     except BaseException:
         log.close()
         raise
 
 
-async def _take_up(game: OwnSession, log: Log) -> list[bytes]:
+async def _take_up(game: OwnSession, log: Log, progress: Progress) -> list[bytes]:
     if log.about.session != str(game.session.address):
         raise WmLiveError(f"{log.folder}: the log is of session {log.about.session}, not of {game.session.address}")
     base = await need_session(game.places.base, game.session)
@@ -213,16 +217,24 @@ async def _take_up(game: OwnSession, log: Log) -> list[bytes]:
     if loaded is None:
         await lifecycle.prepare(game.places, game.session, game.wallet, log.tree.peaks())
     await lifecycle.load(game.places, game.session, game.wallet, log, state.frame_number, loaded or 0)
+    kept, slots = game.session.world.layout.memory, game.session.world.slots
+    if (loaded or 0) < kept.whole(slots) > slots:
+        region = replay_of(game.session.world, log).through(log.records, progress)
+        await lifecycle.load_memory(game.places, game.session, game.wallet, log, region)
     await _renew_keys(game, state)
     return lost
 
 
 def _complete(game: OwnSession, log: Log, state: SessionState) -> None:
     """Add the records of frames whose inputs were sent before a crash: computed again here."""
-    slots, net = log.about.slots, game.session.world.export.net
+    replay = replay_of(game.session.world, log)
     while log.frames < state.frame_number and (raw := log.intended(log.frames)) is not None:
-        inputs = log.codec.inputs_of(raw)
-        log.append(log.codec.record_bytes(inputs, next_frame(net, log.about.ids, log.records[-slots:], inputs)))
+        log.append(replay.next(log.records, log.codec.inputs_of(raw)))
+
+
+def replay_of(world: DeployedWorld, log: Log) -> Replay:
+    """The session of a log, to be computed again."""
+    return Replay(world.export.net, world.layout.memory, log.about.ids)
 
 
 async def _started(game: OwnSession, log: Log) -> SessionState:
@@ -262,15 +274,20 @@ class Recorder:
     log: Log
     on_beat: Callable[[Beat, NDArray[np.int32]], None] = lambda beat, frame: None
 
+    def __post_init__(self) -> None:
+        self._replay = replay_of(self.game.session.world, self.log)
+
     def __call__(self, beat: Beat) -> None:
         """The next beat."""
-        frame = self._computed(beat) if beat.state is None else beat.state.frame
-        self.log.append(self.log.codec.record_bytes(beat.inputs, frame))
-        self.on_beat(beat, frame)
+        record = (
+            self._replay.next(self.log.records, beat.inputs) if beat.state is None else self._said(beat, beat.state)
+        )
+        self.log.append(record)
+        self.on_beat(beat, self.log.codec.frame_in(record))
 
-    def _computed(self, beat: Beat) -> NDArray[np.int32]:
-        slots, net = self.log.about.slots, self.game.session.world.export.net
-        return next_frame(net, self.log.about.ids, self.log.records[-slots:], beat.inputs)
+    def _said(self, beat: Beat, state: SessionState) -> bytes:
+        """As the rollup has it, be it right or not."""
+        return self.log.codec.record_bytes(beat.inputs, state.frame, state.memory)
 
 
 async def play(
@@ -297,7 +314,7 @@ async def play(
 
 def again(codec: Records, lost: Sequence[bytes], inputs: Inputs) -> Inputs:
     """First the inputs of lost records, then `inputs`."""
-    known = [codec.inputs_of(record[: codec.inputs_size]) for record in lost]
+    known = [codec.inputs_in(record) for record in lost]
     return lambda frame: known[frame] if frame < len(known) else inputs(frame - len(known))
 
 

@@ -67,7 +67,10 @@ class DeployedWorld:
         return self.export.net.world.encoding.slots
 
     def loaded(self, scratch: bytes, frame: int) -> int | None:
-        """Records of the window before `frame` that this scratch account has; None if it was not opened for that."""
+        """Records of the window before `frame` that this scratch account has, and one more if it has the memory too.
+
+        None if it was not opened for that frame.
+        """
         if len(scratch) != self.layout.scratch_bytes or not SCRATCH.is_one(scratch):
             return None
         return SCRATCH.read(scratch, "loaded") if SCRATCH.read(scratch, "frame_number") == frame else None
@@ -190,8 +193,16 @@ class Session:
     def load(self, leaf: int, record: bytes, proof: Sequence[Hash]) -> Instruction:
         """A proved record of the window before the current frame, into the scratch account."""
         return self._do(
-            "load_frame", {"scratch": self.scratch}, leaf=leaf, proof=proof, **self._records.split_record(record)
+            "load_frame", {"scratch": self.scratch}, leaf=leaf, proof=proof, **self._records.claimed(record)
         )
+
+    def load_memory(self, party: Pubkey, index: int, data: bytes) -> Instruction:
+        """A chunk of what the network keeps (lower/memory.py), once the window is there."""
+        return self._do("load_memory", {"party": party, "scratch": self.scratch}, index=index, data=data)
+
+    def check_memory(self, record: bytes, proof: Sequence[Hash]) -> Instruction:
+        """Proves the memory by the last record of the session's hash tree; frames are computed after that."""
+        return self._do("check_memory", {"scratch": self.scratch}, proof=proof, **self._records.claimed(record))
 
     def input(self, signer: Pubkey, player: int, frame: int, inputs: bytes) -> Instruction:
         """A player's input, `input_size` bytes long (schema/records.py)."""

@@ -13,6 +13,7 @@ from solders.keypair import Keypair
 from solders.message import Message
 from solders.pubkey import Pubkey
 
+from wm_export.lower.memory import chunk, differing
 from wm_export.schema.limits import NEVER, TRANSACTION_BUDGET
 from wm_export.schema.records import Records
 from wm_live.chain.addresses import DELEGATION_PROGRAM
@@ -36,6 +37,8 @@ SIGNATURE_BYTES = 64
 GROWTHS_AT_ONCE = 31
 #: The rollup's error for a write to what is not delegated to it.
 NOT_WRITABLE = "InvalidWritableAccount"
+#: The program's, of a memory that is not the one committed; and how often it is written before that is given up.
+OTHER_MEMORY, MEMORY_TRIES = "WrongDigest", 5
 #: The program's, while a frame of several transactions is computed.
 IN_A_FRAME = "WrongStep"
 
@@ -61,7 +64,9 @@ def on_rollup(places: SessionNodes, session: Session, wallet: Keypair) -> Sender
 
 def window_records(records: Records, window: Window) -> list[bytes]:
     """The records of a window (batch of one), oldest first: what a session starts from."""
-    return [records.record_bytes(window.inputs[0, k], window.frames[0, k]) for k in range(window.frames.shape[1])]
+    state, controls = len(records.game.state), len(records.game.controls)
+    inputs, frames = window.inputs[0, ..., :controls], window.frames[0, ..., :state]
+    return [records.record_bytes(*one) for one in zip(inputs, frames, strict=True)]
 
 
 async def until(what: str, found: Callable[[], Awaitable[bool]], timeout_s: float = SETTLE_S) -> None:
@@ -173,6 +178,25 @@ async def load(places: SessionNodes, session: Session, party: Keypair, log: Log,
     missing = range(frame + loaded, count)
     instructions = [session.load(leaf, log.records[leaf], log.tree.proof(leaf, count)) for leaf in missing]
     await _in_packets(on_rollup(places, session, party), instructions)
+
+
+async def load_memory(places: SessionNodes, session: Session, party: Keypair, log: Log, region: bytes) -> None:
+    """Write what the network keeps before the frame that the log ends with, and have it checked: after `load`, for a
+    rollup that has lost it. WmLiveError if somebody goes on writing other bytes."""
+    sender, last, where = on_rollup(places, session, party), len(log.records) - 1, session.world.layout
+    at, kept = where.scratch_work + where.memory.start, where.memory
+    check = session.check_memory(log.records[last], log.tree.proof(last, last + 1))
+
+    async def there() -> bytes:
+        account = await places.rollup.account(session.scratch, at, kept.size)
+        return b"" if account is None else account.data
+
+    for _ in range(MEMORY_TRIES):
+        for index in differing(await there(), region):
+            await sender.send([session.load_memory(party.pubkey(), index, chunk(region, index))])
+        if await _passes(sender, [CU_LIMIT, check], lambda error: error.name == OTHER_MEMORY):
+            return
+    raise WmLiveError(f"session {session.address}: a player goes on writing another memory; end the session instead")
 
 
 async def _in_packets(sender: Sender, instructions: Sequence[Instruction]) -> None:

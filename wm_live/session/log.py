@@ -1,7 +1,8 @@
 """A session's log: what anyone needs to compute the session again, and to dispute a frame of it.
 
     log.json        program, session, what was agreed, manifest, ids, slots, record size
-    records.bin     one record after the other: both inputs, then the Frame they led to; first the window it began with
+    records.bin     one record after the other: both inputs, the Frame they led to, and the digest of what the network
+                    keeps after it, if it keeps anything; first the window it began with
     sent.bin        both inputs of each frame, by its number, written before they are sent
     committed.json  what the base chain had last (last_commit.py)
 
@@ -39,7 +40,7 @@ from wm_train.writer import one_writer
 
 FORMAT = "wmq-log-1"
 #: Of log.json: what is not written.
-_UNSAID = {"game": DEFAULT_GAME, "terms": "", "agreed": None}
+_UNSAID = {"game": DEFAULT_GAME, "terms": "", "agreed": None, "empty_memory": ""}
 _AGREED = js.record(
     {name: js.text() for name in ("creator", "opponent", "validator")} | {"number": js.text(re.compile("[0-9]{1,20}"))}
 )
@@ -62,7 +63,12 @@ LOG_JSON = JsonArtifact(
             "ids": js.list_of(js.integer(0, (1 << 16) - 1), most=SESSION_IDS),
             "slots": js.integer(1, 64),
         },
-        {"game": js.text(), "terms": js.text(re.compile("([0-9a-f]{64})?")), "agreed": _AGREED},
+        {
+            "game": js.text(),
+            "terms": js.text(re.compile("([0-9a-f]{64})?")),
+            "agreed": _AGREED,
+            "empty_memory": js.text(js.SHA256),
+        },
     ),
 )
 
@@ -83,6 +89,7 @@ class About:
 
     terms   hash of what was agreed, which leads to the session's address; empty where it was not kept
     agreed  who has made the session, and of the Terms what the log does not say otherwise; None where it was not kept
+    empty_memory  digest of what the network keeps before the first frame; empty of one that keeps nothing
     """
 
     program: str
@@ -94,11 +101,12 @@ class About:
     game: str = DEFAULT_GAME
     terms: str = ""
     agreed: Agreed | None = None
+    empty_memory: str = ""
 
     @property
     def codec(self) -> Records:
         """What inputs, Frames and records of its game are as bytes."""
-        return Records(find_game(self.game))
+        return Records(find_game(self.game), bytes.fromhex(self.empty_memory))
 
 
 class Log:
@@ -252,8 +260,9 @@ def _about(path: Path) -> About:
         game = find_game(data.get("game", DEFAULT_GAME))
     except WmTrainError as error:
         raise LOG_JSON.refuse(path, error) from None
-    if data["record_bytes"] != (size := Records(game).record_size):
+    empty = data.get("empty_memory", "")
+    if data["record_bytes"] != (size := Records(game, bytes.fromhex(empty)).record_size):
         raise LOG_JSON.refuse(path, f"records are of {data['record_bytes']} bytes, expected {size}")
     program, model, session, manifest = (data[text] for text in ("program", "model", "session", "manifest_sha256"))
     more = data.get("terms", ""), Agreed(**data["agreed"]) if "agreed" in data else None
-    return About(program, model, session, manifest, tuple(data["ids"]), data["slots"], game.name, *more)
+    return About(program, model, session, manifest, tuple(data["ids"]), data["slots"], game.name, *more, empty)

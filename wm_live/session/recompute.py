@@ -1,25 +1,30 @@
-"""Recomputation of a session's log: the records that the model does not reproduce.
+"""Recomputation of a session's log: the records that the model does not reproduce, and what the network keeps.
 
 Every frame is computed from the window that the log has before it, as the base chain would in a dispute. So one lie is
 one wrong frame, whatever was computed from it afterwards; and if no frame is wrong then, by induction, the whole log is
-what the model computes from its first window and the inputs.
+what the model computes from its first window and the inputs. What a network keeps from frame to frame no record holds,
+only its digest: it is computed from the first frame on, and never believed.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from wm_export.lower.memory import Memory
 from wm_export.schema.records import Records
 from wm_export.solana.layout import session_vocab
-from wm_quant.interp import CHUNK, Interpreter
+from wm_quant.interp import CHUNK, State, Successive
 from wm_quant.qnet import QNet
 from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.measure.evaluate import Window
 from wm_train.world.definition import Game
 from wm_train.world.fields import PLAYERS, Field, Kind, fixed
+
+#: Called with (frames done, frames in all).
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -30,13 +35,12 @@ class WrongFrame:
     text: str
 
 
-def arrays(game: Game, records: Sequence[bytes]) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+def arrays(codec: Records, records: Sequence[bytes]) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
     """Records as inputs (N, 2, controls) int8 and Frames (N, 2, fields of the state) int32; nothing is checked."""
-    codec = Records(game)
     raw = np.frombuffer(b"".join(records), np.uint8).reshape(len(records), codec.record_size)
-    inputs = codec.unpack_inputs(raw[:, : codec.inputs_size])
-    frames = np.ascontiguousarray(raw[:, codec.inputs_size :]).view("<i4").astype(np.int32)
-    return inputs, frames.reshape(-1, PLAYERS, len(game.state))
+    inputs, end = codec.unpack_inputs(raw[:, : codec.inputs_size]), codec.inputs_size + codec.frame_size
+    frames = np.ascontiguousarray(raw[:, codec.inputs_size : end]).view("<i4").astype(np.int32)
+    return inputs, frames.reshape(-1, PLAYERS, len(codec.game.state))
 
 
 def _inside(fields: Sequence[Field], values: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -59,60 +63,113 @@ def legal_ids(net: QNet, ids: Sequence[int]) -> bool:
     return len(ids) >= len(vocab) and all(0 <= i < most for i, most in zip(ids, tables, strict=True))
 
 
-def wrong_frames(
-    net: QNet, ids: Sequence[int], records: Sequence[bytes], progress: Callable[[int, int], None] = lambda *_: None
-) -> list[WrongFrame]:
+@dataclass(frozen=True)
+class Computed:
+    """Some frames in a row, computed again.
+
+    good     (N,) whether the record of a frame, and every record of the window before it, is in range
+    frames   (N, 2, fields of the state) int32
+    digests  of what the network keeps after each
+    """
+
+    good: NDArray[np.bool_]
+    frames: NDArray[np.int32]
+    digests: Sequence[bytes]
+
+
+class Replay:
+    """A session computed again from its records, in order; of a network that keeps nothing each frame stands alone.
+
+    ids    of the session, as its account holds them, legal
+    kept   where what the network keeps lies in the accounts (Layout.memory)
+    frames   that are done
+    """
+
+    def __init__(self, net: QNet, kept: Memory, ids: Sequence[int]) -> None:
+        assert bool(net.memories) == bool(kept.size)
+        self.net, self.kept, self.frames = net, kept, 0
+        self._interpreter, self._slots = Successive(net), net.world.encoding.slots
+        self._session = np.array(ids[: len(session_vocab(net))], np.int64)[None]
+        self._memory: Mapping[str, NDArray[np.int64]] = self._interpreter.empty_memory(1)
+        self._codec = Records(net.world.game, kept.empty)
+
+    def through(self, records: Sequence[bytes], progress: Progress = lambda *_: None) -> bytes:
+        """Go on to the end of these records, the session's from the first on; the region of what the network keeps."""
+        while self.net.memories and (left := len(records) - self._slots - self.frames) > 0:
+            self.go_on(records[self.frames :][: min(left, CHUNK) + self._slots])
+            progress(self.frames, len(records) - self._slots)
+        return self.kept.pack(self._memory)
+
+    def next(self, records: Sequence[bytes], following: NDArray[np.int8]) -> bytes:
+        """The record that the model gives after these, which are legal, with these inputs (2, len(game.controls))."""
+        self.through(records)
+        inputs, frames = arrays(self._codec, records[-self._slots :])
+        after = self._step(Window(frames[None], inputs[None], following[None], self._session))
+        return self._codec.record_bytes(following, after.frame[0], self.kept.digest(self.kept.pack(after.memory)))
+
+    def go_on(self, records: Sequence[bytes]) -> Computed:
+        """Compute the frames of these records, at most CHUNK; they begin with the window before the first."""
+        slots = self._slots
+        inputs, frames = arrays(self._codec, records)
+        good = in_range(self.net.world.game, inputs, frames)
+        known = np.asarray(sliding_window_view(good, slots + 1).all(-1))
+        # What is out of range is wrong already, and must not be looked up in a table.
+        inputs, frames = (np.where(good[:, None, None], part, 0) for part in (inputs, frames))
+        before = np.arange(len(known))[:, None] + np.arange(slots)
+        session = np.repeat(self._session, len(known), 0)
+        after = self._step(Window(frames[before], inputs[before], inputs[slots:], session))
+        self._memory = {name: values[-1:] for name, values in after.memory.items()}
+        self.frames += len(known)
+        regions = (self.kept.pack(after.memory, t) for t in range(len(known)))
+        return Computed(known, after.frame, [self.kept.digest(region) for region in regions])
+
+    def _step(self, window: Window) -> State:
+        """The State after each frame of a window (N, ...), of which the first begins with what is kept now."""
+        state, shape = self._interpreter.begin(window), len(window.following)
+        memory = {name: np.repeat(kept, shape, 0) for name, kept in self._memory.items()}
+        return self._interpreter.step(replace(state, memory=memory), window.following)[1]
+
+
+def wrong_frames(replay: Replay, records: Sequence[bytes], progress: Progress = lambda *_: None) -> list[WrongFrame]:
     """Every frame of a log whose record the model does not give, in order.
 
-    ids       of the session, as its account holds them, legal
+    replay    of the session, at its beginning
     records   first the window that the session started from, then one record a frame
     progress  called with (frames done, frames in all)
     """
-    slots, interpreter = net.world.encoding.slots, Interpreter(net)
-    session = np.array(ids[: len(session_vocab(net))], np.int64)[None]
-    found: list[WrongFrame] = []
+    slots, found = replay.net.world.encoding.slots, list[WrongFrame]()
     total = len(records) - slots
     for start in range(0, total, CHUNK):
         end = min(start + CHUNK, total)
-        found += _wrong_in(interpreter, session, records[start : end + slots], start)
+        found += _wrong_in(replay, records[start : end + slots], start)
         progress(end, total)
     return found
 
 
-def next_frame(
-    net: QNet, ids: Sequence[int], records: Sequence[bytes], following: NDArray[np.int8]
-) -> NDArray[np.int32]:
-    """(2, len(game.state)) the Frame that the model gives after a window of legal records, with these inputs
-    (2, len(game.controls))."""
-    inputs, frames = arrays(net.world.game, records)
-    session = np.array(ids[: len(session_vocab(net))], np.int64)[None]
-    interpreter = Interpreter(net)
-    window = Window(frames[None], inputs[None], following[None], session)
-    result: NDArray[np.int32] = interpreter.step(interpreter.begin(window), following[None])[1].frame[0]
-    return result
-
-
-def _wrong_in(
-    interpreter: Interpreter, session: NDArray[np.int64], records: Sequence[bytes], first: int
-) -> list[WrongFrame]:
+def _wrong_in(replay: Replay, records: Sequence[bytes], first: int) -> list[WrongFrame]:
     """Those among some frames in a row, from frame `first` on; the records begin with the window before it."""
-    game, slots = interpreter.net.world.game, interpreter.net.world.encoding.slots
-    inputs, frames = arrays(game, records)
-    good = in_range(game, inputs, frames)
-    known = np.asarray(sliding_window_view(good, slots + 1).all(-1))
-    # What is out of range is wrong already, and must not be looked up in a table.
-    inputs, frames = (np.where(good[:, None, None], part, 0) for part in (inputs, frames))
-    before = np.arange(len(known))[:, None] + np.arange(slots)
-    window = Window(frames[before], inputs[before], inputs[slots:], np.repeat(session, len(known), 0))
-    computed, claimed = interpreter.step(interpreter.begin(window), inputs[slots:])[1].frame, frames[slots:]
-    wrong = np.flatnonzero((computed != claimed).any((1, 2)) | ~known)
+    codec, slots = Records(replay.net.world.game, replay.kept.empty), replay.net.world.encoding.slots
+    computed, claimed = replay.go_on(records), [codec.claimed(record) for record in records[slots:]]
 
     def how(row: int) -> str:
-        if known[row]:
-            return difference(game, claimed[row], computed[row])
-        return _outside(good[row : row + slots + 1], first + row)
+        if not computed.good[row]:
+            good = in_range(codec.game, *arrays(codec, records[row : row + slots + 1]))
+            return _outside(good, first + row)
+        frame = codec.frame_of(claimed[row]["frame"])
+        if (frame != computed.frames[row]).any():
+            return difference(codec.game, frame, computed.frames[row])
+        return other_memory(claimed[row]["memory"], computed.digests[row])
 
-    return [WrongFrame(first + row, how(row)) for row in map(int, wrong)]
+    same = [
+        good and codec.frame_bytes(frame) == said["frame"] and digest == said["memory"]
+        for good, frame, digest, said in zip(computed.good, computed.frames, computed.digests, claimed, strict=True)
+    ]
+    return [WrongFrame(first + row, how(row)) for row, equal in enumerate(same) if not equal]
+
+
+def other_memory(claimed: bytes, computed: bytes) -> str:
+    """How the digests of what a network keeps after a frame differ."""
+    return f"what the network keeps after it has the digest {claimed.hex()[:16]}…, the model's {computed.hex()[:16]}…"
 
 
 def _outside(good: NDArray[np.bool_], frame: int) -> str:

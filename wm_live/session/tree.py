@@ -1,6 +1,6 @@
 """The hash tree over a session's records, as onchain/program/src/tree.rs keeps it: a Merkle mountain range.
 
-leaf     sha256(0 | inputs | Frame)
+leaf     sha256(0 | inputs | Frame | digest of what the network keeps, if it keeps anything)
 node     sha256(1 | left | right)
 peaks    peak i covers 2^i leaves, and is in use if bit i of the number of leaves is set
 root     sha256(2 | number of leaves, u64 | the peaks in use, lowest first)
@@ -16,7 +16,7 @@ Hash = bytes
 
 
 def leaf(record: bytes) -> Hash:
-    """Hash of a record: both inputs, then the Frame they led to."""
+    """Hash of a record (wm_export/schema/records.py)."""
     return hashlib.sha256(b"\0" + record).digest()
 
 

@@ -21,8 +21,9 @@ from wm_train.games.corpus import Corpus
 from wm_train.measure.evaluate import Worlds
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
-from wm_train.world.extras import presses, with_sights
+from wm_train.world.extras import with_sights
 from wm_train.world.fields import PLAYERS
+from wm_train.world.step import with_presses
 
 #: Seconds after which a game that is over begins again.
 OVER_S = 3.0
@@ -107,13 +108,13 @@ class Arena:
         worlds, over = self.begin(), 0
         if self.hands:
             self.hands.again = False
-        before = self.corpus.inputs[self.t, :, : len(self.encoding.game.controls)]
+        before = self.corpus.inputs[self.t]
         due = time.monotonic()
         for n in itertools.count():
             inputs = self.other(n).copy()
             if self.hands:
                 inputs[0] = self.hands.pressed
-            frames = await asyncio.to_thread(worlds.step, self._following(before, inputs))
+            frames = await asyncio.to_thread(worlds.step, with_presses(self.encoding, before, inputs)[None])
             # What flags append is the network's to see, not the page's.
             yield frames[0, :, : len(self.encoding.game.state)], inputs
             before, over = inputs, over + self._lost(frames[0])
@@ -126,11 +127,6 @@ class Arena:
     @property
     def _period(self) -> float:
         return 1 / self.fps if self.fps else 0.0
-
-    def _following(self, before: NDArray[np.int8], inputs: NDArray[np.int8]) -> NDArray[np.int8]:
-        """Inputs (1, 2, len(encoding.controls)) of a world, with what went down since the frame before."""
-        down = presses(self.encoding.game, np.stack([before, inputs]))[-1]
-        return np.concatenate([inputs, down], 1)[None, :, : len(self.encoding.controls)]
 
     def _lost(self, frame: NDArray[np.int32]) -> bool:
         """Whether somebody has no life left."""

@@ -33,6 +33,8 @@ from wm_train.world.step import World
 #: The vectors that a frame begins with: the window's dense columns (dense_columns,), its ids (id_columns,), and what
 #: the first sum starts from.
 CODES, IDS, SESSION_BIAS = "codes", "ids", "session_bias"
+#: Of the name of the vector that holds what an op keeps: behind the op's.
+KEPT = ".memory"
 #: The `init` of a sum that starts from its own tensor of that name.
 BIAS = "bias"
 #: Longest vector.
@@ -122,7 +124,7 @@ class Op(ABC):
     @property
     def kept(self) -> str:
         """The vector of what the op keeps from frame to frame, of ops that do."""
-        return f"{self.name}.memory"
+        return self.name + KEPT
 
     @abstractmethod
     def tensors(self, net: Network) -> dict[str, Tensor]:
@@ -130,6 +132,10 @@ class Op(ABC):
 
     def memory(self, net: Network) -> int:
         """Integers that it keeps from frame to frame; zeros at first."""
+        return 0
+
+    def state_cells(self, net: Network) -> int:
+        """State cells that it moves on by a frame, what a recurrence is counted by."""
         return 0
 
     @abstractmethod

@@ -6,8 +6,12 @@ from typing import ClassVar
 import numpy as np
 
 from wm_quant.ops.base import Network, Numbers, Slice, Tensor, Values, fits, integers
-from wm_quant.ops.intervals import Bounds, Interval, Intervals
+from wm_quant.ops.intervals import Bounds, Interval, Intervals, below
+from wm_train.grid.arithmetic import HEAD_BOUND
 from wm_train.shapes import D_CONV
+
+#: Codes of the frames before are kept in 16 bits.
+CODE_BOUND = 1 << 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +45,13 @@ class Conv(Slice):
         return {self.out: out, self.kept: seen[self.size :]}
 
     def bounds(self, net: Network, values: Intervals) -> Bounds:
-        """What it keeps begins as zeros, so each tap reaches as far as the source does. The sum is proved where it is
-        multiplied down."""
+        """What it keeps begins as zeros, so each tap reaches as far as the source does. Codes are kept in 16 bits, sums
+        in 32; how far a sum may get is proved where it is multiplied down."""
         rows, bias = (net.tensor(self, part).astype(np.float64) for part in ("rows", "bias"))
-        reach = np.abs(rows).sum(1) * self.read_bounds(values).reach
-        return Interval(bias - reach, bias + reach), []
+        codes = self.read_bounds(values).reach
+        reach = np.abs(rows).sum(1) * codes
+        proofs = [
+            below(self.name, "a code that it keeps", codes, CODE_BOUND),
+            below(self.name, "a sum", np.abs(bias) + reach, HEAD_BOUND),
+        ]
+        return Interval(bias - reach, bias + reach), proofs

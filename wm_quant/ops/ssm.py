@@ -46,6 +46,10 @@ class SSM(Op):
         """N, the state cells of each channel."""
         return (net.sizes[self.source] - self.size) // 2
 
+    def state_cells(self, net: Network) -> int:
+        """See Op: those of all channels."""
+        return self.cells(net) * self.size
+
     def check(self, net: Network, known: Set[str]) -> None:
         """See Op."""
         super().check(net, known)

@@ -11,17 +11,22 @@ from typing import Any
 from wm_train.checkpoint import Checkpoint, digest, load_checkpoint
 from wm_train.config import ModelConfig, RunConfig, TrainConfig
 from wm_train.errors import WmTrainError
+from wm_train.fit.weights import read_weights
 from wm_train.games.corpus import Split, is_cut
 from wm_train.measure.compare import first_difference
 from wm_train.reading import one_line
 
 
-def parent_of(start: Path) -> Checkpoint:
-    """The run in a folder; WmTrainError unless it is a float one."""
+def parent_of(start: Path, weights: Path | None = None) -> Checkpoint:
+    """The run in a folder, with the weights of a file in place of its own if there is one; WmTrainError unless it is a
+    float run, and the weights are of its network."""
     parent = load_checkpoint(start)
     if parent.form != "float":
         raise WmTrainError(f"{start}: a run starts from a float run, and this one is {parent.form}")
-    return parent
+    if weights is None:
+        return replace(parent, weights=None)
+    read = read_weights(weights, parent.config.model)
+    return replace(parent, arrays=read.arrays, weights=read.sha256)
 
 
 def parent_digest(start: Path, run: Path) -> str:

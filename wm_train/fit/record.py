@@ -2,7 +2,7 @@
 
 It is there from the first step on, when there is no run.json yet, so it names config and games by itself:
 
-format, started (UTC), config, form, parent      what was asked for
+format, started (UTC), config, form, parent, weights     what was asked for
 data        matches of all games that train, validate, and were left out; kinds; fingerprint of the dataset
 machine     processor, cores, platform, python, torch, processes
 commit      of wmq, if it runs from a checkout; `-dirty` if that was changed

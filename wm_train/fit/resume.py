@@ -7,6 +7,8 @@ taken up under its name.
 
 import io
 import pickle
+import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
@@ -36,9 +38,9 @@ _OWN = {"run.json", "model.safetensors", MANIFEST, CURVES, RESUME_FILE, BEST, FL
 
 STATE = Artifact(WmTrainError, "cannot be resumed from; begin anew with --overwrite", max_bytes=1 << 32)
 #: What torch raises for a file that it did not write, and what its values do that are not of a run.
-_DAMAGED = (
+DAMAGED = (
     *(KeyError, RuntimeError, ValueError, TypeError, AttributeError, IndexError, OverflowError, AssertionError),
-    *(EOFError, OSError, MemoryError, pickle.UnpicklingError),
+    *(EOFError, OSError, MemoryError, pickle.UnpicklingError, struct.error),
 )
 
 
@@ -145,7 +147,8 @@ def take_up(run: Path, state: TrainState, made_of: Mapping[str, Any], ranks: Ran
         return False
     raw = STATE.read(path)
     try:
-        kept = torch.load(io.BytesIO(raw), weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # what torch says of a pickle that is none
+            kept = torch.load(io.BytesIO(raw), weights_only=True)
         need_same(path, kept["made_of"], made_of)
         state.learner.net.load_state_dict(kept["net"])
         state.learner.carry_on(ranks.part(kept["carried"]))
@@ -155,7 +158,7 @@ def take_up(run: Path, state: TrainState, made_of: Mapping[str, Any], ranks: Ran
         for name in _NUMBERS:
             setattr(state, name, kept[name])
         _check_numbers(state)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise STATE.refuse(path, repr(error)) from None
     return True
 

@@ -7,6 +7,7 @@ A sweep is a YAML file:
       train.learning_rate: {loguniform: [0.001, 0.01]}
       train.batch: {choice: [256, 512]}
       model.slots: {grid: [5, 10]}    # every value, in each trial
+      model: {grid: [...]}            # whole models, instead of keys of them
     metric: held_out                  # or one that `wmq evaluate` prints, as rollout.10.position_mae_mean
     trials: 8                         # draws from the space; a grid multiplies them
     minutes: 2                        # of each trial, or `steps`
@@ -32,6 +33,8 @@ from wm_train.ranges import ENDLESS, MINUTES, Range
 from wm_train.reading import read_yaml
 
 HELD_OUT = "held_out"
+#: The key of an axis whose values are whole models.
+MODEL = "model"
 #: Ray Tune writes no logs of its own, and nothing on standard output.
 _ENVIRONMENT = {"TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1", "RAY_AIR_NEW_OUTPUT": "0"}
 _KINDS = ("grid", "choice", "loguniform")
@@ -76,9 +79,12 @@ class Sweep:
         """The base with these values, by dotted key."""
         data = self.base.to_json()
         for key, value in values.items():
+            if key == MODEL:
+                data[MODEL] = value
+                continue
             section, _, name = key.partition(".")
             if not isinstance(data.get(section), dict) or name not in data[section]:
-                raise WmTrainError(f"sweep: unknown key {key!r} in space, expected model.NAME or train.NAME")
+                raise WmTrainError(f"sweep: unknown key {key!r} in space, expected model, model.NAME or train.NAME")
             data[section][name] = list(value) if isinstance(value, tuple) else value
         data["train"] |= {"minutes": float(self.minutes), "steps": self.steps or ENDLESS}
         return RunConfig.from_json(data)

@@ -76,6 +76,7 @@ class Job:
     """What `train` is asked for.
 
     start      a float run that this one begins from; without one `qat` trains that first
+    weights    of a start: a file with weights of its network, which this one begins with instead (weights.py)
     stock      of `qat` with a start: through torchao's own fake quantizers, not through the grid; the outcome is float
     resume     go on with the run that was interrupted in the folder `run`, if there is one
     overwrite  lose what the folder holds; without it nothing but a run to be gone on with may lie there
@@ -89,6 +90,7 @@ class Job:
     resume: bool = False
     overwrite: bool = False
     stock: bool = False
+    weights: Path | None = None
 
 
 Report = Callable[[Progress], None]
@@ -120,6 +122,8 @@ def train(job: Job, report: Report = _nobody, moved: Moved = _nobody) -> Checkpo
     Under torchrun every process calls this with the same job; the first one writes and reports. WmTrainError if another
     process writes into the run folder, or if what it holds may not be overwritten.
     """
+    if job.weights and job.start is None:
+        raise WmTrainError(f"{job.weights}: weights take the place of a run's, and none is named; name it as the start")
     with joined() as ranks, one_writer(job.run, "train") if ranks.first else nullcontext():
         if ranks.first:
             check_place(job.run, job.resume, job.overwrite)
@@ -185,16 +189,19 @@ class _Run:
     """One run in progress."""
 
     def __init__(self, job: Job, ranks: Ranks, watcher: Watcher) -> None:
-        start = parent_of(job.start) if job.start else None
+        start = parent_of(job.start, job.weights) if job.start else None
         self.job, self.ranks, self._watcher = job, ranks, watcher
         self.config = adopted(job.config, start, job.start, job.qat) if start and job.start else job.config
         need_category_loss(self.config)
         need_storable(self.config.model)
         self._parent = parent_digest(job.start, job.run) if job.start else None
+        self._weights = start.weights if start else None
         use_fast_matmul(self.config.train.threads)
         games = self._open(start)
+        begun = self._calibrated(start, games)
+        self._held_out = self._measures(begun)
         self._frames = int(window_counts(games.lengths, self.config.model.world.encoding).sum())
-        trained = learner(self.config, games, start, ranks, job.stock, job.qat)
+        trained = learner(self.config, games, begun, ranks, job.stock, job.qat)
         decay, net = self.config.train.weight_decay, trained.net
         optimizer = torch.optim.AdamW(net.parameters(), lr=0.0, weight_decay=decay, fused=True)
         self.state = TrainState(trained, optimizer, Average(net, self.config.train.ema))
@@ -206,6 +213,7 @@ class _Run:
             "parent": self._parent,
             "scales": dict(start.scales) if start else {},
             "stock": job.stock,
+            "weights": self._weights,
         }
         self._saved = time.monotonic()
         self.record = self._new_record() if ranks.first else None
@@ -220,14 +228,27 @@ class _Run:
         held_out = valid.corpus(range(min(HELD_OUT_GAMES, len(valid.names))))
         measures = self.ranks.first and len(held_out.windows(encoding))
         self._games_held_out = held_out if measures else None
-        quantized = start if self.job.qat else None
-        self._held_out = HeldOut(self.config, HeldGames(held_out), quantized, self.job.stock) if measures else None
-        if self._held_out and self.config.train.best:
-            self._held_out.need_parts(self.config.train.best)
         return games
+
+    def _calibrated(self, start: Checkpoint | None, games: Games) -> Checkpoint | None:
+        """A start with the scales of its activations: weights from elsewhere need others than the run that had them."""
+        if start is None or not (self.job.qat and self._weights):
+            return start
+        return replace(start, scales=learner(self.config, games, start, qat=False).scales())
+
+    def _measures(self, start: Checkpoint | None) -> HeldOut | None:
+        """What the held-out loss is measured with, where games are held out."""
+        if self._games_held_out is None:
+            return None
+        quantized = start if self.job.qat else None
+        held_out = HeldOut(self.config, HeldGames(self._games_held_out), quantized, self.job.stock)
+        if self.config.train.best:
+            held_out.need_parts(self.config.train.best)
+        return held_out
 
     def _new_record(self) -> Record:
         asked = {"config": self.config.to_json(), "form": self.state.learner.form, "parent": self._parent}
+        asked |= {"weights": self._weights}
         self.job.run.mkdir(parents=True, exist_ok=True)
         return Record(self.job.run, asked, self._split.to_json(), self.ranks.size)
 
@@ -351,7 +372,7 @@ class _Run:
         trained = self.state.learner
         figures = {"steps": self.state.step, "held_out": self.state.held_out}
         return Checkpoint(self.config, trained.form, to_arrays(trained.net), self._split.to_json(), figures,
-                          trained.scales(), self._parent)  # fmt: skip
+                          trained.scales(), self._parent, weights=self._weights)  # fmt: skip
 
     def finish(self) -> Checkpoint:
         """Save the outcome, with its thresholds; nothing is left to resume."""

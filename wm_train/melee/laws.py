@@ -1,4 +1,5 @@
-"""Melee's laws: how who stands slows down, what a lost stock is and what follows it, and who stands where.
+"""Melee's laws: how speeds die down (slowing.py), how long actions stay (stays.py), what a lost stock is and what
+follows it, and who stands where.
 
 A stock is lost in the frame in which a player is beyond the side or bottom blast zone, or beyond the top one while a
 hit carries it up: in 72 recorded games every stock that is lost, and none besides. What follows is the same every time,
@@ -12,15 +13,11 @@ to the frame:
 
 The frames since it began are `state_age`, which a recording does not count for the lost (`settled`).
 
-Who stands slows down: while most of the actions of who stands last, the speed along the ground falls by the character's
-traction in each frame, or by twice that, to rest.
-
 Who stands, stands on a surface of the stage. The action says whether a player stands, where it can only be one of both;
 else what the rules made of `on_ground` does. Who should stand and has no surface in reach falls, who has fallen DEPTH
 into a floor lands, and the action follows.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +25,7 @@ from numpy.typing import NDArray
 
 from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.melee.field_table import KNOCKBACK, LOST_ASIDE, SELF_SPEEDS, STATE, STATE_INDEX
+from wm_train.melee.slowing import SLOWING_LAWS
 from wm_train.melee.stages import BACK, BLAST, FLOORS, SURFACES
 from wm_train.melee.stances import (
     AIR,
@@ -41,17 +39,12 @@ from wm_train.melee.stances import (
     SPECIAL_STANCE,
     STANCE,
 )
-from wm_train.world.fields import fixed
+from wm_train.melee.stays import STAYS
+from wm_train.world.fields import ends, fixed
 from wm_train.world.law import Law
-from wm_train.world.rule_ops import LawOps, Read, between
+from wm_train.world.rule_ops import LawOps, Read, between, equals
 
-
-def _ends(name: str) -> tuple[int, int]:
-    """Least and greatest value of a field, in fixed point."""
-    return fixed(STATE[STATE_INDEX[name]].lo), fixed(STATE[STATE_INDEX[name]].hi)
-
-
-AGES, STOCKS, WIDTHS, HEIGHTS, SPEEDS = (_ends(name) for name in ("state_age", "stocks", "x", "y", "self_x_ground"))
+AGES, STOCKS, HEIGHTS = (ends(STATE[STATE_INDEX[name]]) for name in ("state_age", "stocks", "y"))
 #: Actions of a player who is lost (below, left, right, above, against the screen), returns, waits; the last of them.
 BELOW, ABOVE, SCREEN, SCREEN_FALL, LOST_LAST = 0, 4, 6, 7, 10
 LEFT, RIGHT = LOST_ASIDE
@@ -90,70 +83,9 @@ def settled(states: NDArray[np.int32]) -> NDArray[np.int32]:
     return out
 
 
-def _is(value: Any, wanted: int) -> Any:
-    """Mask of integers that are `wanted`."""
-    return between(value, wanted, wanted)
-
-
-#: 1 for actions in which the speed along the ground never rises or turns while they last: in 72 recorded games never in
-#: at least 200 frames of each, 331,049 in all.
-_SLOWING = (
-    *(14, 18, 23, 24, *range(39, 45), 51, 53, *range(55, 58), 63, 64, *range(70, 82), *range(178, 181), 182, 183, 184),
-    *(186, 187, 191, 192, 194, 195, 199, 212, 214, 216, 217, 221, 222, *range(226, 229), 235, *range(238, 243)),
-)
-SLOWING = tuple(int(action in _SLOWING) for action in range(STATE[STATE_INDEX["action"]].vocab))
-
-
-#: Character -> what its speed along the ground falls by in a frame, or twice that, in game units: in all but one
-#: of 331,049 recorded frames of SLOWING actions.
-TRACTION: Mapping[int, float] = {
-    **dict.fromkeys((1, 2, 7, 20, 22), 0.08),
-    **dict.fromkeys((13, 18, 24), 0.06),
-    **{9: 0.1, 10: 0.035, 16: 0.04},
-}
-#: What it falls by at least where the character's is not known, and at most.
-TRACTION_LEAST, TRACTION_MOST = 0.02, 4.0
-#: What a replay's number and a Frame's fixed point round it by, in fixed point.
-_ROUNDED = 2
-
-
-def _tractions(times: int, unknown: float, rounded: int) -> tuple[int, ...]:
-    """By character, so many times its traction, in fixed point."""
-    vocab = STATE[STATE_INDEX["character"]].vocab
-    return tuple(fixed(times * TRACTION[i]) + rounded if i in TRACTION else fixed(unknown) for i in range(vocab))
-
-
-TRACTIONS = (
-    ("traction", _tractions(1, TRACTION_LEAST, -_ROUNDED)),
-    ("twice_traction", _tractions(2, TRACTION_MOST, _ROUNDED)),
-)
-
-
-def _friction(ops: LawOps, now: Read, new: Read, place: Read) -> dict[str, Any]:
-    """The speed along the ground of who slows down, and the way that it makes: it falls by the character's traction, or
-    by twice that, and ends at rest."""
-    action, speed = new("action"), now("self_x_ground")
-    stays = _is(action - now("action"), 0) & (now("on_ground") > 0) & (new("on_ground") > 0)
-    slows = ops.name("friction_slows", stays & (ops.pick("slowing", SLOWING, action) > 0))
-    frozen = ops.name("friction_frozen", (now("hitlag") > 0) & (new("hitlag") > 0))  # its speed is kept
-    once, twice = (
-        ops.name(f"friction_{name}", ops.where(frozen, 0, ops.pick(name, table, now("character"))))
-        for name, table in TRACTIONS
-    )
-    least = ops.clip(speed - twice, 0, SPEEDS[1]) + ops.clip(speed + once, SPEEDS[0], 0)
-    most = ops.clip(speed - once, 0, SPEEDS[1]) + ops.clip(speed + twice, SPEEDS[0], 0)
-    least, most = ops.name("friction_least", least), ops.name("friction_most", most)
-    ground, air = (
-        ops.name(f"friction_{name}", ops.where(slows, ops.clip(new(name), least, most), new(name)))
-        for name in ("self_x_ground", "self_x_air")
-    )
-    way = ops.where(new("hitlag") > 0, 0, air - new("self_x_air"))
-    return {"self_x_ground": ground, "self_x_air": air, "x": ops.clip(new("x") + way, *WIDTHS)}
-
-
 def _falls(ops: LawOps, action: Any, frames: Any) -> Any:
     """Mask of who is lost for as long that the stock falls now."""
-    above, screen = (_is(action, lost) & _is(frames, fixed(at)) for lost, at in STOCK_FALLS.items())
+    above, screen = (equals(action, lost) & equals(frames, fixed(at)) for lost, at in STOCK_FALLS.items())
     return above | screen
 
 
@@ -168,7 +100,7 @@ def _lost(ops: LawOps, now: Read, new: Read, place: Read) -> dict[str, Any]:
     frames = ops.name("lost_frames_since", now("state_age") + ops.one)
     goes_on = ops.name("lost_goes_on", between(action, 0, LOST_LAST))
     still = ops.name("lost_still", goes_on & between(action, 0, RIGHT))
-    turns = ops.name("lost_turns", _is(action, SCREEN) & (frames > fixed(LOST_FRAMES[SCREEN]) - 1))
+    turns = ops.name("lost_turns", equals(action, SCREEN) & (frames > fixed(LOST_FRAMES[SCREEN]) - 1))
     gone = ops.name("lost_gone", begins | goes_on)
     stops = ops.name("lost_stops", aside | still)
     # Nobody else is shown as lost, returning or waiting.
@@ -210,8 +142,8 @@ def _back(ops: LawOps, now: Read, new: Read, place: Read) -> dict[str, Any]:
     over = between(was, 0, LOST_LAST) & (new("state_age") > time - 1) & between(action, 0, LOST_LAST)
     returns = ops.name("back_returns", over & (new("stocks") > 0))
     older = ops.name("back_older", now("state_age") + ops.one)
-    descends = ops.name("back_descends", _is(was, RETURNING) & (fixed(RETURN_FRAMES) > older))
-    rests = ops.name("back_rests", _is(action, WAITING) & between(was, RETURNING, WAITING))
+    descends = ops.name("back_descends", equals(was, RETURNING) & (fixed(RETURN_FRAMES) > older))
+    rests = ops.name("back_rests", equals(action, WAITING) & between(was, RETURNING, WAITING))
     stays = ops.name("back_stays", descends | rests)
     lower = ops.clip(now("y") + place("back_speed"), *HEIGHTS)
     back = ops.name("back_comes", returns | descends)
@@ -282,7 +214,8 @@ def _ground(ops: LawOps, now: Read, new: Read, place: Read) -> dict[str, Any]:
 
 
 LAWS = (
-    Law("friction", "friction", ("self_x_ground", "self_x_air", "x"), (), _friction),
+    *SLOWING_LAWS,
+    STAYS,
     Law(
         "lost stocks",
         "lost",

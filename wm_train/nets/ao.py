@@ -36,6 +36,9 @@ with quietly():
         Int8DynamicActivationInt8WeightConfig,
         Int8DynamicActivationIntxWeightConfig,
         Int8StaticActivationInt8WeightConfig,
+        Int8Tensor,
+        Int8WeightOnlyConfig,
+        IntxUnpackedToInt8Tensor,
         IntxWeightOnlyConfig,
         quantize_,
     )
@@ -43,6 +46,9 @@ with quietly():
     from torchao.quantization.observer import AffineQuantizedMinMaxObserver, AffineQuantizedMSEObserver
     from torchao.quantization.qat import QATConfig
     from torchao.quantization.quant_primitives import MappingType
+    from torchao.quantization.quantize_.workflows import (
+        QuantizeTensorToInt8Kwargs,
+    )
     from torchao.quantization.transform_module import register_quantize_module_handler
 
 __all__ = [
@@ -54,6 +60,9 @@ __all__ = [
     "Int8DynamicActivationInt8WeightConfig",
     "Int8DynamicActivationIntxWeightConfig",
     "Int8StaticActivationInt8WeightConfig",
+    "Int8Tensor",
+    "Int8WeightOnlyConfig",
+    "IntxUnpackedToInt8Tensor",
     "IntxWeightOnlyConfig",
     "MappingType",
     "PerAxis",
@@ -61,6 +70,7 @@ __all__ = [
     "PerRow",
     "PerTensor",
     "QATConfig",
+    "QuantizeTensorToInt8Kwargs",
     "quantize_",
     "register_quantize_module_handler",
 ]

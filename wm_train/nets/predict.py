@@ -1,6 +1,7 @@
 """A torch network as something that steps a world: frames in, integer heads out."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -152,9 +153,14 @@ def float_form(net: FrameStackMLP | Mamba2) -> Predictor | Recurrent:
 
 def float_network(checkpoint: Checkpoint) -> FrameStackMLP | Mamba2:
     """A checkpoint's parameters in the float network of its config, as they decide."""
+    return trained_network(replace(checkpoint, arrays=checkpoint.deciding))
+
+
+def trained_network(checkpoint: Checkpoint) -> FrameStackMLP | Mamba2:
+    """The same as training left them: what goes on in other hands, and comes back by `wmq train --weights`."""
     model = checkpoint.config.model
     net = Mamba2(model) if isinstance(model, Mamba2Config) else FrameStackMLP(model)
-    return from_arrays(net, checkpoint.deciding)
+    return from_arrays(net, checkpoint.arrays)
 
 
 def held_out_figures(

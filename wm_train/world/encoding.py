@@ -125,6 +125,11 @@ class Encoding:
         """Dense columns of a player in a slot: continuous, binary, then controls."""
         return tuple(f for f in self.state if f.is_dense) + self.slot_controls
 
+    @property
+    def controls_at(self) -> int:
+        """Where the controls of a player begin among its `columns`."""
+        return len(self.columns) - len(self.slot_controls)
+
     @cached_property
     def ids(self) -> tuple[Field, ...]:
         """Ids of a player in a slot that change from frame to frame."""

@@ -3,13 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wm_train.world.definition import Columns, Game
+from wm_train.world.definition import Columns
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS, fixed
 from wm_train.world.rule_ops import Read
 from wm_train.world.sight import sight_columns
+from wm_train.world.step import with_presses
 
 
 def with_extras(encoding: Encoding, columns: Columns, place: int, states: Any, inputs: Any) -> tuple[Any, Any]:
@@ -23,9 +23,8 @@ def with_extras(encoding: Encoding, columns: Columns, place: int, states: Any, i
     if extra:
         states = np.concatenate([states, *extra], -1).astype(np.int32)
     states = with_sights(encoding, place, states)
-    if encoding.flags.press_events != "none":
-        inputs = np.concatenate([inputs, presses(encoding.game, inputs)], -1)
-    return states, inputs
+    before = np.concatenate([np.zeros_like(inputs[:1]), inputs[:-1]])  # nothing is down before a recording
+    return states, with_presses(encoding, before, inputs)
 
 
 def with_sights(encoding: Encoding, place: int, states: Any) -> Any:
@@ -39,13 +38,3 @@ def with_sights(encoding: Encoding, place: int, states: Any) -> Any:
 
     sight = sight_columns(encoding.sights, encoding.game.state_index, states, [reader(seat) for seat in range(PLAYERS)])
     return np.concatenate([states, sight], -1).astype(np.int32)
-
-
-def presses(game: Game, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Buttons that are down and were not in the frame before; before a recording's first frame none is down.
-
-    inputs (T, 2, len(game.controls)) int8 -> (T, 2, len(game.presses)) int8, 0 or 1
-    """
-    down = inputs[..., list(game.button_places)]
-    before = np.concatenate([np.zeros_like(down[:1]), down[:-1]])
-    return (down > before).astype(np.int8)

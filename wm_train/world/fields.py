@@ -160,3 +160,8 @@ def index_of(fields: Sequence[Field]) -> dict[str, int]:
 def fixed(value: float) -> int:
     """`value` in the Frame's fixed point, ties toward +inf."""
     return math.floor(value * (1 << FRAC_BITS) + 0.5)
+
+
+def ends(field: Field) -> tuple[int, int]:
+    """Least and greatest value of a field, in the Frame's fixed point."""
+    return fixed(field.lo), fixed(field.hi)

@@ -49,7 +49,10 @@ class LawOps(Ops, Protocol):
 
 
 class CodeOps(Protocol):
-    """What codes need beyond `+ >> <<` on values."""
+    """What codes need beyond `+ >> << >` on values."""
+
+    def where(self, mask: Any, a: Any, b: Any) -> Any:
+        """See Ops."""
 
     def clip(self, value: Any, low: Any, high: Any) -> Any:
         """See Ops."""
@@ -86,6 +89,11 @@ def flag(ops: Ops, value: Any) -> Any:
 def between(value: Any, low: int, high: int) -> Any:
     """Mask of integers in low..high, both ends included."""
     return (value > low - 1) & (value < high + 1)
+
+
+def equals(value: Any, wanted: int) -> Any:
+    """Mask of integers that are `wanted`."""
+    return between(value, wanted, wanted)
 
 
 def whole(value: Any) -> Any:

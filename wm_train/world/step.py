@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wm_train.errors import WmTrainError
 from wm_train.grid.arithmetic import CODE_MAX, CODE_MIN, FRAC_BITS, AnyInts, Frames, Ints, ratio
@@ -128,6 +129,15 @@ def encode(ops: CodeOps, field: Field, value: Any) -> Any:
     return ops.clip(ops.requantize(value, *ratio(1 / (field.step * ONE))), CODE_MIN, CODE_MAX)
 
 
+def pressed(ops: CodeOps, down: Any, before: Any) -> Any:
+    """1 where a button went down, else 0.
+
+    down    1 where it is down, else 0
+    before  of the frame before: the same, or its code in the window; 0 where it was not down
+    """
+    return ops.where(before > 0, 0, down)
+
+
 def decode(ops: LawOps, world: World, now: Read, head: Read, place: Sequence[Any] | Ints) -> dict[str, Any]:
     """What rules and laws change of one player, kept inside the fields' ranges.
 
@@ -189,6 +199,31 @@ def next_codes(encoding: Encoding, ahead: AnyInts) -> Ints:
     return codes(encoding.next_controls, ahead).reshape(len(ahead), encoding.next_columns)
 
 
+def with_presses(encoding: Encoding, before: AnyInts, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Inputs as the encoding reads them.
+
+    before   (N, 2, len(game.controls) or more) inputs of the frame before each, or their codes
+    inputs   (N, 2, len(game.controls)) int8
+    returns  (N, 2, len(encoding.controls)) int8
+    """
+    if encoding.flags.press_events == "none":
+        return inputs
+    buttons = list(encoding.game.button_places)
+    down = pressed(NumpyOps(), inputs[..., buttons], before[..., buttons])
+    return np.concatenate([inputs, down.astype(np.int8)], -1)
+
+
+def newest_controls(encoding: Encoding, codes: Ints) -> Ints:
+    """Codes of the controls in the newest slot of windows.
+
+    codes    (B, slots * slot_columns) or more, as slot_codes
+    returns  (B, 2, len(game.controls)) int64
+    """
+    newest = codes[:, (encoding.slots - 1) * encoding.slot_columns : encoding.slots * encoding.slot_columns]
+    first = encoding.controls_at
+    return newest.reshape(len(codes), PLAYERS, -1)[..., first : first + len(encoding.game.controls)]
+
+
 def slot_ids(encoding: Encoding, frames: AnyInts) -> Ints:
     """Per-frame ids of a window slot: (N, 2, len(encoding.frame_fields)) -> (N, slot_ids) int64."""
     return _picked_ids(encoding, encoding.ids, frames)
@@ -219,11 +254,15 @@ def window_codes(encoding: Encoding, frames: AnyInts, inputs: AnyInts, following
     frames (B, span, 2, len(frame_fields)), inputs (B, span, 2, len(controls)), following (B, 2, len(controls)) integers
     returns (B, dense_columns) int64 codes
     """
+    after = next_codes(encoding, inputs_ahead(encoding, inputs, following))
+    return np.concatenate([shown_codes(encoding, frames, inputs), after], 1)
+
+
+def shown_codes(encoding: Encoding, frames: AnyInts, inputs: AnyInts) -> Ints:
+    """The first of `window_codes`: (B, slots * slot_columns) int64 codes of what the window shows."""
     shown, pads = frames[:, : encoding.slots], inputs[:, : encoding.slots]
     flat = slot_codes(encoding, shown.reshape(-1, *shown.shape[2:]), pads.reshape(-1, *pads.shape[2:]))
-    return np.concatenate(
-        [flat.reshape(len(frames), -1), next_codes(encoding, inputs_ahead(encoding, inputs, following))], 1
-    )
+    return flat.reshape(len(frames), -1)
 
 
 def window_ids(encoding: Encoding, frames: AnyInts) -> Ints:

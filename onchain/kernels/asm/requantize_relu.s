@@ -15,104 +15,104 @@ r8 = *(u32 *)(r2 + 0)
 r7 *= r8
 r7 += r6
 r7 s>>= r5
-if r7 > 127 goto 2f
+if r7 > 127 goto 8f
 r0 = r0
-goto 3f
-2:
+goto 9f
+8:
 r7 >>= 57
 r7 ^= 127
-3:
+9:
 *(u64 *)(r3 + 0) = r7
 r7 = *(u64 *)(r1 + 8)
 r8 = *(u32 *)(r2 + 4)
 r7 *= r8
 r7 += r6
 r7 s>>= r5
-if r7 > 127 goto 2f
+if r7 > 127 goto 8f
 r0 = r0
-goto 3f
-2:
+goto 9f
+8:
 r7 >>= 57
 r7 ^= 127
-3:
+9:
 *(u64 *)(r3 + 8) = r7
 r7 = *(u64 *)(r1 + 16)
 r8 = *(u32 *)(r2 + 8)
 r7 *= r8
 r7 += r6
 r7 s>>= r5
-if r7 > 127 goto 2f
+if r7 > 127 goto 8f
 r0 = r0
-goto 3f
-2:
+goto 9f
+8:
 r7 >>= 57
 r7 ^= 127
-3:
+9:
 *(u64 *)(r3 + 16) = r7
 r7 = *(u64 *)(r1 + 24)
 r8 = *(u32 *)(r2 + 12)
 r7 *= r8
 r7 += r6
 r7 s>>= r5
-if r7 > 127 goto 2f
+if r7 > 127 goto 8f
 r0 = r0
-goto 3f
-2:
+goto 9f
+8:
 r7 >>= 57
 r7 ^= 127
-3:
+9:
 *(u64 *)(r3 + 24) = r7
 r7 = *(u64 *)(r1 + 32)
 r8 = *(u32 *)(r2 + 16)
 r7 *= r8
 r7 += r6
 r7 s>>= r5
-if r7 > 127 goto 2f
+if r7 > 127 goto 8f
 r0 = r0
-goto 3f
-2:
+goto 9f
+8:
 r7 >>= 57
 r7 ^= 127
-3:
+9:
 *(u64 *)(r3 + 32) = r7
 r7 = *(u64 *)(r1 + 40)
 r8 = *(u32 *)(r2 + 20)
 r7 *= r8
 r7 += r6
 r7 s>>= r5
-if r7 > 127 goto 2f
+if r7 > 127 goto 8f
 r0 = r0
-goto 3f
-2:
+goto 9f
+8:
 r7 >>= 57
 r7 ^= 127
-3:
+9:
 *(u64 *)(r3 + 40) = r7
 r7 = *(u64 *)(r1 + 48)
 r8 = *(u32 *)(r2 + 24)
 r7 *= r8
 r7 += r6
 r7 s>>= r5
-if r7 > 127 goto 2f
+if r7 > 127 goto 8f
 r0 = r0
-goto 3f
-2:
+goto 9f
+8:
 r7 >>= 57
 r7 ^= 127
-3:
+9:
 *(u64 *)(r3 + 48) = r7
 r7 = *(u64 *)(r1 + 56)
 r8 = *(u32 *)(r2 + 28)
 r7 *= r8
 r7 += r6
 r7 s>>= r5
-if r7 > 127 goto 2f
+if r7 > 127 goto 8f
 r0 = r0
-goto 3f
-2:
+goto 9f
+8:
 r7 >>= 57
 r7 ^= 127
-3:
+9:
 *(u64 *)(r3 + 56) = r7
 r1 += 64
 r2 += 32

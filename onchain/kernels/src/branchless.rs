@@ -84,9 +84,14 @@ pub fn clamp(x: i64, low: i64, high: i64) -> i64 {
     min(max(x, low), high)
 }
 
-/// The tie rule: `(acc * mult + 2^(shift-1)) >> shift`, ties toward +inf, no saturation; `shift` in `1..=63`.
+/// The tie rule: `(value + 2^(shift-1)) >> shift`, ties toward +inf; `shift` in `1..=63`.
+#[inline(always)]
+pub fn round_shift(value: i64, shift: u64) -> i64 {
+    value.wrapping_add(1i64 << (shift - 1)) >> shift
+}
+
+/// `acc * mult / 2^shift` by the tie rule, no saturation; `shift` in `1..=63`.
 #[inline(always)]
 pub fn requantize1(acc: i64, mult: u32, shift: u64) -> i64 {
-    let half = 1i64 << (shift - 1);
-    acc.wrapping_mul(i64::from(mult)).wrapping_add(half) >> shift
+    round_shift(acc.wrapping_mul(i64::from(mult)), shift)
 }

@@ -5,8 +5,6 @@
 pub const LANES: [(usize, usize); 3] = [(8, 3), (4, 4), (16, 2)];
 /// Most words of a column.
 pub const MATVEC_MAX_R: usize = 6;
-/// Columns come in multiples of this.
-pub const COLUMN_TILE: usize = 32;
 /// Words of a gathered row in one block.
 pub const WORDS_PER_BLOCK: usize = 37;
 /// Entries of a gathered row in one word.

@@ -13,7 +13,8 @@
 //! Where assembly branches on data, both ways cost the same: its compute units are an exact function of its sizes, stated
 //! below. The twins promise the same integers, not the same cost.
 //!
-//! Memory is little-endian; every pointer is 8-byte aligned, but for `mult` and `k` (4-byte aligned). The
+//! Memory is little-endian; every pointer is 8-byte aligned, but for `mult` and `k` (4-byte aligned) and `table` (2-byte
+//! aligned). The
 //! kernels check nothing: sizes and ranges are proved when a network is exported. Arithmetic wraps.
 #![doc = include_str!("../compute_units.md")]
 #![no_std]
@@ -21,12 +22,17 @@
 
 pub mod argmax;
 pub mod branchless;
+pub mod conv;
+pub mod gate;
 pub mod gather;
 pub mod geometry;
 pub mod matvec;
 #[cfg(target_arch = "bpf")]
 pub mod mem;
+pub mod norm;
 pub mod requantize;
+pub mod ssm;
+pub mod table;
 
 /// Declares a kernel in the crate that calls it: `name(arguments) -> result = twin`, with its documentation.
 ///

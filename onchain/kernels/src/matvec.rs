@@ -1,7 +1,9 @@
 //! Dense layer, a GEMV with SWAR lanes: three INT8 rows to a word, or four INT4 rows, or two INT16 rows.
 //!
-//! Kernel `matvec_<R>x<BITS>` takes weights of `BITS` bits and works on groups of `R` words a column, `R` accumulators.
-//! A wider group loads `x[k]` less often; the last rows of a layer are a smaller one.
+//! Kernel `matvec_<R>x<BITS>_<TILE>` takes weights of `BITS` bits and works on groups of `R` words a column, `R`
+//! accumulators. A wider group loads `x[k]` less often; the last rows of a layer are a smaller one. It works on `TILE`
+//! columns at a time: a larger tile is longer code and fewer turns of a loop. Its name ends with what it does with a sum
+//! beyond adding it to what is there (`_scale`, `_relu`, `_code`, `_fine`, `_wide`, `_add`: as the requantize kernels do).
 //!
 //! Layout of `w`, for group `g`, column `k`, accumulator `r` of `R`; `wl` is the signed weight of row
 //! `(g * R + r) * lanes + l`:
@@ -59,33 +61,66 @@ pub const fn lane_bias(lanes: usize) -> u64 {
     bias
 }
 
-/// `out += W x`, for as many groups as `out` has rows for; `w` has a group's words for each of them. Columns come in
-/// multiples of eight.
+/// The accumulators of one group: each lane half of its range, and the sum over all columns.
+fn accumulate<const BITS: usize, const R: usize>(words: &[u64], x: &[i64]) -> [u64; R] {
+    let mut acc = [const { lane_bias(lanes(BITS)) }; R];
+    let mut add = |x: &[i64], words: &[u64]| {
+        for (k, &x) in x.iter().enumerate() {
+            for (r, acc) in acc.iter_mut().enumerate() {
+                *acc = acc.wrapping_add(words[k * R + r].wrapping_mul(x as u64));
+            }
+        }
+    };
+    let (some, rest) = x.split_at(x.len() / UNROLL * UNROLL);
+    for (x, words) in some.chunks_exact(UNROLL).zip(words.chunks_exact(UNROLL * R)) {
+        add(x, words);
+    }
+    add(rest, &words[some.len() * R..]);
+    acc
+}
+
+/// `out += W x`, for as many groups as `out` has rows for; `w` has a group's words for each of them.
 ///
 /// `out` holds the bias, or the sum of earlier column blocks, before the call.
 pub fn matvec<const BITS: usize, const R: usize>(w: &[u64], x: &[i64], out: &mut [i64]) {
-    let (lanes, bias) = const { (lanes(BITS), lane_bias(lanes(BITS))) };
+    let lanes = const { lanes(BITS) };
     for (group, rows) in out.chunks_exact_mut(lanes * R).enumerate() {
-        let words = &w[group * x.len() * R..][..x.len() * R];
-        let mut acc = [bias; R];
-        for (x, words) in x.chunks_exact(UNROLL).zip(words.chunks_exact(UNROLL * R)) {
-            for (k, &x) in x.iter().enumerate() {
-                for (r, acc) in acc.iter_mut().enumerate() {
-                    *acc = acc.wrapping_add(words[k * R + r].wrapping_mul(x as u64));
-                }
-            }
-        }
+        let acc = accumulate::<BITS, R>(&w[group * x.len() * R..][..x.len() * R], x);
         for (rows, acc) in rows.chunks_exact_mut(lanes).zip(acc) {
-            add_lanes::<BITS>(rows, acc);
+            for (lane, out) in rows.iter_mut().enumerate() {
+                *out = out.wrapping_add(of_lane::<BITS>(acc, lane).wrapping_sub(const { half(BITS) }) as i64);
+            }
         }
     }
 }
 
-/// Portable twin of `matvec_<R>x<BITS>`: [`matvec`]; also right for zero groups or columns.
+/// `out = finish((W x + bias) * mult / 2^shift, out)` by the tie rule. The words of a group end with the shift and with two
+/// words for each row: `mult`, and `(bias - half a lane) * mult + 2^(shift-1)`.
+fn matvec_scaled<const BITS: usize, const R: usize>(
+    w: &[u64],
+    x: &[i64],
+    out: &mut [i64],
+    finish: impl Fn(i64, i64) -> i64,
+) {
+    let (lanes, weights) = (const { lanes(BITS) }, x.len() * R);
+    for (w, out) in w.chunks_exact(weights + 1 + 2 * lanes * R).zip(out.chunks_exact_mut(lanes * R)) {
+        let (words, scales) = (&w[..weights], &w[weights..]);
+        let acc = accumulate::<BITS, R>(words, x);
+        for (row, out) in out.iter_mut().enumerate() {
+            let (mult, constant) = (scales[1 + 2 * row], scales[2 + 2 * row]);
+            let sum =
+                of_lane::<BITS>(acc[row / lanes], row % lanes).wrapping_mul(mult).wrapping_add(constant);
+            *out = finish(sum as i64 >> scales[0], *out);
+        }
+    }
+}
+
+/// Portable twin of `matvec_<R>x<BITS>_<TILE>`: [`matvec`]; also right for zero groups or columns.
 ///
 /// # Safety
 /// `w` reads `groups * columns * R` words, `x` reads `columns` values, `out` reads and writes
-/// `groups * R * lanes(BITS)` values and overlaps neither; `groups >= 1`; `columns` is a positive multiple of 32.
+/// `groups * R * lanes(BITS)` values and overlaps neither; `groups >= 1`; `columns` is a positive multiple of the
+/// kernel's tile.
 pub unsafe fn matvec_ref<const BITS: usize, const R: usize>(
     w: *const u64,
     x: *const i64,
@@ -93,26 +128,80 @@ pub unsafe fn matvec_ref<const BITS: usize, const R: usize>(
     groups: u64,
     columns: u64,
 ) {
-    let (groups, columns) = (groups as usize, columns as usize);
-    // SAFETY: the caller vouches for the three lengths and for `out` overlapping neither input.
-    let (w, x, out) = unsafe {
-        (
-            core::slice::from_raw_parts(w, groups * columns * R),
-            core::slice::from_raw_parts(x, columns),
-            core::slice::from_raw_parts_mut(out, groups * const { lanes(BITS) } * R),
-        )
-    };
+    // SAFETY: the same contract.
+    let (w, x, out) = unsafe { parts::<BITS, R>(w, x, out, groups, columns, 0) };
     matvec::<BITS, R>(w, x, out);
 }
 
-/// Adds the lanes of an accumulator, each less its start, to their outputs.
-fn add_lanes<const BITS: usize>(out: &mut [i64], acc: u64) {
-    let (lanes, bits) = const { (lanes(BITS), lane_bits(lanes(BITS))) };
-    let half = 1 << (bits - 1);
-    for (lane, out) in out.iter_mut().enumerate() {
-        // The topmost lane has the bit that is left over, if there is one, for itself.
-        let mask = if lane + 1 == lanes { u64::MAX } else { (1 << bits) - 1 };
-        let sum = (acc >> (bits * lane)) & mask;
-        *out = out.wrapping_add(sum.wrapping_sub(half) as i64);
+/// Portable twin of `matvec_<R>x<BITS>_<TILE>_relu` and of all others that write what they make of their sums: clamped to
+/// `LOW..=HIGH`, which are an `i64`'s ends where nothing is.
+///
+/// # Safety
+/// `w` reads `groups * (columns * R + 1 + 2 * R * lanes(BITS))` words, `x` reads `columns` values, `out` writes
+/// `groups * R * lanes(BITS)` values and overlaps neither; `groups >= 1`; `columns` is a positive multiple of the kernel's
+/// tile. Shifts are in `1..=63`, where `LOW` is 0 in `7..=63`.
+pub unsafe fn matvec_within_ref<const BITS: usize, const R: usize, const LOW: i64, const HIGH: i64>(
+    w: *const u64,
+    x: *const i64,
+    out: *mut i64,
+    groups: u64,
+    columns: u64,
+) {
+    // SAFETY: the same contract.
+    let (w, x, out) = unsafe { parts::<BITS, R>(w, x, out, groups, columns, 1 + 2 * R * lanes(BITS)) };
+    matvec_scaled::<BITS, R>(w, x, out, |value, _| value.clamp(LOW, HIGH));
+}
+
+/// Portable twin of `matvec_<R>x<BITS>_<TILE>_add`: what is made of the sums is added to `out`, and that clamped to
+/// `-MOST..=MOST`.
+///
+/// # Safety
+/// As [`matvec_within_ref`]; `out` is read too.
+pub unsafe fn matvec_add_ref<const BITS: usize, const R: usize, const MOST: i64>(
+    w: *const u64,
+    x: *const i64,
+    out: *mut i64,
+    groups: u64,
+    columns: u64,
+) {
+    // SAFETY: the same contract.
+    let (w, x, out) = unsafe { parts::<BITS, R>(w, x, out, groups, columns, 1 + 2 * R * lanes(BITS)) };
+    matvec_scaled::<BITS, R>(w, x, out, |value, before| value.wrapping_add(before).clamp(-MOST, MOST));
+}
+
+/// The three slices of a call; `more` words follow those of a group's columns.
+///
+/// # Safety
+/// `w` reads `groups * (columns * R + more)` words, `x` reads `columns` values, `out` reads and writes
+/// `groups * R * lanes(BITS)` values and overlaps neither, for as long as the slices live.
+unsafe fn parts<'a, const BITS: usize, const R: usize>(
+    w: *const u64,
+    x: *const i64,
+    out: *mut i64,
+    groups: u64,
+    columns: u64,
+    more: usize,
+) -> (&'a [u64], &'a [i64], &'a mut [i64]) {
+    let (groups, columns) = (groups as usize, columns as usize);
+    // SAFETY: the caller vouches for the three lengths and for `out` overlapping neither input.
+    unsafe {
+        (
+            core::slice::from_raw_parts(w, groups * (columns * R + more)),
+            core::slice::from_raw_parts(x, columns),
+            core::slice::from_raw_parts_mut(out, groups * const { lanes(BITS) } * R),
+        )
     }
+}
+
+/// Half of the range of a lane.
+const fn half(bits: usize) -> u64 {
+    1 << (lane_bits(lanes(bits)) - 1)
+}
+
+/// One lane of an accumulator.
+fn of_lane<const BITS: usize>(acc: u64, lane: usize) -> u64 {
+    let (lanes, bits) = const { (lanes(BITS), lane_bits(lanes(BITS))) };
+    // The topmost lane has the bit that is left over, if there is one, for itself.
+    let mask = if lane + 1 == lanes { u64::MAX } else { (1 << bits) - 1 };
+    (acc >> (bits * lane)) & mask
 }

@@ -59,11 +59,11 @@ pub enum WorldError {
     ModelFrozen,
     /// The model is not frozen yet.
     ModelNotFrozen,
-    /// No chunk of the blob has this number and length.
+    /// No chunk of the blob, or of the memory, has this number and length.
     WrongChunk,
     /// A chunk of the blob has not been written yet.
     ChunkMissing,
-    /// The bytes of the blob are not those of the manifest, or have not been hashed whole.
+    /// The bytes of the blob are not those of the manifest, or not hashed whole; or the memory is not what was committed.
     WrongDigest,
     /// The dispute has its verdict already.
     Judged,

@@ -2,7 +2,7 @@
 //! Instruction data as values. Whatever the bytes, `decode` returns: it reads nothing twice and allocates nothing.
 
 use pinocchio::error::ProgramError;
-use wmq_world::layout::{FRAME_BYTES, INPUT_BYTES, PLAYERS, SESSION_IDS};
+use wmq_world::layout::{memory::MEMORY_DIGEST_BYTES, FRAME_BYTES, INPUT_BYTES, PLAYERS, SESSION_IDS};
 
 const BAD: ProgramError = ProgramError::InvalidInstructionData;
 
@@ -23,11 +23,13 @@ pub struct Record<'a> {
 pub struct Proved<'a> {
     /// What the log says of a frame: both inputs, and the Frame they led to.
     pub record: Record<'a>,
+    /// Digest of what the network keeps after the frame.
+    pub memory: &'a [u8; MEMORY_DIGEST_BYTES],
     /// Hashes, lowest first.
     pub proof: &'a [[u8; 32]],
 }
 
-/// A chunk of a model's blob.
+/// A chunk of a model's blob, or of what a network keeps from frame to frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Chunk<'a> {
     /// Its number.
@@ -113,6 +115,10 @@ pub enum Instruction<'a> {
     SeedFrame { index: u32, record: Record<'a> },
     /// One record of the window before the session's current frame, in order, proved against its hash tree. Anyone may.
     LoadFrame { leaf: u64, proved: Proved<'a> },
+    /// A chunk of what the network keeps, once the window is loaded again, into the scratch account.
+    LoadMemory { chunk: Chunk<'a> },
+    /// Holds the memory against the hash tree; then frames are computed again. Anyone may.
+    CheckMemory { proved: Proved<'a> },
     /// Asks the rollup to write the session to the base chain.
     CommitSession,
     /// Asks the rollup to write the session to the base chain, and to give it back.
@@ -125,6 +131,8 @@ pub enum Instruction<'a> {
     OpenDispute { frame: u64, peaks: &'a [[u8; 32]] },
     /// One record of the window before a disputed frame, in order, proved against the hash tree that was pinned. Anyone may.
     LoadDisputed { leaf: u64, proved: Proved<'a> },
+    /// A chunk of what the network keeps before a disputed frame; the last record of the window, which comes after it, proves it.
+    LoadDisputedMemory { chunk: Chunk<'a> },
     /// Runs one transaction of the disputed frame; the last records the verdict. Anyone may.
     Judge { step: u8, proved: Proved<'a> },
     /// Returns the rent, verdict or not.
@@ -173,6 +181,10 @@ pub mod tag {
     pub const SEED_FRAME: u64 = 0x30729e066540ae31;
     /// `load_frame`.
     pub const LOAD_FRAME: u64 = 0x96f3026d97a33b4c;
+    /// `load_memory`.
+    pub const LOAD_MEMORY: u64 = 0x3cad2d8daafd0ad7;
+    /// `check_memory`.
+    pub const CHECK_MEMORY: u64 = 0x422dfcc1cc153914;
     /// `commit_session`.
     pub const COMMIT_SESSION: u64 = 0xa7add0599038024b;
     /// `undelegate_session`.
@@ -185,6 +197,8 @@ pub mod tag {
     pub const OPEN_DISPUTE: u64 = 0x2aa1df1777631989;
     /// `load_disputed`.
     pub const LOAD_DISPUTED: u64 = 0xabcc70b66fac3024;
+    /// `load_disputed_memory`.
+    pub const LOAD_DISPUTED_MEMORY: u64 = 0x78ef188efbb7d77a;
     /// `judge`.
     pub const JUDGE: u64 = 0x4b1259aaae775cba;
     /// `close_dispute`.
@@ -256,7 +270,7 @@ impl<'a> Reader<'a> {
     }
 
     fn proved(&mut self) -> Result<Proved<'a>, ProgramError> {
-        Ok(Proved { record: self.record()?, proof: self.hashes()? })
+        Ok(Proved { record: self.record()?, memory: self.array()?, proof: self.hashes()? })
     }
 
     fn chunk(&mut self) -> Result<Chunk<'a>, ProgramError> {
@@ -327,12 +341,15 @@ fn decode_rare<'a>(tag: u64, reader: &mut Reader<'a>) -> Result<Instruction<'a>,
         tag::OPEN_WINDOW => Instruction::OpenWindow { peaks: reader.hashes()? },
         tag::SEED_FRAME => Instruction::SeedFrame { index: reader.u32()?, record: reader.record()? },
         tag::LOAD_FRAME => Instruction::LoadFrame { leaf: reader.u64()?, proved: reader.proved()? },
+        tag::LOAD_MEMORY => Instruction::LoadMemory { chunk: reader.chunk()? },
+        tag::CHECK_MEMORY => Instruction::CheckMemory { proved: reader.proved()? },
         tag::COMMIT_SESSION => Instruction::CommitSession,
         tag::UNDELEGATE_SESSION => Instruction::UndelegateSession,
         tag::PIN_COMMIT => Instruction::PinCommit { root: reader.array()? },
         tag::CLOSE_PIN => Instruction::ClosePin,
         tag::OPEN_DISPUTE => Instruction::OpenDispute { frame: reader.u64()?, peaks: reader.hashes()? },
         tag::LOAD_DISPUTED => Instruction::LoadDisputed { leaf: reader.u64()?, proved: reader.proved()? },
+        tag::LOAD_DISPUTED_MEMORY => Instruction::LoadDisputedMemory { chunk: reader.chunk()? },
         tag::JUDGE => Instruction::Judge { step: reader.u8()?, proved: reader.proved()? },
         tag::CLOSE_DISPUTE => Instruction::CloseDispute,
         _ => return Err(BAD),

@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod error;
 pub mod instruction;
+pub mod memory;
 pub mod processor;
 #[cfg(target_os = "solana")]
 mod security;
@@ -66,6 +67,9 @@ fn process_rare(context: Context, instruction: &Instruction) -> ProgramResult {
         Instruction::OpenWindow { peaks } => open_window::process(context, peaks),
         Instruction::SeedFrame { index, record } => seed_frame::process(context, index, &record),
         Instruction::LoadFrame { leaf, proved } => load_frame::process(context, leaf, &proved),
+        Instruction::LoadMemory { chunk } => load_memory::process(context, &chunk),
+        Instruction::CheckMemory { proved } => check_memory::process(context, &proved),
+        Instruction::LoadDisputedMemory { chunk } => load_disputed_memory::process(context, &chunk),
         Instruction::LoadDisputed { leaf, proved } => load_disputed::process(context, leaf, &proved),
         Instruction::PinCommit { root } => pin_commit::process(context, root),
         Instruction::ClosePin => close_pin::process(context),

@@ -2,7 +2,7 @@
 //! the root is over lie where records are added or proved, in the scratch account and in disputes.
 //!
 //! ```text
-//! leaf     sha256(0 | inputs | Frame)
+//! leaf     sha256(0 | inputs | Frame | digest of the memory, 32 bytes if the network has one)
 //! node     sha256(1 | left | right)
 //! peaks    peak `i` covers 2^i leaves and is in use if bit `i` of the number of leaves is set
 //! root     sha256(2 | number of leaves, u64 | the peaks in use, lowest first)
@@ -10,7 +10,7 @@
 //! Leaf `k` of a session is frame `k - SLOTS`'s record; the first `SLOTS` are the window that it started from.
 
 use pinocchio::ProgramResult;
-use wmq_world::layout::PEAKS;
+use wmq_world::layout::{memory::MEMORY_DIGEST_BYTES, PEAKS};
 
 use crate::{
     error::{require, WorldError},
@@ -46,10 +46,14 @@ pub fn sha256(parts: &[&[u8]]) -> Hash {
     out
 }
 
-/// Hash of a record.
+/// Hash of a record and of the digest of what the network keeps after it.
 #[inline(always)]
-pub fn leaf(record: &Record) -> Hash {
-    sha256(&[&[0], record.inputs.as_flattened(), record.frame])
+pub fn leaf(record: &Record, memory: &[u8; MEMORY_DIGEST_BYTES]) -> Hash {
+    let inputs = record.inputs.as_flattened();
+    if MEMORY_DIGEST_BYTES == 0 {
+        return sha256(&[&[0], inputs, record.frame]); // a part without bytes costs, too
+    }
+    sha256(&[&[0], inputs, record.frame, memory])
 }
 
 #[inline(always)]
@@ -79,7 +83,7 @@ pub fn append(peaks: &mut [Hash; PEAKS], count: u64, mut hash: Hash) -> ProgramR
 /// `WrongProof`.
 #[inline(never)]
 pub fn verify(peaks: &[Hash; PEAKS], count: u64, index: u64, proved: &Proved) -> ProgramResult {
-    let mut hash = leaf(&proved.record);
+    let mut hash = leaf(&proved.record, proved.memory);
     require(index < count, WorldError::WrongProof)?;
     // The peak above a leaf is the highest bit in which `count` and `index` differ.
     let level = (u64::BITS - 1 - (count ^ index).leading_zeros()) as usize;

@@ -6,7 +6,7 @@ use proptest::{
     sample::select,
 };
 use wmq_program::instruction::{decode, tag, Agreed, Chunk, Instruction, Proved, Record, SessionKey, Terms};
-use wmq_world::layout::{FRAME_BYTES, INPUT_BYTES, PLAYERS};
+use wmq_world::layout::{memory::MEMORY_DIGEST_BYTES, FRAME_BYTES, INPUT_BYTES, PLAYERS};
 
 /// Written by `python -m tests.security.golden`: a name and the instruction's data in hexadecimal, a line each.
 const GOLDEN: &str = include_str!("golden/instructions.txt");
@@ -55,7 +55,8 @@ impl Args {
     }
 
     fn proved(&self) -> Proved<'_> {
-        Proved { record: self.record(), proof: &self.hashes }
+        let memory = self.bytes.first_chunk::<MEMORY_DIGEST_BYTES>().expect("32 bytes hold a digest");
+        Proved { record: self.record(), memory, proof: &self.hashes }
     }
 
     /// Every instruction by name, in the order of the IDL.
@@ -86,12 +87,15 @@ impl Args {
             ("open_window", Instruction::OpenWindow { peaks: &self.hashes }),
             ("seed_frame", Instruction::SeedFrame { index: middle, record: self.record() }),
             ("load_frame", Instruction::LoadFrame { leaf: long, proved: self.proved() }),
+            ("load_memory", Instruction::LoadMemory { chunk }),
+            ("check_memory", Instruction::CheckMemory { proved: self.proved() }),
             ("commit_session", Instruction::CommitSession),
             ("undelegate_session", Instruction::UndelegateSession),
             ("pin_commit", Instruction::PinCommit { root: bytes }),
             ("close_pin", Instruction::ClosePin),
             ("open_dispute", Instruction::OpenDispute { frame: long, peaks: &self.hashes }),
             ("load_disputed", Instruction::LoadDisputed { leaf: long, proved: self.proved() }),
+            ("load_disputed_memory", Instruction::LoadDisputedMemory { chunk }),
             ("judge", Instruction::Judge { step: small, proved: self.proved() }),
             ("close_dispute", Instruction::CloseDispute),
         ]
@@ -125,7 +129,11 @@ impl Writer {
     }
 
     fn proved(self, proved: &Proved) -> Self {
-        self.record(&proved.record).hashes(proved.proof)
+        self.record(&proved.record).add(proved.memory).hashes(proved.proof)
+    }
+
+    fn chunk(self, chunk: &Chunk) -> Self {
+        self.add(&chunk.index.to_le_bytes()).count(chunk.data.len()).add(chunk.data)
     }
 }
 
@@ -138,9 +146,7 @@ fn encode(instruction: &Instruction) -> Vec<u8> {
         }
         Instruction::Step { frame, step } => writer(tag::STEP).add(&frame.to_le_bytes()).add(&[step]),
         Instruction::CreateModel => writer(tag::CREATE_MODEL),
-        Instruction::WriteChunk { chunk } => {
-            writer(tag::WRITE_CHUNK).add(&chunk.index.to_le_bytes()).count(chunk.data.len()).add(chunk.data)
-        }
+        Instruction::WriteChunk { ref chunk } => writer(tag::WRITE_CHUNK).chunk(chunk),
         Instruction::HashModel { pieces } => writer(tag::HASH_MODEL).add(&pieces.to_le_bytes()),
         Instruction::FreezeModel => writer(tag::FREEZE_MODEL),
         Instruction::CloseModel => writer(tag::CLOSE_MODEL),
@@ -166,6 +172,9 @@ fn encode(instruction: &Instruction) -> Vec<u8> {
         Instruction::LoadFrame { leaf, ref proved } => {
             writer(tag::LOAD_FRAME).add(&leaf.to_le_bytes()).proved(proved)
         }
+        Instruction::LoadMemory { ref chunk } => writer(tag::LOAD_MEMORY).chunk(chunk),
+        Instruction::CheckMemory { ref proved } => writer(tag::CHECK_MEMORY).proved(proved),
+        Instruction::LoadDisputedMemory { ref chunk } => writer(tag::LOAD_DISPUTED_MEMORY).chunk(chunk),
         Instruction::LoadDisputed { leaf, ref proved } => {
             writer(tag::LOAD_DISPUTED).add(&leaf.to_le_bytes()).proved(proved)
         }
@@ -222,9 +231,12 @@ fn counts_beyond_the_data_are_refused() {
     for (name, one) in args.instructions() {
         let data = encode(&one);
         let tail = match one {
-            Instruction::WriteChunk { chunk } => chunk.data.len(),
+            Instruction::WriteChunk { chunk }
+            | Instruction::LoadMemory { chunk }
+            | Instruction::LoadDisputedMemory { chunk } => chunk.data.len(),
             Instruction::OpenWindow { peaks } | Instruction::OpenDispute { peaks, .. } => 32 * peaks.len(),
             Instruction::LoadFrame { proved, .. }
+            | Instruction::CheckMemory { proved }
             | Instruction::LoadDisputed { proved, .. }
             | Instruction::Judge { proved, .. } => 32 * proved.proof.len(),
             _ => continue,

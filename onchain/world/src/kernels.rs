@@ -3,14 +3,26 @@
 //! twins of `wmq_kernels`.
 
 wmq_kernels::kernel! {
-    /// `out += W x` for groups of 18 rows of INT8 weights, 6 words a column.
-    matvec_6x8(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+    /// `out += W x`, for groups of 18 rows of INT8 weights, 6 words a column.
+    matvec_6x8_64(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
         = wmq_kernels::matvec::matvec_ref::<8, 6>
 }
 
 wmq_kernels::kernel! {
-    /// `out += W x` for groups of 9 rows of INT8 weights, 3 words a column.
-    matvec_3x8(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+    /// `out += W x`, for groups of 9 rows of INT8 weights, 3 words a column.
+    matvec_3x8_64(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_ref::<8, 3>
+}
+
+wmq_kernels::kernel! {
+    /// `out += W x`, for groups of 18 rows of INT8 weights, 6 words a column.
+    matvec_6x8_26(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_ref::<8, 6>
+}
+
+wmq_kernels::kernel! {
+    /// `out += W x`, for groups of 9 rows of INT8 weights, 3 words a column.
+    matvec_3x8_26(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
         = wmq_kernels::matvec::matvec_ref::<8, 3>
 }
 
@@ -21,27 +33,33 @@ wmq_kernels::kernel! {
 }
 
 wmq_kernels::kernel! {
-    /// As `requantize`, then clamped to `0..=127`.
+    /// `out = (acc * mult + 2^(shift-1)) >> shift`, clamped to `0..=127`.
     requantize_relu(acc: *const i64, mult: *const u32, out: *mut i64, n: u64, shift: u64)
-        = wmq_kernels::requantize::requantize_relu_ref
+        = wmq_kernels::requantize::requantize_within_ref::<0, 127>
 }
 
 wmq_kernels::kernel! {
-    /// `out += W x` for groups of 6 rows of INT8 weights, 2 words a column.
-    matvec_2x8(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
-        = wmq_kernels::matvec::matvec_ref::<8, 2>
+    /// `out = W x` multiplied down, clamped to `0..=127`, for groups of 18 rows of INT8 weights, 6 words a column.
+    matvec_6x8_64_relu(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_within_ref::<8, 6, 0, 127>
 }
 
 wmq_kernels::kernel! {
-    /// `out += W x` for groups of 3 rows of INT8 weights, 1 word a column.
-    matvec_1x8(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
-        = wmq_kernels::matvec::matvec_ref::<8, 1>
+    /// `out = W x` multiplied down, clamped to `0..=127`, for groups of 6 rows of INT8 weights, 2 words a column.
+    matvec_2x8_64_relu(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_within_ref::<8, 2, 0, 127>
 }
 
 wmq_kernels::kernel! {
-    /// `out = (acc * mult + 2^(shift-1)) >> shift`, without saturation.
-    requantize(acc: *const i64, mult: *const u32, out: *mut i64, n: u64, shift: u64)
-        = wmq_kernels::requantize::requantize_ref
+    /// `out = W x` multiplied down, without saturation, for groups of 18 rows of INT8 weights, 6 words a column.
+    matvec_6x8_64_scale(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_within_ref::<8, 6, -9223372036854775808, 9223372036854775807>
+}
+
+wmq_kernels::kernel! {
+    /// `out = W x` multiplied down, without saturation, for groups of 3 rows of INT8 weights, 1 word a column.
+    matvec_1x8_64_scale(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_within_ref::<8, 1, -9223372036854775808, 9223372036854775807>
 }
 
 wmq_kernels::kernel! {

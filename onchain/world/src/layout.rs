@@ -18,8 +18,8 @@ pub struct Blobs {
 }
 /// Digest of each shard of the manifest's blob, piece by piece; a model with any other cannot be frozen.
 pub const BLOB_DIGESTS: [[u8; 32]; SHARDS] = [[
-    0x33, 0x21, 0x96, 0x8e, 0x80, 0xd8, 0x38, 0x1c, 0x7f, 0x8f, 0x37, 0xcb, 0xa8, 0x50, 0x06, 0x40, 0x78,
-    0xc9, 0x93, 0x41, 0xe9, 0xdb, 0xc6, 0xa0, 0xb3, 0xc6, 0x17, 0x99, 0xa7, 0x28, 0x07, 0x9f,
+    0x57, 0xc5, 0x0e, 0x09, 0xeb, 0x2d, 0xc9, 0xec, 0x7d, 0x6d, 0xb2, 0x2b, 0xce, 0x86, 0x57, 0xa5, 0x09,
+    0xfc, 0x2d, 0xc1, 0x4e, 0xe6, 0xcb, 0x5f, 0xcd, 0xb3, 0xdd, 0x81, 0xce, 0x29, 0x5d, 0xf3,
 ]];
 /// Version in every account header.
 pub const ACCOUNT_VERSION: u32 = 3;
@@ -36,14 +36,14 @@ pub const GROWTH: usize = 10240;
 /// Bytes of blob in a chunk; the last one may be shorter.
 pub const CHUNK_BYTES: usize = 960;
 /// Chunks of each shard.
-pub const CHUNKS: [usize; SHARDS] = [8516];
+pub const CHUNKS: [usize; SHARDS] = [8519];
 /// Bytes of blob that are hashed at a time; the last piece may be shorter.
 pub const PIECE_BYTES: usize = 262144;
 /// Pieces of each shard.
 pub const PIECES: [u32; SHARDS] = [32];
 /// Bytes of a Frame: an `i32` per field.
 pub const FRAME_BYTES: usize = 184;
-/// Bytes of a record: both inputs, and the Frame they led to.
+/// Bytes of a record: both inputs, the Frame they led to, and the digest of the memory, if there is one.
 pub const RECORD_BYTES: usize = 196;
 /// Bytes of one player's input: an `i8` per axis, then a bit per button.
 pub const INPUT_BYTES: usize = 6;
@@ -59,7 +59,7 @@ pub mod model {
     /// First eight bytes.
     pub const ACCOUNT_TAG: [u8; 8] = [0x98, 0xdd, 0xf7, 0x7a, 0xb9, 0x7d, 0xdf, 0x97];
     /// Bytes in all, by shard.
-    pub const BYTES: [usize; 1] = [8176016];
+    pub const BYTES: [usize; 1] = [8179184];
     /// Offset of `tag`.
     pub const TAG: usize = 0;
     /// Offset of `version`.
@@ -87,31 +87,23 @@ pub mod model {
 /// Sections of the blob, each in its shard.
 pub mod blob {
     /// Bytes in all, by shard.
-    pub const BYTES: [usize; 1] = [8174816];
+    pub const BYTES: [usize; 1] = [8177984];
     /// Offset of `layer1.words`.
     pub const LAYER1_WORDS: usize = 0;
     /// Offset of `layer1.session`.
-    pub const LAYER1_SESSION: usize = 831744;
+    pub const LAYER1_SESSION: usize = 829008;
     /// Offset of `layer1.bias`.
-    pub const LAYER1_BIAS: usize = 1034496;
+    pub const LAYER1_BIAS: usize = 1031760;
     /// Offset of `gather.rows`.
-    pub const GATHER_ROWS: usize = 1036544;
+    pub const GATHER_ROWS: usize = 1033808;
     /// Offset of `gather.k`.
-    pub const GATHER_K: usize = 7075536;
+    pub const GATHER_K: usize = 7072800;
     /// Offset of `relu1.mult`.
-    pub const RELU1_MULT: usize = 7077608;
+    pub const RELU1_MULT: usize = 7074872;
     /// Offset of `layer2.words`.
-    pub const LAYER2_WORDS: usize = 7079656;
-    /// Offset of `layer2.bias`.
-    pub const LAYER2_BIAS: usize = 7431912;
-    /// Offset of `relu2.mult`.
-    pub const RELU2_MULT: usize = 7433976;
+    pub const LAYER2_WORDS: usize = 7076920;
     /// Offset of `heads.words`.
-    pub const HEADS_WORDS: usize = 7435000;
-    /// Offset of `heads.bias`.
-    pub const HEADS_BIAS: usize = 8162040;
-    /// Offset of `scale.mult`.
-    pub const SCALE_MULT: usize = 8170560;
+    pub const HEADS_WORDS: usize = 7433424;
 }
 
 /// The session account.
@@ -162,6 +154,8 @@ pub mod session {
     pub const INPUTS: usize = 440;
     /// Offset of `frame`.
     pub const FRAME: usize = 568;
+    /// Offset of `memory`.
+    pub const MEMORY: usize = 752;
 }
 
 /// A player in a session account.
@@ -181,7 +175,7 @@ pub mod scratch {
     /// First eight bytes.
     pub const ACCOUNT_TAG: [u8; 8] = [0xa1, 0x36, 0x51, 0x5f, 0x7b, 0x51, 0x9a, 0x99];
     /// Bytes in all.
-    pub const BYTES: usize = 39656;
+    pub const BYTES: usize = 29088;
     /// Offset of `tag`.
     pub const TAG: usize = 0;
     /// Offset of `version`.
@@ -237,7 +231,7 @@ pub mod dispute {
     /// First eight bytes.
     pub const ACCOUNT_TAG: [u8; 8] = [0x24, 0x31, 0xf1, 0x43, 0x28, 0x24, 0xf1, 0x4a];
     /// Bytes in all.
-    pub const BYTES: usize = 40720;
+    pub const BYTES: usize = 30152;
     /// Offset of `tag`.
     pub const TAG: usize = 0;
     /// Offset of `version`.
@@ -275,7 +269,7 @@ pub mod dispute {
 /// The work area, from its own first byte.
 pub mod work {
     /// Bytes in all.
-    pub const BYTES: usize = 38816;
+    pub const BYTES: usize = 28248;
     /// Offset of `codes`.
     pub const CODES: usize = 0;
     /// Offset of `ids`.
@@ -288,12 +282,24 @@ pub mod work {
     pub const ACC1: usize = 9240;
     /// Offset of `hidden1`.
     pub const HIDDEN1: usize = 13384;
-    /// Offset of `acc2`.
-    pub const ACC2: usize = 17480;
     /// Offset of `hidden2`.
-    pub const HIDDEN2: usize = 19544;
-    /// Offset of `acc3`.
-    pub const ACC3: usize = 21592;
+    pub const HIDDEN2: usize = 17480;
     /// Offset of `heads`.
-    pub const HEADS: usize = 30112;
+    pub const HEADS: usize = 19544;
+}
+
+/// What ops keep from frame to frame: a region of the work area; holding zeros when a session begins.
+pub mod memory {
+    /// Where it begins in the work area.
+    pub const START: usize = 0;
+    /// Bytes in all; none for a network that keeps nothing.
+    pub const BYTES: usize = 0;
+    /// Bytes that one transaction loads; the last chunk may be shorter.
+    pub const CHUNK_BYTES: usize = 896;
+    /// Chunks in all.
+    pub const CHUNKS: usize = 0;
+    /// Bytes of its digest; none for a network that keeps nothing.
+    pub const MEMORY_DIGEST_BYTES: usize = 0;
+    /// Digest of what a session begins with.
+    pub const EMPTY: [u8; MEMORY_DIGEST_BYTES] = [];
 }

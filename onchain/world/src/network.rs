@@ -24,33 +24,33 @@ pub unsafe fn layer1(blobs: Blobs, work: *mut u8) {
             work.add(work::ACC1) as *mut i64,
             513,
         );
-        kernels::matvec_6x8(
+        kernels::matvec_6x8_64(
             blobs.first.add(blob::LAYER1_WORDS) as *const u64,
             work.add(work::CODES) as *const i64,
             work.add(work::ACC1) as *mut i64,
             28,
             320,
         );
-        kernels::matvec_3x8(
+        kernels::matvec_3x8_64(
             blobs.first.add(blob::LAYER1_WORDS + 430080) as *const u64,
             work.add(work::CODES) as *const i64,
             work.add(work::ACC1 + 4032) as *mut i64,
             1,
             320,
         );
-        kernels::matvec_6x8(
+        kernels::matvec_6x8_26(
             blobs.first.add(blob::LAYER1_WORDS + 437760) as *const u64,
             work.add(work::CODES + 2560) as *const i64,
             work.add(work::ACC1) as *mut i64,
             28,
-            288,
+            286,
         );
-        kernels::matvec_3x8(
-            blobs.first.add(blob::LAYER1_WORDS + 824832) as *const u64,
+        kernels::matvec_3x8_26(
+            blobs.first.add(blob::LAYER1_WORDS + 822144) as *const u64,
             work.add(work::CODES + 2560) as *const i64,
             work.add(work::ACC1 + 4032) as *mut i64,
             1,
-            288,
+            286,
         );
     }
 }
@@ -93,7 +93,7 @@ pub unsafe fn relu1(blobs: Blobs, work: *mut u8) {
     }
 }
 
-/// acc2 += 256 rows x 512 columns of 8 bits, times hidden1.
+/// hidden2 of 256 rows x 512 columns of 8 bits, times hidden1.
 ///
 /// # Safety
 /// As the module says.
@@ -101,47 +101,24 @@ pub unsafe fn relu1(blobs: Blobs, work: *mut u8) {
 pub unsafe fn layer2(blobs: Blobs, work: *mut u8) {
     // SAFETY: every offset and length below was laid out, and every range proved, for this QNet at export.
     unsafe {
-        core::ptr::copy_nonoverlapping(
-            blobs.first.add(blob::LAYER2_BIAS) as *const i64,
-            work.add(work::ACC2) as *mut i64,
-            258,
-        );
-        kernels::matvec_6x8(
+        kernels::matvec_6x8_64_relu(
             blobs.first.add(blob::LAYER2_WORDS) as *const u64,
             work.add(work::HIDDEN1) as *const i64,
-            work.add(work::ACC2) as *mut i64,
+            work.add(work::HIDDEN2) as *mut i64,
             14,
             512,
         );
-        kernels::matvec_2x8(
-            blobs.first.add(blob::LAYER2_WORDS + 344064) as *const u64,
+        kernels::matvec_2x8_64_relu(
+            blobs.first.add(blob::LAYER2_WORDS + 348208) as *const u64,
             work.add(work::HIDDEN1) as *const i64,
-            work.add(work::ACC2 + 2016) as *mut i64,
+            work.add(work::HIDDEN2 + 2016) as *mut i64,
             1,
             512,
         );
     }
 }
 
-/// hidden2 = 256 values of acc2, multiplied down.
-///
-/// # Safety
-/// As the module says.
-#[inline(always)]
-pub unsafe fn relu2(blobs: Blobs, work: *mut u8) {
-    // SAFETY: every offset and length below was laid out, and every range proved, for this QNet at export.
-    unsafe {
-        kernels::requantize_relu(
-            work.add(work::ACC2) as *const i64,
-            blobs.first.add(blob::RELU2_MULT) as *const u32,
-            work.add(work::HIDDEN2) as *mut i64,
-            256,
-            31,
-        );
-    }
-}
-
-/// acc3 += 1064 rows x 256 columns of 8 bits, times hidden2.
+/// heads of 1064 rows x 256 columns of 8 bits, times hidden2.
 ///
 /// # Safety
 /// As the module says.
@@ -149,59 +126,36 @@ pub unsafe fn relu2(blobs: Blobs, work: *mut u8) {
 pub unsafe fn heads(blobs: Blobs, work: *mut u8) {
     // SAFETY: every offset and length below was laid out, and every range proved, for this QNet at export.
     unsafe {
-        core::ptr::copy_nonoverlapping(
-            blobs.first.add(blob::HEADS_BIAS) as *const i64,
-            work.add(work::ACC3) as *mut i64,
-            1065,
-        );
-        kernels::matvec_6x8(
+        kernels::matvec_6x8_64_scale(
             blobs.first.add(blob::HEADS_WORDS) as *const u64,
             work.add(work::HIDDEN2) as *const i64,
-            work.add(work::ACC3) as *mut i64,
+            work.add(work::HEADS) as *mut i64,
             59,
             256,
         );
-        kernels::matvec_1x8(
-            blobs.first.add(blob::HEADS_WORDS + 724992) as *const u64,
+        kernels::matvec_1x8_64_scale(
+            blobs.first.add(blob::HEADS_WORDS + 742456) as *const u64,
             work.add(work::HIDDEN2) as *const i64,
-            work.add(work::ACC3 + 8496) as *mut i64,
+            work.add(work::HEADS + 8496) as *mut i64,
             1,
             256,
         );
     }
 }
 
-/// heads = 1064 values of acc3, multiplied down.
-///
-/// # Safety
-/// As the module says.
-#[inline(always)]
-pub unsafe fn scale(blobs: Blobs, work: *mut u8) {
-    // SAFETY: every offset and length below was laid out, and every range proved, for this QNet at export.
-    unsafe {
-        kernels::requantize(
-            work.add(work::ACC3) as *const i64,
-            blobs.first.add(blob::SCALE_MULT) as *const u32,
-            work.add(work::HEADS) as *mut i64,
-            1064,
-            31,
-        );
-    }
-}
-
 /// Start of each id's table of rows in `gather.rows`, in bytes of its shard; the last ones are the neutral row.
 static GATHER_TABLES: [u32; 120] = [
-    1036544, 1273344, 1278080, 1279856, 1281632, 1300576, 1338464, 1575264, 1580000, 1581776, 1583552,
-    1602496, 1640384, 1877184, 1881920, 1883696, 1885472, 1904416, 1942304, 2179104, 2183840, 2185616,
-    2187392, 2206336, 2244224, 2481024, 2485760, 2487536, 2489312, 2508256, 2546144, 2782944, 2787680,
-    2789456, 2791232, 2810176, 2848064, 3084864, 3089600, 3091376, 3093152, 3112096, 3149984, 3386784,
-    3391520, 3393296, 3395072, 3414016, 3451904, 3688704, 3693440, 3695216, 3696992, 3715936, 3753824,
-    3990624, 3995360, 3997136, 3998912, 4017856, 4055744, 4292544, 4297280, 4299056, 4300832, 4319776,
-    4357664, 4594464, 4599200, 4600976, 4602752, 4621696, 4659584, 4896384, 4901120, 4902896, 4904672,
-    4923616, 4961504, 5198304, 5203040, 5204816, 5206592, 5225536, 5263424, 5500224, 5504960, 5506736,
-    5508512, 5527456, 5565344, 5802144, 5806880, 5808656, 5810432, 5829376, 5867264, 6104064, 6108800,
-    6110576, 6112352, 6131296, 6169184, 6405984, 6410720, 6412496, 6414272, 6433216, 6471104, 6707904,
-    6712640, 6714416, 6716192, 6735136, 6773024, 7009824, 7014560, 7016336, 7018112, 7037056,
+    1033808, 1270608, 1275344, 1277120, 1278896, 1297840, 1335728, 1572528, 1577264, 1579040, 1580816,
+    1599760, 1637648, 1874448, 1879184, 1880960, 1882736, 1901680, 1939568, 2176368, 2181104, 2182880,
+    2184656, 2203600, 2241488, 2478288, 2483024, 2484800, 2486576, 2505520, 2543408, 2780208, 2784944,
+    2786720, 2788496, 2807440, 2845328, 3082128, 3086864, 3088640, 3090416, 3109360, 3147248, 3384048,
+    3388784, 3390560, 3392336, 3411280, 3449168, 3685968, 3690704, 3692480, 3694256, 3713200, 3751088,
+    3987888, 3992624, 3994400, 3996176, 4015120, 4053008, 4289808, 4294544, 4296320, 4298096, 4317040,
+    4354928, 4591728, 4596464, 4598240, 4600016, 4618960, 4656848, 4893648, 4898384, 4900160, 4901936,
+    4920880, 4958768, 5195568, 5200304, 5202080, 5203856, 5222800, 5260688, 5497488, 5502224, 5504000,
+    5505776, 5524720, 5562608, 5799408, 5804144, 5805920, 5807696, 5826640, 5864528, 6101328, 6106064,
+    6107840, 6109616, 6128560, 6166448, 6403248, 6407984, 6409760, 6411536, 6430480, 6468368, 6705168,
+    6709904, 6711680, 6713456, 6732400, 6770288, 7007088, 7011824, 7013600, 7015376, 7034320,
 ];
 
 /// Writes to `rows` the addresses of the rows, `row_bytes` each, that `ids` pick from the tables that begin at `starts` in

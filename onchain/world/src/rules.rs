@@ -74,8 +74,9 @@ const FIELDS_BYTES: usize = 92;
 const HEADS_BYTES: usize = 4256;
 const CODES_BYTES: usize = 232;
 const IDS_BYTES: usize = 12;
-/// Bytes of the codes of one player's controls.
+/// Bytes of the codes of one player's controls in a slot, and of all that is read of its following inputs.
 const CONTROLS_BYTES: usize = 104;
+const INPUTS_BYTES: usize = 104;
 
 #[inline(always)]
 unsafe fn field(player: *const u8, index: usize) -> i64 {
@@ -113,13 +114,14 @@ unsafe fn id(ids: *mut u8, index: usize, value: i64) {
     unsafe { (ids as *mut u16).add(index).write(value as u16) }
 }
 
-/// Codes of one player's controls, to `codes`.
+/// Codes of what is read of one player's inputs, to `codes`.
 ///
 /// # Safety
-/// `codes` is 8-byte aligned and holds one value per control.
+/// `codes` is 8-byte aligned and holds INPUTS_BYTES; so are the codes of its controls in the newest slot, if they are
+/// given, and hold CONTROLS_BYTES.
 #[inline(always)]
 unsafe fn encode_player(input: &[u8; INPUT_BYTES], codes: *mut u8) {
-    // SAFETY: `codes` holds every index below.
+    // SAFETY: the areas hold every index below.
     unsafe {
         code(codes, 0, i64::from(input[0] as i8)); // stick_x
         code(codes, 1, i64::from(input[1] as i8)); // stick_y
@@ -147,7 +149,7 @@ pub unsafe fn encode_inputs(inputs: &[[u8; INPUT_BYTES]; PLAYERS], work: *mut u8
     unsafe {
         let codes = work.add(work::CODES + 4640);
         encode_player(&inputs[0], codes);
-        encode_player(&inputs[1], codes.add(CONTROLS_BYTES));
+        encode_player(&inputs[1], codes.add(INPUTS_BYTES));
     }
 }
 

@@ -7,11 +7,10 @@ use crate::{
 };
 
 /// Name of every op, in order.
-pub const OPS: [&str; 10] =
-    ["begin", "layer1", "gather", "relu1", "layer2", "relu2", "heads", "scale", "decode", "push"];
+pub const OPS: [&str; 8] = ["begin", "layer1", "gather", "relu1", "layer2", "heads", "decode", "push"];
 
 /// First op and the one after the last, of each transaction of a frame.
-pub const PLAN: [(usize, usize); 1] = [(0, 10)];
+pub const PLAN: [(usize, usize); 1] = [(0, 8)];
 
 /// Runs the ops of transaction `step` of a frame; `after_op` is called with the number of each op that ended.
 ///
@@ -40,16 +39,12 @@ pub unsafe fn run(
             after_op(3, work);
             network::layer2(blobs, work);
             after_op(4, work);
-            network::relu2(blobs, work);
-            after_op(5, work);
             network::heads(blobs, work);
-            after_op(6, work);
-            network::scale(blobs, work);
-            after_op(7, work);
+            after_op(5, work);
             rules::decode(frame, work);
-            after_op(8, work);
+            after_op(6, work);
             rules::push(frame, work);
-            after_op(9, work);
+            after_op(7, work);
         }
     }
 }

@@ -15,6 +15,14 @@ from wm_export.solana.blob import pack
 from wm_train.grid.arithmetic import WEIGHT_GRIDS
 
 Ints = NDArray[Any]
+#: What results of the requantize kernels are kept inside.
+ENDS = {
+    "requantize_relu": (0, 127),
+    "requantize_code": (-127, 127),
+    "requantize_fine": (-2047, 2047),
+    "requantize_wide": (1 - (1 << 20), (1 << 20) - 1),
+    "requantize_add": (1 - (1 << 20), (1 << 20) - 1),
+}
 LANES = {bits: grid.lanes for bits, grid in WEIGHT_GRIDS.items()}
 
 
@@ -43,7 +51,7 @@ class Machine:
         self._blob = pack(self.program)
         for name, buffer in self.program.buffers.items():
             if buffer.lifetime is not Lifetime.FRAME:
-                self.vector(name)[:] = 0
+                self.vector(name)[:] = buffer.zeros()
 
     def vector(self, name: str, first: int = 0, count: int | None = None) -> Ints:
         """Elements of a buffer, in place; all of them without `count`."""
@@ -52,6 +60,18 @@ class Machine:
         assert first >= 0 and first + count <= buffer.count, f"{name}[{first}:{first + count}] of {buffer.count}"
         start = self._slots[name].start + buffer.width * first
         return np.frombuffer(self.work, numpy_type(buffer.dtype), count, start)
+
+    def values(self, name: str, length: int) -> Ints:
+        """(length,) a buffer's integers as the interpreter has them."""
+        return self.program.buffers[name].unpack(self.vector(name), length)
+
+    def put(self, name: str, values: Ints) -> None:
+        """A vector of the interpreter into its buffer; what is behind it stays."""
+        buffer = self.program.buffers[name]
+        if buffer.lifetime is Lifetime.MEMORY:
+            self.vector(name)[:] = buffer.pack(values)
+        else:
+            self.vector(name)[: len(values)] = values
 
     def constant(self, name: str, first: int, count: int) -> Ints:
         """Elements of a section of the blob."""
@@ -70,7 +90,7 @@ class Machine:
     def run(self, values: Mapping[str, Ints]) -> None:
         """Every routine of the network, from these buffers on."""
         for name, value in values.items():
-            self.vector(name)[: len(value)] = value
+            self.put(name, value)
         for routine in self.program.routines:
             for call in () if routine.is_rule else routine.calls:
                 self.call(call)
@@ -81,21 +101,30 @@ class Machine:
         if call.function == "core::ptr::copy_nonoverlapping":
             source, out, count = numbers
             self.at(out, count)[:] = self.at(source, count)
-        elif made := re.fullmatch(r"matvec_(\d)x(\d+)", call.function):
-            self._matvec(int(made[1]), int(made[2]), numbers)
-        elif call.function == "gather_add":
-            self._gather(numbers)
+        elif made := re.fullmatch(r"matvec_(\d)x(\d+)_(\d+)_?(\w*)", call.function):
+            self._matvec(int(made[1]), int(made[2]), int(made[3]), made[4], numbers)
         else:
-            self._requantize(numbers, call.function)
+            getattr(self, f"_{call.function.split('_')[0]}")(numbers, call.function)
 
-    def _matvec(self, r: int, bits: int, numbers: Sequence[Any]) -> None:
+    def _matvec(self, r: int, bits: int, tile: int, finish: str, numbers: Sequence[Any]) -> None:
         words, source, out, groups, columns = numbers
-        assert groups >= 1 and columns % 32 == 0 and columns >= 32
-        weights = lanes_of(self.at(words, groups * columns * r).reshape(groups, columns, r), LANES[bits])
+        assert groups >= 1 and columns % tile == 0 and columns >= tile
+        more = 1 + 2 * r * LANES[bits] if finish else 0
+        held = self.at(words, groups * (columns * r + more)).reshape(groups, -1)
+        weights = lanes_of(held[:, : columns * r].reshape(groups, columns, r), LANES[bits])
         rows = weights.transpose(0, 2, 3, 1).reshape(-1, columns)
-        self.at(out, len(rows))[:] += rows @ self.at(source, columns)
+        sums, results = rows @ self.at(source, columns), self.at(out, len(rows))
+        if not finish:
+            results += sums
+            return
+        shift, factors = held[:, columns * r :][:, :1].view(np.int64), held[:, columns * r + 1 :].view(np.int64)
+        mult, constant = factors.reshape(-1, 2).T
+        lanes = sums + (1 << (64 // LANES[bits] - 1))
+        scaled = (lanes * mult + constant) >> np.repeat(shift, len(rows) // groups)
+        scaled += results if finish == "add" else 0
+        results[:] = scaled if finish == "scale" else np.clip(scaled, *ENDS[f"requantize_{finish}"])
 
-    def _gather(self, numbers: Sequence[Any]) -> None:
+    def _gather(self, numbers: Sequence[Any], _: str) -> None:
         rows, k, out, count, blocks = numbers
         assert isinstance(rows, Rows) and count == len(rows.firsts) and count % 8 == 0 and rows.row == 37 * blocks
         picked = self.at(rows.ids, count) + np.array(rows.firsts)
@@ -105,6 +134,59 @@ class Machine:
 
     def _requantize(self, numbers: Sequence[Any], kernel: str) -> None:
         source, mult, out, count, shift = numbers
-        assert kernel in ("requantize", "requantize_relu") and count % 8 == 0
+        assert count % 8 == 0
         scaled = (self.at(source, count) * self.at(mult, count).astype(np.int64) + (1 << (shift - 1))) >> shift
-        self.at(out, count)[:] = np.clip(scaled, 0, 127) if kernel == "requantize_relu" else scaled
+        scaled += self.at(out, count) if kernel == "requantize_add" else 0
+        self.at(out, count)[:] = np.clip(scaled, *ENDS[kernel]) if kernel in ENDS else scaled
+
+    def _conv(self, numbers: Sequence[Any], _: str) -> None:
+        source, filters, memory, out, count = numbers
+        first, second, start = self.at(filters, 3 * count).reshape(count, 3).T
+        taps = np.stack([lanes_of(words, 2)[:, 1 - i] for i in range(2) for words in (first, second)], 1)
+        bias = (start.view(np.int64) >> 32) + (taps.sum(1) << 15)
+        codes = self.at(memory, 4 * count).reshape(count, 4)
+        assert not codes[:, 3].any()
+        codes[:, 3] = self.at(source, count)
+        self.at(out, count)[:] = bias + (taps * codes).sum(1)
+        codes[:] = np.pad(codes[:, 1:], ((0, 0), (0, 1)))
+
+    def _lut(self, numbers: Sequence[Any], _: str) -> None:
+        codes, table, out, count = numbers
+        self.at(out, count)[:] = self.at(table, 4096)[self.at(codes, count) + 2048].astype(np.int64) - (1 << 15)
+
+    def _gated(self, numbers: Sequence[Any], _: str) -> None:
+        acc, codes, scales, out, count = numbers
+        assert count % 8 == 0
+        held = self.at(scales, 1025 + count)
+        shift, mult = int(held[1024]), held[1025:].astype(np.int64)
+        wide = np.clip((self.at(acc, count) * mult + (1 << (shift - 1))) >> shift, *ENDS["requantize_wide"])
+        factor = held[:1024].view(np.uint16)[self.at(codes, count) + 2048].astype(np.int64) - (1 << 15)
+        self.at(out, count)[:] = (wide * factor + (1 << 10)) >> 11
+
+    def _gate(self, numbers: Sequence[Any], _: str) -> None:
+        values, by, out, count, shift = numbers
+        assert count % 8 == 0
+        self.at(out, count)[:] = (self.at(values, count) * self.at(by, count) + (1 << (shift - 1))) >> shift
+
+    def _ssm(self, numbers: Sequence[Any], _: str) -> None:
+        places, heads, channels, words, odd = numbers
+        x, bc, dt, tables, memory, out = places.pointers
+        cells, rows = 2 * words - odd, heads * channels
+        table = self.at(tables, 257 * heads).view(np.int64).reshape(heads, 257)
+        picked = np.repeat(table[np.arange(heads), self.at(dt, heads) + 128], channels)
+        decay, gain, skip = picked.astype(np.int32), picked >> 32, np.repeat(table[:, -1] >> 32, channels)
+        b, c = self.at(bc, 2 * cells).reshape(2, cells)
+        kept = self.at(memory, rows * 2 * words).reshape(rows, 2 * words)
+        w = (self.at(x, rows) * gain + (1 << 15)) >> 16
+        h = ((kept[:, :cells].astype(np.int64) - 65536) * decay[:, None] + w[:, None] * b + (1 << 14)) >> 15
+        kept[:, :cells] = h + 65536
+        self.at(out, rows)[:] = (h * c).sum(1) + skip * self.at(x, rows)
+
+    def _rmsnorm(self, numbers: Sequence[Any], _: str) -> None:
+        values, table, out, count, shift = numbers
+        eps, *roots = self.at(table, 769).tolist()
+        read = self.at(values, count).copy()
+        total = int((read * read).sum()) + eps
+        half = next(half for half in range(-4, 23) if (total << 8) >> (2 * half + 8) < 1024)
+        shift, root = shift + half, roots[((total << 8) >> (2 * half + 8)) - 256]
+        self.at(out, count)[:] = (read * root + (1 << (shift - 1))) >> shift

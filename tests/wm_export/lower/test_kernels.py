@@ -2,111 +2,38 @@
 its formula says. tests/onchain does the same in LiteSVM, where there is a toolchain."""
 
 import re
-from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.wm_export.lower.recurrences import RECURRENCES, Recurrence
+from tests.wm_export.lower.sbpf import DATA, Machine
 from wm_export.lower.asm.argmax_asm import WITHIN_INDEX_BITS
 from wm_export.lower.asm.gather_asm import GATHER_BYTES_PER_WORD, GATHER_UNROLL, GATHER_WORDS
-from wm_export.lower.asm.listing import Count, Fork, Kernel, Repeat, segment
+from wm_export.lower.asm.listing import Count, Fork, Kernel, Repeat, clamp, segment
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec
+from wm_export.lower.asm.table_asm import TABLE_BIAS, TABLE_ENTRIES
+from wm_export.lower.conv_lowering import pack_filters
 from wm_export.lower.kernel_files import HERE
-from wm_export.lower.kernels import KERNELS
+from wm_export.lower.kernels import KERNELS, kernel_named
 from wm_train.grid.arithmetic import GATHER_ROWS_MAX, WEIGHT_GRIDS
+from wm_train.grid.integer_mamba2 import WIDE_MAX
 
 I64 = npt.NDArray[np.int64]
-WORD = 2**64 - 1
-#: Where memory and the frame's end are; everything else is out of bounds.
-DATA, FRAME_END = 0x1000, 0x9_0000_0000
-FRAME_BYTES = 4096
 
 
-def signed(value: int) -> int:
-    """The same 64 bits as a signed number."""
-    return value - (1 << 64) if value >> 63 else value
-
-
-ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
-    "=": lambda a, b: b,
-    "+=": lambda a, b: a + b,
-    "-=": lambda a, b: a - b,
-    "*=": lambda a, b: a * b,
-    "&=": lambda a, b: a & b,
-    "|=": lambda a, b: a | b,
-    "^=": lambda a, b: a ^ b,
-    "<<=": lambda a, b: a << b,
-    ">>=": lambda a, b: a >> b,
-    "s>>=": lambda a, b: signed(a) >> b,
+#: What kernels keep their results inside, by the end of their name.
+ENDS = {
+    "relu": (0, 127),
+    "code": (-127, 127),
+    "fine": (-2047, 2047),
+    "wide": (-WIDE_MAX, WIDE_MAX),
+    "add": (-WIDE_MAX, WIDE_MAX),
 }
-LOAD = re.compile(r"r(\d) = \*\(u(\d+) \*\)\(r(\d+) ([+-]) (\d+)\)")
-STORE = re.compile(r"\*\(u64 \*\)\(r(\d+) ([+-]) (\d+)\) = r(\d)")
-JUMP = re.compile(r"(?:if r(?P<left>\d+) (?P<test>==|!=|s?>) (?P<right>r?\d+) )?goto (?P<label>\d+)(?P<way>[fb])")
-TESTS: Mapping[str, Callable[[int, int], bool]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    ">": lambda a, b: a > b,
-    "s>": lambda a, b: signed(a) > signed(b),
-}
-ALU = re.compile(r"r(\d) (=|s?[-+*&|^<>]+=) (r?)(-?\w+)( ll)?")
-
-
-class Machine:
-    """Registers, data and a stack frame."""
-
-    def __init__(self, data: bytes) -> None:
-        self.registers = [0] * 10 + [FRAME_END]
-        self.areas = {DATA: bytearray(data), FRAME_END - FRAME_BYTES: bytearray(FRAME_BYTES)}
-        self.spent = 0
-
-    def place(self, base: int, offset: int, width: int) -> tuple[bytearray, slice]:
-        """The bytes at r<base> + offset; an assertion where there are none."""
-        address = self.registers[base] + offset
-        start, area = max((start, area) for start, area in self.areas.items() if start <= address)
-        assert address + width <= start + len(area), hex(address)
-        return area, slice(address - start, address - start + width)
-
-    def run(self, text: str, arguments: list[int]) -> int:
-        """What a function returns; `spent` counts its instructions."""
-        lines = [line for line in text.splitlines() if not line.startswith(("#", "."))]
-        self.registers[1 : 1 + len(arguments)] = arguments
-        at = 0
-        while lines[at] != "exit":
-            counted = not lines[at].endswith(":")
-            self.spent += counted
-            at = self.step(lines, at) if counted else at + 1
-        self.spent += 1
-        return self.registers[0]
-
-    def jumps(self, jump: re.Match[str]) -> bool:
-        """Does a jump leave the straight line?"""
-        if jump["test"] is None:
-            return True
-        other = self.registers[int(jump["right"][1:])] if jump["right"][0] == "r" else int(jump["right"])
-        return TESTS[jump["test"]](self.registers[int(jump["left"])], other)
-
-    def step(self, lines: list[str], at: int) -> int:
-        """Run the instruction on line `at`; the number of the next line."""
-        r, line = self.registers, lines[at]
-        if found := LOAD.fullmatch(line):
-            area, where = self.place(int(found[3]), int(found[4] + found[5]), int(found[2]) // 8)
-            r[int(found[1])] = int.from_bytes(area[where], "little")
-        elif found := STORE.fullmatch(line):
-            area, where = self.place(int(found[1]), int(found[2] + found[3]), 8)
-            area[where] = r[int(found[4])].to_bytes(8, "little")
-        elif found := JUMP.fullmatch(line):
-            if self.jumps(found):
-                step = 1 if found["way"] == "f" else -1
-                ways = range(at, len(lines) if step > 0 else -1, step)
-                return next(i for i in ways if lines[i] == f"{found['label']}:")
-        else:
-            found = ALU.fullmatch(line)
-            assert found, line
-            other = r[int(found[4])] if found[3] else int(found[4], 0)
-            r[int(found[1])] = ARITHMETIC[found[2]](r[int(found[1])], other) & WORD
-        return at + 1
 
 
 def run(kernel: Kernel, arguments: list[int], areas: list[bytes], **sizes: int) -> tuple[int, list[bytes]]:
@@ -141,6 +68,47 @@ def test_matvec(r: int, bits: int) -> None:
     assert out == raw(bias + weights @ x)
 
 
+@pytest.mark.parametrize("tile", [1, 2, 49, 64])
+def test_matvec_of_other_tiles(tile: int) -> None:
+    rng, columns = np.random.default_rng(tile), 2 * tile
+    weights, x, bias = rng.integers(-9, 10, (3, columns)), rng.integers(-128, 128, columns), rng.integers(0, 99, 3)
+    words = sum(weights[lane] << (21 * lane) for lane in range(3))
+    areas = [raw(words), raw(x), raw(bias)]
+    out = run(matvec(1, 8, tile), [1, columns], areas, groups=1, columns=columns)[1][2]
+    assert out == raw(bias + weights @ x)
+
+
+@pytest.mark.parametrize("finish", ["", *ENDS])
+@pytest.mark.parametrize("r", range(1, MATVEC_MAX_R + 1))
+@pytest.mark.parametrize("bits", WEIGHT_GRIDS)
+def test_matvec_that_ends_as_requantize(bits: int, r: int, finish: str) -> None:
+    """Sums at the bounds of the lanes and in between, at every end; bias and rounding lie in a row's constant."""
+    grid, rng, groups, columns, shift = WEIGHT_GRIDS[bits], np.random.default_rng((r, bits)), 2, 4, 9
+    rows = groups * r * grid.lanes
+    weights = rng.choice([-1, 0, 1], (rows, columns)) * np.array([1, 1, 0, 1])
+    x = np.array([grid.lane_bound // 2 - 1, grid.lane_bound // 4, 5, 7])
+    bias, mult = rng.integers(-(2**20), 2**20, rows), rng.choice([0, 1, 3, 255, 2**31 - 1], rows)
+    before = rng.choice([0, 1, -1, WIDE_MAX, -WIDE_MAX], rows)
+    lanes = weights.reshape(groups, r, grid.lanes, columns)
+    words = np.asarray(sum(lanes[:, :, lane] << (grid.lane_bits * lane) for lane in range(grid.lanes)))
+    scales = np.stack([mult, (bias - grid.lane_bound) * mult + (1 << (shift - 1))], 1).reshape(groups, -1)
+    held = [words.transpose(0, 2, 1).reshape(groups, -1), np.full((groups, 1), shift), scales]
+    areas = [raw(np.concatenate(held, 1)), raw(x), raw(before)]
+    kernel = matvec(r, bits, columns, finish)
+    out = run(kernel, [groups, columns], areas, groups=groups, columns=columns)[1][2]
+    expected = ((weights @ x + bias) * mult + (1 << (shift - 1))) >> shift
+    expected += before if finish == "add" else 0
+    assert out == raw(np.clip(expected, *ENDS[finish]) if finish else expected)
+
+
+def test_a_kernel_has_one_name() -> None:
+    for kernel in (*KERNELS.values(), matvec(3, 8, 49), matvec(6, 16, 64, ""), matvec(1, 4, 7, "fine")):
+        assert kernel_named(kernel.name) == kernel
+    for name in ("matvec", "matvec_6x8", "matvec_6x8_32_none", "requantize_big"):
+        with pytest.raises(KeyError):
+            kernel_named(name)
+
+
 @pytest.mark.parametrize(("n", "blocks"), [(8, 1), (16, 2), (GATHER_ROWS_MAX, 1)])
 def test_gather(n: int, blocks: int) -> None:
     rng, entries = np.random.default_rng(n), blocks * GATHER_WORDS * GATHER_BYTES_PER_WORD
@@ -160,16 +128,67 @@ def test_gather(n: int, blocks: int) -> None:
     assert machine.spent == KERNELS["gather_add"].cu(n=n, blocks=blocks)
 
 
+def around_ends(half: int) -> list[int]:
+    """Accumulators just inside and just outside of every end."""
+    sides = [(2 * most + 1) * half for most in (0, 127, 2047, WIDE_MAX)]
+    return [value for side in sides for value in (side - 1, side, -side, -side - 1)]
+
+
 @pytest.mark.parametrize("shift", [7, 31, 40])
-@pytest.mark.parametrize("name", ["requantize", "requantize_relu"])
+@pytest.mark.parametrize("name", ["requantize", *(f"requantize_{end}" for end in ENDS)])
 def test_requantize(name: str, shift: int) -> None:
-    rng, n, half = np.random.default_rng(shift), 24, 1 << (shift - 1)
+    rng, n, half = np.random.default_rng(shift), 40, 1 << (shift - 1)
     acc, mult = rng.integers(-(2**30), 2**30, n), rng.integers(0, 2**31, n)
-    acc[:7], mult[:7] = [0, half, half - 1, -half, -half - 1, 255 * half - 1, 255 * half], 1
-    expected = (acc * mult + half) >> shift
-    expected = np.clip(expected, 0, 127) if name == "requantize_relu" else expected
-    areas = [raw(acc), mult.astype("<u4").tobytes(), bytes(8 * n)]
+    edges = [0, half, half - 1, -half, -half - 1, *around_ends(half)]
+    acc[: len(edges)], mult[: len(edges)] = edges, 1
+    out = rng.choice([0, 1, -1, WIDE_MAX, -WIDE_MAX], n) if name == "requantize_add" else np.zeros(n, np.int64)
+    expected = ((acc * mult + half) >> shift) + out
+    expected = expected if name == "requantize" else np.clip(expected, *ENDS[name.removeprefix("requantize_")])
+    areas = [raw(acc), mult.astype("<u4").tobytes(), raw(out)]
     assert run(KERNELS[name], [n, shift], areas, n=n)[1] == [*areas[:2], raw(expected)]
+
+
+@pytest.mark.parametrize("value", [-(2**63), -128, -127, -1, 0, 126, 127, 128, 2**63 - 1])
+def test_a_clamp_costs_four_whatever_the_value(value: int) -> None:
+    parts = (segment(["r0 = r1"]), *clamp(0, 127, 0), segment(["exit"]))
+    kernel = Kernel("k", "", "()", "", {}, parts)
+    machine = Machine(b"")
+    assert machine.run(kernel.text, [value % 2**64]) == min(max(value, -127), 127) % 2**64
+    assert machine.spent == kernel.cu() == 6
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 24, 37])
+def test_lut(n: int) -> None:
+    rng, half = np.random.default_rng(n), TABLE_ENTRIES // 2
+    table, codes = rng.integers(-TABLE_BIAS, TABLE_BIAS, TABLE_ENTRIES), rng.integers(-half, half, n)
+    codes[: min(n, 2)] = [-half, half - 1][: min(n, 2)]
+    areas = [raw(codes), (table + TABLE_BIAS).astype("<u2").tobytes(), bytes(8 * n)]
+    assert run(KERNELS["lut"], [n], areas, n=n)[1] == [*areas[:2], raw(table[codes + half])]
+
+
+@pytest.mark.parametrize("shift", [1, 11, 40])
+def test_gate(shift: int) -> None:
+    rng, n, half = np.random.default_rng(shift), 24, 1 << (shift - 1)
+    values, by = rng.integers(-WIDE_MAX, WIDE_MAX + 1, n), rng.integers(-2047, 2048, n)
+    values[:8], by[:8] = [half, half - 1, -half, -half - 1, WIDE_MAX, WIDE_MAX, -WIDE_MAX, -WIDE_MAX], 1
+    by[4:8] = [1 << 32, -(1 << 32)] * 2
+    areas = [raw(values), raw(by), bytes(8 * n)]
+    expected = (values * by + half) >> shift
+    assert run(KERNELS["gate"], [n, shift], areas, n=n)[1] == [*areas[:2], raw(expected)]
+
+
+@pytest.mark.parametrize("shift", [1, 9, 31])
+def test_gated(shift: int) -> None:
+    rng, n, half = np.random.default_rng(shift), 32, TABLE_ENTRIES // 2
+    table, codes = rng.integers(-TABLE_BIAS, TABLE_BIAS, TABLE_ENTRIES), rng.integers(-half, half, n)
+    acc, mult = rng.integers(-(2**30), 2**30, n), rng.integers(0, 2**21, n)
+    edges = [0, 1, -1, *(side for side in around_ends(1 << (shift - 1)) if abs(side) > 2**19)]
+    acc[: len(edges)], mult[: len(edges)], codes[:2] = edges, 1, [-half, half - 1]
+    held = np.concatenate([(table + TABLE_BIAS).astype("<u2").view("<i8"), [shift], mult])
+    areas = [raw(acc), raw(codes), raw(held), bytes(8 * n)]
+    wide = np.clip((acc * mult + (1 << (shift - 1))) >> shift, -WIDE_MAX, WIDE_MAX)
+    expected = (wide * table[codes + half] + (1 << 10)) >> 11
+    assert run(KERNELS["gated"], [n], areas, n=n)[1] == [*areas[:3], raw(expected)]
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 24, 37])
@@ -193,26 +212,90 @@ def test_argmax_within(n: int) -> None:
         assert machine.spent == KERNELS["argmax_within"].cu(n=n)
 
 
+#: Taps, codes and biases of convolutions at their ends: |bias| + 4 * 2^15 * 2^7 is the most that a sum may reach.
+CONV_BIAS = 2**31 - 1 - 4 * 2**22
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 24, 37])
+@pytest.mark.parametrize("ends", [False, True])
+def test_conv(n: int, ends: bool) -> None:
+    rng = np.random.default_rng((n, ends))
+    taps, bias = rng.integers(-128, 128, (n, 4)), rng.integers(-CONV_BIAS, CONV_BIAS, n)
+    frames = rng.integers(-(2**15), 2**15, (7, n))
+    if ends:
+        taps, bias = rng.choice([-128, 127], (n, 4)), rng.choice([-CONV_BIAS, CONV_BIAS], n)
+        frames = rng.choice([-(2**15), 2**15 - 1], (7, n))
+    memory, seen, filters = bytes(8 * n), np.concatenate([np.zeros((3, n), np.int64), frames]), pack_filters(taps, bias)
+    for t, x in enumerate(frames):
+        starts = [DATA + 8 * n * i for i in (0, 1, 4, 5)]
+        machine = Machine(raw(x) + filters.astype("<u8").tobytes() + memory + bytes(8 * n))
+        machine.run(KERNELS["conv"].text, [*starts, n])
+        assert machine.spent == KERNELS["conv"].cu(n=n)
+        *_, memory, out = (bytes(machine.areas[DATA][start - DATA : start - DATA + 8 * n]) for start in starts)
+        assert out == raw(bias + (taps * seen[t : t + 4].T).sum(1))
+        assert np.frombuffer(memory, "<i2").reshape(n, 4).tolist() == [[*c, 0] for c in seen[t + 1 : t + 4].T.tolist()]
+
+
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 37])
+def test_rmsnorm(n: int) -> None:
+    """With roots that say their mantissa: sums of squares at both ends of every power of two, and at the largest."""
+    rng, roots = np.random.default_rng(n), np.arange(256, 1024)
+    for total in [end for bits in range(53) for end in (1 << bits, (2 << bits) - 1)]:
+        most = min(int((total // n) ** 0.5), WIDE_MAX)
+        values = rng.integers(-most, most + 1, n) if total > n else np.zeros(n, np.int64)
+        eps = total - int((values * values).sum())
+        if eps < 1:
+            continue
+        half = next(half for half in range(-4, 23) if (total << 8) >> (2 * half + 8) < 1024)
+        m, shift = (total << 8) >> (2 * half + 8), 20 + half
+        areas = [raw(values), raw([eps, *roots]), bytes(8 * n)]
+        _, left = run(KERNELS["rmsnorm"], [n, 20], areas, n=n)
+        assert left == [*areas[:2], raw((values * m + (1 << (shift - 1))) >> shift)]
+
+
+@pytest.mark.parametrize("case", RECURRENCES, ids=str)
+def test_ssm(case: Recurrence) -> None:
+    memory, kernel = case.zeros, KERNELS["ssm"]
+    sizes = {"heads": case.heads, "channels": case.channels, "words": case.width // 2, "odd": case.cells % 2}
+    for frame in case.frames(4):
+        # One value more behind C is read where the number of cells is odd.
+        parts = [raw(frame.x), raw(frame.bc) + bytes(8), raw(frame.dt), case.tables, memory, bytes(8 * case.rows)]
+        starts = np.cumsum([DATA + 48, *map(len, parts)]).tolist()
+        machine = Machine(b"".join([raw(starts[:-1]), *parts]))
+        machine.run(kernel.text, [DATA, *sizes.values()])
+        assert machine.spent == kernel.cu(**sizes)
+        left = [bytes(machine.areas[DATA][a - DATA : b - DATA]) for a, b in pairwise(starts)]
+        memory = case.memory(frame.h)
+        assert left == [*parts[:4], memory, raw(frame.out)]
+
+
 def test_formulas_are_the_costs() -> None:
     sizes = {"groups": 5, "columns": 1024, "n": 64, "blocks": 3}
+    sizes |= {"heads": 3, "channels": 5, "words": 37, "odd": 1}
     for kernel in KERNELS.values():
-        own = {
-            name: size + (3 if "argmax" in kernel.name else 0) for name, size in sizes.items() if name in kernel.sizes
-        }
+        over = 3 if kernel.name in ("argmax", "argmax_within", "lut") else 0
+        own = {name: size + over for name, size in sizes.items() if name in kernel.sizes}
         assert eval(kernel.formula.replace(" / ", " // "), dict(own)) == kernel.cu(**own), kernel.name
 
 
 BAD: list[tuple[str, dict[str, int], str]] = [
-    ("matvec_6x8", {"groups": 0, "columns": 32}, "groups in 1.., columns in 32.., a multiple of 32"),
-    ("matvec_6x8", {"groups": 1, "columns": 0}, "columns in 32.."),
-    ("matvec_6x8", {"groups": 1, "columns": 33}, "a multiple of 32"),
-    ("matvec_6x8", {"groups": 1}, "groups in 1.."),
+    ("matvec_6x8_32", {"groups": 0, "columns": 32}, "groups in 1.., columns in 32.., a multiple of 32"),
+    ("matvec_6x8_32", {"groups": 1, "columns": 0}, "columns in 32.."),
+    ("matvec_6x8_32", {"groups": 1, "columns": 33}, "a multiple of 32"),
+    ("matvec_6x8_32", {"groups": 1}, "groups in 1.."),
     ("gather_add", {"n": 0, "blocks": 1}, "n in 8..256, a multiple of 8"),
     ("gather_add", {"n": 264, "blocks": 1}, "n in 8..256"),
     ("gather_add", {"n": 12, "blocks": 1}, "n in 8..256"),
     ("gather_add", {"n": 8, "blocks": 0}, "blocks in 1.."),
     ("requantize", {"n": 0}, "n in 8.., a multiple of 8"),
     ("requantize_relu", {"n": 12}, "a multiple of 8"),
+    ("conv", {"n": 0}, "n in 1.."),
+    ("rmsnorm", {"n": 0}, "n in 1.."),
+    ("ssm", {"heads": 1, "channels": 1, "words": 97, "odd": 0}, "words in 1..96"),
+    ("ssm", {"heads": 1, "channels": 1, "words": 1, "odd": 2}, "odd in 0..1"),
+    ("requantize_add", {"n": 4}, "a multiple of 8"),
+    ("lut", {"n": 0}, "n in 1.."),
+    ("gate", {"n": 12}, "a multiple of 8"),
     ("argmax", {"n": 0}, "n in 1.."),
     ("argmax_within", {"n": 1 << WITHIN_INDEX_BITS}, "n in 1..65535"),
 ]
@@ -228,6 +311,8 @@ def test_what_a_kernel_cannot_do_has_no_cost(name: str, sizes: dict[str, int], e
 def test_there_are_no_other_matvecs(r: int) -> None:
     with pytest.raises(ValueError, match=f"{r} words a column, expected 1..{MATVEC_MAX_R}"):
         matvec(r, 8)
+    with pytest.raises(ValueError, match=r"tiles of 65 columns, expected 1\.\.64"):
+        matvec(1, 8, 65)
 
 
 def test_a_listing_is_its_parts_in_order() -> None:
@@ -252,6 +337,12 @@ def test_a_fork_costs_what_either_way_does() -> None:
     assert kernel.text.splitlines()[4:-1] == [
         "if r1 > 3 goto 2f", "r0 = 1", "1:", "r1 += 1", "if r1 != r2 goto 1b", "1:", "r1 += 1", "if r1 != r2 goto 1b",
         "2:", "r0 = 2", "exit",
+    ]  # fmt: skip
+    apart = replace(kernel, parts=(segment(["if r1 > 3 goto 2f"]), replace(fork, apart=True), segment(["exit"])))
+    assert apart.formula == kernel.formula
+    assert apart.text.splitlines()[4:-1] == [
+        "if r1 > 3 goto 2f", "r0 = 1", "1:", "r1 += 1", "if r1 != r2 goto 1b", "exit",
+        "1:", "r1 += 1", "if r1 != r2 goto 1b", "2:", "r0 = 2",
     ]  # fmt: skip
     with pytest.raises(ValueError, match=r"cost 1 and 0 \+ n \* 2, expected the same"):
         Fork((segment(["r0 = 1"]),), (loop,))

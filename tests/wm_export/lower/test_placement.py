@@ -72,4 +72,4 @@ def test_a_compact_world_is_smaller_and_keeps_what_lasts() -> None:
 
 def test_vectors_of_a_frame_share_bytes_only_after_their_last_use() -> None:
     slots = place(lower(small_qnet(), compact=True))
-    assert slots["acc1"].overlaps(slots["acc2"]) and not slots["acc1"].overlaps(slots["hidden1"])
+    assert slots["acc1"].overlaps(slots["hidden2"]) and not slots["acc1"].overlaps(slots["hidden1"])

@@ -54,14 +54,20 @@ def test_any_cuts_leave_a_frame_as_it_was(places: set[tuple[int, int]]) -> None:
 
 
 def test_a_part_starts_where_the_one_before_ended() -> None:
-    """Op 6, `heads`: 59 groups of 18 rows and one of 3, of 256 columns."""
-    program = lower(preset("mlp"), ["6.30", "6.59"])
-    assert program.names[6:9] == ["heads.0", "heads.30", "heads.59"] and program.plan == ((0, 7), (7, 8), (8, 12))
-    first, second, third = (program.routines[i].calls[-1] for i in (6, 7, 8))
+    """Op 5, `heads`: 59 groups of 18 rows and one of 3, of 256 columns; a group's words end with its rows' scales."""
+    program = lower(preset("mlp"), ["5.30", "5.59"])
+    assert program.names[5:8] == ["heads.0", "heads.30", "heads.59"] and program.plan == ((0, 6), (6, 7), (7, 10))
+    first, second, third = (program.routines[i].calls[-1] for i in (5, 6, 7))
     assert (rows(first), rows(second), rows(third)) == (range(540), range(540, 1062), range(1062, 1065))
-    assert words(second) == range(30 * 6 * 256, 59 * 6 * 256)
+    group = 6 * 256 + 1 + 2 * 18
+    assert words(second) == range(30 * group, 59 * group)
     assert [call.operands[3] for call in (first, second, third)] == [Groups(30), Groups(29), Groups(1)]
-    assert [len(program.routines[i].calls) for i in (6, 7, 8)] == [2, 1, 1]  # the first part starts the accumulator
+    assert [len(program.routines[i].calls) for i in (5, 6, 7)] == [1, 1, 1]
+
+
+def test_the_first_part_starts_the_sum() -> None:
+    program = lower(preset("mlp"), ["1.28", "1.57"])
+    assert [len(program.routines[i].calls) for i in (1, 2, 3)] == [2, 2, 1]
 
 
 def test_cuts_between_column_blocks() -> None:
@@ -69,19 +75,19 @@ def test_cuts_between_column_blocks() -> None:
     program: Program = lower(preset("mlp"), ["1.29"])
     front, back = program.routines[1:3]
     assert [call.operands[-1] for call in front.calls[1:]] == [320, 320]
-    assert [call.operands[-1] for call in back.calls] == [288, 288]
+    assert [call.operands[-1] for call in back.calls] == [286, 286]
 
 
 @pytest.mark.parametrize(("cuts", "message"), [
-    (("0",), r"before ops 1\.\.9 of 10, got 0"),
-    (("99",), r"before ops 1\.\.9 of 10, got 99"),
+    (("0",), r"before ops 1\.\.7 of 8, got 0"),
+    (("99",), r"before ops 1\.\.7 of 8, got 99"),
     (("5", "5"), "cuts 5, 5 must increase"),
-    (("6", "4"), "must increase"),
-    (("6.3", "6"), "must increase"),
+    (("5", "4"), "must increase"),
+    (("5.3", "5"), "must increase"),
     (("3.1",), "op relu1 has no row groups to cut between"),
     (("0.1",), "op begin has no row groups"),
-    (("6.60",), r"op heads has row groups 1\.\.59, got 60"),
-    (("6.0",), r"row groups 1\.\.59, got 0"),
+    (("5.60",), r"op heads has row groups 1\.\.59, got 60"),
+    (("5.0",), r"row groups 1\.\.59, got 0"),
     (("heads",), "'heads' is no place; expected OP or OP.GROUP"),
     (("1.",), "'1.' is no place"),
     (("-1",), "'-1' is no place"),

@@ -3,25 +3,22 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from anchorpy import Idl
-from anchorpy.coder.accounts import AccountsCoder
-from anchorpy.coder.instruction import InstructionCoder
 
 from tests.records import SIZES
 from tests.security.golden import value
-from wm_export.schema.accounts import ACCOUNTS, PLAYER, SESSION, Account, discriminator
+from wm_export.schema.accounts import ACCOUNTS, PLAYER, Account, discriminator
 from wm_export.schema.idl import new_idl, old_idl
 from wm_export.schema.instruction_set import INSTRUCTIONS, encode
 from wm_export.schema.program_errors import ERRORS, FIRST_ERROR
 from wm_export.schema.seeds import FIXED
 from wm_export.schema.types import U64, Array, Enum, Struct, Type
 
-CLIENT = Path(__file__).parent / "anchor_client.cjs"
+CLIENT, ANCHORPY = (Path(__file__).parent / name for name in ("anchor_client.cjs", "anchorpy_answers.py"))
 #: What accounts are filled with, by kind and field: the rest is zero.
 FILLED: Mapping[str, Mapping[str, Any]] = {
     "Model": {"manifest": bytes(range(32)), "authority": bytes([5]) * 32, "pieces": 3, "frozen": True},
@@ -67,6 +64,14 @@ def _size(kind: Any, types: Mapping[str, Any]) -> int:
     return 1 if about["kind"] == "enum" else sum(_size(field["type"], types) for field in about["fields"])
 
 
+def asked(command: Sequence[str], question: Mapping[str, Any], **environment: str) -> dict[str, Any]:
+    """What a client answers."""
+    known = os.environ | environment
+    done = subprocess.run(command, input=json.dumps(question), text=True, capture_output=True, check=False, env=known)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
 @pytest.mark.parametrize("idl", [old_idl(SIZES), new_idl(SIZES)], ids=["old", "new"])
 def test_accounts_are_as_long_as_their_fields(idl: Mapping[str, Any]) -> None:
     types = {one["name"]: one["type"] for one in [*idl["types"], *(a for a in idl["accounts"] if "type" in a)]}
@@ -75,25 +80,44 @@ def test_accounts_are_as_long_as_their_fields(idl: Mapping[str, Any]) -> None:
         assert 8 + _size({"defined": account.name}, types) == account.size + sections, account.name
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what anchorpy makes enums with
-def test_anchorpy_reads_accounts() -> None:
-    coder = AccountsCoder(Idl.from_json(json.dumps(old_idl(SIZES))))
-    read = coder.decode(account_bytes(SESSION))
-    assert (read.id, read.ids, read.frame_number, read.bump) == (2**60 + 1, [1, 2, 3, 0], 99, 254)
-    assert type(read.status).__name__ == "Started" and bytes(read.model) == bytes([7]) * 32
-    assert [player.expires for player in read.players] == [-2, -2] and len(read.frame) == 46
-    for account in ACCOUNTS.values():
-        assert coder.decode(account_bytes(account)).length == 4096
+def test_a_world_with_a_memory_says_so_and_no_other() -> None:
+    args = {size: _arguments(old_idl({**SIZES, "MEMORY_DIGEST_BYTES": size}), "judge") for size in (0, 32)}
+    assert args[32] == [*args[0][:-1], {"name": "memory", "type": {"array": ["u8", 32]}}, args[0][-1]]
 
 
-def test_anchorpy_reads_instructions() -> None:
-    coder = InstructionCoder(Idl.from_json(json.dumps(old_idl(SIZES))))
-    for name, about in INSTRUCTIONS.items():
-        data = encode(name, **{arg.name: value(arg.type) for arg in about.args})
-        parsed = coder.parse(data)
-        read = {arg.name: getattr(parsed.data, arg.name) for arg in about.args}
-        assert parsed.name == name
-        assert encode(name, **{arg: bytes(v) if arg == "data" else v for arg, v in read.items()}) == data
+def _arguments(idl: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    return next(list(one["args"]) for one in idl["instructions"] if one["name"] == name)
+
+
+# --- anchorpy, in an environment of its own ---
+
+
+def test_anchorpy_reads_what_python_writes(anchorpy: Path) -> None:
+    given = {name: {arg.name: value(arg.type) for arg in one.args} for name, one in INSTRUCTIONS.items()}
+    question = {
+        "idl": old_idl(SIZES),
+        "accounts": {name: account_bytes(account).hex() for name, account in ACCOUNTS.items()},
+        "instructions": {name: encode(name, **args).hex() for name, args in given.items()},
+    }
+    answer = asked([str(anchorpy), str(ANCHORPY)], question)
+    session = answer["accounts"]["Session"]
+    assert (session["id"], session["ids"], session["bump"]) == (2**60 + 1, [1, 2, 3, 0], 254)
+    assert session["status"] == "Started" and session["model"] == "07" * 32 and len(session["frame"]) == 46
+    assert [player["expires"] for player in session["players"]] == [-2, -2]
+    assert all(account["length"] == 4096 for account in answer["accounts"].values())
+    for name, args in given.items():
+        read = answer["instructions"][name]
+        assert read["name"] == name
+        # An argument without bytes, as the digest of a memory that there is not, is in no IDL.
+        shown = {arg: _read(read["args"].get(arg, "")) for arg in args}
+        assert {*args} - {*read["args"]} <= {"memory"} and encode(name, **shown) == encode(name, **args), name
+
+
+def _read(shown: Any) -> Any:
+    """An argument, from what anchorpy_answers.py shows of it."""
+    if isinstance(shown, list):
+        return [_read(one) for one in shown]
+    return bytes.fromhex(shown) if isinstance(shown, str) else shown
 
 
 # --- the specification 0.1.0, as Anchor's own types (IdlTypes, 0.30 on) have it ---
@@ -139,16 +163,6 @@ def test_what_a_client_need_not_be_told() -> None:
 # --- Anchor's own client ---
 
 
-def asked(anchor: Path, question: Mapping[str, Any]) -> dict[str, Any]:
-    """What anchor_client.cjs answers."""
-    paths = {**os.environ, "NODE_PATH": str(anchor / "node_modules")}
-    done = subprocess.run(
-        ["node", str(CLIENT)], input=json.dumps(question), text=True, capture_output=True, check=False, env=paths
-    )
-    assert done.returncode == 0, done.stderr
-    return dict(json.loads(done.stdout))
-
-
 def _json(given: Any) -> Any:
     if isinstance(given, int):
         return str(given)
@@ -159,10 +173,10 @@ def test_anchor_writes_and_reads_what_python_does(anchor: Path) -> None:
     given = {name: {arg.name: _shaped(arg.type) for arg in one.args} for name, one in INSTRUCTIONS.items()}
     question = {
         "idl": new_idl(SIZES),
-        "instructions": {name: {arg: _json(v) for arg, v in args.items()} for name, args in given.items()},
+        "instructions": {name: {arg: _json(v) for arg, v in args.items() if v != b""} for name, args in given.items()},
         "accounts": {name: account_bytes(account).hex() for name, account in ACCOUNTS.items()},
     }
-    answer = asked(anchor, question)
+    answer = asked(["node", str(CLIENT)], question, NODE_PATH=str(anchor / "node_modules"))
     assert answer["methods"] == len(INSTRUCTIONS)
     assert answer["instructions"] == {name: encode(name, **args).hex() for name, args in given.items()}
     for name, filled in FILLED.items():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import small_model, small_qnet
+from tests.factories import small_mamba2, small_model, small_qnet
 from tests.verbs import figures, run
 from wm_export.lower.lowering import lower
 from wm_export.solana.blob import pack
@@ -62,6 +62,12 @@ def test_lines_are_narrow_and_name_every_part() -> None:
     assert all(part.name in text for part in found.parts) and all(one.how in text for one in found.smaller)
 
 
+def test_a_network_with_a_memory_has_a_price() -> None:
+    found = rent_of_shape(untrained(small_mamba2()))
+    assert found.kept > 0 and not found.smaller
+    assert rent_of_shape(untrained(small_mamba2(n_layers=4))).kept > found.kept
+
+
 # --- the verb ---
 
 
@@ -71,13 +77,12 @@ def test_a_config_has_a_price(tmp_path: Path) -> None:
     found = figures("deploy", "rent", "--config", str(config))
     assert (found["parameters"], found["program_bytes"], found["built"]) == (423_904, PROGRAM_ABOUT_BYTES, False)
     assert found["kept"] == rent_of_shape(untrained(MLPConfig(slots=5, hidden=(256, 128)))).kept
-    assert "16.92" in run("deploy", "rent", "--config", str(config)).stdout
+    assert "17.22" in run("deploy", "rent", "--config", str(config)).stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["--config", "memory.yaml"], 1, "no program computes it yet"),
         (["--config", "memory.yaml", "--preset", "mlp"], 2, "one of the two"),
         (["nowhere"], 1, "nowhere"),
     ],

@@ -13,9 +13,10 @@ import pytest
 from solders.account import Account
 from solders.pubkey import Pubkey
 
-from tests.factories import small_model, small_qnet
+from tests.factories import random_corpus, random_inputs, small_model, small_qnet
 from tests.records import FRAME_BYTES, RECORD_BYTES, RECORDS, frame_of
 from tests.wm_live.courts import AUTHORITY, PLAYER, PROGRAM, VALIDATOR, Court, Lies, built, court, lie, log_of, played
+from wm_export.lower.memory import NOTHING
 from wm_export.schema.accounts import MODEL, SESSION
 from wm_export.solana.export import Export, export_solana, open_export
 from wm_export.solana.toolchain import Toolchain
@@ -29,14 +30,16 @@ from wm_live.session.committed import read_session, read_world
 from wm_live.session.delegation import read_delegation
 from wm_live.session.instructions import DeployedWorld, Session
 from wm_live.session.last_commit import keep_last_commit
+from wm_live.session.lifecycle import window_records
 from wm_live.session.log import Agreed, Log
-from wm_live.session.recompute import arrays, legal_ids, wrong_frames
+from wm_live.session.recompute import Replay, arrays, legal_ids, wrong_frames
 from wm_live.session.terms import Terms
 from wm_live.session.tree import Tree, root_of
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
-from wm_train.measure.evaluate import Window
+from wm_train.measure.evaluate import Window, window_at
 from wm_train.melee.field_table import STATE_INDEX
+from wm_train.melee.melee_flags import MeleeFlags
 
 T = TypeVar("T")
 FRAMES = 40
@@ -56,7 +59,7 @@ def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def wrong_frames_ref(net: QNet, ids: list[int], records: list[bytes]) -> list[int]:
     """One frame after the other: a rollout that goes on from the log's own Frame where it differs."""
-    interpreter, (inputs, frames) = Interpreter(net), arrays(RECORDS.game, records)
+    interpreter, (inputs, frames) = Interpreter(net), arrays(RECORDS, records)
     session, found = np.array([ids]), []
     for at in range(SLOTS, len(records)):
         before = slice(at - SLOTS, at)
@@ -72,8 +75,23 @@ def test_an_honest_log(frames: int, short_chunks: None) -> None:
     """Its frames were computed in one rollout; here each comes from the log's own window."""
     ids, records = played(NET, frames)
     done: list[tuple[int, int]] = []
-    assert wrong_frames(NET, ids, records, lambda *step: done.append(step)) == []
+    assert wrong_frames(Replay(NET, NOTHING, ids), records, lambda *step: done.append(step)) == []
     assert (done[-1] if done else (0, 0)) == (frames, frames)
+
+
+def test_a_log_of_a_world_that_reads_presses_and_sights() -> None:
+    """Neither is in a record: both are made anew of each window."""
+    net = small_qnet(small_model(flags=MeleeFlags(press_events="next", reach=True)))
+    encoding = net.world.encoding
+    corpus = random_corpus(0, (encoding.slots + 2,), encoding)
+    window = window_at(corpus, encoding, corpus.windows(encoding)[:1])
+    records, state = window_records(RECORDS, window), Interpreter(net).begin(window)
+    for inputs in random_inputs(np.random.default_rng(0), 20, 1):
+        state = Interpreter(net).step(state, inputs)[1]
+        records.append(RECORDS.record_bytes(inputs[0], state.frame[0]))
+    assert {len(record) for record in records} == {RECORDS.record_size}
+    ids = [int(value) for value in window.session[0]]
+    assert wrong_frames(Replay(net, NOTHING, ids), records) == []
 
 
 def inward(player: int, field: int) -> Callable[[bytes], bytes]:
@@ -92,7 +110,7 @@ def test_lies_against_the_slow_twin(seed: int, short_chunks: None) -> None:
     frames = sorted(int(it) for it in rng.choice(CHUNK + 40, 5, replace=False))
     lies: Lies = {f: inward(int(rng.integers(2)), STATE_INDEX["x"]) for f in frames}
     ids, records = played(NET, CHUNK + 40, lies, seed)
-    found = [it.frame for it in wrong_frames(NET, ids, records)]
+    found = [it.frame for it in wrong_frames(Replay(NET, NOTHING, ids), records)]
     assert found == wrong_frames_ref(NET, ids, records) == frames
 
 
@@ -100,12 +118,13 @@ def test_other_inputs_are_another_frame() -> None:
     ids, records = played(NET, FRAMES)
     for leaf in range(SLOTS + 20, SLOTS + 30):
         records[leaf] = bytes(12) + records[leaf][12:]
-    assert [it.frame for it in wrong_frames(NET, ids, records)] == wrong_frames_ref(NET, ids, records) != []
+    found = [it.frame for it in wrong_frames(Replay(NET, NOTHING, ids), records)]
+    assert found == wrong_frames_ref(NET, ids, records) != []
 
 
 def test_the_field_is_named() -> None:
     ids, records = played(NET, FRAMES, {20: lie(1, STATE_INDEX["action"], -1)})
-    (found,) = wrong_frames(NET, ids, records)
+    (found,) = wrong_frames(Replay(NET, NOTHING, ids), records)
     assert found.frame == 20 and found.text.startswith("player 1: action is ") and found.text.endswith("(id)")
 
 
@@ -125,7 +144,7 @@ def test_out_of_range(name: str, leaf: int) -> None:
     ids, records = played(NET, FRAMES)
     at, value = OUT_OF_RANGE[name]
     records[leaf] = records[leaf][:at] + value + records[leaf][at + len(value) :]
-    found = wrong_frames(NET, ids, records)
+    found = wrong_frames(Replay(NET, NOTHING, ids), records)
     outside = [it.frame for it in found if "outside the ranges" in it.text]
     assert outside == [f for f in range(FRAMES) if f <= leaf <= f + SLOTS]
     where = f"record of frame {leaf - SLOTS}" if leaf >= SLOTS else f"record {leaf} of the window"
@@ -152,7 +171,7 @@ def test_an_encoding_without_session_ids() -> None:
     net = small_qnet(small_model("v1", "published"))
     assert legal_ids(net, (0, 0, 0, 0)) and not legal_ids(net, (1, 0, 0, 0))
     ids, records = played(net, 5)
-    assert wrong_frames(net, [*ids, 0, 0, 0, 0][:4], records) == []
+    assert wrong_frames(Replay(net, NOTHING, [*ids, 0, 0, 0, 0][:4]), records) == []
 
 
 # --- a log by itself ---

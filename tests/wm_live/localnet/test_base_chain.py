@@ -15,14 +15,23 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from tests.wm_live.conftest import BaseChain
-from tests.wm_live.deploying import code_address, deployed, funded, paying, signed, upgraded, uploaded
+from tests.wm_live.deploying import (
+    EMPTY_PROGRAM,
+    PROGRAM_DATA_HEADER,
+    code_address,
+    deployed,
+    funded,
+    paying,
+    signed,
+    upgraded,
+    uploaded,
+)
 from wm_live.chain.addresses import LOADER, SYSTEM_PROGRAM
 from wm_live.chain.answers import Blockhash
 from wm_live.chain.fees import rent_exempt
 from wm_live.chain.rpc import Rpc, RpcError, websocket_url
 from wm_live.errors import WmLiveError
 from wm_live.localnet.base_chain.chain import Chain
-from wm_live.localnet.base_chain.deployments import EMPTY_PROGRAM, PROGRAM_DATA_HEADER
 from wm_live.localnet.base_chain.genesis import Genesis, read_programs, rollup_accounts
 from wm_live.localnet.base_chain.ledger import TRANSACTION, Ledger, LedgerRecord, Moment
 

@@ -16,7 +16,7 @@ from solders.instruction import Instruction
 from solders.keypair import Keypair
 
 from examples.client.game import game_json
-from tests.records import FRAME_BYTES, RECORDS, SIZES, inputs_of
+from tests.records import FRAME_BYTES, RECORDS, SIZES, frame_of, inputs_of
 from tests.wm_live.games import (
     COMMIT_FEE,
     DELEGATION_FEE,
@@ -31,7 +31,7 @@ from tests.wm_live.games import (
     played,
     shifted,
 )
-from wm_export.schema.idl import new_idl
+from wm_export.schema.idl import new_idl, old_idl
 from wm_live.chain.fees import SIGNATURE_FEE
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.transactions import Sender, TransactionError
@@ -45,6 +45,8 @@ from wm_live.session.instructions import Seat
 from wm_live.session.log import open_log
 from wm_live.session.play import Beat, Driver, Guest
 from wm_train.world.registry import find_game
+
+READER = Path(__file__).parents[3] / "examples" / "anchorpy_client.py"
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +185,50 @@ def test_a_player_from_an_app(one: Deployed, client: Path, tmp_path: Path) -> No
             assert {bytes(one)[0] for one in sent.values()} <= {80, 256 - 80}
             with log:
                 assert (await finish(game, log)).frame_number == FRAMES
+            await lifecycle.close(game.places, game.session, game.wallet)
+
+    asyncio.run(run())
+
+
+def test_a_reader_with_anchorpy(one: Deployed, anchorpy: Path, tmp_path: Path) -> None:
+    """examples/anchorpy_client.py, in anchorpy's own environment, reads a game that goes on while it looks."""
+    half, idl = FRAMES // 2, tmp_path / "idl.json"
+    idl.write_text(json.dumps(old_idl(SIZES)))
+
+    async def run() -> None:
+        async with one.game() as game:
+            given = {
+                "idl": str(idl),
+                "program": str(game.session.world.program),
+                "session": str(game.session.address),
+                "base": one.net.places.base,
+                "rollup": one.net.places.rollup,
+                "frames": "2",
+            }
+            command = [
+                str(anchorpy),
+                str(READER),
+                *(word for name, text in given.items() for word in (f"--{name}", text)),
+            ]
+            with await open_game(game, one.window, tmp_path / "log") as log:
+                await played(game, log, moves(), half)
+                reader = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+                assert reader.stdout is not None
+                model, session, before = [json.loads(await reader.stdout.readline()) for _ in range(3)]
+                await played(game, log, shifted(moves(), half), half)
+                after = json.loads(await reader.stdout.readline())
+                assert await reader.wait() == 0
+                assert model == {
+                    "model": str(game.session.world.model),
+                    "manifest": one.export.manifest.hash.hex(),
+                    "frozen": True,
+                }
+                assert session == {"session": given["session"], "id": game.session.number, "status": "started"}
+                assert before["frame"] == half < after["frame"]
+                for seen in (before, after):
+                    record = log.records[log.about.slots + seen["frame"] - 1]
+                    assert np.array_equal(np.ravel(frame_of(record[RECORDS.inputs_size :])), seen["fields"])
+                await finish(game, log)
             await lifecycle.close(game.places, game.session, game.wallet)
 
     asyncio.run(run())

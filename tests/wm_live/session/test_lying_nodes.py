@@ -205,7 +205,7 @@ def test_a_rollup_behind_the_base_chain_takes_nothing_from_the_log(
     monkeypatch.setattr(games, "need_session", state)
     with a_log(tmp_path, 5) as log:
         with pytest.raises(WmLiveError, match=r"is at frame 1, the base chain has 4"):
-            asyncio.run(games._take_up(game, log))
+            asyncio.run(games._take_up(game, log, lambda *_: None))
         assert log.frames == 5
     assert (tmp_path / "records.bin").stat().st_size == (SLOTS + 5) * RECORD_BYTES
     assert json.loads((tmp_path / "log.json").read_text())["slots"] == SLOTS

@@ -74,6 +74,47 @@ def test_who_stands_slows_down_and_is_where_that_leads(character: int, way: int)
 
 
 @pytest.mark.parametrize("way", [1, -1])
+def test_knockback_in_the_air_becomes_shorter_by_its_law_and_moves_less(way: int) -> None:
+    """The greater part falls by 0.0361 to 0.051, the lesser by 0.0361 at most: whatever is wanted."""
+    flies = STILL | {"action": KNOCKED, "on_ground": 0, "y": 40, "knockback_x": way * 2, "knockback_y": 1}
+    kept = mended(flies, {"x": way * 2.0, "y": 41.0})
+    assert [kept[name] for name in ("knockback_x", "knockback_y", "x", "y")] == pytest.approx(
+        [way * 1.964, 1, way * 1.964, 41], abs=2e-3
+    )
+    stopped = mended(flies, {"knockback_x": 0, "knockback_y": 0})
+    assert [stopped[name] for name in ("knockback_x", "knockback_y", "x", "y")] == pytest.approx(
+        [way * 1.949, 0.964, way * 1.949, 40.964], abs=2e-3
+    )
+
+
+@pytest.mark.parametrize("way", [1, -1])
+def test_knockback_on_the_ground_falls_by_traction_and_an_edge_stops_it(way: int) -> None:
+    slides = STILL | {"character": 1, "action": 85, "knockback_x": way * 1.0}
+    assert mended(slides, {})["knockback_x"] == pytest.approx(way * (1 - 0.07), abs=2e-3)
+    assert mended(slides, {"knockback_x": 0})["knockback_x"] == 0
+
+
+def test_knockback_begins_with_a_hit_or_where_the_other_lets_go() -> None:
+    thrown, knocked = {"action": 239, "on_ground": 0, "y": 40}, {"action": KNOCKED, "on_ground": 0, "knockback_y": 3.0}
+    in_air = STILL | {"action": FALLING, "on_ground": 0, "y": 40}
+    assert mended(in_air, knocked)["knockback_y"] == 0
+    for begun in (mended(in_air, knocked | {"hitlag": 5}), mended(STILL | thrown, knocked)):
+        assert begun["knockback_y"] == 3
+    assert mended(in_air | {"hitlag": 1}, knocked | {"hitlag": 0})["knockback_y"] == 3, (
+        "the direction may be bent where hitlag ends"
+    )
+    frozen = in_air | {"action": KNOCKED, "knockback_y": 3, "hitlag": 5}
+    assert mended(frozen, {"hitlag": 4, "knockback_y": 1})["knockback_y"] == 3
+
+
+@pytest.mark.parametrize("action", [223, 239, 252, 253])
+def test_who_is_carried_or_hangs_on_a_ledge_has_no_knockback(action: int) -> None:
+    flies = STILL | {"action": KNOCKED, "on_ground": 0, "y": 40, "knockback_x": 2, "knockback_y": 1}
+    got = mended(flies, {"action": action})
+    assert (got["knockback_x"], got["knockback_y"]) == (0, 0)
+
+
+@pytest.mark.parametrize("way", [1, -1])
 def test_who_slides_comes_to_rest(way: int) -> None:
     """Whatever is wanted: a slide of a tenth of a unit a frame ends in two frames."""
     slides = STILL | {"character": 1, "self_x_ground": way * 0.1, "self_x_air": way * 0.1}
@@ -104,10 +145,34 @@ def test_who_is_frozen_is_not_moved_back() -> None:
     assert mended(STILL, {"self_x_air": 1.0, "x": 1.0, "hitlag": 4})["x"] == 1, "nobody moves by speed in hitlag"
 
 
+@pytest.mark.parametrize(
+    ("action", "age", "new_age", "followed", "followed_age"),
+    [
+        (42, 20, 21, 42, 21),  # lands on
+        (42, 31, 32, STANDING, 0),  # has landed: 29 frames and two more
+        (42, 20, 12, 42, 21),  # no animation runs backwards
+        (42, 20, 0, 42, 0),  # but it may begin anew
+        (FALLING, 49, 50, FALLING, 0),  # falling goes on
+        (252, 9, 10, 253, 0),  # caught a ledge: hangs
+    ],
+)
+def test_an_animation_gets_older_until_it_is_over(
+    action: int, age: float, new_age: float, followed: int, followed_age: float
+) -> None:
+    air = {"on_ground": 0, "y": 40} if action != 42 else {}
+    got = mended(STILL | air | {"action": action, "state_age": age}, {"state_age": new_age})
+    assert (got["action"], got["state_age"]) == (followed, followed_age)
+
+
+def test_what_another_action_says_of_its_age_is_left_alone() -> None:
+    got = mended(STILL | {"action": 42, "state_age": 20}, {"action": STANDING, "state_age": 12})
+    assert (got["action"], got["state_age"]) == (STANDING, 12)
+
+
 @pytest.mark.parametrize(("x", "y", "action"), [(0, -109, 0), (-225, 0, 1), (225, 0, 2), (-225, -109, 0)])
 def test_who_is_beyond_a_side_or_the_bottom_loses_a_stock_at_once(x: float, y: float, action: int) -> None:
-    falls = STILL | {"action": FALLING, "on_ground": 0, "percent": 80, "self_y": -3}
-    got = mended(falls, {"x": x, "y": y, "percent": 92, "knockback_x": 2})
+    falls = STILL | {"action": FALLING, "on_ground": 0, "percent": 80, "self_y": -3, "knockback_x": 2}
+    got = mended(falls, {"x": x, "y": y, "percent": 92, "knockback_x": 1.95})
     assert {name: got[name] for name in ("stocks", "action", "state_age", "percent", "self_y", "knockback_x")} == {
         "stocks": 3, "action": action, "state_age": 0, "percent": 80, "self_y": 0, "knockback_x": 0,
     }  # fmt: skip
@@ -119,9 +184,10 @@ def test_the_ends_of_a_stage_are_its_own(stage: int) -> None:
     left, right, top, bottom = BLAST_ZONES[stage]
     for x, y, dx, dy in ((left, -40, -1, 0), (right, -40, 1, 0), (0, top, 0, 1), (right, bottom, 0, -1)):
         flies = STILL | {"action": KNOCKED, "on_ground": 0, "knockback_y": 1, "x": x, "y": y}
-        inside = mended(flies, {}, stage)
+        inside = mended(flies, {"knockback_y": 0.955}, stage)
         assert inside["action"] == KNOCKED and inside["stocks"] == 4
-        assert mended(flies, {"x": x + dx / 64, "y": y + dy / 64}, stage)["action"] in (0, 1, 2, 4)
+        beyond = {"x": x + dx / 64, "y": y + dy / 64, "knockback_y": 0.955}
+        assert mended(flies, beyond, stage)["action"] in (0, 1, 2, 4)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from wm_train.melee.field_table import CONTROLS, SIGHT, STATE, STATE_AGE_ID
 from wm_train.melee.melee import GAME
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.world.encoding import Encoding
+from wm_train.world.extras import with_extras
 from wm_train.world.fields import PLAYERS
 from wm_train.world.step import next_frames, slot_ids, window_codes, window_ids
 
@@ -196,6 +197,43 @@ def test_a_state_that_steps_is_the_window_that_advances(flags: MeleeFlags) -> No
         assert trace["codes"].shape[1] == encoding.dense_columns and trace["ids"].shape[1] == encoding.id_columns
     one = machine.step(machine.begin(window_at(corpus, encoding, t)).at(slice(1, 2)), corpus.inputs[t[1:2] + 1])[0]
     assert (one["frame"].reshape(2, -1) == kept[1, 0]).all()
+
+
+@pytest.mark.parametrize(
+    "flags", [*(MeleeFlags(press_events=one) for one in ("next", "all")), replace(AHEAD_ONLY, lookahead=3)], ids=str
+)
+def test_presses_follow_from_the_newest_inputs_that_a_world_keeps(flags: MeleeFlags) -> None:
+    """On a game's own inputs: what the State makes of the game's controls is what the whole game has beside them."""
+    net = small_qnet(small_model(flags=flags))
+    encoding, machine = net.world.encoding, Interpreter(net)
+    made = random_corpus(3, (40, 30), encoding)
+    controls = made.inputs[..., : len(CONTROLS)]
+    inputs = np.concatenate([game_inputs(encoding, controls[made.game == i]) for i in range(2)])
+    corpus = replace(made, inputs=inputs)
+    t = corpus.windows(encoding)[[0, 7, 20]]
+    given = alone = machine.begin(window_at(corpus, encoding, t))
+    for ahead in range(6):
+        following = corpus.inputs[t + 1 + ahead]
+        assert following[..., len(CONTROLS) :].any()
+        wanted, given = machine.step(given, following)
+        trace, alone = machine.step(alone, following[..., : len(CONTROLS)])
+        assert all(np.array_equal(trace[name], values) for name, values in wanted.items())
+        assert np.array_equal(alone.codes, given.codes) and np.array_equal(alone.inputs, given.inputs)
+
+
+def game_inputs(encoding: Encoding, controls: Any) -> Any:
+    """Inputs of one game, as a corpus has them: with its presses, from its controls (T, 2, len(CONTROLS))."""
+    plain = Encoding("v2.2", 1, MeleeFlags(press_events=encoding.flags.press_events))
+    return with_extras(plain, {}, 0, np.zeros((len(controls), PLAYERS, len(STATE)), np.int32), controls)[1]
+
+
+@pytest.mark.parametrize("flags", [MeleeFlags(press_events="next"), MeleeFlags()], ids=str)
+def test_a_world_begins_with_the_controls_of_its_window_alone(flags: MeleeFlags) -> None:
+    net = small_qnet(small_model(flags=flags))
+    window, machine = random_window(net.world.encoding, 3), Interpreter(net)
+    records = replace(window, inputs=window.inputs[..., : len(CONTROLS)], following=window.following[:0])
+    begun, state = machine.begin(records), machine.begin(window)
+    assert np.array_equal(begun.codes, state.codes) and np.array_equal(begun.ids, state.ids)
 
 
 def test_a_network_that_remembers_reads_flags_too() -> None:

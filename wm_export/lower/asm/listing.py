@@ -1,10 +1,10 @@
 """A kernel as a list of sBPF instructions, from which its text, its compute units and their formula follow.
 
 A kernel is a row of Segments (straight lines of instructions), Repeats (counted loops of them) and Forks (two ways of
-equal cost, of which a run takes one). The text is the segments in order, the cost is the sum of instructions * runs
-over the same list, so the two cannot part. A cost counts the instructions executed inside the function, the final
-`exit` included, and leaves out the caller's argument set-up and `call`. One instruction is one compute unit;
-`r = imm ll` is one instruction.
+equal cost, of which a run takes one). The text is the segments in order, those that stand apart behind all others; the
+cost is the sum of instructions * runs over the same list, so the two cannot part. A cost counts the instructions
+executed inside the function, the final `exit` included, and leaves out the caller's argument set-up and `call`. One
+instruction is one compute unit; `r = imm ll` is one instruction.
 
 Registers on entry are r1..r5, the result is r0. All ten of r0..r9 may be used: the virtual machine saves r6..r9 at a
 call. r10 is the top of the function's own 4,096-byte stack frame.
@@ -14,11 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 #: No size of a call reaches it.
 UNBOUNDED = 1 << 32
 #: An instruction that changes nothing, for a way that would else be cheaper than the other.
 NOTHING = "r0 = r0"
+#: Labels of conditional moves count from here, two for each.
+_MOVES = 100
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,13 @@ class Fork:
     """Two ways, in the order of the text, of which a run takes one; ValueError unless both cost the same.
 
     That a run takes one of them, and all of it, is what its jumps must see to.
+
+    apart   the second stands behind the end of the kernel, where the first need not jump over it
     """
 
     first: tuple[Part, ...]
     second: tuple[Part, ...]
+    apart: bool = False
 
     def __post_init__(self) -> None:
         first, second = _Units().add(self.first), _Units().add(self.second)
@@ -102,12 +108,16 @@ class _Units:
         return " + ".join([str(self.fixed), *(f"{count} * {units}" for count, units in inner)])
 
 
-def _segments(parts: Iterable[Part]) -> Iterator[Segment]:
+def _segments(parts: Iterable[Part], behind: list[Part]) -> Iterator[Segment]:
+    """In the order of the text; ways that stand apart are added to `behind`."""
     for part in parts:
         if isinstance(part, Segment):
             yield part
+        elif isinstance(part, Repeat):
+            yield from _segments(part.body, behind)
         else:
-            yield from _segments((*part.first, *part.second) if isinstance(part, Fork) else part.body)
+            behind += part.second if part.apart else ()
+            yield from _segments(part.first if part.apart else (*part.first, *part.second), behind)
 
 
 @dataclass(frozen=True)
@@ -145,7 +155,9 @@ class Kernel:
         """The assembly, in the dialect of LLVM's BPF target."""
         lines = [f"# {self.name}: {self.formula} compute units"]
         lines += [f".globl wmq_{self.name}", f".type wmq_{self.name},@function", f"wmq_{self.name}:"]
-        for segment in _segments(self.parts):
+        behind: list[Part] = []
+        # What stands apart is found on the way, so it is walked after the rest.
+        for segment in chain(_segments(self.parts, behind), _segments(behind, [])):
             lines += [f"{segment.label}:"] if segment.label else []
             lines += segment.lines
         return "\n".join([*lines, f".size wmq_{self.name}, .-wmq_{self.name}", ""])
@@ -190,3 +202,22 @@ def store(base: int, offset: int, src: int) -> str:
 def segment(lines: Sequence[str], label: str = "", runs: int = 1) -> Segment:
     """A Segment of any sequence of instructions."""
     return Segment(tuple(lines), label, runs)
+
+
+def move_unless(test: str, register: int, value: int, number: int) -> tuple[Part, ...]:
+    """r<register> = value unless `r<register> <test> value` holds, for two units either way.
+
+    number   0 and up, one that no other move of the kernel has
+    """
+    far, back = str(_MOVES + 2 * number), str(_MOVES + 2 * number + 1)
+    move, stay = segment([f"r{register} = {value}"]), segment([f"goto {back}b"], far)
+    jump = segment([f"if r{register} {test} {value} goto {far}f"])
+    return jump, Fork((move,), (stay,), apart=True), segment([], back)
+
+
+def clamp(register: int, most: int, number: int) -> tuple[Part, ...]:
+    """r<register> kept inside -most..most, for four units.
+
+    number   0 and up, one that no other clamp of the kernel has
+    """
+    return (*move_unless("s<=", register, most, 2 * number), *move_unless("s>=", register, -most, 2 * number + 1))

@@ -21,15 +21,14 @@ from typing import Any
 from solders.account import Account
 from solders.clock import Clock
 from solders.hash import Hash
-from solders.litesvm import LiteSVM
 from solders.pubkey import Pubkey
 from solders.signature import Signature
 from solders.transaction import VersionedTransaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
+from wm_export.solana.virtual_machine import Cluster, virtual_machine
 from wm_live.chain.addresses import SYSTEM_PROGRAM
-from wm_live.localnet.base_chain.deployments import deployments, plain, run_deployment
-from wm_live.localnet.base_chain.genesis import Genesis
+from wm_live.localnet.base_chain.genesis import RENT, Genesis
 from wm_live.localnet.base_chain.ids import LOOKUP_TABLE_PROGRAM, SYSVAR_OWNER
 from wm_live.localnet.base_chain.ledger import AIRDROP, SEED_BYTES, TRANSACTION, Ledger, LedgerRecord, Moment
 from wm_live.localnet.base_chain.wire import error_json, meta_of, read_account
@@ -79,7 +78,9 @@ class Chain:
 
     def __init__(self, genesis: Genesis, ledger: Ledger | None, slot_ms: float) -> None:
         self.slot_ms = slot_ms
-        self.svm = plain(LiteSVM())
+        # Blockhashes and repetitions are this chain's own business.
+        self.svm = virtual_machine(Cluster.MAINNET).with_blockhash_check(False).with_transaction_history(0)
+        self.svm.set_rent(RENT)
         genesis.load_into(self.svm)
         self.known = set(genesis.accounts) | set(genesis.programs)
         self.landed: Callable[[Landed], None] = lambda _: None
@@ -199,8 +200,6 @@ class Chain:
         self.svm = self.svm.with_sigverify(signed)
         try:
             with _no_panic():
-                if deployments(transaction):
-                    return run_deployment(self.svm, transaction, keep=False, watched=watched, signed=signed)
                 self._prepare(transaction)
                 result = self.svm.simulate_transaction(transaction)
         finally:
@@ -233,11 +232,8 @@ class Chain:
     def _run(self, transaction: VersionedTransaction, raw: bytes, moment: Moment) -> Landed:
         self._move(moment)
         with _no_panic():
-            if deployments(transaction):
-                result, _ = run_deployment(self.svm, transaction, keep=True)
-            else:
-                self._prepare(transaction)
-                result = self.svm.send_transaction(transaction)
+            self._prepare(transaction)
+            result = self.svm.send_transaction(transaction)
         error = self.error_of(transaction, result)
         meta = meta_of(result)
         keys, written = self._keys(transaction)

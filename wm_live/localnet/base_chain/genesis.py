@@ -61,7 +61,7 @@ def place_program(svm: LiteSVM, address: Pubkey, elf: bytes) -> None:
         # Not by add_program, which panics where this raises.
         svm.set_account(address, Account(lamports, elf, FINAL_LOADER, executable=True))
     except Exception as error:  # of no type that solders would export
-        raise WmLiveError(f"program {address}: LiteSVM does not load it ({error}); expected sBPF v0") from None
+        raise WmLiveError(f"program {address}: LiteSVM does not load it ({error}); expected sBPF v0 to v3") from None
 
 
 def rollup_accounts(validator: Pubkey) -> dict[Pubkey, Account]:

@@ -2,7 +2,6 @@
 
 from solders.pubkey import Pubkey
 
-NATIVE_LOADER = Pubkey.from_string("NativeLoader1111111111111111111111111111111")
 SYSVAR_OWNER = Pubkey.from_string("Sysvar1111111111111111111111111111111111111")
 LOOKUP_TABLE_PROGRAM = Pubkey.from_string("AddressLookupTab1e1111111111111111111111111")
 CLOCK = Pubkey.from_string("SysvarC1ock11111111111111111111111111111111")

@@ -21,8 +21,8 @@ MOST_FILTERS = 4
 #: Letters of a memcmp's bytes; 128 bytes in base64.
 MOST_COMPARED = 175
 MOST_ACCOUNT_BYTES = 10 << 20
-#: Solana 2.2 is the runtime in LiteSVM.
-VERSION = {"solana-core": "2.2.0", "feature-set": 0}
+#: Of the runtime in LiteSVM.
+VERSION = {"solana-core": "4.1.2", "feature-set": 0}
 FEE_LAMPORTS = 5_000
 
 PARSE_ERROR, INVALID_REQUEST, UNKNOWN_METHOD, BAD_PARAMS, INTERNAL = -32700, -32600, -32601, -32602, -32603

@@ -1,6 +1,8 @@
 //! What the kernel tests share: a seeded generator, and the kernels' portable twins on plain vectors of any size.
 
-use wmq_kernels::{argmax::*, gather::*, geometry::*, matvec::*, requantize::*};
+use wmq_kernels::{
+    argmax::*, conv::*, gate::*, gather::*, geometry::*, matvec::*, norm::*, requantize::*, ssm::*, table::*,
+};
 
 /// The generator of `gen_golden.py`.
 pub struct Lcg(pub u64);
@@ -20,24 +22,65 @@ impl Lcg {
 
 type Matvec = unsafe fn(*const u64, *const i64, *mut i64, u64, u64);
 
+/// One function for each number of words a column: of `twin`, for weights of so many bits, with its ends.
+macro_rules! every_r {
+    ($twin:ident, $bits:tt) => {
+        [
+            $twin::<$bits, 1>,
+            $twin::<$bits, 2>,
+            $twin::<$bits, 3>,
+            $twin::<$bits, 4>,
+            $twin::<$bits, 5>,
+            $twin::<$bits, 6>,
+        ]
+    };
+    ($twin:ident, $bits:tt, $most:tt) => {{
+        const fn of<const R: usize>() -> Matvec {
+            $twin::<$bits, R, $most>
+        }
+        [of::<1>(), of::<2>(), of::<3>(), of::<4>(), of::<5>(), of::<6>()]
+    }};
+    ($twin:ident, $bits:tt, $low:tt, $high:tt) => {{
+        const fn of<const R: usize>() -> Matvec {
+            $twin::<$bits, R, $low, $high>
+        }
+        [of::<1>(), of::<2>(), of::<3>(), of::<4>(), of::<5>(), of::<6>()]
+    }};
+}
+
 /// The twin of the kernels for weights of so many bits, `r` words a column.
 pub fn matvec_kernel(bits: usize, r: usize) -> Matvec {
-    const fn all<const BITS: usize>() -> [Matvec; MATVEC_MAX_R] {
-        [
-            matvec_ref::<BITS, 1>,
-            matvec_ref::<BITS, 2>,
-            matvec_ref::<BITS, 3>,
-            matvec_ref::<BITS, 4>,
-            matvec_ref::<BITS, 5>,
-            matvec_ref::<BITS, 6>,
-        ]
-    }
-    match bits {
-        4 => all::<4>()[r - 1],
-        8 => all::<8>()[r - 1],
-        16 => all::<16>()[r - 1],
+    let all: [Matvec; MATVEC_MAX_R] = match bits {
+        4 => every_r!(matvec_ref, 4),
+        8 => every_r!(matvec_ref, 8),
+        16 => every_r!(matvec_ref, 16),
         _ => panic!("no kernel for weights of {bits} bits"),
+    };
+    all[r - 1]
+}
+
+/// The same of those that end as a requantize kernel does, with the ends that it has.
+pub fn finished_kernel(bits: usize, r: usize, finish: &str) -> Matvec {
+    macro_rules! every_end {
+        ($bits:tt) => {
+            match finish {
+                "requantize" => every_r!(matvec_within_ref, $bits, { i64::MIN }, { i64::MAX }),
+                "requantize_relu" => every_r!(matvec_within_ref, $bits, 0, 127),
+                "requantize_code" => every_r!(matvec_within_ref, $bits, { -127 }, 127),
+                "requantize_fine" => every_r!(matvec_within_ref, $bits, { -2047 }, 2047),
+                "requantize_wide" => every_r!(matvec_within_ref, $bits, { -WIDE_MAX }, WIDE_MAX),
+                "requantize_add" => every_r!(matvec_add_ref, $bits, WIDE_MAX),
+                _ => panic!("no way to end `{finish}`"),
+            }
+        };
     }
+    let all: [Matvec; MATVEC_MAX_R] = match bits {
+        4 => every_end!(4),
+        8 => every_end!(8),
+        16 => every_end!(16),
+        _ => panic!("no kernel for weights of {bits} bits"),
+    };
+    all[r - 1]
 }
 
 /// The largest weight of so many bits; the least is its negative.
@@ -66,17 +109,52 @@ pub fn pack_weights(rows: &[Vec<i64>], lanes: usize, r: usize) -> Vec<u64> {
     words
 }
 
-/// The twin under test on the same integers: rows and columns are filled up with zeros as an export does.
+/// The twin under test on the same integers: rows are filled up with zeros as an export does.
 pub fn matvec_packed(rows: &[Vec<i64>], x: &[i64], bias: &[i64], bits: usize, r: usize) -> Vec<i64> {
     let (lanes, size) = (lanes(bits), rows.len());
-    let (x, mut out) = (padded(x, COLUMN_TILE), padded(bias, lanes * r));
-    let mut rows: Vec<_> = rows.iter().map(|row| padded(row, COLUMN_TILE)).collect();
+    let mut out = padded(bias, lanes * r);
+    let mut rows = rows.to_vec();
     rows.resize(out.len(), vec![0; x.len()]);
     let (words, groups) = (pack_weights(&rows, lanes, r), (rows.len() / (lanes * r)) as u64);
     // SAFETY: `words`, `x` and `out` have the lengths that these sizes ask for, and `out` is its own vector.
     unsafe { matvec_kernel(bits, r)(words.as_ptr(), x.as_ptr(), out.as_mut_ptr(), groups, x.len() as u64) };
     assert!(out[size..].iter().all(|&padding| padding == 0));
     out[..size].to_vec()
+}
+
+/// What a requantize kernel is called with beyond accumulators, in whole groups of rows.
+pub struct Scales {
+    pub bias: Vec<i64>,
+    pub mult: Vec<u32>,
+    pub shift: u64,
+}
+
+/// The twin that ends as kernel `finish` does, on rows in whole groups; `out` is what it begins with.
+pub fn finished_packed(
+    rows: &[Vec<i64>],
+    x: &[i64],
+    scales: &Scales,
+    mut out: Vec<i64>,
+    (bits, r, finish): (usize, usize, &str),
+) -> Vec<i64> {
+    let lanes = lanes(bits);
+    let (words, half) = (pack_weights(rows, lanes, r), 1i64 << (lane_bits(lanes) - 1));
+    let mut w = Vec::new();
+    for (group, words) in words.chunks(x.len() * r).enumerate() {
+        w.extend(words);
+        w.push(scales.shift);
+        for row in group * lanes * r..(group + 1) * lanes * r {
+            let mult = i64::from(scales.mult[row]);
+            let constant = (scales.bias[row] - half).wrapping_mul(mult).wrapping_add(1 << (scales.shift - 1));
+            w.extend([mult as u64, constant as u64]);
+        }
+    }
+    let groups = (rows.len() / (lanes * r)) as u64;
+    // SAFETY: `w`, `x` and `out` have the lengths that these sizes ask for, and `out` is its own vector.
+    unsafe {
+        finished_kernel(bits, r, finish)(w.as_ptr(), x.as_ptr(), out.as_mut_ptr(), groups, x.len() as u64)
+    };
+    out
 }
 
 /// The twin under test on the same integers: entries are filled up to whole blocks, picks with a row of zeros.
@@ -96,13 +174,118 @@ pub fn gather_packed(rows: &[Vec<i64>], picks: &[usize], k: &[u32], bias: &[i64]
     out[..bias.len()].to_vec()
 }
 
-/// The twins under test, of `requantize` or `requantize_relu`.
-pub fn requantize_packed(acc: &[i64], mult: &[u32], shift: u64, relu: bool) -> Vec<i64> {
-    let kernel = if relu { requantize_relu_ref } else { requantize_ref };
-    let mut out = vec![0; acc.len()];
+/// The largest value of 21 bits; the least is its negative.
+pub const WIDE_MAX: i64 = (1 << 20) - 1;
+
+/// The twins under test, by the names of their kernels; `out` is what they begin with.
+pub fn requantize_packed(name: &str, acc: &[i64], mult: &[u32], mut out: Vec<i64>, shift: u64) -> Vec<i64> {
+    let kernel = match name {
+        "requantize" => requantize_within_ref::<{ i64::MIN }, { i64::MAX }>,
+        "requantize_relu" => requantize_within_ref::<0, 127>,
+        "requantize_code" => requantize_within_ref::<-127, 127>,
+        "requantize_fine" => requantize_within_ref::<-2047, 2047>,
+        "requantize_wide" => requantize_within_ref::<{ -WIDE_MAX }, WIDE_MAX>,
+        "requantize_add" => requantize_add_ref::<WIDE_MAX>,
+        _ => panic!("no kernel `{name}`"),
+    };
     // SAFETY: the three vectors have the same length.
     unsafe { kernel(acc.as_ptr(), mult.as_ptr(), out.as_mut_ptr(), acc.len() as u64, shift) };
     out
+}
+
+/// The twin under test, one frame: taps by channel, each channel's bias, four codes a channel of memory.
+pub fn conv_packed(taps: &[Vec<i64>], bias: &[i64], memory: &mut [i16], x: &[i64]) -> Vec<i64> {
+    let filter = |(w, b): (&Vec<i64>, &i64)| {
+        let start = ((b - (w.iter().sum::<i64>() << 15)) << 32) + (1 << 31);
+        [w[2] + (w[0] << 32), w[3] + (w[1] << 32), start].map(|word| word as u64)
+    };
+    let (filters, mut out): (Vec<_>, _) =
+        (taps.iter().zip(bias).flat_map(filter).collect(), vec![0; x.len()]);
+    // SAFETY: all have the lengths that so many channels ask for, and are vectors of their own.
+    unsafe {
+        let (memory, out) = (memory.as_mut_ptr(), out.as_mut_ptr());
+        conv_ref(x.as_ptr(), filters.as_ptr(), memory, out, x.len() as u64);
+    }
+    out
+}
+
+/// The twin under test, of entries with their signs.
+pub fn lut_packed(codes: &[i64], table: &[i64]) -> Vec<i64> {
+    let table: Vec<_> = table.iter().map(|entry| (entry + (1 << 15)) as u16).collect();
+    let mut out = vec![0; codes.len()];
+    assert_eq!(table.len(), 4096);
+    // SAFETY: as many codes as results, and an entry for each code.
+    unsafe { lut_ref(codes.as_ptr(), table.as_ptr(), out.as_mut_ptr(), codes.len() as u64) };
+    out
+}
+
+/// The twin under test, of entries with their signs.
+pub fn gated_packed(acc: &[i64], mult: &[u64], codes: &[i64], table: &[i64], shift: u64) -> Vec<i64> {
+    let entry = |entry: &i64| (entry + (1 << 15)) as u64;
+    let words = table.chunks(4).map(|four| four.iter().rev().fold(0, |word, it| word << 16 | entry(it)));
+    let scales: Vec<_> = words.chain([shift]).chain(mult.iter().copied()).collect();
+    let (mut out, n) = (vec![0; acc.len()], acc.len() as u64);
+    // SAFETY: as many codes and multipliers as results, and an entry for each code.
+    unsafe { gated_ref::<WIDE_MAX, 11>(acc.as_ptr(), codes.as_ptr(), scales.as_ptr(), out.as_mut_ptr(), n) };
+    out
+}
+
+/// The twin under test.
+pub fn gate_packed(values: &[i64], by: &[i64], shift: u64) -> Vec<i64> {
+    let mut out = vec![0; values.len()];
+    // SAFETY: the three vectors have the same length.
+    unsafe { gate_ref(values.as_ptr(), by.as_ptr(), out.as_mut_ptr(), values.len() as u64, shift) };
+    out
+}
+
+/// The twin under test.
+pub fn rmsnorm_packed(values: &[i64], eps: i64, roots: &[i64], shift: u64) -> Vec<i64> {
+    let table: Vec<_> = [eps].iter().chain(roots).copied().collect();
+    let mut out = vec![0; values.len()];
+    assert_eq!(table.len(), NORM_WORDS);
+    // SAFETY: as many results as values, and a root for each mantissa.
+    unsafe {
+        rmsnorm_ref(values.as_ptr(), table.as_ptr(), out.as_mut_ptr(), values.len() as u64, shift);
+    }
+    out
+}
+
+/// The twin under test and what it keeps.
+pub struct Ssm {
+    pub memory: Vec<u32>,
+    tables: Vec<u64>,
+    channels: usize,
+    cells: usize,
+}
+
+impl Ssm {
+    /// Heads of `channels` channels of `cells` cells, decays and gains by head and code, skips by head; states are zero.
+    pub fn new(decay: &[Vec<i64>], gain: &[Vec<i64>], skip: &[i64], channels: usize, cells: usize) -> Self {
+        let entry = |(d, g): (&i64, &i64)| u64::from(*d as u32) | (*g as u64) << 32;
+        let table =
+            |head: usize| decay[head].iter().zip(&gain[head]).map(entry).chain([(skip[head] as u64) << 32]);
+        let tables = (0..skip.len()).flat_map(table).collect();
+        let memory = vec![STATE_BIAS as u32; skip.len() * channels * cells.next_multiple_of(2)];
+        Self { memory, tables, channels, cells }
+    }
+
+    /// One frame: `codes` are x, B and C one after the other.
+    pub fn frame(&mut self, codes: &[i64], dt: &[i64]) -> Vec<i64> {
+        let (rows, words) = (dt.len() * self.channels, self.cells.div_ceil(2));
+        let mut out = vec![0; rows];
+        let places = [
+            codes.as_ptr() as u64,
+            codes[rows..].as_ptr() as u64,
+            dt.as_ptr() as u64,
+            self.tables.as_ptr() as u64,
+            self.memory.as_mut_ptr() as u64,
+            out.as_mut_ptr() as u64,
+        ];
+        let sizes = [dt.len(), self.channels, words, self.cells % 2].map(|size| size as u64);
+        // SAFETY: all have the lengths that these sizes ask for, and are vectors of their own.
+        unsafe { ssm_ref(places.as_ptr(), sizes[0], sizes[1], sizes[2], sizes[3]) };
+        out
+    }
 }
 
 /// The twin under test.

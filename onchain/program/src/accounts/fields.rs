@@ -2,7 +2,9 @@
 //! Fields of the accounts by name: getters, setters, and what an address field is held against.
 
 use pinocchio::Address;
-use wmq_world::layout::{dispute, model, pin, scratch, session, PEAKS, SESSION_IDS};
+use wmq_world::layout::{
+    dispute, memory::MEMORY_DIGEST_BYTES, model, pin, scratch, session, PEAKS, SESSION_IDS,
+};
 
 use super::{
     checked::{Area, Checked},
@@ -345,6 +347,18 @@ impl Session {
     pub fn frame_area(&self) -> Area {
         self.0.area(session::FRAME)
     }
+
+    /// Digest of what the network keeps after the current Frame.
+    #[inline(always)]
+    pub fn memory(&self) -> &[u8; MEMORY_DIGEST_BYTES] {
+        self.0.at(session::MEMORY)
+    }
+
+    /// The same, to be written.
+    #[inline(always)]
+    pub fn memory_mut(&mut self) -> &mut [u8; MEMORY_DIGEST_BYTES] {
+        self.0.at_mut(session::MEMORY)
+    }
 }
 
 /// The scratch account, its checks passed.
@@ -381,7 +395,7 @@ impl Scratch {
         self.0.set(scratch::FRAME_NUMBER, value);
     }
 
-    /// Records of the window that are there.
+    /// Records of the window that are there; one more once the memory is.
     #[inline(always)]
     pub fn loaded(&self) -> u64 {
         self.0.get(scratch::LOADED)

@@ -13,4 +13,5 @@ mod session;
 pub use checked::{close_account, signs, Area, SCRATCH_BYTES};
 pub use fields::{Dispute, Model, Pin, Scratch, Session, Status, Verdict};
 pub use model::blobs;
+pub use scratch::WHOLE;
 pub use seeds::{BufferSeeds, PinSeeds, ScratchSeeds, SessionSeeds};

@@ -1,7 +1,7 @@
 //! A scratch account, which lives on the rollup only: the window, and what a frame is computed with.
 
 use pinocchio::{error::ProgramError, AccountView, Address, ProgramResult};
-use wmq_world::layout::{scratch, SLOTS};
+use wmq_world::layout::{memory, scratch, SLOTS};
 
 use super::{
     checked::{load_mut, Area, Checked, SCRATCH},
@@ -9,6 +9,9 @@ use super::{
     seeds::ScratchSeeds,
 };
 use crate::tree::{self, Pinned};
+
+/// `loaded` of an account whose window is whole, and so is the memory, if the network has one.
+pub const WHOLE: u64 = SLOTS + (memory::BYTES != 0) as u64;
 
 impl Scratch {
     /// A session's scratch account, to be written. Whose it is, is checked by `session_is`.
@@ -52,10 +55,15 @@ impl Scratch {
         seeds.check(session.scratch_bump(), program, account.address())
     }
 
-    /// Whether its window is whole, and the one that `frame` is computed from.
+    /// Whether its window is whole, with the memory, and the one that `frame` is computed from.
     #[inline(always)]
     pub fn window_stands_at(&self, frame: u64) -> bool {
-        self.loaded() == SLOTS && self.frame_number() == frame
+        self.loaded() == WHOLE && self.frame_number() == frame
+    }
+
+    /// Whether it has all that `frame` is computed from but the memory, which is to be loaded.
+    pub fn lacks_memory_at(&self, frame: u64) -> bool {
+        self.loaded() == SLOTS && SLOTS < WHOLE && self.frame_number() == frame
     }
 
     /// Whether an account is a session's scratch account whose window is whole, or is being loaded, for its hash tree.

@@ -11,14 +11,14 @@ use crate::{
     accounts::{blobs, Dispute, Model, Verdict},
     error::{require, WorldError},
     instruction::Proved,
-    tree,
+    memory, tree,
     window::{check_record, run_transaction},
 };
 
 /// `judge`: runs one transaction of the disputed frame; the last records the verdict. Anyone may.
 ///
 /// ```text
-/// data      step u8 | inputs 2 x 6 | claimed Frame | proof (u32 length first) 32 each
+/// data      step u8 | inputs 2 x 6 | claimed Frame | claimed digest of the memory | proof (u32 length first) 32 each
 /// accounts  0 [writable]  dispute, its window loaded
 ///           1 []          model
 ///           2.. []        the model's further accounts, where its blob has more shards than one
@@ -53,7 +53,7 @@ pub fn process(context: Context, step: u8, proved: &Proved) -> ProgramResult {
     }
     data.set_step(u32::from(step) + 1);
     if usize::from(step) + 1 == PLAN.len() {
-        let same = data.frame_bytes() == record.frame;
+        let same = data.frame_bytes() == record.frame && memory::digest(data.work()) == *proved.memory;
         data.set_verdict(if same { Verdict::Right } else { Verdict::Wrong });
     }
     Ok(())

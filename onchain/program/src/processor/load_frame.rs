@@ -13,10 +13,10 @@ use crate::{
 };
 
 /// `load_frame`: one record of the window before the session's current frame, in order, proved against its hash tree.
-/// Anyone may.
+/// Anyone may. A network that keeps something computes no frame before its memory is there, too (`load_memory`).
 ///
 /// ```text
-/// data      leaf u64 | both inputs | Frame | proof (u32 length first) 32 each
+/// data      leaf u64 | both inputs | Frame | digest of the memory | proof (u32 length first) 32 each
 /// accounts  0 [writable]  session
 ///           1 [writable]  scratch, its window open
 /// ```
@@ -45,6 +45,7 @@ pub fn process(context: Context, leaf: u64, proved: &Proved) -> ProgramResult {
         // With the last record, never before: what is committed holds the Frame that its hash tree ends with. Whatever steps
         // of the frame were run went with the old scratch account.
         write_frame(session.frame_area(), &proved.record);
+        *session.memory_mut() = *proved.memory;
         session.set_step(0);
         session.set_status(Status::Started);
     }

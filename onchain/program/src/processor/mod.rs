@@ -2,6 +2,7 @@
 //!
 //! All but those of every frame are kept out of line: each has the 4,096 bytes of a stack frame to itself.
 
+pub mod check_memory;
 pub mod close_dispute;
 pub mod close_empty;
 pub mod close_model;
@@ -19,7 +20,9 @@ pub mod hash_model;
 pub mod join_session;
 pub mod judge;
 pub mod load_disputed;
+pub mod load_disputed_memory;
 pub mod load_frame;
+pub mod load_memory;
 pub mod open_dispute;
 pub mod open_window;
 pub mod pin_commit;

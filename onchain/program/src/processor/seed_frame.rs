@@ -1,11 +1,11 @@
 //! The instruction `seed_frame`.
 
 use pinocchio::{error::ProgramError, ProgramResult};
-use wmq_world::layout::SLOTS;
+use wmq_world::layout::{memory::EMPTY, SLOTS};
 
 use super::Context;
 use crate::{
-    accounts::{Scratch, Session, Status},
+    accounts::{Scratch, Session, Status, WHOLE},
     error::{require, WorldError},
     instruction::Record,
     tree,
@@ -40,13 +40,15 @@ pub fn process(context: Context, index: u32, record: &Record) -> ProgramResult {
     check_record(record)?;
     push_record(data.work(), record);
     let peaks = data.peaks_mut();
-    tree::append(peaks, index, tree::leaf(record))?;
+    tree::append(peaks, index, tree::leaf(record, &EMPTY))?;
     let root = tree::root(peaks, index + 1);
     data.set_loaded(index + 1);
     if index + 1 == SLOTS {
         require(root == *session.start(), WorldError::WrongStart)?;
         session.set_root(&root);
         write_frame(session.frame_area(), record);
+        *session.memory_mut() = EMPTY;
+        data.set_loaded(WHOLE);
         data.set_frame_number(0);
         session.set_status(Status::Started);
     }

@@ -11,7 +11,7 @@ use crate::{
     accounts::{blobs, Model, Scratch, Session, Status},
     error::{require, WorldError},
     instruction::Record,
-    tree,
+    memory, tree,
     window::run_transaction,
 };
 
@@ -65,10 +65,12 @@ pub fn process(context: Context, frame: u64, step: u8) -> ProgramResult {
         return Ok(());
     }
     let record = Record { inputs, frame: session_data.frame_bytes() };
-    let (leaf, leaves) = (tree::leaf(&record), frame + SLOTS);
+    let digest = memory::digest(scratch_data.work());
+    let (leaf, leaves) = (tree::leaf(&record, &digest), frame + SLOTS);
     let peaks = scratch_data.peaks_mut();
     tree::append(peaks, leaves, leaf)?;
     session_data.set_root(&tree::root(peaks, leaves + 1));
+    *session_data.memory_mut() = digest;
     session_data.drop_inputs();
     session_data.set_step(0);
     session_data.set_frame_number(frame + 1);

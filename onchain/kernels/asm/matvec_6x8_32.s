@@ -1,8 +1,8 @@
 # Machine-written by wm_export/lower/kernel_files.py; do not edit.
-# matvec_6x8: 8 + groups * (122 + columns / 32 * 612) compute units
-.globl wmq_matvec_6x8
-.type wmq_matvec_6x8,@function
-wmq_matvec_6x8:
+# matvec_6x8_32: 8 + groups * (122 + columns / 32 * 612) compute units
+.globl wmq_matvec_6x8_32
+.type wmq_matvec_6x8_32,@function
+wmq_matvec_6x8_32:
 *(u64 *)(r10 - 8) = r2
 *(u64 *)(r10 - 16) = r3
 *(u64 *)(r10 - 24) = r4
@@ -747,4 +747,4 @@ r7 += -1
 *(u64 *)(r10 - 24) = r7
 if r7 != 0 goto 1b
 exit
-.size wmq_matvec_6x8, .-wmq_matvec_6x8
+.size wmq_matvec_6x8_32, .-wmq_matvec_6x8_32

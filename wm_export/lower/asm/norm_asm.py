@@ -1,0 +1,105 @@
+"""The rmsnorm kernel: values over their root mean square, by a table of reciprocal roots.
+
+The sum of squares, one or more and below 2^53, is shifted SPARE places up and then an even number of places down, until
+it is a mantissa; half of the places are those of the results' shift.
+"""
+
+from collections.abc import Callable
+from functools import cache
+
+from wm_export.lower.asm.listing import (
+    NOTHING,
+    UNBOUNDED,
+    Count,
+    Family,
+    Fork,
+    Kernel,
+    Part,
+    Repeat,
+    load,
+    segment,
+    store,
+)
+from wm_train.grid.arithmetic import EXACT_BITS
+from wm_train.grid.integer_mamba2 import NORM_MANTISSAS
+
+NORM_UNROLL = 8
+LOW, HIGH = NORM_MANTISSAS
+#: Words of a table: what is added to the sum of squares, then a root for each mantissa.
+NORM_WORDS = 1 + HIGH - LOW
+#: So many places up, a sum of one is as large as the largest mantissa.
+SPARE = (HIGH - 1).bit_length()
+#: Places down, tried in this order: all together they make a mantissa of the largest sum.
+PLACES = (32, 16, 8, 4, 2)
+assert EXACT_BITS + SPARE <= 63 and EXACT_BITS + SPARE - sum(PLACES) <= SPARE
+
+EIGHTS, ONES = Count("n", NORM_UNROLL), Count("n", NORM_UNROLL, remainder=True)
+
+
+@cache
+def rmsnorm() -> Kernel:
+    """Registers: r1 walks the values, r2 the table and then the root, r3 out, r4 values left, r5 the shift and r6 its
+    half; r0 the sum of squares."""
+    squares = [load(0, 2, 0), "r7 = r1", "r8 = r4", f"if r8 < {NORM_UNROLL} goto 2f"]
+    return Kernel(
+        name="rmsnorm",
+        about="`out = values * root >> shift`, the root and the shift those of the sum of squares.",
+        signature="(values: *const i64, table: *const i64, out: *mut i64, n: u64, shift: u64)",
+        twin="norm::rmsnorm_ref",
+        sizes={"n": range(1, UNBOUNDED)},
+        parts=(
+            segment(squares),
+            *_walk(_square, ("r7",), "r8", ("1", "2", "3")),
+            segment([f"r0 <<= {SPARE}", f"r6 = {-SPARE}"], "4"),
+            *(part for number, places in enumerate(PLACES) for part in _down(places, number)),
+            segment([*_root(), f"if r4 < {NORM_UNROLL} goto 6f"]),
+            *_walk(_scale, ("r1", "r3"), "r4", ("5", "6", "7")),
+            segment(["exit"], "8"),
+        ),
+    )
+
+
+def norm_family() -> Family:
+    """The one."""
+    return Family(kernels=(rmsnorm(),), listing="rmsnorm", metered=((1,), (NORM_UNROLL + 1,), (32 * NORM_UNROLL,)))
+
+
+def _walk(
+    one: Callable[[int], list[str]], walking: tuple[str, ...], left: str, labels: tuple[str, str, str]
+) -> tuple[Part, ...]:
+    """What `one` does, for values in eights and then for those left over; behind it comes the label after the last."""
+    eights, rest, ones = labels
+    body = [line for i in range(NORM_UNROLL) for line in one(i)]
+
+    def step(count: int) -> list[str]:
+        return [*(f"{register} += {8 * count}" for register in walking), f"{left} += {-count}"]
+
+    return (
+        Repeat(
+            EIGHTS, (segment([*body, *step(NORM_UNROLL), f"if {left} > {NORM_UNROLL - 1} goto {eights}b"], eights),)
+        ),
+        segment([f"if {left} == 0 goto {int(ones) + 1}f"], rest),
+        Repeat(ONES, (segment([*one(0), *step(1), f"if {left} != 0 goto {ones}b"], ones),)),
+    )
+
+
+def _square(i: int) -> list[str]:
+    return [load(9, 7, 8 * i), "r9 *= r9", "r0 += r9"]
+
+
+def _scale(i: int) -> list[str]:
+    return [load(7, 1, 8 * i), "r7 *= r2", "r7 += r6", "r7 s>>= r5", store(3, 8 * i, 7)]
+
+
+def _down(places: int, number: int) -> tuple[Part, ...]:
+    """The sum in r0 so many places down, if it stays a mantissa; r6 counts them."""
+    far, back = str(20 + 2 * number), str(21 + 2 * number)
+    take, leave = segment(["r0 = r7", f"r6 += {places}"]), segment([NOTHING, f"goto {back}b"], far)
+    shifted = segment(["r7 = r0", f"r7 >>= {places}", f"if r7 < {LOW} goto {far}f"])
+    return shifted, Fork((take,), (leave,), apart=True), segment([], back)
+
+
+def _root() -> list[str]:
+    """What the mantissa in r0 and the places in r6 make of table, shift and half."""
+    shift = ["r6 s>>= 1", "r5 += r6", "r7 = r5", "r7 += -1", "r6 = 1", "r6 <<= r7"]
+    return ["r0 <<= 3", "r0 += r2", load(2, 0, 8 - 8 * LOW), *shift]

@@ -1,0 +1,79 @@
+"""What the compiled code around the kernels will cost, before anything is built: an estimate from what was metered.
+
+Kernels are counted by formula and are exact. Around them stands compiled Rust, whose length is the compiler's choice;
+`wmq build` meters it. Until then it is taken to be what the metered presets have: of the world's own routines as much
+as there, and for each operand of a kernel call as much as ops of the same kind took there, or, of a kind that no preset
+has, as much as the mean over all kinds.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cache
+from math import ceil
+from statistics import fmean
+
+from wm_export.lower.cost import PRESET_OVERHEADS, Overheads
+from wm_export.lower.lowered_program import Operand, Places, Program, Routine, Rows
+from wm_export.lower.lowering import lower
+from wm_quant.presets import PRESETS, preset
+from wm_train.config import ModelConfig
+
+
+def known_overheads(model: ModelConfig, program: Program) -> tuple[Overheads, bool]:
+    """Overheads of a program of this shape in one transaction: those committed for a preset, True; else an estimate,
+    False."""
+    same = next((name for name in PRESET_OVERHEADS if PRESETS[name] == model), None)
+    if same is None or len(program.plan) > 1:
+        return estimated(program), False
+    return PRESET_OVERHEADS[same], True
+
+
+def estimated(program: Program) -> Overheads:
+    """Overheads that the compiled code of a program may have. Of every transaction, entrypoint and checks as dear as in
+    the dearest preset."""
+    metered = PRESET_OVERHEADS.values()
+    return Overheads(
+        {routine.name: _around(routine) for routine in program.routines},
+        (max(max(each.steps) for each in metered),) * len(program.plan),
+        max(each.merge for each in metered),
+        max(each.peak for each in metered),
+        "estimate",
+    )
+
+
+def _around(routine: Routine) -> int:
+    """Compute units beside the kernels of a routine."""
+    rules, operands = _metered()
+    if routine.is_rule:
+        return ceil(rules.get(routine.name, 0))
+    return ceil(_operands(routine) * operands.get(routine.kind, fmean(operands.values())))
+
+
+@cache
+def _metered() -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Means over the presets: compute units of each rule by its routine's name, and of an operand by the op's kind."""
+    rules: dict[str, list[float]] = defaultdict(list)
+    operands: dict[str, list[float]] = defaultdict(list)
+    for name, overheads in PRESET_OVERHEADS.items():
+        for routine in lower(preset(name)).routines:
+            around = overheads.ops[routine.name]
+            if routine.is_rule:
+                rules[routine.name].append(around)
+            else:
+                operands[routine.kind].append(around / _operands(routine))
+    return _means(rules), _means(operands)
+
+
+def _means(found: Mapping[str, list[float]]) -> dict[str, float]:
+    return {name: fmean(values) for name, values in found.items()}
+
+
+def _operands(routine: Routine) -> int:
+    """Values that the compiled code hands to a routine's calls: it computes each, lists of addresses included."""
+    return sum(_values(operand) for call in routine.calls for operand in call.operands)
+
+
+def _values(operand: Operand) -> int:
+    if isinstance(operand, Rows):
+        return len(operand.firsts)
+    return len(operand.pointers) if isinstance(operand, Places) else 1
