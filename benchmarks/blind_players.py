@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, load_corpus, usable_games
 from wm_train.melee.field_table import STATE_INDEX
-from wm_train.melee.laws import WAITING
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.melee.sights import SIGHTS
+from wm_train.melee.stances import WAITING
 from wm_train.world.encoding import Encoding
 from wm_train.world.rule_ops import NumpyOps
 

@@ -19,9 +19,7 @@ from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, load_corpus, usable_games
 from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.melee.field_table import STATE_INDEX
-from wm_train.melee.laws import WAITING
-from wm_train.melee.stances import FALLING, SPECIAL
-from wm_train.melee.stays import STANDING
+from wm_train.melee.stances import FALLING, SPECIAL, STANDING, WAITING
 from wm_train.world.encoding import Encoding
 
 #: Times that players left an action, that a row needs; frames before the greatest age from which it counts as over.

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# From no_std Rust to a Solana program (sBPF v0) on a machine without Solana's own tools:
+# From no_std Rust to a Solana program (sBPF v3 or v0) on a machine without Solana's own tools:
 # Debian's Rust compiler, its own copy of the Rust library, and sbpf-linker from the crate registry.
 #
 #   sbpf.sh install                                 once; needs Debian 12 or newer and root (or sudo without password)
 #   sbpf.sh fetch                                   the crates that onchain/Cargo.lock names: builds are offline
-#   sbpf.sh build CRATE_DIR OUT.so [--features F]   quiet unless it fails
+#   sbpf.sh build ARCH CRATE_DIR OUT.so [--features F]   quiet unless it fails; ARCH is v3 or v0
 #   sbpf.sh versions                                one tool a line; fails when not installed
 #
 # What is downloaded is checked: Debian's packages by apt against Debian's keys, sbpf-linker by its version, and all crates
@@ -24,7 +24,7 @@ readonly TARGET=bpfel-unknown-none
 
 readonly TOOLS=${WMQ_CACHE:-$HOME/.cache/wmq}/sbpf
 readonly LINKER=$TOOLS/bin/sbpf-linker
-readonly TARGET_DIR=$TOOLS/target # shared by all crates: core and alloc are compiled once
+readonly TARGET_DIR=$TOOLS/target # of each arch, shared by all crates: core and alloc are compiled once
 
 say() { printf 'toolchain: %s\n' "$*" >&2; }
 die() {
@@ -145,14 +145,24 @@ install_all() {
 
 # --- build -------------------------------------------------------------------------------------------------------
 
+# What the compiler may use: v3 has 32-bit jumps and arithmetic, v0 none. The arithmetic is sBPF's own: add32, sub32 and
+# mul32 extend the sign, where LLVM takes them to extend zeros. The linker mends that (--sbpf-optimize, its default).
+cpu() {
+    case $1 in
+        v3) echo v3 ;;
+        v0) echo v2 ;;
+        *) die 2 "expected sBPF v3 or v0, got: $1" ;;
+    esac
+}
+
 rust_flags() {
-    local home=${CARGO_HOME:-$HOME/.cargo} folder
+    local arch=$1 home=${CARGO_HOME:-$HOME/.cargo} folder
     local flags=(
         -A explicit_builtin_cfgs_in_flags --cfg 'target_os="solana"' # crates choose their syscalls by it
-        -C target-cpu=v2                               # no 32-bit jumps or arithmetic: sBPF v0 has none
+        -C target-cpu="$(cpu "$arch")"
         -C target-feature=+allows-misaligned-mem-access # one load for an unaligned u64, not eight
         -C relocation-model=static -C panic=abort
-        -C link-arg=--arch=v0
+        -C link-arg=--arch="$arch"
         -C link-arg=--deploy=false                     # else the linker writes a second copy beside the sources
         -C link-arg=--disable-math-builtins            # LLVM's BPF cannot compile __multi3 and its like
         -C link-arg=--llvm-args=-bpf-stack-size=4096
@@ -170,25 +180,29 @@ rust_flags() {
 
 # Prints what cargo made as JSON lines; its messages for people go to standard error.
 run_cargo() {
-    CARGO_ENCODED_RUSTFLAGS=$(rust_flags) RUSTC=$DEBIAN_RUSTC RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET_DIR \
+    local arch=$1
+    shift
+    CARGO_ENCODED_RUSTFLAGS=$(rust_flags "$arch") RUSTC=$DEBIAN_RUSTC RUSTC_BOOTSTRAP=1 \
+        CARGO_TARGET_DIR=$TARGET_DIR/$arch \
         CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER=$LINKER \
         "$DEBIAN_CARGO" build --quiet --release --locked --offline --target "$TARGET" -Z build-std=core,alloc \
         --message-format=json-render-diagnostics "$@" 9>&-
 }
 
 build() {
-    [ $# -ge 2 ] || die 2 "build needs CRATE_DIR OUT.so [--features F], got: $*"
-    local crate=$1 out made
-    out=$(realpath -m -- "$2")
-    shift 2
+    [ $# -ge 3 ] || die 2 "build needs ARCH CRATE_DIR OUT.so [--features F], got: $*"
+    local arch=$1 crate=$2 out made
+    out=$(realpath -m -- "$3")
+    shift 3
+    cpu "$arch" >/dev/null
     [ -f "$crate/Cargo.toml" ] || die 2 "$crate has no Cargo.toml"
     versions >/dev/null
     take_lock
     cd "$crate"
     # Cargo takes crates of the same names in two folders for one, and tells by their files' ages which is newer: what
     # another folder was built to last would count as this one's. Only the libraries of others are kept.
-    rm -rf "$TARGET_DIR/$TARGET/release/.fingerprint/wmq-"* "$TARGET_DIR/$TARGET/release/"*.so
-    run_cargo "$@" >"$TOOLS/build.json" 2>"$TOOLS/build.log" || {
+    rm -rf "$TARGET_DIR/$arch/$TARGET/release/.fingerprint/wmq-"* "$TARGET_DIR/$arch/$TARGET/release/"*.so
+    run_cargo "$arch" "$@" >"$TOOLS/build.json" 2>"$TOOLS/build.log" || {
         cat "$TOOLS/build.log" >&2
         die 1 "cargo could not build $crate"
     }
@@ -205,5 +219,5 @@ case ${1-} in
     build) shift && build "$@" ;;
     fetch) fetch_crates ;;
     versions) versions ;;
-    *) die 2 "use: sbpf.sh install | fetch | build CRATE_DIR OUT.so [--features F] | versions" ;;
+    *) die 2 "use: sbpf.sh install | fetch | build ARCH CRATE_DIR OUT.so [--features F] | versions" ;;
 esac

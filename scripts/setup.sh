@@ -71,7 +71,25 @@ locked() { awk -v name="$1==" '/^[^ #]/ { found = index($0, name) == 1 } found' 
 install_locked() {
     pip_install --quiet --require-hashes --requirement <(locked setuptools) &&
         pip_install --require-hashes --requirement "$LOCK" &&
-        pip_install --no-index --editable .
+        pip_install --no-index --editable . &&
+        drop_misfits
+}
+
+# Packages that do not fit the lock's, one a line, which it does not name: pip says so of each that lacks what it needs.
+misfits() {
+    local name
+    { "$VENV/bin/python" -m pip check 2>/dev/null || true; } | awk '/ requires | has requirement / { print $1 }' |
+        sort -u | while read -r name; do grep -qi "^$name==" "$LOCK" || printf '%s\n' "$name"; done
+}
+
+# What an older lock left here goes once it no longer fits; packages of one's own that fit stay.
+drop_misfits() {
+    local name
+    for name in $(misfits); do
+        say "$name is of no use any more beside the other packages, and is removed"
+        "$VENV/bin/python" -m pip uninstall --quiet --yes "$name" || return
+    done
+    [ -z "${name:-}" ] || drop_misfits # what needed those fits no more either
 }
 
 install_packages() {

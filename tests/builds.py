@@ -12,16 +12,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from wm_export.schema.sbpf import DEFAULT_ARCH, Arch
 from wm_export.solana import toolchain
 from wm_export.solana.build_record import keep_record
 from wm_export.solana.export import Export, checked_sources
-from wm_export.solana.sources import cache_folder
+from wm_export.solana.sources import ONCHAIN, cache_folder
 from wm_export.solana.toolchain import SBPF_SCRIPT, BuildInfo, find_toolchain, host_cargo, version_lines
 from wm_export.solana.workspace import staged
 from wm_train.files import atomic_write_bytes
 
 CACHE = cache_folder() / "tests"
 KEEP_S = 14 * 24 * 3600
+#: The profile of worlds: crates that share it share what is compiled of Rust's own library.
+RELEASE = "".join((ONCHAIN / "Cargo.toml").read_text().partition("[profile.release]\n")[1:])
+MANIFEST = """[package]
+name = "{name}"
+version = "0.1.0"
+edition = "2021"
+[workspace]
+[lib]
+crate-type = ["cdylib"]
+"""
+LOCK = 'version = 4\n[[package]]\nname = "{name}"\nversion = "0.1.0"\n'
 
 
 def forget_old() -> None:
@@ -31,23 +43,33 @@ def forget_old() -> None:
             path.unlink(missing_ok=True)
 
 
-def build_program(crate: Path, out: Path, features: Sequence[str] = ()) -> BuildInfo:
+def build_program(crate: Path, out: Path, features: Sequence[str] = (), arch: Arch = DEFAULT_ARCH) -> BuildInfo:
     """toolchain.build_program."""
     tools = find_toolchain()
     if tools is None:
-        return toolchain.build_program(crate, out, features)  # which says what is missing
-    words = [tools.name, *tools.versions, SBPF_SCRIPT.read_text(), *features]
-    kept = _kept("program", _digest(crate, words), lambda made: toolchain.build_program(crate, made, features))
+        return toolchain.build_program(crate, out, features, arch)  # which says what is missing
+    words = [tools.name, *tools.versions, SBPF_SCRIPT.read_text(), arch, *features]
+    kept = _kept("program", _digest(crate, words), lambda made: toolchain.build_program(crate, made, features, arch))
     out.parent.mkdir(parents=True, exist_ok=True)
     program = kept.read_bytes()
     atomic_write_bytes(out, program)
-    return BuildInfo(tools.name, tools.versions, hashlib.sha256(program).hexdigest(), len(program))
+    return BuildInfo(arch, tools.name, tools.versions, hashlib.sha256(program).hexdigest(), len(program))
 
 
-def built(export: Export) -> Export:
+def one_file(folder: Path, name: str, source: str, arch: Arch = DEFAULT_ARCH) -> bytes:
+    """A program of one source file."""
+    (folder / "src").mkdir()
+    (folder / "src" / "lib.rs").write_text(source)
+    (folder / "Cargo.toml").write_text(MANIFEST.format(name=name) + RELEASE)
+    (folder / "Cargo.lock").write_text(LOCK.format(name=name))
+    build_program(folder, folder / "program.so", arch=arch)
+    return (folder / "program.so").read_bytes()
+
+
+def built(export: Export, arch: Arch = DEFAULT_ARCH) -> Export:
     """The export with its program, without what meters it: all that sessions and disputes need of `wmq build`."""
     with staged(checked_sources(export)) as workspace:
-        info = build_program(workspace / "program", export.program)
+        info = build_program(workspace / "program", export.program, arch=arch)
     keep_record(export, info, ["program.so"])
     return export
 

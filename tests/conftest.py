@@ -23,8 +23,8 @@ import pytest
 
 from tests import builds
 from tests.tiers import COLLECTED, GUARD, NEEDS, Guard, tier_of
-from wm_export.solana.sources import cache_folder
-from wm_export.solana.toolchain import Toolchain, find_toolchain, host_cargo
+from wm_export.solana.sources import SCRIPTS, cache_folder
+from wm_export.solana.toolchain import Toolchain, find_toolchain, host_cargo, version_lines
 from wm_live.localnet.servers import Installed, find_installed
 
 #: A client in TypeScript; its lock says which packages.
@@ -126,6 +126,15 @@ def sbpf(compiled_once: None) -> Toolchain:
     if found is None:
         pytest.skip("no sBPF toolchain: make toolchain")
     return found
+
+
+@pytest.fixture(scope="session")
+def bolt(sbpf: Toolchain) -> Path:
+    """scripts/bolt.sh, which builds programs of std Rust."""
+    script = SCRIPTS / "bolt.sh"
+    if version_lines(["bash", str(script), "versions"]) is None:
+        pytest.skip("programs of std Rust cannot be built here: scripts/bolt.sh install")
+    return script
 
 
 @pytest.fixture(scope="session")

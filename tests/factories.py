@@ -35,6 +35,7 @@ from wm_train.shapes import array_shapes, scale_names
 from wm_train.world.encoding import Encoding
 from wm_train.world.extras import with_sights
 from wm_train.world.fields import PLAYERS, Field, Kind, fixed
+from wm_train.world.registry import find_game
 from wm_train.world.step import World
 
 ONE = 1 << FRAC_BITS
@@ -123,15 +124,18 @@ def random_window(encoding: Encoding, batch: int, seed: int = 0) -> Window:
 
 
 def make_heads(world: World, batch: int = 1, /, **values: float) -> Any:
-    """(batch, outputs) int64 heads at rest: no value changes, no event happens, every choice is id 0.
+    """(batch, read_outputs) int64 heads at rest: no value changes, no event happens, every choice is id 0.
 
     `values` sets heads of both players: a number in the head's units, or the id that a choice makes.
     """
-    out = np.zeros((batch, world.outputs), np.int64)
+    out = np.zeros((batch, world.read_outputs), np.int64)
     for player in range(PLAYERS):
         for head in world.heads:
             rows = world.span(player, head.name)
-            if head.kind == "choice":
+            if head.groups:
+                group, member = divmod(int(values.get(head.name, 0)), head.members)
+                out[:, rows.start + group] = out[:, world.members_span(player, head.name).start + member] = 9 * ONE
+            elif head.kind == "choice":
                 out[:, rows.start + int(values.get(head.name, 0))] = 9 * ONE
             else:
                 out[:, rows.start] = round(values.get(head.name, -1 if head.kind == "event" else 0) * ONE)
@@ -250,6 +254,19 @@ def random_checkpoint(model: ModelConfig, seed: int = 0) -> Checkpoint:
     scales = {name: SCALES.get(name.rpartition(".")[2], 1 / 512) for name in scale_names(model)}
     split = {"train": [game_name(99)]}
     return Checkpoint(RunConfig(model=model), "qat", random_arrays(model, seed), split, {"steps": 1}, scales)
+
+
+def small_parts(recurrent: bool = False, heads: str = "integrated", **more: Any) -> dict[str, Checkpoint]:
+    """QAT checkpoints of all subsystems of a head set, each of its own width, by key."""
+    keys = find_game().head_sets[heads].parts
+
+    def model(key: str, i: int) -> ModelConfig:
+        name, width = f"{heads}/{key}", 24 + 12 * i
+        if recurrent:
+            return small_mamba2(heads=name, **{"d_model": 24, "d_state": 3 + i, "n_layers": 1 + i % 2} | more)
+        return MLPConfig(slots=2, heads=name, hidden=(width, 16 + 4 * i), **more)
+
+    return {key: random_checkpoint(model(key, i), i) for i, key in enumerate(keys)}
 
 
 def small_qnet(model: ModelConfig | None = None, seed: int = 0) -> QNet:

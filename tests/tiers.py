@@ -25,7 +25,7 @@ import pytest
 #: Tier -> the fixtures that put a test there, the first that fits.
 NEEDS = {
     "rollup": {"validator", "chromium"},
-    "program": {"sbpf", "cargo", "rustfmt", "anchor", "anchorpy"},
+    "program": {"sbpf", "bolt", "cargo", "rustfmt", "anchor", "anchorpy"},
     "replays": {"shared"},
     "process": {"python"},
     "study": {"several_runs"},

@@ -28,7 +28,7 @@ VERIFICATION_KEYS = (
 )
 AUDIT_KEYS = (
     "ok session status validator lamports missing_lamports frames uncommitted frames_per_second wrong_frames frame "
-    "text chains chain root unproved"
+    "text chains chain root unproved commits data data_hash account_state_hash da_pointer da_pointer_hash"
 )
 DISPUTE_KEYS = (
     "session frame account verdict text sent what cu kept pins memory loads judges account_bytes rent transactions fees"

@@ -46,6 +46,8 @@ class Units(Whole):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number, or a usage error."""
+        if isinstance(value, str) and not value.lstrip("-").isdecimal() and not _SHORT.fullmatch(value):
+            self.fail(f"{value!r} is no number of units; expected one as 1400000, 400K or 1.4M.", param, ctx)
         if not isinstance(value, str) or not (written := _SHORT.fullmatch(value)):
             return super().convert(value, param, ctx)
         number = Decimal(written[1]) * {"K": 1000, "M": 1_000_000}[written[2].upper()]

@@ -11,7 +11,8 @@ import click
 from wm_cli import project
 from wm_cli.errors import INTERRUPTED, WmCliError
 from wm_cli.experiments import ConfigFile
-from wm_cli.number_types import WINDOWS, Whole, seed_type
+from wm_cli.number_types import UNITS, WINDOWS, Units, Whole, seed_type
+from wm_export.schema.limits import TRANSACTION_BUDGET
 from wm_live.errors import OtherExportError
 from wm_train.ranges import ENDLESS
 
@@ -109,6 +110,13 @@ config_option = click.option(
 )
 frames_limit_option = click.option(
     "--limit", type=Whole(1, ENDLESS), default=None, help="At most this many one-step frames, evenly spread."
+)
+budget_option = click.option(
+    "--budget",
+    type=Units(1, UNITS),
+    default=TRANSACTION_BUDGET,
+    show_default=True,
+    help="Most units of a transaction, as 1400000, 400K or 1.4M.",
 )
 seed_option = click.option("--seed", type=seed_type, help="Random seed for initialisation, order and split.")
 

@@ -77,20 +77,25 @@ class World(click.ParamType):
 
 def need_world(path: Path) -> None:
     """WmCliError, which lists the names, for a world that is neither here nor comes with wmq."""
-    _need(path, "a run, a QNet", worlds(), "play --world")
+    _need(path, "a run, a QNet", worlds(), f"wmq play --world {example()}")
 
 
 def need_start(path: Path) -> None:
     """The same of what is trained further; and, where something is here, unless it is a float run."""
-    _need(path, "a float run", worlds(RUN), "train --start")
+    _need(path, "a float run", worlds(RUN), f"wmq train --start {example(RUN)}")
     need(path, FLOAT_RUN, option="--start")
 
 
-def _need(path: Path, wanted: str, names: list[str], verb: str) -> None:
+def need_qnet(path: Path) -> None:
+    """The same of what is exported."""
+    _need(path, "a QNet", worlds(), QNET.maker())
+
+
+def _need(path: Path, wanted: str, names: list[str], command: str) -> None:
     if not path.exists():
         raise WmCliError(
             f"{path}: is not there, expected {wanted}, or one of those that come with wmq: {', '.join(names)}; "
-            f"next: wmq {verb} {names[0]}"
+            f"next: {command}"
         )
 
 

@@ -13,6 +13,8 @@ DATASET = Path("dataset")
 RUN = Path("run")
 RUN_QAT = Path("run-qat")
 RUNS = Path("runs")
+PARTS = Path("parts")
+COMPOSED = Path("composed")
 QNET = Path("qnet")
 QNET_PTQ = Path("qnet-ptq")
 EXPORT = Path("export")
@@ -33,6 +35,11 @@ def run_of(config: Path | None, qat: bool) -> Path:
     if config is None:
         return RUN_QAT if qat else RUN
     return RUNS / (f"{config.stem}-qat" if qat else config.stem)
+
+
+def part_of(subsystem: str, qat: bool) -> Path:
+    """Default folder of a run of one subsystem."""
+    return PARTS / (f"{subsystem}-qat" if qat else subsystem)
 
 
 def keep_figures(name: str, figures: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ VERBS = {
     "train": "training",
     "sweep": "training",
     "compare": "training",
+    "compose": "composing",
+    "subsystems": "composing",
     "evaluate": "measuring",
     "rollout": "measuring",
     "diagnose": "measuring",

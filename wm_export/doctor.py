@@ -14,6 +14,7 @@ from wm_export.solana.toolchain import Toolchain, find_toolchain, host_cargo, ve
 NEED_DISK_GIB = 5  # a dataset of some hundred replays, runs, and cargo's build folders
 # LiteSVM is constructed, not only imported: a wheel for another processor loads and then fails here.
 PRODUCTS = "from wm_export.onnx.exactness import need_exact_products; need_exact_products()"
+DEVICES = "from wm_train.nets.device import present; print(*present())"
 LITESVM = "from solders.litesvm import LiteSVM; LiteSVM()"
 
 
@@ -38,6 +39,7 @@ def checks() -> list[Check]:
     return [
         _python(),
         _package("torch", "for training only (extra train)", optional=True),
+        _devices(),
         _package("onnxruntime", "one that multiplies INT8 exactly on this processor", probe=PRODUCTS),
         _package("solders", "a LiteSVM that starts", probe=LITESVM),
         _package("peppi_py", "a loadable peppi-py 0.8.6", distribution="peppi-py"),
@@ -70,6 +72,13 @@ def _package(name: str, need: str, probe: str = "", distribution: str = "", opti
     lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
     found = lines[-1] if lines else f"ended with status {done.returncode}"
     return Check(name, done.returncode == 0, found, need, SETUP, optional)
+
+
+def _devices() -> Check:
+    """Where a network can be trained; also in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", DEVICES], capture_output=True, text=True, check=False)
+    found = done.stdout.strip() if done.returncode == 0 else "none: torch does not load"
+    return Check("devices", done.returncode == 0, found, "cpu; train.device also takes cuda and mps", SETUP, True)
 
 
 def _tool(name: str, command: Sequence[str], need: str, fix: str, optional: bool = False) -> Check:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from wm_export.errors import WmExportError
 from wm_quant.qnet import QNet
-from wm_train.config import ModelConfig
+from wm_train.config import ComposedConfig, ModelConfig, one_network
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 
@@ -14,6 +14,8 @@ NEXT_PRESSES = "press_events: next"
 
 def exportable(model: ModelConfig) -> ModelConfig:
     """The model without the flags that `check_flags` refuses."""
+    if isinstance(model, ComposedConfig):
+        return ComposedConfig({key: one_network(exportable(part)) for key, part in model.parts.items()})
     flags = model.world.encoding.flags
     foreign = {name: getattr(type(flags)(), name) for name in _foreign(model.world.encoding)}
     return replace(model, flags=replace(flags, **foreign))

@@ -1,6 +1,6 @@
 """Checkpoint -> QNet. For a QAT checkpoint nothing happens here: its integers are the ones it was trained with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,33 +17,33 @@ from wm_quant.ops.gather import Gather
 from wm_quant.ops.norm import RMSNorm
 from wm_quant.ops.requantize import Add, Requantize, RequantizeCode, RequantizeFine, RequantizeRelu, RequantizeWide
 from wm_quant.ops.ssm import SSM
+from wm_quant.ops.ssm_chunked import ChunkedSSM
 from wm_quant.ops.table import Lut
+from wm_quant.ops.within import Within
 from wm_quant.prove import prove
-from wm_quant.qnet import HEADS, QNet, expected_tensors, validate
+from wm_quant.qnet import HEADS, QNet, expected_tensors, validate, vector_of
+from wm_quant.side_by_side import Made, Parts, side_by_side
 from wm_train.checkpoint import Checkpoint, digest, load_checkpoint
-from wm_train.config import Mamba2Config, MLPConfig, ModelConfig
+from wm_train.config import ComposedConfig, Mamba2Config, MLPConfig, ModelConfig
 from wm_train.grid.arithmetic import within_floats
 from wm_train.grid.integer_mamba2 import BLOCK, GATE_SHIFT, IntegerBlock, IntegerNorm, integer_mamba2
 from wm_train.grid.integer_mlp import BLOCK_COLUMNS, IntegerDense, IntegerInput, integer_mlp
-
-#: Integers of any numpy type, by part or by name.
-Parts = Mapping[str, NDArray[Any]]
-#: An op and its tensors by part.
-Made = tuple[Op, Parts]
+from wm_train.world.step import World
 
 
 def mlp_ops(model: MLPConfig, shifts: tuple[int, int, int]) -> tuple[Op, ...]:
     """The ops of a FrameStackMLP."""
     wide, narrow = model.hidden
-    outputs = model.world.outputs
+    always = model.world.always_read
     return (
         _matvec(model, "layer1", CODES, "acc1", wide, _blocks("layer1"), SESSION_BIAS),
         Gather("gather", IDS, "acc1", wide),
         RequantizeRelu("relu1", "acc1", "hidden1", wide, shift=shifts[0]),
         _matvec(model, "layer2", "hidden1", "acc2", narrow, _blocks("layer2")),
         RequantizeRelu("relu2", "acc2", "hidden2", narrow, shift=shifts[1]),
-        _matvec(model, "heads", "hidden2", "acc3", outputs, _blocks("heads")),
-        Requantize("scale", "acc3", HEADS, outputs, shift=shifts[2]),
+        _matvec(model, "heads", "hidden2", "acc3", always, _blocks("heads")),
+        Requantize("scale", "acc3", HEADS, always, shift=shifts[2]),
+        *_grouped_ops(model, "hidden2", _blocks("heads"), shifts[2]),
     )
 
 
@@ -60,6 +60,36 @@ def _matvec(
     return Matvec(name, source, out, size, init, block=blocks[bits], bits=bits)
 
 
+def _grouped_ops(model: ModelConfig, source: str, blocks: Mapping[int, int], shift: int) -> Iterator[Within]:
+    """The logits of one group's ids of each choice in groups."""
+    world, bits = model.world, model.bits.get("heads", 8)
+    for player, head in world.choices_in_groups:
+        yield Within(
+            vector_of(player, head),
+            source,
+            vector_of(player, head),
+            head.members,
+            by=HEADS,
+            first=world.span(player, head.name).start,
+            groups=head.groups,
+            layer="heads",
+            block=blocks[bits],
+            shift=shift,
+            bits=bits,
+        )
+
+
+def _heads(world: World, layer: IntegerDense) -> Iterator[Parts]:
+    """The tensors of the ops of the last layer."""
+    always = slice(world.always_read)
+    yield {"rows": layer.rows[always], "bias": layer.bias[always]}
+    yield {"mult": layer.mult[always]}
+    for player, head in world.choices_in_groups:
+        own, shape = world.ids_span(player, head.name), (head.groups, head.members)
+        rows = layer.rows[own].reshape(*shape, -1)
+        yield {"rows": rows, "bias": layer.bias[own].reshape(shape), "mult": layer.mult[own].reshape(shape)}
+
+
 def _mlp(checkpoint: Checkpoint, model: MLPConfig) -> Iterator[Made]:
     scales = checkpoint.scales["hidden1"], checkpoint.scales["hidden2"]
     mlp = integer_mlp(model.world, checkpoint.deciding, scales, model.bits)
@@ -70,8 +100,7 @@ def _mlp(checkpoint: Checkpoint, model: MLPConfig) -> Iterator[Made]:
         _mult(mlp.layer1),
         _dense(mlp.layer2),
         _mult(mlp.layer2),
-        _dense(mlp.heads),
-        _mult(mlp.heads),
+        *_heads(model.world, mlp.heads),
     )
     return zip(ops, parts, strict=True)
 
@@ -134,7 +163,7 @@ class Mamba2Shifts:
 
 def mamba2_ops(model: Mamba2Config, shifts: Mamba2Shifts) -> tuple[Op, ...]:
     """The ops of a Mamba2."""
-    width, outputs = model.d_model, model.world.outputs
+    width, always = model.d_model, model.world.always_read
     blocks = (op for i, own in enumerate(shifts.blocks) for op in _block_ops(model, f"blocks.{i}", own))
     return (
         _matvec(model, "layer1", CODES, "acc1", width, _blocks("layer1"), SESSION_BIAS),
@@ -142,8 +171,9 @@ def mamba2_ops(model: Mamba2Config, shifts: Mamba2Shifts) -> tuple[Op, ...]:
         RequantizeWide("enter", "acc1", "residual", width, shift=shifts.layer1),
         *blocks,
         RMSNorm("norm", "residual", "n", width, shift=shifts.norm),
-        _matvec(model, "heads", "n", "acc_heads", outputs, BLOCK),
-        Requantize("scale", "acc_heads", HEADS, outputs, shift=shifts.heads),
+        _matvec(model, "heads", "n", "acc_heads", always, BLOCK),
+        Requantize("scale", "acc_heads", HEADS, always, shift=shifts.heads),
+        *_grouped_ops(model, "n", BLOCK, shifts.heads),
     )
 
 
@@ -163,13 +193,20 @@ def _block_ops(model: Mamba2Config, name: str, shifts: BlockShifts) -> Iterator[
     yield Conv(at("conv"), at("in"), at("acc_conv"), passed, first=inner)
     yield RequantizeFine(at("conv_scale"), at("acc_conv"), at("pre"), passed, shift=shifts.conv)
     yield Lut(at("silu"), at("pre"), at("xbc"), passed)
-    yield SSM(at("ssm"), at("xbc"), at("acc_y"), inner, by=at("dt"))
+    yield _recurrence(model, at("ssm"), at("xbc"), at("acc_y"), at("dt"))
     yield RequantizeWide(at("y_scale"), at("acc_y"), at("y"), inner, shift=shifts.y)
     yield Lut(at("gate_silu"), at("in"), at("gate"), inner)
     yield Gate(at("gate"), at("y"), at("gated"), inner, by=at("gate"), shift=GATE_SHIFT)
     yield RMSNorm(at("gated_norm"), at("gated"), at("n"), inner, shift=shifts.gated_norm)
     yield _matvec(model, at("out_proj"), at("n"), at("acc_out"), model.d_model, BLOCK)
     yield Add(at("add"), at("acc_out"), "residual", model.d_model, shift=shifts.out_proj)
+
+
+def _recurrence(model: Mamba2Config, name: str, source: str, out: str, by: str) -> SSM:
+    """The recurrence that the config asks for."""
+    if model.write_every:
+        return ChunkedSSM(name, source, out, model.d_inner, by=by, every=model.write_every)
+    return SSM(name, source, out, model.d_inner, by=by)
 
 
 def table_groups(model: Mamba2Config) -> dict[str, NDArray[np.int64]]:
@@ -223,10 +260,17 @@ def _mamba2(checkpoint: Checkpoint, model: Mamba2Config) -> Iterator[Made]:
         _mult(ints.layer1),
         *(parts for block in ints.blocks for parts in _block_parts(model, block)),
         _norm(ints.norm),
-        _dense(ints.heads),
-        _mult(ints.heads),
+        *_heads(model.world, ints.heads),
     )
     return zip(ops, parts, strict=True)
+
+
+def _ops_of(checkpoint: Checkpoint) -> Iterable[Made]:
+    """Every op of a network, with its tensors."""
+    model = checkpoint.config.model
+    if isinstance(model, ComposedConfig):
+        return side_by_side(model, {key: tuple(_ops_of(part)) for key, part in checkpoint.parts.items()})
+    return _mamba2(checkpoint, model) if isinstance(model, Mamba2Config) else _mlp(checkpoint, model)
 
 
 def _narrow(values: NDArray[Any], dtype: type[np.integer[Any]], name: str) -> NDArray[Any]:
@@ -258,8 +302,7 @@ def from_checkpoint(checkpoint: Checkpoint, parent: str) -> QNet:
 
 
 def _made(checkpoint: Checkpoint, parent: str) -> QNet:
-    model = checkpoint.config.model
-    made = list(_mamba2(checkpoint, model) if isinstance(model, Mamba2Config) else _mlp(checkpoint, model))
+    model, made = checkpoint.config.model, list(_ops_of(checkpoint))
     wide = {f"{op.name}.{part}": values for op, parts in made for part, values in parts.items()}
     provenance = {
         "form": checkpoint.form,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_quant.ops.base import CODES, IDS, SESSION_BIAS, Op, Values, integers
-from wm_quant.qnet import HEADS, QNet
+from wm_quant.qnet import QNet
 from wm_train.grid.arithmetic import Ints
 from wm_train.measure.evaluate import Model, Window, stepper
 from wm_train.measure.recurrent import Stretch
@@ -113,7 +113,7 @@ class Interpreter:
         tail = next_codes(encoding, ahead)
         trace: Trace = {CODES: np.concatenate([state.codes, tail], 1), IDS: state.ids}
         trace |= self.network(state.bias, state.memory, trace)
-        frame = next_frames(self.net.world, state.frame, trace[HEADS], state.bounds)
+        frame = next_frames(self.net.world, state.frame, self.net.heads(trace), state.bounds)
         trace["frame"] = self._kept(frame).reshape(len(frame), -1).astype(np.int64)
         memory = {name: trace[f"{name}.memory"] for name in state.memory}
         after = self._pushed(state, _joined(state.frames, frame), ahead)
@@ -162,7 +162,10 @@ class Interpreter:
         if self.net.memories:
             return RecurrentQNet(self)
 
-        return stepper(self.net.world, lambda window: self.step(self.begin(window), window.following)[0][HEADS])
+        def heads(window: Window) -> Ints:
+            return self.net.heads(self.step(self.begin(window), window.following)[0])
+
+        return stepper(self.net.world, heads)
 
 
 class RefInterpreter(Interpreter):
@@ -228,7 +231,7 @@ class RecurrentQNet:
         codes, ids = codes.reshape(*shape, -1), ids.reshape(*shape, -1)
         for t in range(shape[1]):
             trace = self.interpreter.network(bias, memory, {CODES: codes[:, t], IDS: ids[:, t]})
-            heads.append(trace[HEADS])
+            heads.append(self.interpreter.net.heads(trace))
             memory = {name: trace[f"{name}.memory"] for name in memory}
         return np.stack(heads, 1), memory
 

@@ -10,7 +10,8 @@ from wm_quant.convert import BlockShifts, Mamba2Shifts, mamba2_ops, mlp_ops, tab
 from wm_quant.errors import WmQuantError
 from wm_quant.ops.base import Op, Tensor
 from wm_quant.qnet import QNet, expected_tensors
-from wm_train.config import Mamba2Config, MLPConfig, ModelConfig
+from wm_quant.side_by_side import Made, side_by_side
+from wm_train.config import ComposedConfig, Mamba2Config, MLPConfig, ModelConfig
 from wm_train.world.flags import Flags
 from wm_train.world.registry import find_game
 
@@ -47,10 +48,18 @@ def preset(name: str) -> QNet:
 def untrained(model: ModelConfig) -> QNet:
     """A shape whose integers say nothing, the least that each may be: what it costs and how its bytes lie are those of
     every network of that shape. Which values share a table is as it should be."""
-    groups = table_groups(model) if isinstance(model, Mamba2Config) else {}
+    groups = _groups(model)
     bare = QNet(model, _ops(model), groups)
     tensors = {name: _least(tensor, groups.get(name)) for name, tensor in expected_tensors(bare).items()}
     return QNet(model, bare.ops, tensors)
+
+
+def _groups(model: ModelConfig) -> dict[str, NDArray[np.int64]]:
+    """Which table each value goes through, by the tensor's name."""
+    if isinstance(model, ComposedConfig):
+        own = {key: _groups(part) for key, part in model.parts.items()}
+        return {f"{key}.{name}": group for key, groups in own.items() for name, group in groups.items()}
+    return table_groups(model) if isinstance(model, Mamba2Config) else {}
 
 
 def _least(tensor: Tensor, given: NDArray[Any] | None) -> NDArray[Any]:
@@ -64,6 +73,9 @@ def _least(tensor: Tensor, given: NDArray[Any] | None) -> NDArray[Any]:
 
 def _ops(model: ModelConfig) -> tuple[Op, ...]:
     """The ops of a shape, with some shift that each may have."""
+    if isinstance(model, ComposedConfig):
+        bare: dict[str, list[Made]] = {key: [(op, {}) for op in _ops(part)] for key, part in model.parts.items()}
+        return tuple(op for op, _ in side_by_side(model, bare))
     if isinstance(model, Mamba2Config):
         return mamba2_ops(model, Mamba2Shifts(31, (BlockShifts(*[31] * 7),) * model.n_layers, 31, 31))
     return mlp_ops(model, (31, 31, 31))

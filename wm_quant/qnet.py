@@ -5,7 +5,8 @@
 
 Values between ops are int64 vectors, named; each is written down whole in a Trace. A frame starts from the world's
 state (`codes`, the dense columns of the window and the following inputs; `ids`, the per-frame ids; `session_bias`) and
-ends with `heads`, from which world.step.decode makes the next Frame. What each op reads, needs, computes and keeps from
+ends with `heads`, and with `heads.<choice>.<player>` of each choice in groups, from which world.step.decode makes the
+next Frame. What each op reads, needs, computes and keeps from
 frame to frame is said by its class, in wm_quant/ops/.
 """
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from wm_quant.errors import WmQuantError
-from wm_quant.ops.base import CODES, IDS, SESSION_BIAS, Op, Sum, Tensor
+from wm_quant.ops.base import CODES, IDS, SESSION_BIAS, Op, Sum, Tensor, Values
 from wm_quant.ops.kinds import OPS
 from wm_train import json_schema as js
 from wm_train.artifact import check_folder
@@ -33,6 +34,7 @@ from wm_train.grid.arithmetic import Ints
 from wm_train.naming import misnamed
 from wm_train.reading import Artifact, JsonArtifact, one_line, parse_arrays, read_json
 from wm_train.world.step import World
+from wm_train.world.subsystem import Head
 
 FORMAT = "wmq-qnet-5"
 HEADS = "heads"
@@ -124,6 +126,16 @@ class QNet:
         return {CODES: self.world.encoding.dense_columns} | {op.out: op.size for op in self.ops}
 
     @cached_property
+    def read(self) -> dict[str, int]:
+        """Length of every vector that the world reads, in the order of World.read."""
+        groups = {vector_of(player, head): head.members for player, head in self.world.choices_in_groups}
+        return {HEADS: self.world.always_read} | groups
+
+    def heads(self, values: Values) -> Ints:
+        """(B, read_outputs) what the world reads, of every vector by name."""
+        return np.concatenate([values[name] for name in self.read], 1)
+
+    @cached_property
     def sums(self) -> Set[str]:
         """Vectors that accumulate products."""
         return {op.out for op in self.ops if op.makes_sum}
@@ -143,6 +155,11 @@ class QNet:
     def parameters(self) -> int:
         """Integers in the network, folded tables included."""
         return sum(int(t.size) for t in self.tensors.values())
+
+
+def vector_of(player: int, head: Head) -> str:
+    """The vector that holds the logits of the ids of the group that a player's choice in groups chose."""
+    return f"{HEADS}.{head.name}.{player}"
 
 
 def expected_tensors(net: QNet) -> dict[str, Tensor]:
@@ -172,12 +189,27 @@ def _check_ops(net: QNet) -> None:
             raise WmQuantError(f'qnet: two ops are called "{op.name}"')
         names.add(op.name)
         known.add(op.out)
-    if not net.ops or net.ops[-1].out != HEADS or net.ops[-1].size != net.world.outputs:
-        raise WmQuantError(f"qnet: the last op must write `{HEADS}` of {net.world.outputs} values")
+    _check_filled(net)
+    for name, length in net.read.items():
+        if (got := net.sizes.get(name, 0)) != length:
+            raise WmQuantError(f"qnet: the world reads {length} values of `{name}`, and ops write {got}")
     if (begun := len(net.session_ops)) != 1:
         raise WmQuantError(f"qnet: {begun} ops start from {SESSION_BIAS}, expected one")
     if net.memories and net.world.encoding.slots != 1:
         raise WmQuantError(f"qnet: {net.world.encoding.slots} slots, expected 1 of a network with a memory")
+
+
+def _check_filled(net: QNet) -> None:
+    """A vector that several ops put together is put together whole, from its first value to its last."""
+    filled: dict[str, int] = {}
+    for op in net.ops:
+        first, end = op.stretch
+        if first not in (0, filled.get(op.out, 0)):
+            raise op.refused(f"puts values at {first} of `{op.out}`, expected at {filled.get(op.out, 0)}")
+        filled[op.out] = end
+    for name, end in filled.items():
+        if end != net.sizes[name]:
+            raise WmQuantError(f"qnet: {end} values are put into `{name}`, expected {net.sizes[name]}")
 
 
 def _check_names(net: QNet) -> None:

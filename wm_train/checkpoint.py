@@ -8,7 +8,7 @@ RUN/manifest.json        how the run was made; see manifest.py
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,7 +19,7 @@ from safetensors.numpy import save
 
 from wm_train import json_schema as js
 from wm_train.artifact import check_folder
-from wm_train.config import ModelConfig, RunConfig
+from wm_train.config import ComposedConfig, ModelConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.files import atomic_write_files, json_bytes
 from wm_train.naming import NAME
@@ -105,10 +105,30 @@ class Checkpoint:
         return {"split": dict(self.split), "holdout": train.holdout, "seed": train.seed}
 
     @property
+    def parts(self) -> dict[str, "Checkpoint"]:
+        """Of a composed network: that of each subsystem, by its key, in the order of the rules; else none."""
+        model = self.config.model
+        if not isinstance(model, ComposedConfig):
+            return {}
+        return {key: self._part(key, part) for key, part in model.parts.items()}
+
+    def _part(self, key: str, model: ModelConfig) -> "Checkpoint":
+        def own(values: Mapping[str, Any]) -> dict[str, Any]:
+            return {name[len(key) + 1 :]: value for name, value in values.items() if name.startswith(f"{key}.")}
+
+        said = {name: cut for name, cut in self.thresholds.items() if name in model.world.head_set.happenings}
+        return replace(
+            self, config=replace(self.config, model=model), arrays=own(self.arrays), scales=own(self.scales),
+            thresholds=said,
+        )  # fmt: skip
+
+    @property
     def deciding(self) -> dict[str, NDArray[np.float32]]:
         """`arrays` with each threshold taken from its heads' biases: what happens above 0, whoever computes it.
 
         Training goes on from `arrays`, where an event's head is the logit of its probability."""
+        if self.parts:
+            return {f"{key}.{name}": one for key, part in self.parts.items() for name, one in part.deciding.items()}
         world, bias = self.config.model.world, self.arrays[HEADS_BIAS].copy()
         for name, threshold in self.thresholds.items():
             for player in range(PLAYERS):

@@ -16,6 +16,7 @@ from wm_train.world.encoding import Encoding
 from wm_train.world.flags import NO_FLAGS, Flags
 from wm_train.world.registry import DEFAULT_GAME, find_game
 from wm_train.world.step import World
+from wm_train.world.subsystem import JOINED
 from wm_train.world.symmetry import check_names
 
 T = TypeVar("T")
@@ -60,13 +61,18 @@ def _check_numbers(part: Any, where: str) -> None:
 
 _EDITIONS = ", ".join(edition.name for edition in find_game().editions)
 ENCODING_TEXT = f"what the network reads: {_EDITIONS}; see [numeric.md](numeric.md#encodings)"
-HEADS_TEXT = f"what it predicts: {', '.join(find_game().head_sets)}; see [numeric.md](numeric.md#heads)"
+HEADS_TEXT = (
+    f"what it predicts: {', '.join(find_game().head_sets)}; see [numeric.md](numeric.md#heads). With a slash and a "
+    "subsystem behind it, as `integrated/movement`, only that"
+)
 FLAGS_TEXT = "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)"
 DROPOUT_TEXT = "share of hidden units dropped in training in float: of each layer, or of what goes out of a block"
 BITS_TEXT = "bits of a layer's weights in its integer form, 8, 4 or 16, as `{layer2: 4}`; 8 if nothing is said"
-ARCH_TEXT = "mlp; or mamba2, which has the next five keys, and no slots and hidden"
+ARCH_TEXT = "mlp; or mamba2, which has the next six keys, and no slots and hidden"
 
 
+#: The layer that reads frames; of a composed network the parts' together.
+FIRST_LAYER = "layer1"
 #: The widest that a norm can take: squares of wide integers must add up to less than 2^53.
 INNER_MAX = 8192
 #: Parts of a whole, 0 but never all of it.
@@ -129,6 +135,13 @@ class Mamba2Config:
         2, f"inner width in widths of the stream; `expand` times `d_model` is at most {INNER_MAX:,}", Range(1, 8)
     )
     dropout: float = _key(0.0, DROPOUT_TEXT, SHARES, named=False)
+    write_every: int = _key(
+        0,
+        "in integers, frames between two writes of a head's states, head by head in turn; divides the number of heads; "
+        "0: all are written in each frame, by another rule",
+        Range(0, 64),
+        named=False,
+    )
     bits: Mapping[str, int] = field(default_factory=dict, metadata={"text": BITS_TEXT})
     arch: str = _key("mamba2", ARCH_TEXT)
     flags: Flags = field(default=NO_FLAGS, metadata={"text": FLAGS_TEXT})
@@ -144,6 +157,9 @@ class Mamba2Config:
         most = f"at most {INNER_MAX // self.d_model}: it times d_model {self.d_model} is at most {INNER_MAX}"
         _check(self.d_inner <= INNER_MAX, "model.expand", self.expand, most)
         _check(self.d_inner % self.headdim == 0, "model.headdim", self.headdim, f"a divisor of {self.d_inner}")
+        divisor = f"a divisor of {self.n_heads}, the number of heads, or 0"
+        every = self.write_every
+        _check(every == 0 or self.n_heads % every == 0, "model.write_every", every, divisor)
         object.__setattr__(self, "flags", self.world.encoding.flags)
 
     @property
@@ -173,8 +189,98 @@ class Mamba2Config:
         return self.d_inner + 2 * self.d_state
 
 
+@dataclass(frozen=True)
+class ComposedConfig:
+    """Networks of the subsystems of one head set side by side, each of its own shape. They read the same encoding and
+    share no parameters; their heads stand subsystem after subsystem.
+
+    parts   key of a subsystem -> the shape of its network, in the order of the rules
+    """
+
+    parts: Mapping[str, "MLPConfig | Mamba2Config"] = field(default_factory=dict)
+    arch: str = "composed"
+
+    def __post_init__(self) -> None:
+        _check(self.arch == "composed", "model.arch", self.arch, "composed")
+        _check(bool(self.parts), "model.parts", self.parts, "a network for each subsystem")
+        given = {key: _part(key, part) for key, part in self.parts.items()}
+        first = next(iter(given.values()))
+        known = find_game(first.game).head_sets[first.heads.partition("/")[0]].parts
+        _check(set(given) == set(known), "model.parts", list(given), f"one of each: {', '.join(known)}")
+        object.__setattr__(self, "parts", {key: given[key] for key in known})
+        grouped = [head.name for one in known.values() for head in one.heads if head.groups]
+        _check(not grouped, "model.parts", list(known), f"heads without choices in groups, which {grouped} are")
+        for key, part in self.parts.items():
+            where, first = f"model.parts.{key}", self.parts[next(iter(known))]
+            _check(part.heads == known[key].name, f"{where}.heads", part.heads, known[key].name)
+            same = part.world.encoding == first.world.encoding
+            _check(same, f"{where}.encoding", part.encoding, "all parts to read the same slots, encoding and flags")
+            _check(type(part) is type(first), f"{where}.arch", part.arch, f"{first.arch}, as of the first part")
+            bits = first.bits.get(FIRST_LAYER, 8)
+            _check(part.bits.get(FIRST_LAYER, 8) == bits, f"{where}.bits", part.bits, f"{bits} of {FIRST_LAYER}")
+
+    @property
+    def _first(self) -> "MLPConfig | Mamba2Config":
+        return next(iter(self.parts.values()))
+
+    @property
+    def encoding(self) -> str:
+        """The name of what they read."""
+        return self._first.encoding
+
+    @property
+    def flags(self) -> Flags:
+        """Of that encoding."""
+        return self._first.flags
+
+    @property
+    def game(self) -> str:
+        """Name of the game."""
+        return self._first.game
+
+    @property
+    def heads(self) -> str:
+        """What they predict together."""
+        return f"{self._first.heads.partition('/')[0]}/{JOINED}"
+
+    @property
+    def world(self) -> World:
+        """The encoding and heads by name, checked."""
+        return World(self._first.world.encoding, self.heads)
+
+    @property
+    def bits(self) -> Mapping[str, int]:
+        """Of the layers whose weights do not have 8: the first, which is one, and those of each part."""
+        own = {f"{key}.{name}": bits for key, part in self.parts.items() for name, bits in part.bits.items()}
+        shared = {name: bits for name, bits in self._first.bits.items() if name == FIRST_LAYER}
+        return shared | {name: bits for name, bits in own.items() if not name.endswith(f".{FIRST_LAYER}")}
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers that are matrix products, of the QNet's ops."""
+        own = (f"{key}.{name}" for key, part in self.parts.items() for name in part.layers if name != FIRST_LAYER)
+        return (FIRST_LAYER, *own)
+
+
+def one_network(model: "ModelConfig") -> "MLPConfig | Mamba2Config":
+    """A shape that is one network's; WmTrainError for a composed one."""
+    if isinstance(model, ComposedConfig):
+        raise WmTrainError("this model is composed of subsystems, expected one network: take the run of one of them")
+    return model
+
+
+def _part(key: str, data: Any) -> "MLPConfig | Mamba2Config":
+    """The shape of one part, which may be plain data."""
+    made = data if isinstance(data, MLPConfig | Mamba2Config) else _model(data)
+    _check(not isinstance(made, ComposedConfig), f"model.parts.{key}.arch", made.arch, "mlp or mamba2")
+    assert not isinstance(made, ComposedConfig)
+    return made
+
+
 #: How scales of activations are found: names of nets/observers.py.
 CALIBRATIONS = ("mse", "min-max")
+#: Where a network computes (nets/device.py).
+DEVICES = ("auto", "cpu", "cuda", "mps")
 #: Weights of the parts of a loss.
 WEIGHTS = Range(0, 1000, below=True)
 #: Losses of a number, as robust.py names them.
@@ -184,8 +290,10 @@ HORIZON_MAX = 32
 #: Published weight of the category's loss.
 CATEGORY_WEIGHT = 2.0
 #: Shape of a network.
-ModelConfig = MLPConfig | Mamba2Config
-MODELS: Mapping[str, type[MLPConfig] | type[Mamba2Config]] = {"mlp": MLPConfig, "mamba2": Mamba2Config}
+ModelConfig = MLPConfig | Mamba2Config | ComposedConfig
+MODELS: Mapping[str, type[MLPConfig] | type[Mamba2Config] | type[ComposedConfig]] = {
+    "mlp": MLPConfig, "mamba2": Mamba2Config, "composed": ComposedConfig,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -302,6 +410,12 @@ class TrainConfig:
     )
     seed: int = _key(0, "of initialisation, batch order and split", SEEDS)
     threads: int = _key(1, "torch threads", Range(1, 1024))
+    device: str = _key(
+        "cpu",
+        "where the network computes in training: cpu, cuda, mps, or auto, the first there is of cuda, mps, cpu; see "
+        "[train](#another-device)",
+        named=False,
+    )
     holdout: float = _key(
         0.125,
         "share of games (of frames, if there is one game) kept for validation",
@@ -327,6 +441,7 @@ class TrainConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         _check(bool(self.only), "train.only", self.only, f"kinds of games, such as {STANDARD}")
         _check_numbers(self, "train")
+        _check(self.device in DEVICES, "train.device", self.device, " or ".join(DEVICES))
         _check(self.calibration in CALIBRATIONS, "train.calibration", self.calibration, " or ".join(CALIBRATIONS))
         _check(
             self.hold_character >= 0 or not self.hold_seen,
@@ -355,6 +470,9 @@ class RunConfig:
         _check(check_names(self.train.augment, symmetry) is None, "train.augment", list(self.train.augment), expected)
         fits = len(horizon) < chunk or not isinstance(self.model, Mamba2Config)
         _check(fits, "train.losses.horizon", horizon, f"fewer weights than train.chunk, which is {chunk}")
+        if self.model.world.head_set.whole:
+            for key, value in (("sampling", self.train.losses.sampling), ("horizon", horizon)):
+                _check(not value, f"train.losses.{key}", value, "none: one subsystem alone is fed true Frames")
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts and lists, without the keys that are not named at their defaults."""

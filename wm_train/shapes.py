@@ -1,9 +1,9 @@
 """Shapes of a network's parameters from its config alone: what a checkpoint must hold, and how large a network is."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
 
-from wm_train.config import Mamba2Config, MLPConfig, ModelConfig
+from wm_train.config import ComposedConfig, Mamba2Config, MLPConfig, ModelConfig
 
 #: Taps of Mamba-2's convolution.
 D_CONV = 4
@@ -48,6 +48,8 @@ def _mamba2(model: Mamba2Config) -> Shapes:
 
 def parameter_shapes(model: ModelConfig) -> Shapes:
     """Shape of every trained parameter by its dotted name."""
+    if isinstance(model, ComposedConfig):
+        return _of_parts(model, parameter_shapes)
     encoding = model.world.encoding
     embeddings = {f"embeddings.{f.name}.weight": (f.vocab, f.width) for f in encoding.embeddings}
     return embeddings | (_mamba2(model) if isinstance(model, Mamba2Config) else _mlp(model))
@@ -55,7 +57,14 @@ def parameter_shapes(model: ModelConfig) -> Shapes:
 
 def array_shapes(model: ModelConfig) -> Shapes:
     """Shape of every array of a checkpoint: parameters and `gain`."""
+    if isinstance(model, ComposedConfig):
+        return _of_parts(model, array_shapes)
     return parameter_shapes(model) | {"gain": (model.world.encoding.dense_columns,)}
+
+
+def _of_parts(model: ComposedConfig, of: Callable[[ModelConfig], Shapes]) -> Shapes:
+    """What each part has, its key before the names."""
+    return {f"{key}.{name}": shape for key, part in model.parts.items() for name, shape in of(part).items()}
 
 
 def parameter_count(model: ModelConfig) -> int:
@@ -65,6 +74,8 @@ def parameter_count(model: ModelConfig) -> int:
 
 def scale_names(model: ModelConfig) -> tuple[str, ...]:
     """Activations whose integers have a scale of their own, in the order in which they are computed."""
+    if isinstance(model, ComposedConfig):
+        return tuple(f"{key}.{name}" for key, part in model.parts.items() for name in scale_names(part))
     if not isinstance(model, Mamba2Config):
         return "hidden1", "hidden2"
     return ("residual", *(f"blocks.{i}.{name}" for i in range(model.n_layers) for name in BLOCK_SCALES))

@@ -64,6 +64,8 @@ CASES = [
     ("ssm", 2, 3, 5, 6, 81),
     ("ssm", 2, 2, 32, 4, 82),
     ("ssm", 1, 2, 69, 3, 83),
+    ("ssm_chunked", 2, 4, 4, 2, 7, 84),
+    ("ssm_chunked", 6, 14, 6, 3, 8, 85),
 ]
 VOCABULARY = 10
 WIDE_MAX = 2**20 - 1
@@ -236,6 +238,40 @@ def ssm(lcg: Lcg, heads: int, channels: int, cells: int, frames: int) -> list[in
     return out
 
 
+def ssm_chunked(lcg: Lcg, heads: int, channels: int, cells: int, every: int, frames: int) -> list[int]:
+    """As ssm, but with gains of 0 or more, and a head's states written every so many frames: where (t - head) mod every
+    is every - 1. Three places of what a frame counts for, and codes of 7 bits."""
+    decay = [lcg.draws(256, 0, 2**15 - 1) for _ in range(heads)]
+    gain = [[lcg.draw(0, 1) * min(_held_most(d, every), 2**31 - 1) for d in row] for row in decay]
+    skip = lcg.draws(heads, -(2**20), 2**20)
+    states = [[[0] * cells for _ in range(channels)] for _ in range(heads)]
+    # Of each head what is left of its states, and (gain, x, B) of each frame since they were written.
+    kept, late, out = [2**15] * heads, [[] for _ in range(heads)], []
+    for frame in range(frames):
+        x = [lcg.draws(channels, -127, 127) for _ in range(heads)]
+        b, c = lcg.draws(cells, -127, 127), lcg.draws(cells, -127, 127)
+        for head, code in enumerate(lcg.draws(heads, -127, 127)):
+            d = decay[head][code + 128]
+            kept[head] = kept[head] * d >> 15
+            late[head] = [(g * d >> 15, *rest) for g, *rest in late[head]] + [(gain[head][code + 128], x[head], b)]
+            counts = [(sum(map(int.__mul__, c, own)) * g + 2**27) >> 28 for g, _, own in late[head]]
+            for i, state in enumerate(states[head]):
+                given = sum(k * codes[i] for k, (_, codes, _) in zip(counts, late[head], strict=True))
+                read = kept[head] * sum(map(int.__mul__, c, state))
+                out.append(((read + (given << 12) + 2**14) >> 15) + skip[head] * x[head][i])
+            if (frame - head) % every == every - 1:
+                for i, state in enumerate(states[head]):
+                    w = [(codes[i] * g + 2**15) >> 16 for g, codes, _ in late[head]]
+                    sums = [sum(v * own[n] for v, (_, _, own) in zip(w, late[head], strict=True)) for n in range(cells)]
+                    states[head][i] = [(s * kept[head] + v + 2**14) >> 15 for s, v in zip(state, sums, strict=True)]
+                kept[head], late[head] = 2**15, []
+    return out
+
+
+def _held_most(decay: int, every: int) -> int:
+    return (2**31 - 2**14 - every * 64) * (2**15 - decay) // 2**15 * 2**16 // 127**2
+
+
 def _gain_most(decay: int) -> int:
     return (2**31 - 2**14 - 65535 * decay) // 127 * 2**16 // 127 - 2**16
 
@@ -243,7 +279,7 @@ def _gain_most(decay: int) -> int:
 def text() -> str:
     """The whole file."""
     requantized = (requantize, requantize_relu, requantize_code, requantize_fine, requantize_wide, requantize_add)
-    every = (matvec, gather_add, *requantized, lut, gate, gated, argmax, argmax_within, conv, rmsnorm, ssm)
+    every = (matvec, gather_add, *requantized, lut, gate, gated, argmax, argmax_within, conv, rmsnorm, ssm, ssm_chunked)
     functions = {f.__name__: f for f in every}
     lines = [BANNER]
     for name, *sizes, seed in CASES:

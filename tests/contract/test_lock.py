@@ -99,7 +99,9 @@ STAND_IN = """#!/usr/bin/env bash
 # Python's part in set-up: says what it was called with, and what the files of requirements hold.
 if [ "$1 $2" = "-m venv" ]; then mkdir -p "$3/bin" && cp "$0" "$3/bin/python"; exit; fi
 if [ "$1" = --version ]; then echo "Python 3.11.7"; fi
-[ "$1 $2 $3" = "-m pip install" ] || exit 0
+if [ "$1 $2 $3" = "-m pip check" ] && [ -s "$MISFITS" ]; then head -1 "$MISFITS"; exit 1; fi
+if [ "$1 $2 $3" = "-m pip uninstall" ]; then sed -i 1d "$MISFITS"; fi
+case "$1 $2 $3" in "-m pip install" | "-m pip uninstall") ;; *) exit 0 ;; esac
 printf 'CALL %s\n' "$*" >>"$CALLS"
 for word; do
     if [ "$last" = --requirement ]; then cat "$word" >>"$CALLS"; fi
@@ -113,6 +115,8 @@ class SetUp:
 
     def __init__(self, folder: Path) -> None:
         self.root, self.calls, self.tools = folder / "wmq", folder / "calls", folder / "tools"
+        #: What `pip check` says, a line at a time, until the package that it begins with is removed.
+        self.misfits = folder / "misfits"
         (self.root / "scripts").mkdir(parents=True)
         for name in ("pyproject.toml", "requirements.lock", "scripts/setup.sh"):
             shutil.copy(ROOT / name, self.root / name)
@@ -129,6 +133,7 @@ class SetUp:
         """What pip was asked for: one text for each call."""
         self.calls.write_text("")
         environment = {"PATH": f"{self.tools}:{os.environ['PATH']}", "CALLS": str(self.calls)}
+        environment["MISFITS"] = str(self.misfits)
         subprocess.run(["bash", "scripts/setup.sh"], cwd=self.root, env=environment, check=True, capture_output=True)
         return self.calls.read_text().split("CALL ")[1:]
 
@@ -152,3 +157,15 @@ def test_setup_installs_again_when_the_lock_is_another(tmp_path: Path) -> None:
     with (setup.root / "requirements.lock").open("a") as lock:
         lock.write("# another\n")
     assert len(setup.run()) == 3
+
+
+def test_setup_removes_what_an_older_lock_left_and_no_longer_fits(tmp_path: Path) -> None:
+    """One after the other, as what needed a package does not fit without it; what the lock names stays."""
+    setup = SetUp(tmp_path)
+    setup.misfits.write_text(
+        "oldclient 1.0 has requirement solders<0.27, but you have solders 0.29.0.\n"
+        "olderclient 0.3 requires oldclient, which is not installed.\n"
+        "solders 0.29.0 requires nothing, which is not installed.\n"
+    )
+    removed = [call.split()[-1] for call in setup.run() if "uninstall" in call]
+    assert removed == ["oldclient", "olderclient"]

@@ -19,6 +19,7 @@ from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.grid.integer_mamba2 import CODE_ENDS, FINE_MAX, WIDE_MAX
 from wm_train.measure.evaluate import begin, forced, rollout
 from wm_train.measure.recurrent import Recurrent, Stretch
+from wm_train.nets.chunked_scan import chunk_of
 from wm_train.nets.door import converted, prepared
 from wm_train.nets.mamba2 import Mamba2
 from wm_train.nets.matmul import use_exact_matmul
@@ -28,13 +29,15 @@ from wm_train.nets.predict import TorchMamba2
 from wm_train.nets.qat_mamba2 import QuantizedMamba2, calibrate, gated
 
 MODELS = {
-    "small": small_mamba2(),
+    "small": small_mamba2(heads="lawful_grouped"),
     "odd sizes": small_mamba2(d_model=21, d_state=7, headdim=9, expand=3, n_layers=3),
     "one head, one cell": small_mamba2(d_model=16, d_state=1, headdim=32, n_layers=1),
     "a head for each channel": small_mamba2(d_model=12, headdim=1, n_layers=1),
     "4 bits": small_mamba2(bits={"layer1": 4, "blocks.0.in_proj": 4, "blocks.1.out_proj": 4}),
     "16 bits": small_mamba2(d_model=132, n_layers=1, bits=dict.fromkeys(("layer1", "blocks.0.in_proj", "heads"), 16)),
     "v1 published": small_mamba2(encoding="v1", heads="published", n_layers=1),
+    "heads in turn": small_mamba2(write_every=4),
+    "two heads in turn": small_mamba2(write_every=2, d_state=6, bits={"heads": 16}),
     "wide": Mamba2Config(d_model=96, d_state=16, headdim=32, n_layers=2),
 }
 #: Games long enough for a memory to matter; one that ends at once.
@@ -94,7 +97,7 @@ def test_gated_values_are_equal_to_the_last_bit() -> None:
     assert np.array_equal(got.numpy(), op.run(net, {op.source: y, op.by: gate})[op.out])
 
 
-@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "16 bits"])
+@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "16 bits", "heads in turn"])
 def test_rollouts_are_equal_and_so_is_what_is_remembered(name: str) -> None:
     nets = pair(random_checkpoint(MODELS[name], seed=3))
     encoding, t = MODELS[name].world.encoding, np.array([3, 17, 75])
@@ -103,13 +106,22 @@ def test_rollouts_are_equal_and_so_is_what_is_remembered(name: str) -> None:
     running: Any = [begin(net, CORPUS, encoding, t) for net in nets]
     kept = [worlds.memory for worlds in running]
     for i, block in enumerate(nets[0].quantized._frozen.blocks):  # type: ignore[union-attr]
-        unit = block.h_unit[:, None, None]
-        assert np.array_equal(np.round(kept[0][f"{i}.h"] / unit).reshape(3, -1), kept[1][f"blocks.{i}.ssm"])
+        assert np.array_equal(_whole(MODELS[name], kept[0][f"{i}.h"], block.h_unit), kept[1][f"blocks.{i}.ssm"])
         assert np.array_equal(kept[0][f"{i}.conv"].reshape(3, -1), kept[1][f"blocks.{i}.conv"])
         assert kept[1][f"blocks.{i}.ssm"].any()
 
 
-@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "16 bits"])
+def _whole(model: Mamba2Config, kept: Any, h_unit: Any) -> Any:
+    """(B, length) the integers of what QAT keeps of a recurrence, whose states and gains are real numbers."""
+    if not (chunk := chunk_of(model)):
+        return np.round(kept / h_unit[:, None, None]).reshape(len(kept), -1)
+    per_head = (np.repeat(h_unit, np.prod(shape[1:])) for shape in (chunk.shapes["G"], chunk.shapes["S"]))
+    unit = np.ones(chunk.size)
+    unit[chunk.parts["G"]], unit[chunk.parts["S"]] = per_head
+    return np.round(kept / unit)
+
+
+@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "16 bits", "heads in turn"])
 def test_the_training_pass_is_the_evaluation_pass(name: str) -> None:
     """In one call or frame by frame, with resets; and before the integers are frozen."""
     use_exact_matmul()

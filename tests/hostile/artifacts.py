@@ -34,6 +34,10 @@ from wm_cli import project
 from wm_export.lower.lowering import lower
 from wm_export.onnx.graph import export_onnx
 from wm_export.onnx.runtime import OrtRunner
+from wm_export.schema.accounts import SESSION
+from wm_export.schema.limits import ACCOUNT_VERSION
+from wm_export.schema.sbpf import DEFAULT_ARCH
+from wm_export.schema.types import U32
 from wm_export.solana.build_record import RECORD, check_built, keep_record
 from wm_export.solana.export import Wanted, export_programs, open_export, program_names
 from wm_export.solana.metering import predicted
@@ -44,6 +48,8 @@ from wm_live.errors import WmLiveError
 from wm_live.localnet.base_chain.chain import Chain
 from wm_live.localnet.base_chain.genesis import Genesis, read_programs
 from wm_live.localnet.base_chain.ledger import Ledger
+from wm_live.session.commitments import FORMAT as COMMITS_FORMAT
+from wm_live.session.commitments import Commit, commits_beside, subject_of
 from wm_live.session.last_commit import FORMAT, last_commit
 from wm_live.session.log import About, Agreed, new_log, open_log, read_log
 from wm_quant.convert import from_checkpoint
@@ -319,7 +325,7 @@ def _make_build(case: Path) -> None:
     atomic_write_json(made.program.parent / "overheads.json", overheads)
     for path in (made.program, made.meter):
         path.write_bytes(b"\x7fELF" + bytes(200))
-    keep_record(made, BuildInfo("none", (), "", 0))
+    keep_record(made, BuildInfo(DEFAULT_ARCH, "none", (), "", 0))
 
 
 def _load_build(case: Path) -> None:
@@ -364,13 +370,17 @@ def _make_keypair(case: Path) -> None:
 def _make_log(case: Path) -> None:
     somebody = str(Keypair.from_seed(bytes(32)).pubkey())
     agreed = Agreed(somebody, "7", somebody, somebody)
-    about = About(somebody, somebody, "session", "ab" * 32, (1, 2, 3, 0), 2, agreed=agreed)
+    about = About(somebody, somebody, somebody, "ab" * 32, (1, 2, 3, 0), 2, agreed=agreed)
     with new_log(case / "named", about) as log:
         for number in range(9):
             log.append(bytes([number]) * RECORD_BYTES)
         log.intend(3, bytes(log.codec.inputs_size))
     kept = {"format": FORMAT, "frames": 5, "root": "ab" * 32, "ended": False}
     (case / "named" / "committed.json").write_text(json.dumps(kept))
+    data = bytearray(SESSION.size)
+    data[SESSION.place("tag")], data[SESSION.place("version")] = SESSION.tag, U32.pack(ACCOUNT_VERSION)
+    commit = Commit(subject_of(about), 10**6, bytes(data)).to_json()
+    (case / "named" / "commits.json").write_text(json.dumps({"format": COMMITS_FORMAT, "commits": [commit]}))
 
 
 def _load_log(case: Path) -> None:
@@ -379,6 +389,7 @@ def _load_log(case: Path) -> None:
     if log.about.agreed is not None:
         log.agreed_address()
     last_commit(case / "named")
+    commits_beside(case / "named", subject_of(log.about))
     with open_log(case / "named") as log:
         log.intended(3)
         log.append(bytes(RECORD_BYTES))

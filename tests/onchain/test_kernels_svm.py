@@ -23,13 +23,17 @@ from solders.transaction import Transaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
 from tests.builds import build_program
+from tests.wm_export.lower.chunked_frames import FRAMES, Frames
+from tests.wm_export.lower.ends import ENDS
 from tests.wm_export.lower.recurrences import RECURRENCES, Recurrence
 from wm_export.lower.asm.listing import Kernel
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec
+from wm_export.lower.asm.ssm_asm import ssm
 from wm_export.lower.asm.table_asm import TABLE_BIAS, TABLE_ENTRIES
 from wm_export.lower.conv_lowering import pack_filters
 from wm_export.lower.kernel_files import changes, committed, counted, sizes_text
 from wm_export.lower.kernels import FAMILIES, KERNELS
+from wm_export.schema.sbpf import Arch
 from wm_export.solana.rust_kernels import kernel_sources
 from wm_export.solana.toolchain import Toolchain
 from wm_export.solana.virtual_machine import Cluster, virtual_machine
@@ -39,7 +43,9 @@ from wm_train.grid.integer_mamba2 import WIDE_MAX
 CRATE = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
 #: What the harness calls, by number.
 OWN = ["wmq_nothing", "choices", "copy"]
-NAMES = [*OWN, *KERNELS]
+RECURRENT = [*(ssm(case.cells) for case in RECURRENCES), *(case.kernel for case in FRAMES)]
+EVERY = {kernel.name: kernel for kernel in (*KERNELS.values(), *RECURRENT)}
+NAMES = [*OWN, *EVERY]
 #: Words a column of the matvec kernels.
 R = range(1, MATVEC_MAX_R + 1)
 
@@ -50,16 +56,6 @@ GROWTH_BYTES = 10_240
 
 I64 = npt.NDArray[np.int64]
 U64 = npt.NDArray[np.uint64]
-
-
-#: What kernels keep their results inside, by the end of their name.
-ENDS = {
-    "relu": (0, 127),
-    "code": (-127, 127),
-    "fine": (-2047, 2047),
-    "wide": (-WIDE_MAX, WIDE_MAX),
-    "add": (-WIDE_MAX, WIDE_MAX),
-}
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ class Harness:
 
 def table_rs() -> str:
     """`table.rs` of the harness."""
-    paths = [f"crate::{name}" for name in OWN] + [f"crate::kernels::{name}" for name in KERNELS]
+    paths = [f"crate::{name}" for name in OWN] + [f"crate::kernels::{name}" for name in EVERY]
     rows = "".join(f"    transmute::<*const (), Kernel>({path} as *const ()),\n" for path in paths)
     return (
         "use crate::Kernel;\nuse core::mem::transmute;\n\n"
@@ -124,17 +120,17 @@ def harness_crate(folder: Path) -> Path:
     manifest = crate / "Cargo.toml"
     manifest.write_text(manifest.read_text().replace('path = ".."', f'path = "{CRATE}"'))
     (crate / "asm").mkdir()
-    for name, text in {**kernel_sources(list(KERNELS.values())), "src/table.rs": table_rs()}.items():
+    for name, text in {**kernel_sources(list(EVERY.values())), "src/table.rs": table_rs()}.items():
         (crate / name).write_text(text)
     return crate
 
 
-@pytest.fixture(scope="module")
-def harness(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> Harness:
-    """The harness program, built here."""
+@pytest.fixture(scope="module", params=list(Arch))
+def harness(sbpf: Toolchain, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Harness:
+    """The harness program, built here, in each version of sBPF."""
     folder = tmp_path_factory.mktemp("harness")
     program = folder / "harness.so"
-    build_program(harness_crate(folder), program)
+    build_program(harness_crate(folder), program, arch=request.param)
     return Harness(program.read_bytes())
 
 
@@ -368,17 +364,30 @@ def test_rmsnorm(harness: Harness, n: int) -> None:
 @pytest.mark.parametrize("case", RECURRENCES, ids=str)
 def test_ssm(harness: Harness, case: Recurrence) -> None:
     memory, tables = case.zeros, case.tables
-    sizes = {"heads": case.heads, "channels": case.channels, "words": case.width // 2, "odd": case.cells % 2}
+    kernel, sizes = ssm(case.cells), {"heads": case.heads, "channels": case.channels}
     for frame in case.frames(12):
-        # One value more behind C is read where the number of cells is odd.
-        parts = [i64_bytes(frame.x), i64_bytes(frame.bc) + bytes(8), i64_bytes(frame.dt), memory, bytes(8 * case.rows)]
+        parts = [i64_bytes(frame.x), i64_bytes(frame.bc), i64_bytes(frame.dt), memory, bytes(8 * case.rows)]
         at = np.cumsum([48, *map(len, parts)]).tolist()
         x, bc, dt, kept, out = map(data_address, at[:-1])
         places = i64_bytes([x, bc, dt, table_address(at[-1]), kept, out])
-        run = harness.call("ssm", [data_address(0), *sizes.values()], places + b"".join(parts), tables)
+        run = harness.call(kernel.name, [data_address(0), *sizes.values()], places + b"".join(parts), tables)
         memory = case.memory(frame.h)
         assert run.data[at[3] :] == memory + i64_bytes(frame.out)
-        assert run.cost_cu == KERNELS["ssm"].cu(**sizes)
+        assert run.cost_cu == kernel.cu(**sizes)
+
+
+@pytest.mark.parametrize("case", FRAMES, ids=str)
+def test_ssm_chunked(harness: Harness, case: Frames) -> None:
+    for codes, dt, before, out, after in case.frames(2 * case.shape.every + 3):
+        kept, wanted = (case.buffer.pack(memory).tobytes() for memory in (before, after))
+        more = bytes(-len(kept) % 8)
+        parts = [i64_bytes(codes), i64_bytes(dt), kept + more, bytes(8 * len(out))]
+        at = np.cumsum([48, *map(len, parts)]).tolist()
+        x, codes_of_dt, memory, y = map(data_address, at[:-1])
+        places = i64_bytes([x, x + 8 * len(out), codes_of_dt, table_address(at[-1]), memory, y])
+        run = harness.call(case.kernel.name, [data_address(0), case.shape.heads], places + b"".join(parts), case.packed)
+        assert run.data[at[2] :] == wanted + more + i64_bytes(out)
+        assert run.cost_cu == case.kernel.cu(heads=case.shape.heads)
 
 
 # ----------------------------------------------------------------------------------------- table and gate
@@ -532,9 +541,9 @@ def still(kernel: Kernel, sizes: dict[str, int]) -> tuple[list[int], bytes]:
 @pytest.mark.parametrize(("kernel", "sizes"), ROWS, ids=[f"{k.name}-{sizes_text(s)}" for k, s in ROWS])
 def test_committed_compute_units_are_metered(harness: Harness, kernel: Kernel, sizes: dict[str, int]) -> None:
     args, data = still(kernel, sizes)
-    if kernel.name == "ssm":  # what it reads is zero, behind the addresses; what it writes lies further on
+    if kernel.name.startswith("ssm"):  # what it reads is zero, behind the addresses; what it writes lies further on
         read, written = data_address(64), data_address(len(data) // 2)
-        data = i64_bytes([read] * 4 + [written] * 2) + data[48:]
+        data = i64_bytes([read] * 4 + [written] * 2) + data[48:] + bytes(1 << 17)
     if kernel.name == "rmsnorm":  # its sum of squares is never zero
         data = i64_bytes(1) + data[8:]
     if kernel.name == "gather_add":  # follows addresses too

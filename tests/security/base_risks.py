@@ -15,7 +15,7 @@ from solders.pubkey import Pubkey
 from tests.security.harness import World
 from tests.security.kit import CREATOR, DISPUTED, OPPONENT, PLAYED, PROGRAM, STRANGER, VALIDATOR
 from tests.security.registry import exploit
-from tests.security.sealevel import ELSEWHERE, ROGUE, stranger_game
+from tests.security.sealevel import CONSTANT, ELSEWHERE, ROGUE, stranger_game
 from tests.security.world_risks import false_records
 from wm_export.schema.accounts import DISPUTE, PIN, SESSION, STATUSES
 from wm_export.schema.instruction_set import UNDELEGATION
@@ -85,14 +85,13 @@ def committed(world: World, data: bytes) -> None:
     world.patch(delegation_metadata(world.game.address), UNDELEGATABLE, b"\x01")
 
 
-def callback(account: Pubkey, buffer: Keypair | Pubkey, signs: bool = True) -> Instruction:
+def callback(account: Pubkey, buffer: Pubkey, signs: bool = True, system: Pubkey = SYSTEM_PROGRAM) -> Instruction:
     """DLP's callback, sent by somebody else."""
-    key = buffer if isinstance(buffer, Pubkey) else buffer.pubkey()
     metas = [
         AccountMeta(account, False, True),
-        AccountMeta(key, signs, True),
+        AccountMeta(buffer, signs, True),
         AccountMeta(STRANGER.pubkey(), True, True),
-        AccountMeta(SYSTEM_PROGRAM, False, False),
+        AccountMeta(system, False, False),
     ]
     return Instruction(PROGRAM, UNDELEGATION + struct.pack("<I", 0), metas)
 
@@ -114,7 +113,8 @@ def _forge(world: World, owner: Pubkey, signs: bool = True) -> bool:
     address, data = forged_session(world)
     world.put(ROGUE.pubkey(), Account(10**9, data, owner))
     signers = [STRANGER, ROGUE] if signs else [STRANGER]
-    return world.attack(callback(address, ROGUE, signs), signers=signers) and world.data(address) == data
+    one = callback(address, ROGUE.pubkey(), signs)
+    return world.attack(one, signers=signers) and world.data(address) == data
 
 
 @exploit("forged undelegation", "played", "WrongAccount")
@@ -131,6 +131,24 @@ def session_minted_by_another_program(world: World) -> bool:
 @exploit("forged undelegation", "played", "MissingRequiredSignature", also=["WrongAccount"])
 def session_minted_without_a_signature(world: World) -> bool:
     return _forge(world, DELEGATION_PROGRAM, signs=False)
+
+
+@exploit("forged undelegation", "played", "MissingRequiredSignature", also=["WrongAccount"])
+def session_minted_from_the_buffer_of_another(world: World) -> bool:
+    """DLP's own account, which it fills with what the attacker's validator has committed to an account of theirs."""
+    address, data = forged_session(world)
+    buffer = undelegate_buffer(ELSEWHERE)
+    world.put(buffer, Account(10**9, data, DELEGATION_PROGRAM))
+    one = callback(address, buffer, signs=False)
+    return world.attack(one, signers=[STRANGER]) and world.data(address) == data
+
+
+@exploit("arbitrary CPI", "played", "WrongProgram", also=["WrongAccount"], behind=CONSTANT)
+def session_minted_through_a_fake_system_program(world: World) -> bool:
+    address, data = forged_session(world)
+    world.put(ROGUE.pubkey(), Account(10**9, data, DELEGATION_PROGRAM))
+    one = callback(address, ROGUE.pubkey(), system=ELSEWHERE)
+    return world.attack(one, signers=[STRANGER, ROGUE]) and world.exists(address)
 
 
 SEEDS = "the program signs with the seeds in the bytes, which are then another account's"

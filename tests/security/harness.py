@@ -63,7 +63,7 @@ BATCH = 50
 
 
 #: Instructions that end with the model accounts, however many there are.
-READ_WEIGHTS = ("step", "open_window", "open_dispute", "judge")
+READ_WEIGHTS = ("step", "advance", "open_window", "open_dispute", "judge")
 
 
 class World:
@@ -278,6 +278,11 @@ class World:
         """One `step`; accounts may be others."""
         given = {"session": game.address, "scratch": game.scratch, "model": self.model}
         return self.make("step", given | accounts, frame=frame, step=step)
+
+    def advance(self, game: Game, **accounts: Pubkey) -> Instruction:
+        """`advance`; accounts may be others."""
+        given = {"session": game.address, "scratch": game.scratch, "model": self.model}
+        return self.make("advance", given | accounts)
 
     def play(self, game: Game, inputs: bytes | None = None) -> Game:
         """The next frame, whole; the session with one more record in its log."""

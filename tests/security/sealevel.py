@@ -189,6 +189,24 @@ def fake_vault_of_the_rollup(world: World) -> bool:
     return world.attack(changed(one, 3, key=ELSEWHERE), signers=[CREATOR])
 
 
+@exploit("arbitrary CPI", "frozen", "WrongProgram", behind=CONSTANT)
+def session_created_by_a_fake_system_program(world: World) -> bool:
+    one = changed(world.create(world.game), 3, key=ELSEWHERE)
+    return world.attack(one, signers=[CREATOR]) and world.exists(world.game.address)
+
+
+@exploit("arbitrary CPI", "played", "WrongProgram", behind=CONSTANT)
+def commit_pinned_by_a_fake_system_program(world: World) -> bool:
+    one = changed(world.pin(world.game), 3, key=ELSEWHERE)
+    return world.attack(one, signers=[OPPONENT]) and world.exists(world.pinned(world.game))
+
+
+@exploit("arbitrary CPI", "joined", "WrongProgram", behind=CONSTANT)
+def session_delegated_by_a_fake_system_program(world: World) -> bool:
+    one = changed(world.delegate(world.game), 6, key=ELSEWHERE)
+    return world.attack(one, signers=[CREATOR])
+
+
 # 6 duplicate mutable accounts
 
 

@@ -59,6 +59,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
 WAYS = {
     "open_window": ("joined", lambda world: world.open_window(world.game), [CREATOR]),
     "step": ("started", lambda world: world.step(world.game, 0, 0), []),
+    "advance": ("started", lambda world: world.advance(world.game), []),
     "open_dispute": ("pinned", lambda world: world.open_dispute(world.game), [OPPONENT]),
     "judge": ("disputed", lambda world: world.judge(world.game, 0), []),
 }
@@ -71,7 +72,7 @@ def test_no_other_account_is_taken_for_a_shard(sharded: Kit, way: str, change: s
     world, (others, error) = world_at(sharded, stage), CHANGES[change]
     if way == "open_window":
         world.zeroed(world.game.scratch, sharded.where.scratch_bytes)
-    if way == "step":
+    if way in ("step", "advance"):
         world.submit_both(world.game, 0)
     if way == "open_dispute":
         world.must(world.new_dispute(), signers=[OPPONENT])

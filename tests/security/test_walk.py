@@ -127,6 +127,11 @@ class Walk:
         frame = max(0, self.mirror.frame + ahead)
         self.take(self.mirror.run(frame, number), self.world.step(self.world.game, frame, number))
 
+    def crank(self) -> None:
+        mirror = self.mirror
+        waits = mirror.status == STARTED and any((p, mirror.frame) not in mirror.inputs for p in range(2))
+        self.take(waits or mirror.run(mirror.frame, mirror.step), self.world.advance(self.world.game))
+
     def end(self, who: Keypair) -> None:
         self.take(self.mirror.end(who), by(self.world.end(self.world.game), who), who)
 
@@ -187,6 +192,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("set_key"), WHO, st.integers(0, 2), WHO),
     st.tuples(st.just("open_window"), WHO, st.booleans()),
     st.tuples(st.just("lose")),
+    *[st.tuples(st.just("crank"))] * 2,
     st.tuples(st.just("end"), WHO),
     st.tuples(st.just("seed"), WHO, st.integers(0, 3), st.integers(0, 2)),
     st.tuples(st.just("load"), st.integers(0, 6), st.booleans()),

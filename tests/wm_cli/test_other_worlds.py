@@ -20,6 +20,7 @@ from tests.verbs import run
 from tests.wm_live.courts import PLAYER, VALIDATOR, first_window, log_of, played
 from wm_cli import places, put_on_chain
 from wm_cli.verbs import playing
+from wm_export.schema.sbpf import DEFAULT_ARCH
 from wm_export.solana.build_record import keep_record
 from wm_export.solana.export import Export, export_solana, open_export
 from wm_export.solana.toolchain import BuildInfo
@@ -36,7 +37,7 @@ from wm_live.session.tree import root_of
 from wm_train.files import atomic_write_bytes
 
 NEXT = re.compile(r"next: wmq ([^,\n]*)")
-ELF = b"\x7fELF"
+ELF = b"\x7fELF\x02\x01" + bytes(58)
 
 
 def as_built(folder: Path, cuts: list[str]) -> Export:
@@ -45,7 +46,7 @@ def as_built(folder: Path, cuts: list[str]) -> Export:
     export = open_export(folder)
     export.program.parent.mkdir()
     atomic_write_bytes(export.program, ELF)
-    keep_record(export, BuildInfo("none", (), hashlib.sha256(ELF).hexdigest(), len(ELF)), ["program.so"])
+    keep_record(export, BuildInfo(DEFAULT_ARCH, "none", (), hashlib.sha256(ELF).hexdigest(), len(ELF)), ["program.so"])
     return export
 
 

@@ -49,6 +49,8 @@ def test_every_world_can_be_trained_further() -> None:
 @pytest.mark.parametrize("name", worlds())
 def test_it_is_exported_by_its_name(name: str, tmp_path: Path) -> None:
     """What stops a graph of it is that a Mamba-2 has none: that costs less to see than a program does."""
+    mistyped = run("export", name[:-1], "--target", "solana")
+    assert mistyped.exit_code == 1 and f"come with wmq: {name}" in mistyped.output
     stopped = run("export", name, "--target", "onnx", "--out", str(tmp_path / "world.onnx"))
     assert stopped.exit_code == 1 and "no form yet" in stopped.output
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.factories import random_corpus, random_inputs, small_model, small_qnet
 from wm_export.parity import Recording
+from wm_export.schema.sbpf import DEFAULT_ARCH, Arch
 from wm_export.solana.export import Export, export_solana, open_export
 from wm_export.solana.metering import build
 from wm_export.solana.toolchain import Toolchain
@@ -32,8 +33,8 @@ def _export(net: QNet, folder: Path) -> Export:
     return open_export(folder)
 
 
-def _built(export: Export) -> Built:
-    build(export)
+def _built(export: Export, arch: Arch = DEFAULT_ARCH) -> Built:
+    build(export, arch)
     return Built(export, Interpreter(export.net))
 
 
@@ -55,7 +56,7 @@ KINDS = [
     ("v1", "published", NO_FLAGS),
     ("v2", "gated", NO_FLAGS),
     ("v2.1", "two_level", NO_FLAGS),
-    ("v2.1", "lawful", SIGHTS),
+    ("v2.1", "lawful_grouped", SIGHTS),
     ("v2.2", "integrated", AGE_AS_ID),
 ]
 
@@ -83,6 +84,13 @@ def other_bits(
 def default_size(sbpf: Toolchain, cargo: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """A world of the default size, of random weights."""
     return _built(_export(small_qnet(MLPConfig()), tmp_path_factory.mktemp("default")))
+
+
+@pytest.fixture(scope="session")
+def other_version(sbpf: Toolchain, cargo: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """The same world in the version of sBPF that is to be asked for."""
+    export = _export(small_qnet(MLPConfig()), tmp_path_factory.mktemp("version"))
+    return _built(export, next(arch for arch in Arch if arch != DEFAULT_ARCH))
 
 
 def recording(net: QNet, worlds: int, frames: int, seed: int = 0) -> Recording:

@@ -18,9 +18,15 @@ from wm_quant.presets import preset
 FRAMES = 1000
 
 
-def test_every_frame_of_the_default_size_costs_what_was_predicted(default_size: Built) -> None:
-    cost, program = predicted(default_size.export), runner(default_size.export)
-    run = recording(default_size.export.net, FRAMES, 1)
+@pytest.fixture(params=["default", "other"])
+def in_each(request: pytest.FixtureRequest, default_size: Built, other_version: Built) -> Built:
+    """A world of the default size, in each version of sBPF."""
+    return {"default": default_size, "other": other_version}[request.param]
+
+
+def test_every_frame_of_the_default_size_costs_what_was_predicted(in_each: Built) -> None:
+    cost, program = predicted(in_each.export), runner(in_each.export)
+    run = recording(in_each.export.net, FRAMES, 1)
     for i in range(FRAMES):
         one = slice(i, i + 1)
         assert program.metered_step(run.state.at(one), run.inputs[0, one], number=i)[2] == cost.transactions(i)
@@ -36,11 +42,11 @@ def test_the_hash_tree_costs_what_was_predicted(small: Built, leaf: int) -> None
     assert sum(cost.transactions(number)) <= sum(cost.worst)
 
 
-def test_every_op_costs_what_was_predicted(default_size: Built) -> None:
-    cost, meter = predicted(default_size.export), meter_runner(default_size.export)
-    run = recording(default_size.export.net, 1, 1, seed=5)
+def test_every_op_costs_what_was_predicted(in_each: Built) -> None:
+    cost, meter = predicted(in_each.export), meter_runner(in_each.export)
+    run = recording(in_each.export.net, 1, 1, seed=5)
     meter.step(run.state, run.inputs[0])
-    assert metered_ops(meter, default_size.export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
+    assert metered_ops(meter, in_each.export) == {op.name: op.cu for op in cost.ops if op.name != "begin"}
 
 
 def test_other_weights_cost_what_was_predicted(other_bits: Built) -> None:

@@ -14,6 +14,7 @@ from wm_export.doctor import Check
 NAMES = [
     "python",
     "torch",
+    "devices",
     "onnxruntime",
     "solders",
     "peppi_py",

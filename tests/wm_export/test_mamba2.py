@@ -52,6 +52,25 @@ def test_frames_are_the_interpreters_and_cost_what_was_predicted(built: Export) 
     assert state.memory["blocks.1.ssm"].any() and state.memory["blocks.1.conv"].any()
 
 
+def test_heads_in_turn(sbpf: Toolchain, cargo: Path, tmp_path: Path) -> None:
+    """A recurrence whose heads are written every few frames: on chain, on the host, and what each frame costs."""
+    net = small_qnet(small_mamba2(d_state=6, write_every=2))
+    export_solana(net, tmp_path)
+    export = open_export(tmp_path)
+    build(export)
+    cost, program, reference, run = predicted(export), runner(export), Interpreter(net), recording(net, 2, 12)
+    found = rollouts("svm", program, reference, run)
+    assert (found.frames, found.mismatches, found.first) == (24, 0, None)
+    with NativeRunner(export) as native:
+        found = rollouts("native", native, reference, run)
+    assert (found.frames, found.mismatches, found.first) == (24, 0, None)
+    state = run.state.at(slice(0, 1))
+    for number, following in enumerate(run.inputs[:5, :1]):
+        _, state, spent = program.metered_step(state, following, number)
+        assert spent == cost.transactions(number)
+    assert state.memory["blocks.1.ssm"].any()
+
+
 def test_a_frame_goes_on_from_any_memory(built: Export) -> None:
     reference, run = Interpreter(NET), recording(NET, 8, 5)
     state = run.state

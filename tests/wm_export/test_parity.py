@@ -57,6 +57,10 @@ def test_world_of_the_default_size_is_the_same_everywhere(name: str, default_siz
     compare(name, default_size, worlds=60, running=2, frames=30)
 
 
+def test_a_program_in_the_other_version_is_the_same(other_version: Built) -> None:
+    compare("svm", other_version, worlds=60, running=2, frames=30)
+
+
 @pytest.mark.parametrize(("out", "first"), [((299, 299), 1), ((-299, -199), 0)])
 @pytest.mark.parametrize("name", ["ort", "native", "svm"])
 def test_worlds_at_the_end_of_their_stage_are_the_same_everywhere(

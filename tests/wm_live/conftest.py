@@ -6,25 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.builds import build_program
+from tests.builds import one_file
 from wm_export.solana.toolchain import Toolchain
 from wm_live.localnet.base_chain.ids import CLOCK
 from wm_live.localnet.servers import Installed, Localnet, ServerProcess, _answers, free_ports
 
-MANIFEST = """[package]
-name = "sample"
-version = "0.1.0"
-edition = "2021"
-[workspace]
-[lib]
-crate-type = ["cdylib"]
-[profile.release]
-lto = "fat"
-panic = "abort"
-"""
 #: Fails with error 7 if it can read the clock, which takes a system call that only some clusters have; with 8 if it
 #: cannot.
-LOCK = 'version = 4\n[[package]]\nname = "sample"\nversion = "0.1.0"\n'
 SOURCE = """#![no_std]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {{ loop {{}} }}
@@ -72,13 +60,7 @@ def hurried_base(tmp_path: Path, python: str) -> Iterator[BaseChain]:
 @pytest.fixture(scope="session")
 def clock_program(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A real program, which fails with error 7."""
-    folder = tmp_path_factory.mktemp("sample")
-    (folder / "src").mkdir()
-    (folder / "Cargo.toml").write_text(MANIFEST)
-    (folder / "Cargo.lock").write_text(LOCK)
-    (folder / "src" / "lib.rs").write_text(SOURCE.format(clock=list(bytes(CLOCK))))
-    build_program(folder, folder / "sample.so")
-    return (folder / "sample.so").read_bytes()
+    return one_file(tmp_path_factory.mktemp("sample"), "sample", SOURCE.format(clock=list(bytes(CLOCK))))
 
 
 @pytest.fixture(scope="session")

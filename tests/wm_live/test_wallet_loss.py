@@ -11,10 +11,8 @@ import click
 import pytest
 from solders.keypair import Keypair
 
-from tests.builds import build_program
+from tests.builds import one_file
 from tests.wm_live.chains import tiny_world
-from tests.wm_live.conftest import LOCK as SAMPLE_LOCK
-from tests.wm_live.conftest import MANIFEST as SAMPLE_MANIFEST
 from tests.wm_live.courts import built
 from tests.wm_live.lying.clock import skip_time
 from tests.wm_live.lying.verbs import CASES, Case, Said, Theatre
@@ -33,19 +31,13 @@ from wm_live.judge import pinning
 LIES = int(os.environ.get("WMQ_LIES", "240"))
 #: Letters of an error at most.
 MOST_LETTERS = 8_000
-MANIFEST, LOCK = (text.replace("sample", "drain") for text in (SAMPLE_MANIFEST, SAMPLE_LOCK))
 
 
 @pytest.fixture(scope="module")
 def drain(sbpf: Toolchain, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A program that takes all that it can."""
-    folder = tmp_path_factory.mktemp("drain")
-    (folder / "src").mkdir()
-    (folder / "Cargo.toml").write_text(MANIFEST)
-    (folder / "Cargo.lock").write_text(LOCK)
-    (folder / "src" / "lib.rs").write_text((Path(__file__).parent / "lying" / "drain.rs").read_text())
-    build_program(folder, folder / "drain.so")
-    return (folder / "drain.so").read_bytes()
+    source = Path(__file__).parent / "lying" / "drain.rs"
+    return one_file(tmp_path_factory.mktemp("drain"), "drain", source.read_text())
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from wm_quant.ops.gate import Gate
 from wm_quant.ops.gather import Gather
 from wm_quant.ops.intervals import Interval
 from wm_quant.ops.norm import RMSNorm
+from wm_quant.ops.put import Put
 from wm_quant.ops.requantize import (
     Add,
     Requantize,
@@ -25,10 +26,13 @@ from wm_quant.ops.requantize import (
     Scaling,
 )
 from wm_quant.ops.ssm import SSM
+from wm_quant.ops.ssm_chunked import ChunkedSSM
 from wm_quant.ops.table import Lut
+from wm_quant.ops.within import Within
 from wm_quant.qnet import QNet
 from wm_train.grid.arithmetic import CODE_MAX, CODE_MIN, INT8, WEIGHT_GRIDS
-from wm_train.grid.integer_mamba2 import DECAY_BITS, FINE_MAX, GAIN_BITS, STATE_MAX, WIDE_MAX
+from wm_train.grid.chunked import Chunk
+from wm_train.grid.integer_mamba2 import DECAY_BITS, FINE_MAX, GAIN_BITS, STATE_MAX, WIDE_MAX, held_most
 from wm_train.grid.integer_mlp import table_starts
 
 Rng = np.random.Generator
@@ -171,9 +175,44 @@ def _ssm(rng: Rng) -> Case:
     return Case(op, tensors, reads)
 
 
+def _ssm_chunked(rng: Rng) -> Case:
+    """Six heads of two channels; four cells. Gains that take what a head holds to its end; a memory whose sums fit."""
+    every = int(rng.choice([1, 2, 3, 6]))
+    op, one = ChunkedSSM("op", "in", "out", 12, by="dt", every=every), 1 << DECAY_BITS
+    most = int(rng.choice([1, 100, CODE_MAX]))
+    decay = spread(rng, 0, one - 1, 6, 256)
+    room = (held_most(every, most) * (1 - decay / one)).astype(np.int64) // most
+    gain = np.clip((room << GAIN_BITS) // most, 0, 2**31 - 1) * rng.choice([0, 1], (6, 256))
+    tensors = {"decay": decay, "gain": gain, "skip": spread(rng, -(1 << 20), 1 << 20, 6)}
+    reads = {"in": (20, -most, most), "dt": (6, -CODE_MAX, CODE_MAX)}
+    return Case(op, tensors, reads | {op.kept: (Chunk(6, 2, 4, every).size, 0, every - 1)})
+
+
 def _gate(rng: Rng) -> Case:
     op = Gate("op", "in", "out", 5, by="by", shift=int(spread(rng, 1, 62)), first=int(rng.integers(3)))
     return Case(op, {}, {"in": (8, -WIDE_MAX, WIDE_MAX), "by": (5, -(1 << 32), 1 << 32)})
+
+
+def _put(rng: Rng) -> Case:
+    """The first into its vector, or the one that goes on behind four values."""
+    at = int(rng.choice([0, 4]))
+    op = Put("op", "in", "out", 9, first=int(rng.integers(3)), at=at, count=5)
+    most = 1 << 31
+    return Case(op, {}, {"in": (8, -most, most)} | ({"out": (9, -most, most)} if at else {}))
+
+
+def _within(rng: Rng) -> Case:
+    """Three groups of five; equal values of groups among those that are read."""
+    bits = int(rng.choice([4, 8, 16]))
+    most, product = WEIGHT_GRIDS[bits].weight_max, (1 << 25) if bits == 16 else (1 << 31) - 1
+    block, shift, first = int(rng.choice([32, 64])), int(spread(rng, 26, 62)), int(rng.integers(3))
+    op = Within("op", "in", "out", 5, by="by", first=first, groups=3, layer="op", block=block, shift=shift, bits=bits)
+    tensors = {
+        "rows": spread(rng, -most, most, 3, 5, 33),
+        "bias": spread(rng, -(1 << 18), 1 << 18, 3, 5),
+        "mult": spread(rng, 0, product, 3, 5),
+    }
+    return Case(op, tensors, {"in": (33, CODE_MIN, CODE_MAX), "by": (5, -(1 << 31), (1 << 31) - 1)})
 
 
 #: A case of each kind.
@@ -185,5 +224,8 @@ CASES: dict[str, Callable[[Rng], Case]] = {
     "conv": _conv,
     "lut": _lut,
     "ssm": _ssm,
+    "ssm_chunked": _ssm_chunked,
     "gate": _gate,
+    "put": _put,
+    "within": _within,
 }

@@ -26,6 +26,7 @@ MODELS = {
     "v1 published": small_model("v1", "published"),
     "v2.2 two level": small_model(heads="two_level"),
     "v2.1 lawful": small_model("v2.1", "lawful"),
+    "v2.1 in groups": small_model("v2.1", "lawful_grouped"),
     "16 bits": small_model(bits={"layer1": 16, "heads": 16}),
 }
 
@@ -56,7 +57,7 @@ def test_a_step_is_the_window_the_network_and_the_rules(name: str) -> None:
     assert (trace["ids"] == window_ids(encoding, window.frames)).all()
     assert list(trace) == ["codes", "ids", *dict.fromkeys(op.out for op in net.ops), "frame"]
     assert all(values.dtype == np.int64 and len(values) == 3 for values in trace.values())
-    assert (trace["frame"] == next_frames(net.world, window.now, trace["heads"], state.bounds).reshape(3, -1)).all()
+    assert (trace["frame"] == next_frames(net.world, window.now, net.heads(trace), state.bounds).reshape(3, -1)).all()
 
 
 @pytest.mark.parametrize("name", MODELS)

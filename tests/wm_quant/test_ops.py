@@ -19,8 +19,10 @@ from wm_quant.ops.gate import Gate
 from wm_quant.ops.gather import Gather
 from wm_quant.ops.kinds import OPS
 from wm_quant.ops.norm import RMSNorm
+from wm_quant.ops.put import Put
 from wm_quant.ops.requantize import Add, Requantize, RequantizeRelu
 from wm_quant.ops.ssm import SSM
+from wm_quant.ops.ssm_chunked import ChunkedSSM
 from wm_quant.ops.table import Lut
 from wm_train.grid.arithmetic import requantize
 from wm_train.grid.integer_mamba2 import STATE_MAX, WIDE_MAX
@@ -174,6 +176,12 @@ def test_gate_by_hand() -> None:
     assert both(op, {}, {"in": [3, -3, 100], "by": [64, 64, -128]})["out"] == [2, -1, -100]
 
 
+def test_put_by_hand() -> None:
+    first, then = (Put("op", "in", "out", 5, first=1, at=at, count=2) for at in (0, 2))
+    assert both(first, {}, {"in": [1, 2, 3]})["out"] == [2, 3, 0, 0, 0]
+    assert both(then, {}, {"in": [1, 2, 3], "out": [7, 8, 9, 9, 9]})["out"] == [7, 8, 2, 3, 9]
+
+
 @pytest.mark.parametrize("size", [1, 200, 30_000])
 def test_rmsnorm_is_a_division_by_the_root(size: int) -> None:
     """With the table that says what it is for: shift 20 and one code for 1/32."""
@@ -184,3 +192,21 @@ def test_rmsnorm_is_a_division_by_the_root(size: int) -> None:
     got = both(RMSNorm("op", "in", "out", 12, shift=13), {"table": table, "eps": [1]}, {"in": values})["out"]
     want = 32 * values / math.sqrt(((values.astype(float) ** 2).sum() + 1) / 12)
     assert np.abs(got - np.clip(want, -127, 127)).max() < 0.8
+
+
+@given(seed=RNG_SEEDS)
+@settings(max_examples=20, deadline=None)
+def test_a_head_that_is_written_now_and_then_holds_what_it_may(seed: int) -> None:
+    """Frame after frame from nothing, at the ends of all ranges: `run` is `ref`, and states stay in their range."""
+    rng = np.random.default_rng(seed)
+    case = CASES["ssm_chunked"](rng)
+    assert isinstance(case.op, ChunkedSSM)
+    shape, interval = case.op.chunk(case.net), case.op.bounds(case.net, case.intervals)[0]
+    kept = np.zeros((1, shape.size), np.int64)
+    for _ in range(3 * case.op.every + 1):
+        values = case.values(rng, worlds=1) | {case.op.kept: kept}
+        many = case.op.run(case.net, values)
+        assert {name: value[0].tolist() for name, value in many.items()} == case.op.ref(case.net, one_world(values, 0))
+        kept = many[case.op.kept]
+        assert np.abs(kept[0, shape.parts["S"]]).max() <= STATE_MAX
+        assert (interval.low <= many[case.op.out]).all() and (many[case.op.out] <= interval.high).all()

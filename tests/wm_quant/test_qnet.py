@@ -34,8 +34,13 @@ def without(name: str) -> QNet:
 
 @pytest.mark.parametrize(
     "model",
-    [*map(small_model, ("v1", "v2", "v2.1", "v2.2")), small_model(bits={"heads": 4}), small_model(bits={"layer1": 16})],
-    ids=["v1", "v2", "v2.1", "v2.2", "int4", "int16"],
+    [
+        *map(small_model, ("v1", "v2", "v2.1", "v2.2")),
+        small_model(bits={"heads": 4}),
+        small_model(bits={"layer1": 16}),
+        small_model(heads="lawful_grouped"),
+    ],
+    ids=["v1", "v2", "v2.1", "v2.2", "int4", "int16", "in groups"],
 )
 def test_round_trip(tmp_path: Path, model: MLPConfig) -> None:
     net = replace(small_qnet(model), provenance={"form": "qat"})
@@ -102,14 +107,46 @@ def int4_weight(value: int) -> QNet:
         (int4_weight(8), r"layer2\.rows\[3, 1\] = 8, expected -7\.\.7"),
         (int4_weight(-8), r"layer2\.rows\[3, 1\] = -8"),
         (int4_weight(-128), r"layer2\.rows\[3, 1\] = -128"),
-        (with_op("scale", out="logits"), "last op must write `heads` of 1064"),
-        (with_op("scale", size=8), "last op must write `heads` of 1064"),
-        (replace(NET, ops=()), "last op must write `heads`"),
+        (with_op("scale", out="logits"), "reads 1064 values of `heads`, and ops write 0"),
+        (with_op("scale", size=8), "reads 1064 values of `heads`, and ops write 8"),
+        (replace(NET, ops=()), "reads 1064 values of `heads`"),
     ],
 )
 def test_what_the_format_does_not_say_is_refused(net: QNet, message: str) -> None:
     with pytest.raises(WmQuantError, match=message):
         validate(net)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"first": 117}, "20 groups from 117 on, of 136 values in `heads`"),
+        ({"first": -1}, "20 groups from -1 on"),
+        ({"groups": 0}, "0 groups"),
+        ({"groups": 137}, "137 groups"),
+        ({"by": "ids"}, "reads 'ids' too"),
+        ({"by": "later"}, "reads 'later' too"),
+        ({"size": 21}, r"reads 20 values of `heads\.action\.1`, and ops write 21"),
+        ({"block": 7}, "block 7, expected a multiple of 32"),
+        ({"bits": 16}, "bits 16, expected 8"),
+        ({"layer": "layer2", "bits": 5}, "bits 5, expected 8"),
+        ({"shift": 63}, r"shift 63, expected 1\.\.62"),
+        ({"source": "acc3"}, "a within of the sum `acc3`"),
+    ],
+)
+def test_groups_that_are_not_there_are_refused(fields: dict[str, Any], message: str) -> None:
+    net = small_qnet(small_model("v2.1", "lawful_grouped"))
+    ops = tuple(replace(op, **fields) if op.name == "heads.action.1" else op for op in net.ops)
+    with pytest.raises(WmQuantError, match=message):
+        validate(replace(net, ops=ops))
+
+
+def test_rows_of_fewer_groups_are_refused() -> None:
+    net = small_qnet(small_model("v2.1", "lawful_grouped"))
+    for part in ("rows", "bias", "mult"):
+        name = f"heads.action.0.{part}"
+        with pytest.raises(WmQuantError, match=rf"heads\.action\.0\.{part} is .* \(19, 20.*expected .* \(20, 20"):
+            validate(replace(net, tensors={**net.tensors, name: net.tensors[name][1:]}))
 
 
 def test_a_network_that_is_refused_is_not_written(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from wm_train.config import Mamba2Config
 
 PROGRAM = lower(preset("mlp"))
 #: Mamba-2 of 1.18 and of 4.28 million parameters: (d_model, d_state, n_layers).
-MAMBA2 = ((256, 32, 2), (384, 64, 4))
+MAMBA2 = ((256, 32, 2, "lawful"), (256, 32, 2, "lawful_grouped"), (384, 64, 4, "lawful_grouped"))
 SIZES = Records(PROGRAM.game).sizes
 
 
@@ -130,11 +130,11 @@ def preset_cost_table() -> str:
     return table(("op", "name", "kind", "MACs", "in kernels", "around them", "compute units"), rows)
 
 
-def _mamba2(d_model: int, d_state: int, n_layers: int) -> dict[str, int]:
+def _mamba2(d_model: int, d_state: int, n_layers: int, heads: str) -> dict[str, int]:
     """Compute units of each op's kernels; of all blocks, the first one's. The whole frame's under `frame`."""
     flags = by_ids()
     bits = {"layer1": 16, "heads": 16}
-    model = Mamba2Config(d_model=d_model, d_state=d_state, n_layers=n_layers, bits=bits, flags=flags)
+    model = Mamba2Config(d_model=d_model, d_state=d_state, n_layers=n_layers, heads=heads, bits=bits, flags=flags)
     units = {routine.name: kernel_cu(routine) for routine in lower(untrained(model)).routines}
     first = {name: cu for name, cu in units.items() if (cu and not name.startswith("blocks.")) or "blocks.0." in name}
     return first | {"frame": sum(units.values())}
@@ -143,7 +143,7 @@ def _mamba2(d_model: int, d_state: int, n_layers: int) -> dict[str, int]:
 def mamba2_table() -> str:
     """What the kernels of a Mamba-2 cost."""
     shapes = [_mamba2(*shape) for shape in MAMBA2]
-    heads = [f"d {d}, N {n}, {layers} blocks" for d, n, layers in MAMBA2]
+    heads = [f"d {d}, N {n}, {layers} blocks, `{heads}`" for d, n, layers, heads in MAMBA2]
     # In the order of the shape that has most: what one fuses, another does not.
     names = max(shapes, key=len)
     rows = [(f"`{name}`", *(f"{units[name]:,}" if name in units else "" for units in shapes)) for name in names]

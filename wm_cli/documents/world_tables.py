@@ -10,6 +10,8 @@ from wm_train.grid.integer_mlp import BLOCK_COLUMNS
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import Field, Kind
 from wm_train.world.registry import find_game
+from wm_train.world.subsystem import Head
+from wm_train.world.systems import systems
 
 GAME = find_game()
 
@@ -88,18 +90,26 @@ def heads_table() -> str:
     for name, head_set in GAME.head_sets.items():
         for kind in ("value", "event", "choice"):
             heads = (head for head in head_set.heads if head.kind == kind)
-            picked = [f"`{head.name}`" + (f" ({head.width})" if kind == "choice" else "") for head in heads]
-            rows.append((name, kind, ", ".join(picked)))
+            rows.append((name, kind, ", ".join(f"`{head.name}`{_ids_of(head)}" for head in heads)))
     return table(("heads", "kind", "names, and ids of a choice"), rows)
+
+
+def _ids_of(head: Head) -> str:
+    """How many ids a choice has, and in how many groups."""
+    if head.kind != "choice":
+        return ""
+    return f" ({head.width} in {head.groups} groups)" if head.groups else f" ({head.width})"
 
 
 def subsystems_table() -> str:
     """Subsystems of the integrated heads, in the order of their rules."""
     rows = []
-    for part in GAME.head_sets[MLPConfig().heads].subsystems:
-        names = (part.writes, part.reads_new, [head.name for head in part.heads])
-        rows.append((part.name, *(", ".join(f"`{name}`" for name in listed) for listed in names)))
-    return table(("subsystem", "writes", "reads of the next Frame", "heads"), rows)
+    for system in systems(GAME.head_sets[MLPConfig().heads]):
+        taken = ", ".join(f"`{name}` of `{key}`" for name, key in system.takes.items())
+        reads, writes = (", ".join(f"`{name}`" for name in names) for names in (system.reads, system.writes))
+        heads = ", ".join(f"`{head.name}`" for head in system.heads)
+        rows.append((system.place + 1, f"`{system.key}`", reads, taken, writes, heads))
+    return table(("turn", "subsystem", "its rule reads", "of the next Frame", "writes", "heads"), rows)
 
 
 def game_table(name: str) -> str:

@@ -10,12 +10,11 @@ import click
 
 from wm_cli import output, project
 from wm_cli.artifacts import EXPORT
-from wm_cli.number_types import UNITS, WINDOWS, Units, Whole
+from wm_cli.number_types import WINDOWS, Whole
 from wm_cli.opening import recording
-from wm_cli.options import dataset_option, json_option, overwrite_option, verb
+from wm_cli.options import budget_option, dataset_option, json_option, overwrite_option, verb
 from wm_cli.verbs.making import as_one, built_export, each_program, kept_name
 from wm_cli.writing import place_of
-from wm_export.schema.limits import TRANSACTION_BUDGET
 
 Figures = dict[str, Any]
 
@@ -39,13 +38,7 @@ Figures = dict[str, Any]
     help="A known shape instead of a model: its cost before anything is trained.",
 )
 @click.option("--frames", type=Whole(1, WINDOWS), default=20, show_default=True, help="Frames to meter, of an export.")
-@click.option(
-    "--budget",
-    type=Units(1, UNITS),
-    default=TRANSACTION_BUDGET,
-    show_default=True,
-    help="Most units of a transaction, as 1400000, 400K or 1.4M.",
-)
+@budget_option
 @click.option(
     "--page", type=click.Path(path_type=Path, dir_okay=False), help="Write it as a page of HTML, with charts."
 )

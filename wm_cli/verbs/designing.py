@@ -1,5 +1,6 @@
 """`wmq design`: shapes of networks that fit a budget of compute units, and a config that trains one of them."""
 
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,9 @@ from wm_cli import output
 from wm_cli.artifacts import DATASET, need
 from wm_cli.errors import INTERRUPTED, WmCliError
 from wm_cli.number_types import UNITS, Units, Whole, minutes_type
-from wm_cli.options import config_option, json_option, overwrite_option, verb
+from wm_cli.options import budget_option, config_option, json_option, overwrite_option, verb
 from wm_cli.verbs.training import plain_tree, run_config
 from wm_cli.writing import place_of
-from wm_export.schema.limits import TRANSACTION_BUDGET
 
 if TYPE_CHECKING:
     from wm_export.lower.design import Candidate, Limits
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 BASES = {"mamba2": "mamba2-1.2m", "mlp": "mlp-v22"}
 #: What short trainings are ranked by: losses of other heads cannot be compared.
 METRIC = "rollout.10.position_mae_mean"
+
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 
 
 class _Axis(click.ParamType):
@@ -44,8 +47,8 @@ class _Axis(click.ParamType):
         if key not in known or not words:
             self.fail(f"{value!r}: expected KEY=VALUE, of {', '.join(known)}", param, ctx)
         values = tuple(words.split(","))
-        if key != "heads" and not all(word.isascii() and word.isdigit() and len(word) < 6 for word in values):
-            self.fail(f"{value!r}: expected numbers with commas between", param, ctx)
+        if key != "heads" and not all(_NUMBER.fullmatch(word) for word in values):
+            self.fail(f"{value!r}: expected numbers from 1 to 99999 with commas between", param, ctx)
         return key, values if key == "heads" else tuple(map(int, values))
 
 
@@ -60,13 +63,7 @@ class _Axis(click.ParamType):
         "shards scratch session cuts model.* bits.* flags.* metric value error out"
     ),
 )
-@click.option(
-    "--budget",
-    type=Units(1, UNITS),
-    default=TRANSACTION_BUDGET,
-    show_default=True,
-    help="Most units of a transaction, as 1400000, 400K or 1.4M.",
-)
+@budget_option
 @click.option("--arch", type=click.Choice(list(BASES)), default="mamba2", show_default=True)
 @click.option("--transactions", type=Whole(1, 16), default=1, show_default=True, help="Transactions of a frame.")
 @click.option("--min-parameters", type=Units(0, UNITS), default=0, help="Leave out what has fewer.")
@@ -77,7 +74,7 @@ class _Axis(click.ParamType):
     multiple=True,
     metavar="KEY=VALUE[,VALUE]",
     help="Try these values of an axis only: heads, ends, middle (bits); n_layers, d_state, headdim; slots, "
-    "narrow (the first hidden layer in parts of the second). Repeatable.",
+    "narrow (how many times the second hidden layer's width the first has). Repeatable.",
 )
 @config_option
 @click.option("--top", type=Whole(1, 1000), default=12, show_default=True, help="Rows to show, and to try.")
@@ -199,11 +196,10 @@ def _searched(
 
 
 def _heads(base: "RunConfig") -> tuple[str, ...]:
-    """The heads of the base; beside the plain ones, those that choose in two steps."""
-    heads = base.model.heads
-    return (
-        (heads, "two_level") if heads == "integrated" and "two_level" in base.model.world.game.head_sets else (heads,)
-    )
+    """The heads of the base, and those that say the same but choose in two steps."""
+    own, sets = base.model.world.head_set, base.model.world.game.head_sets
+    alike = (name for name, other in sets.items() if other.in_steps and other.says == own.says)
+    return tuple(dict.fromkeys([base.model.heads, *alike]))
 
 
 def _config(base: "RunConfig", one: "Candidate") -> "RunConfig":

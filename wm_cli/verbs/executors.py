@@ -114,6 +114,7 @@ def compare_executors(
 
 
 def _executors(export: "Export", targets: Sequence[str], stack: ExitStack) -> "dict[str, Executor]":
+    from wm_export.onnx.forms import formless
     from wm_export.onnx.graph import onnx_model
     from wm_export.onnx.runtime import OrtRunner
     from wm_export.solana.metering import runner
@@ -127,9 +128,15 @@ def _executors(export: "Export", targets: Sequence[str], stack: ExitStack) -> "d
         "native": lambda: stack.enter_context(NativeRunner(export)),
         "svm": lambda: runner(export),
     }
+    if not targets and (missing := formless(export.net)):
+        output.note(f"ort is left out: no ONNX form yet for {', '.join(missing)}")
     wanted = targets or [
         name
-        for name, there in (("ort", True), ("native", host_cargo() is not None), ("svm", export.program.exists()))
+        for name, there in (
+            ("ort", not formless(export.net)),
+            ("native", host_cargo() is not None),
+            ("svm", export.program.exists()),
+        )
         if there
     ]
     return {name: can[name]() for name in wanted}

@@ -12,8 +12,9 @@ from wm_cli.errors import WmCliError
 from wm_cli.number_types import Whole
 from wm_cli.opening import file_figures, open_export, open_qnet, open_run
 from wm_cli.options import export_argument, folder_argument, json_option, overwrite_option, path_option, verb
-from wm_cli.packaged import example, packaged
+from wm_cli.packaged import example, need_qnet, packaged
 from wm_cli.writing import place_of
+from wm_export.schema.sbpf import DEFAULT_ARCH, Arch
 from wm_train.artifact import need_free_folder
 from wm_train.writer import one_writer
 
@@ -125,7 +126,9 @@ def _only(qnets: Sequence[str]) -> Path:
 
 def _folder(qnet: str) -> Path:
     """Where a QNet lies that is given by its path, or by the name of a world that comes with wmq."""
-    return packaged(Path(qnet)) or Path(qnet)
+    if not (found := packaged(Path(qnet))) and Path(qnet) != project.QNET:
+        need_qnet(Path(qnet))
+    return found or Path(qnet)
 
 
 def _named(word: str) -> tuple[str, str]:
@@ -187,35 +190,43 @@ def _cuts(net: "QNet", transactions: int | None) -> list[str]:
 
 
 @verb(
-    "wmq build\nwmq build export --json",
-    prints="manifest_sha256 program size sha256 toolchain versions overheads.* programs.*",
+    "wmq build\nwmq build --arch v0\nwmq build export --json",
+    prints="manifest_sha256 program arch size sha256 toolchain versions overheads.* programs.*",
     stopped="programs that were built before are kept; the same command builds what is missing",
 )
 @export_argument
+@click.option(
+    "--arch",
+    type=click.Choice([arch.value for arch in Arch]),
+    default=DEFAULT_ARCH.value,
+    show_default=True,
+    help="Version of sBPF; wmq doctor --cluster says which ones a cluster takes.",
+)
 @json_option
-def build(export: Path, as_json: bool) -> None:
+def build(export: Path, arch: str, as_json: bool) -> None:
     """Build an export's Solana programs, and meter what their compiled code costs.
 
     Its sources are compared with those that this wmq writes for its QNets; others are not built.
     """
-    found = each_program(export, build_export)
+    found = each_program(export, lambda folder: build_export(folder, Arch(arch)))
     lines = [
-        f"{one['program']}: {one['size']:,} bytes, sha256 {one['sha256']} ({one['toolchain']})"
+        f"{one['program']}: sBPF {one['arch']}, {one['size']:,} bytes, sha256 {one['sha256']} ({one['toolchain']})"
         for one in found.values()
     ]
     output.say(as_json, as_one(found), "\n".join(lines))
 
 
-def build_export(folder: Path) -> dict[str, Any]:
+def build_export(folder: Path, arch: Arch = DEFAULT_ARCH) -> dict[str, Any]:
     """Build an export's program and meter what its compiled code costs; the figures are kept for the report."""
     from wm_export.solana.metering import build as run
 
     export = open_export(folder)
     with output.err.status("build") as status:
-        info, overheads = run(export, lambda text: status.update(f"build: {text}"))
+        info, overheads = run(export, arch, lambda text: status.update(f"build: {text}"))
     figures = {
         "manifest_sha256": export.manifest.hash.hex(),
         "program": str(export.program),
+        "arch": info.arch,
         "size": info.size,
         "sha256": info.sha256,
         "toolchain": info.toolchain,

@@ -125,10 +125,10 @@ def _write(out: Path, checkpoint: "Checkpoint", chosen: dict[str, int]) -> None:
     """A config with the run's model and these bits."""
     import yaml
 
-    from wm_train.config import RunConfig
+    from wm_train.config import RunConfig, one_network
     from wm_train.files import atomic_write_bytes
 
-    config = RunConfig(model=replace(checkpoint.config.model, bits=chosen)).to_json()
+    config = RunConfig(model=replace(one_network(checkpoint.config.model), bits=chosen)).to_json()
     # Through JSON, as YAML has no tuples; and with all bits, so that the file says what was chosen where it is 8 too.
     model = json.loads(json.dumps(config["model"]))
     model["bits"] = dict.fromkeys(checkpoint.config.model.layers, 8) | chosen

@@ -1,7 +1,9 @@
 """`wmq report`, `demo`, `doctor`: the page, the whole way once, and what is installed."""
 
+import asyncio
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.text import Text
@@ -12,7 +14,12 @@ from wm_cli.options import dataset_option, json_option, overwrite_option, path_o
 from wm_cli.plain_text import plain
 from wm_cli.staleness import tell_of_figures
 from wm_cli.writing import place_of
+from wm_export.schema.sbpf import DEFAULT_ARCH
+from wm_live.chain.urls import redacted
 from wm_train.ranges import MINUTES
+
+if TYPE_CHECKING:
+    from wm_export.doctor import Check
 
 
 @verb("wmq report\nwmq report --out report.html")
@@ -57,16 +64,17 @@ def demo(replays: Path | None, out: Path, max_minutes: float) -> None:
 
 
 @verb(
-    "wmq doctor\nwmq doctor --json",
+    "wmq doctor\nwmq doctor --cluster devnet\nwmq doctor --json",
     prints="ok checks name found need fix optional",
 )
+@click.option("--cluster", help="Ask this one too which versions of sBPF it takes: localnet, devnet, or a node's URL.")
 @json_option
-def doctor(as_json: bool) -> None:
+def doctor(cluster: str | None, as_json: bool) -> None:
     """What is installed, what is missing, and the one command that gets it."""
     from wm_export.doctor import checks
     from wm_export.doctor import report as as_figures
 
-    figures = as_figures(checks())
+    figures = as_figures([*checks(), *([check_of_cluster(cluster)] if cluster else [])])
     if as_json:
         output.print_json(figures)
     else:
@@ -76,3 +84,24 @@ def doctor(as_json: bool) -> None:
             found = plain(f" {check['name']}: {check['found']}{hint}")
             output.out.print(Text.assemble(("ok     " if check["ok"] else "missing", colour), found), soft_wrap=True)
     sys.exit(0 if figures["ok"] else 1)
+
+
+def check_of_cluster(cluster: str) -> "Check":
+    """Whether a cluster takes new programs in the version of sBPF that `wmq build` makes unless told otherwise."""
+    from wm_export.doctor import Check
+    from wm_live.chain.rpc import Rpc
+    from wm_live.chain.wallet import cluster_url
+    from wm_live.deploy.versions import Versions, listed, read_versions
+    from wm_live.errors import WmLiveError
+
+    async def ask() -> Versions:
+        async with Rpc(cluster_url(cluster)) as rpc:
+            return await read_versions(rpc)
+
+    need = f"sBPF {DEFAULT_ARCH} for new programs"
+    try:
+        found = asyncio.run(ask())
+    except WmLiveError as error:
+        return Check("cluster", False, str(error), need, "wmq localnet, or another --cluster")
+    said = f"{redacted(cluster)} takes sBPF {listed(found.taken)}"
+    return Check("cluster", DEFAULT_ARCH in found.taken, said, need, found.way)

@@ -29,6 +29,7 @@ from wm_cli.options import (
 from wm_cli.paying import announce, ask
 from wm_cli.places import address_of
 from wm_cli.put_on_chain import keep_deployment, tell_of_deployment
+from wm_export.schema.sbpf import Arch
 from wm_export.solana.export import Export
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.wallet import SOL, announced, cluster_url, load_keypair, new_keypair
@@ -134,7 +135,7 @@ RENT_KEYS = "parts name bytes rent back kept sections.* smaller how"
     name="run",
     group=deploy,
     prints=(
-        f"{VERIFICATION_KEYS} verification cluster payer accounts address bytes rent there steps "
+        f"{VERIFICATION_KEYS} verification cluster sbpf taken features.* payer accounts address bytes rent there steps "
         "transactions fees total at_most needs balance seconds dry_run seconds_taken balance_after "
         f"world_rent {RENT_KEYS}"
     ),
@@ -169,6 +170,7 @@ def deploy_run(
     def planned(deployment: Deployment) -> None:
         bar.stop()
         show.print("\n".join(deployment.lines()))
+        deployment.check_version()
         if max_sol is not None:
             deployment.check_limit(round(max_sol * SOL))
         if deployment.steps and not dry_run:
@@ -233,7 +235,7 @@ def run_deploy(
             await carry_out(rpc, target, deployment, progress)
             seconds, after = time.monotonic() - start, await rpc.balance(target.payer)
             own = Reference(target.elf, "what `wmq build` made of the export")
-            found = await verify(rpc, export, target.model, lambda: own, upgradeable=not final)
+            found = await verify(rpc, export, target.model, lambda _: own, upgradeable=not final)
             if not found.ok:
                 raise WmLiveError("deployed, but not the export: " + "; ".join(found.lines()))
             spent = {"dry_run": False, "seconds_taken": round(seconds, 2), "balance_after": after}
@@ -312,9 +314,9 @@ def run_verify(
     if keypair is not None:
         address = model_of(export, load_keypair(keypair))
 
-    def rebuild() -> Reference:
-        output.note("rebuilding the program from the QNet")
-        return rebuilt(export)
+    def rebuild(arch: Arch) -> Reference:
+        output.note(f"rebuilding the program from the QNet, for sBPF {arch}")
+        return rebuilt(export, arch)
 
     async def run() -> Verification:
         async with Rpc(cluster_url(cluster)) as rpc:

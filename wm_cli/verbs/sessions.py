@@ -43,10 +43,9 @@ from wm_live.chain.wallet import cluster_url, load_keypair
 from wm_live.errors import WmLiveError
 from wm_live.session import lifecycle
 from wm_live.session.account import SessionState
+from wm_live.session.commitments import keep_commit
 from wm_live.session.commits import Coverage
 from wm_live.session.game import OwnSession, OwnWorld, finish, open_game
-from wm_live.session.last_commit import keep_last_commit
-from wm_live.session.lifecycle import need_session
 from wm_live.session.log import Log, read_log
 from wm_live.session.spending import closing, committing, ending, opening
 
@@ -181,7 +180,7 @@ def commit_session(where: Where, folder: Path | None) -> dict[str, Any]:
             return before  # there are only so many commits
         announce(game.places.base.url, game.party, committing(1), where.yes)
         await lifecycle.commit(game.places, game.session, game.wallet)
-        keep_last_commit(folder or where.log, await need_session(game.places.base, game.session))
+        await keep_commit(game.places.base, game.session, folder or where.log)
         return await state_of(game)
 
     return with_game(where, folder, do)

@@ -31,7 +31,7 @@ from wm_cli.packaged import example, need_start, start_at, worlds
 from wm_cli.writing import place_of
 
 if TYPE_CHECKING:
-    from wm_train.config import RunConfig
+    from wm_train.config import ModelConfig, RunConfig
 
 #: A held-out loss that is more times the least has risen.
 LATE_LOSS = 1.01
@@ -42,17 +42,25 @@ LATE_LOSS = 1.01
     f"wmq train --start {example()} --max-minutes 5 --out mine\n"
     "wmq train --start run --dataset others --out further\n"
     "wmq train --qat --start run --weights int8.pt\n"
+    "wmq train --subsystem movement && wmq train --subsystem movement --qat\n"
     "torchrun --nproc-per-node 2 --no-python wmq train --steps 5000",
     prints="run form parameters steps seconds held_out best_held_out best_step",
-    stopped=lambda given: _left(given["out"] or project.run_of(given["config"], given["qat"])),
+    stopped=lambda given: _left(given["out"] or _default_run(given["config"], given["subsystem"], given["qat"])),
 )
 @dataset_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Run folder.  [default: run, or run-qat with --qat; with --config runs/NAME, or runs/NAME-qat]",
+    help="Run folder.  [default: run, or run-qat with --qat; with --config runs/NAME, or runs/NAME-qat; with "
+    "--subsystem parts/NAME, or parts/NAME-qat]",
 )
 @config_option
+@click.option(
+    "--subsystem",
+    metavar="NAME",
+    help="Train one subsystem of the world alone, on true Frames: a network with its heads only. Its size is the "
+    "config's; without a config an equal share of the default's.",
+)
 @click.option("--qat", is_flag=True, help="Quantization-aware training: train with INT8 rounding in place.")
 @click.option(
     "--start",
@@ -87,6 +95,7 @@ def train(
     dataset: Path,
     out: Path | None,
     config: Path | None,
+    subsystem: str | None,
     qat: bool,
     start: Path | None,
     weights: Path | None,
@@ -102,13 +111,13 @@ def train(
     """Train a model on a dataset. Under torchrun several processes train it together."""
     if resume and overwrite:
         raise click.UsageError("--resume goes on with the run that --overwrite loses: give one of them")
-    out, floating = out or project.run_of(config, qat), project.run_of(config, qat=False)
+    out, floating = out or _default_run(config, subsystem, qat), _default_run(config, subsystem, qat=False)
     if qat and start is None and RUN.lies_at(floating) and out != floating:
         start = floating
     if weights is not None and start is None:
         raise click.UsageError("--weights are of the network of a run: give that run, as --start RUN")
     limits: dict[str, Any] = {"minutes": max_minutes, "steps": steps, "seed": seed}
-    limits["only"] = kinds_asked(config, only, cpu)
+    limits |= {"only": kinds_asked(config, only, cpu), "subsystem": subsystem}
     figures = train_run(dataset, out, config, qat, start, resume, overwrite, weights, **limits)
     output.say(
         as_json,
@@ -116,6 +125,11 @@ def train(
         f"{out}: {figures['form']}, {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
         f"{figures['parameters']:,} parameters\n{_held_out_text(out, figures)}",
     )
+
+
+def _default_run(config: Path | None, subsystem: str | None, qat: bool) -> Path:
+    """Default folder of a run."""
+    return project.run_of(config, qat) if subsystem is None else project.part_of(subsystem, qat)
 
 
 def _held_out_text(out: Path, figures: Mapping[str, Any]) -> str:
@@ -166,6 +180,27 @@ def run_config(config: Path | None, **overrides: Any) -> "RunConfig":
     return replace(loaded, train=replace(loaded.train, **given))
 
 
+def part_model(model: "ModelConfig", subsystem: str, share: bool) -> "ModelConfig":
+    """The shape of one subsystem's network; an MLP that has its `share`: hidden layers narrower by the number of the
+    world's subsystems, in eights."""
+    from wm_train.config import MLPConfig, one_network
+
+    parts = len(model.world.head_set.subsystems)
+    made = replace(one_network(model), heads=f"{model.heads}/{subsystem}")
+    if share and isinstance(made, MLPConfig):
+        wide, narrow = (max(8, width // parts // 8 * 8) for width in made.hidden)
+        made = replace(made, hidden=(wide, narrow))
+    return made
+
+
+def _need_subsystem(theirs: "ModelConfig", subsystem: str | None, start: Path) -> None:
+    """WmCliError if a run to begin with is of another subsystem than the one that is asked for, if one is."""
+    if subsystem is not None and theirs.heads.partition("/")[2] != subsystem:
+        raise WmCliError(
+            f"{start}: predicts {theirs.heads}, and --subsystem asks for {subsystem}; give another --start"
+        )
+
+
 def train_run(
     dataset: Path,
     out: Path,
@@ -175,9 +210,11 @@ def train_run(
     resume: bool,
     overwrite: bool = False,
     weights: Path | None = None,
+    subsystem: str | None = None,
     **overrides: Any,
 ) -> dict[str, Any]:
-    """Train under a progress bar; overrides that are None leave the config's value. What the run came to."""
+    """Train under a progress bar, one subsystem alone if it is named; overrides that are None leave the config's value.
+    What the run came to."""
     from wm_train.checkpoint import load_checkpoint
     from wm_train.fit.resume import BEST
     from wm_train.fit.train import Job, Progress
@@ -191,8 +228,12 @@ def train_run(
         if found is not None:
             need_start(found)
         asked = run_config(config, **overrides)
-        if found is not None and config is None and not qat:
-            asked = replace(asked, model=load_checkpoint(found).config.model)
+        if subsystem is not None:
+            asked = replace(asked, model=part_model(asked.model, subsystem, share=config is None))
+        if found is not None and (subsystem is not None or (config is None and not qat)):
+            theirs = load_checkpoint(found).config.model
+            _need_subsystem(theirs, subsystem, found)
+            asked = replace(asked, model=theirs)
         seconds = 0.0
 
         def moved(share: float) -> None:

@@ -114,7 +114,7 @@ def session_feed(address: str, url: str, folder: Path) -> LiveFeed:
         """As it is, then as it changes: a session that has ended, or that nobody plays, is shown too."""
         yield first
         async with Rpc(url) as rpc:
-            async for account in rpc.subscribe_account(at):
+            async for account in rpc.follow_account(at):
                 if account is None:
                     return
                 yield account.data

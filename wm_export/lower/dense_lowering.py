@@ -107,10 +107,15 @@ def column_blocks(columns: int, block: int) -> list[tuple[int, int, int]]:
 
 def tiles(op: Matvec, columns: int) -> list[Tile]:
     """The calls of an op whose source has so many columns, in order: block by block, in each all rows."""
-    rows = row_tiles(op.size, WEIGHT_GRIDS[op.bits])
+    return tiles_of(op.size, columns, op.block, WEIGHT_GRIDS[op.bits])
+
+
+def tiles_of(size: int, columns: int, block: int, grid: WeightGrid) -> list[Tile]:
+    """The same of so many rows of these weights."""
+    rows = row_tiles(size, grid)
     return [
         replace(tile, column=start, columns=count, step=step)
-        for start, count, step in column_blocks(columns, op.block)
+        for start, count, step in column_blocks(columns, block)
         for tile in rows
     ]
 
@@ -179,16 +184,21 @@ def _products(op: Matvec, shape: tuple[int, ...], parts: list[Tile], words: Load
     """A kernel call for each Tile, its words one after the other."""
     at = words.first
     for tile in parts:
-        operands = (
-            Load(words.name, at, tile.group_words),
-            Read(op.source, tile.column),
-            Write(op.out, tile.row, tile.group_rows),
-            Groups(tile.groups),
-            tile.columns,
-        )
         macs = min(tile.rows, op.size - tile.row) * min(tile.columns, shape[1] - tile.column)
-        yield Call(matvec_name(tile.accumulators, op.bits, tile.step), operands, macs)
+        yield _call(op, tile, replace(words, first=at), op.out, macs)
         at += tile.words
+
+
+def _call(op: Matvec, tile: Tile, words: Load, out: str, macs: int, finish: str | None = None) -> Call:
+    """The kernel call of a Tile, whose words begin where `words` points; `finish` as matvec_name takes it."""
+    operands = (
+        replace(words, stride=tile.group_words),
+        Read(op.source, tile.column),
+        Write(out, tile.row, tile.group_rows),
+        Groups(tile.groups),
+        tile.columns,
+    )
+    return Call(matvec_name(tile.accumulators, op.bits, tile.step, finish), operands, macs)
 
 
 #: An op that multiplies rows of a product down, and the way that its kernel ends, a name in FINISHES.
@@ -204,18 +214,11 @@ def scaled(op: Matvec, parts: Sequence[Part], builder: Builder) -> Routine:
         return np.concatenate([pack_scaled(op, part, tile, builder) for part, _, tile in made])
 
     held = builder.constant(f"{op.name}.words", "u64", sum(tile.words for *_, tile in made), words)
-    calls, at = [], 0
+    calls, at = [], held.first
     for part, finish, tile in made:
         out = builder.write(part.out, max(tile.row + tile.rows, padded(part.size, TILE_COLUMNS)))
-        operands = (
-            Load(held.name, at, tile.group_words),
-            Read(op.source, tile.column),
-            Write(out.name, tile.row, tile.group_rows),
-            Groups(tile.groups),
-            tile.columns,
-        )
         macs = min(tile.rows, part.size - tile.row) * rows.shape[1]
-        calls.append(Call(matvec_name(tile.accumulators, op.bits, tile.step, finish), operands, macs))
+        calls.append(_call(op, tile, replace(held, first=at), out.name, macs, finish))
         at += tile.words
     outs = ", ".join(part.out for part, _ in parts)
     about = f"{outs} of {op.size} rows x {rows.shape[1]} columns of {op.bits} bits, times {op.source}"
@@ -228,17 +231,22 @@ def _scaled_tiles(op: Matvec, part: Scaling, columns: int) -> list[Tile]:
 
 
 def pack_scaled(op: Matvec, part: Scaling, tile: Tile, builder: Builder) -> NDArray[np.uint64]:
-    """Words of one call that multiplies down: of each group the columns', the shift, and of each row the multiplier and
-    what is added to its lane times that; flat."""
+    """Words of one call that multiplies down what one op does."""
     net, own = builder.net, slice(part.first, part.first + part.size)
-    mult, bias = net.ints(part, "mult"), net.ints(op, "bias")[own]
+    bias = net.ints(op, "bias")[own]
+    return scaled_words(net.tensor(op, "rows")[own], bias, net.ints(part, "mult"), part.shift, tile)
+
+
+def scaled_words(rows: Values, bias: Values, mult: Values, shift: int, tile: Tile) -> NDArray[np.uint64]:
+    """Words of one call that multiplies rows (N, K) with biases and multipliers (N,) int64 down: of each group the
+    columns', the shift, and of each row the multiplier and what is added to its lane times that; flat."""
     # The bias less half a lane, times the multiplier, and half of what the shift divides by. It may wrap: so does the
     # kernel, and the sum of the two fits.
-    constant = (bias - tile.grid.lane_bound) * mult + (1 << (part.shift - 1))
+    constant = (bias - tile.grid.lane_bound) * mult + (1 << (shift - 1))
     factors = np.zeros((tile.rows, 2), np.int64)
     piece = np.stack([mult, constant], 1)[tile.row : tile.row + tile.rows]
     factors[: len(piece)] = piece
-    columns = pack_lanes(net.tensor(op, "rows")[own], tile).reshape(tile.groups, -1)
-    shifts = np.full((tile.groups, 1), part.shift, np.uint64)
+    columns = pack_lanes(rows, tile).reshape(tile.groups, -1)
+    shifts = np.full((tile.groups, 1), shift, np.uint64)
     scales = factors.view(np.uint64).reshape(tile.groups, -1)
     return np.concatenate([columns, shifts, scales], 1).reshape(-1)

@@ -26,7 +26,7 @@ from wm_export.scope import check_flags
 from wm_export.solana.blob import shard_sizes
 from wm_export.solana.layout import Layout, layout
 from wm_quant.presets import untrained
-from wm_train.config import Mamba2Config, ModelConfig
+from wm_train.config import Mamba2Config, MLPConfig, ModelConfig, one_network
 from wm_train.errors import WmTrainError
 from wm_train.grid.arithmetic import WEIGHT_GRIDS
 from wm_train.shapes import parameter_count
@@ -39,7 +39,7 @@ _BITS: Mapping[str, tuple[Any, ...]] = {
 }
 AXES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     "mamba2": {"n_layers": (1, 2, 3, 4, 6), "d_state": (16, 32, 64), "headdim": (64,), **_BITS},
-    # The second hidden layer in parts of the first.
+    # How many times the second hidden layer's width the first has.
     "mlp": {"slots": (5, 10), "narrow": (1, 2, 4), **_BITS},
 }
 #: Widths of the first hidden layer of an MLP, and the least and the largest of a Mamba-2's residual stream.
@@ -133,9 +133,10 @@ def variants(arch: str, heads: Sequence[str], given: Mapping[str, Sequence[Any]]
 
 def shape(base: ModelConfig, variant: Variant, width: int) -> ModelConfig:
     """The model of a Variant and a width; encoding and flags are those of `base`. WmTrainError for one that is none."""
+    base = one_network(base)
     if isinstance(base, Mamba2Config):
         own = {name: variant[name] for name in ("heads", "n_layers", "d_state", "headdim")}
-        model: ModelConfig = replace(base, d_model=width, bits={}, **own)
+        model: MLPConfig | Mamba2Config = replace(base, d_model=width, bits={}, **own)
     else:
         hidden = (width, max(8, width // variant["narrow"]))
         model = replace(base, hidden=hidden, slots=variant["slots"], heads=variant["heads"], bits={})
@@ -155,8 +156,10 @@ def widths_of(base: ModelConfig, variant: Variant) -> Sequence[int]:
 
 
 def widest(base: ModelConfig, variant: Variant, limits: Limits) -> Candidate | None:
-    """The widest shape of a Variant that fits; None if not even the narrowest does."""
+    """The widest shape of a Variant that fits; None if not even the narrowest does. WmTrainError for a Variant that no
+    network has."""
     widths = widths_of(base, variant)
+    shape(base, variant, widths[0])
     best, low, high = None, 0, len(widths)
     while low < high:
         middle = (low + high) // 2
@@ -204,7 +207,7 @@ def frontier(found: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _merits(one: Candidate) -> tuple[str, tuple[int, ...]]:
-    model = one.model
+    model = one_network(one.model)
     first, middle, *_ = (model.bits.get(layer, 8) for layer in model.layers)
     depth = model.n_layers if isinstance(model, Mamba2Config) else model.slots
     return model.heads, (one.parameters, -one.cu, first, middle, one.state, depth)

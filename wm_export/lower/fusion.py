@@ -27,7 +27,7 @@ from wm_quant.ops.requantize import (
     RequantizeWide,
 )
 from wm_quant.ops.table import Lut
-from wm_quant.qnet import HEADS, QNet
+from wm_quant.qnet import QNet
 from wm_train.grid.integer_mamba2 import GATE_SHIFT
 
 
@@ -113,7 +113,7 @@ def fusions(net: QNet) -> Iterator[Fusion]:
 
 def _read_elsewhere(net: QNet, fusion: Fusion) -> set[str]:
     """What ops outside of a fusion read or add to, and what the world reads."""
-    return {HEADS}.union(*(_reads(op) for op in net.ops if op not in fusion.ops))
+    return set(net.read).union(*(_reads(op) for op in net.ops if op not in fusion.ops))
 
 
 def _reads(op: Op) -> set[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from wm_export.lower.asm.argmax_asm import argmax_family
+from wm_export.lower.asm.chunked_asm import chunked_family, chunked_named
 from wm_export.lower.asm.conv_asm import conv_family
 from wm_export.lower.asm.gate_asm import gate_family
 from wm_export.lower.asm.gather_asm import gather_family
@@ -10,7 +11,7 @@ from wm_export.lower.asm.listing import Kernel
 from wm_export.lower.asm.matvec_asm import matvec_family, matvec_named
 from wm_export.lower.asm.norm_asm import norm_family
 from wm_export.lower.asm.requantize_asm import requantize_family
-from wm_export.lower.asm.ssm_asm import ssm_family
+from wm_export.lower.asm.ssm_asm import ssm_family, ssm_named
 from wm_export.lower.asm.table_asm import table_family
 
 FAMILIES = (
@@ -20,6 +21,7 @@ FAMILIES = (
     norm_family(),
     conv_family(),
     ssm_family(),
+    chunked_family(),
     table_family(),
     gate_family(),
     argmax_family(),
@@ -29,5 +31,9 @@ KERNELS: Mapping[str, Kernel] = {kernel.name: kernel for family in FAMILIES for 
 
 
 def kernel_named(name: str) -> Kernel:
-    """The kernel of this name, KeyError if there is none: of KERNELS, or a matvec like those in there."""
-    return KERNELS[name] if name in KERNELS else matvec_named(name)
+    """The kernel of this name, KeyError if there is none: of KERNELS, or one like those in there: a matvec, or a
+    recurrence."""
+    if name in KERNELS:
+        return KERNELS[name]
+    families = {"ssm_chunked": chunked_named, "ssm": ssm_named}
+    return next((named for start, named in families.items() if name.startswith(start)), matvec_named)(name)

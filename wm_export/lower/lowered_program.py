@@ -141,6 +141,14 @@ class Load(Pointer):
 
 
 @dataclass(frozen=True)
+class Picked(Load):
+    """Of a constant, `step` elements further as often as the number that a call gave under the name `by`."""
+
+    step: int = 0
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class Rows:
     """An operand: the addresses of the rows that ids pick from tables, one table an id.
 
@@ -182,6 +190,7 @@ class Call:
     macs       multiply-accumulates, padding left out
     inside     the kernel calls that a function of the generated crate makes
     uses       buffers that such a function finds in the work area by itself
+    gives      name of its result, where calls of the same routine that come after it read it
     """
 
     function: str
@@ -189,6 +198,7 @@ class Call:
     macs: int = 0
     inside: tuple["Call", ...] = ()
     uses: tuple[str, ...] = ()
+    gives: str = ""
 
     @property
     def is_kernel(self) -> bool:

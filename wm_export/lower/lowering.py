@@ -5,13 +5,16 @@ from typing import Any
 
 from wm_export.errors import WmExportError
 from wm_export.lower import (
+    chunked_lowering,
     conv_lowering,
     dense_lowering,
     gate_lowering,
     gather_lowering,
     norm_lowering,
+    put_lowering,
     ssm_lowering,
     table_lowering,
+    within_lowering,
     world_lowering,
 )
 from wm_export.lower.builder import Builder
@@ -25,9 +28,12 @@ from wm_quant.ops.dense import Matvec
 from wm_quant.ops.gate import Gate
 from wm_quant.ops.gather import Gather
 from wm_quant.ops.norm import RMSNorm
+from wm_quant.ops.put import Put
 from wm_quant.ops.requantize import Add, Requantize, RequantizeCode, RequantizeFine, RequantizeRelu, RequantizeWide
 from wm_quant.ops.ssm import SSM
+from wm_quant.ops.ssm_chunked import ChunkedSSM
 from wm_quant.ops.table import Lut
+from wm_quant.ops.within import Within
 from wm_quant.qnet import QNet
 from wm_train.naming import misnamed
 
@@ -37,6 +43,7 @@ LOWERINGS: dict[type[Op], Callable[[Any, Builder], Routine]] = {
     RMSNorm: norm_lowering.rmsnorm,
     Conv: conv_lowering.conv,
     SSM: ssm_lowering.ssm,
+    ChunkedSSM: chunked_lowering.ssm_chunked,
     Gather: gather_lowering.gather,
     Requantize: scaling("requantize"),
     RequantizeRelu: scaling("requantize_relu"),
@@ -46,8 +53,10 @@ LOWERINGS: dict[type[Op], Callable[[Any, Builder], Routine]] = {
     Add: scaling("requantize_add"),
     Lut: table_lowering.lut,
     Gate: gate_lowering.gate,
+    Put: put_lowering.put,
+    Within: within_lowering.within,
 }
-#: Ops that have none yet: their networks run in the interpreter only.
+#: Ops that have none yet: networks with one run in the interpreter only.
 NOT_YET: tuple[type[Op], ...] = ()
 
 
@@ -55,8 +64,8 @@ def need_lowerings(net: QNet) -> None:
     """WmExportError naming the kinds of a network's ops that have no lowering."""
     if missing := dict.fromkeys(op.kind for op in net.ops if type(op) not in LOWERINGS):
         raise WmExportError(
-            f"no kernel yet for {', '.join(missing)}: a {net.model.arch} runs in the interpreter only "
-            "(evaluate, rollout, report); export an mlp"
+            f"no kernel yet for {', '.join(missing)}: such a network runs in the interpreter only (evaluate, rollout, "
+            "report)"
         )
 
 
@@ -101,7 +110,7 @@ def lower(net: QNet, cuts: Sequence[str | int] = (), compact: bool = False, fuse
 
 
 def frame(builder: Builder, fused: bool = True) -> list[Routine]:
-    """A routine for every op of a frame or for several, in order; one without calls for an op that has no lowering."""
+    """A routine for every op of a frame or for several, in order."""
     for name, count in kept(builder.net).items():
         builder.buffer(name, count, Lifetime.MEMORY)
     routines = [world_lowering.begin(builder)]
@@ -111,12 +120,8 @@ def frame(builder: Builder, fused: bool = True) -> list[Routine]:
         if op in found:
             routines.append(found[op].lower(builder))
         elif op not in within:
-            routines.append(LOWERINGS.get(type(op), _no_calls)(op, builder))
+            routines.append(LOWERINGS[type(op)](op, builder))
     return [*routines, world_lowering.decode(builder), world_lowering.push(builder)]
-
-
-def _no_calls(op: Op, builder: Builder) -> Routine:
-    return Routine(op.name, op.kind, "", ())
 
 
 def _ordered(builder: Builder) -> dict[str, Buffer]:

@@ -106,9 +106,11 @@ NOTHING = Memory(0, 0, ())
 
 def memory(program: Program) -> Memory:
     """The region of a program."""
-    kept = [(place(program)[name], b) for name, b in program.buffers.items() if b.lifetime is Lifetime.MEMORY]
-    if not kept:
+    buffers = [buffer for buffer in program.buffers.values() if buffer.lifetime is Lifetime.MEMORY]
+    if not buffers:
         return NOTHING
+    slots = place(program)
+    kept = [(slots[buffer.name], buffer) for buffer in buffers]
     start, end = min(slot.start for slot, _ in kept), max(slot.end for slot, _ in kept)
     assert end - start == sum(slot.end - slot.start for slot, _ in kept), "what ops keep lies together"
     return Memory(start, end - start, tuple((slot.start - start, buffer) for slot, buffer in kept))

@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wm_export.lower import cost
-from wm_export.lower.builder import Builder
 from wm_export.lower.lowered_program import Routine
-from wm_export.lower.lowering import frame
+from wm_export.lower.lowering import lower
 from wm_quant.convert import from_checkpoint
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet
 from wm_train.checkpoint import Checkpoint
+from wm_train.config import one_network
 
 #: Bits of the weights that the table is about.
 NARROW_BITS = 4
@@ -69,15 +69,15 @@ def wide_bits(checkpoint: Checkpoint) -> dict[str, int]:
 
 def quantized(checkpoint: Checkpoint, bits: Mapping[str, int]) -> QNet:
     """The checkpoint's QNet, proved, if its layers had weights of these bits."""
-    model = replace(checkpoint.config.model, bits=bits)
+    model = replace(one_network(checkpoint.config.model), bits=bits)
     net = from_checkpoint(replace(checkpoint, config=replace(checkpoint.config, model=model)), "")
     prove(net)
     return net
 
 
 def routines(net: QNet) -> dict[str, Routine]:
-    """The routines of a frame by name; those of ops that have no lowering yet make no calls, and cost nothing."""
-    return {routine.name: routine for routine in frame(Builder(net))}
+    """The routines of a frame by name."""
+    return {routine.name: routine for routine in lower(net).routines}
 
 
 def kernel_cu(net: QNet) -> int:

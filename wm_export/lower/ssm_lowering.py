@@ -1,4 +1,4 @@
-"""The recurrence of a Mamba-2: one call of the ssm kernel over all heads, which can be cut between two of them."""
+"""The recurrence of a Mamba-2: one call of an ssm kernel over all heads, which can be cut between two of them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_export.errors import WmExportError
-from wm_export.lower.asm.ssm_asm import HEAD_WORDS, SSM_WORDS_MAX, STATE_BIAS
+from wm_export.lower.asm.ssm_asm import HEAD_WORDS, SSM_CELLS_MAX, STATE_BIAS, ssm_name, words_of
 from wm_export.lower.builder import Builder
 from wm_export.lower.lowered_program import Buffer, Call, Groups, Lifetime, Load, Places, Read, Routine, Write, padded
 from wm_quant.ops.ssm import SSM
@@ -31,14 +31,12 @@ def ssm(op: SSM, builder: Builder) -> Routine:
     """One call; a row group is a head."""
     net = builder.net
     heads, cells = net.sizes[op.by], op.cells(net)
-    channels, words = op.size // heads, padded(cells, 2) // 2
-    if words > SSM_WORDS_MAX:
-        raise WmExportError(f"op {op.name}: {cells} cells a channel, a program keeps {2 * SSM_WORDS_MAX} at most")
+    channels, words = op.size // heads, words_of(cells)
+    if cells > SSM_CELLS_MAX:
+        raise WmExportError(f"op {op.name}: {cells} cells a channel, a program keeps {SSM_CELLS_MAX} at most")
     parts = [net.tensor(op, part) for part in ("decay", "gain", "skip")]
     tables = builder.constant(f"{op.name}.tables", "u64", heads * HEAD_WORDS, lambda: pack_tables(*parts).reshape(-1))
     memory, out = builder.memory(_memory(op, cells, words)), builder.write(op.out, padded(op.size, TILE_COLUMNS))
-    # An odd number of cells is read with the value behind it.
-    builder.buffer(op.source, op.size + 4 * words)
     places = Places(
         (
             Read(op.source, 0, channels),
@@ -49,6 +47,6 @@ def ssm(op: SSM, builder: Builder) -> Routine:
             Write(out.name, 0, channels),
         )
     )
-    call = Call("ssm", (places, Groups(heads), channels, words, cells % 2))
+    call = Call(ssm_name(cells), (places, Groups(heads), channels))
     about = f"{op.out}, and {cells} states of each of {op.size} channels, from {op.source} and {op.by}"
     return Routine(op.name, op.kind, about, (call,))

@@ -10,7 +10,7 @@ from wm_train.world.fields import PLAYERS
 from wm_train.world.subsystem import Head
 
 #: Buffers that the rules name.
-CODES, CONTROL_CODES, IDS, PLACE_BOUNDS, HEADS = "codes", "controls", "ids", "bounds", "heads"
+CODES, CONTROL_CODES, IDS, PLACE_BOUNDS = "codes", "controls", "ids", "bounds"
 #: Buffers and routines that are the world's; no op has their names.
 BUFFERS = (CODES, CONTROL_CODES, IDS, PLACE_BOUNDS)
 ROUTINES = BEGIN, DECODE, PUSH = ("begin", "decode", "push")
@@ -29,16 +29,18 @@ def begin(builder: Builder) -> Routine:
     return Routine(BEGIN, "encode", "codes of both players' inputs", (call,))
 
 
-def _choice(head: Head) -> Call:
-    return Call("argmax_within" if head.within else "argmax", (head.width,))
+def _choice(head: Head) -> tuple[Call, ...]:
+    if head.groups:
+        return Call("argmax", (head.groups,)), Call("argmax", (head.members,))
+    return (Call("argmax_within" if head.within else "argmax", (head.width,)),)
 
 
 def decode(builder: Builder) -> Routine:
     """The next Frame; reads the heads."""
     world = builder.net.world
-    choices = tuple(_choice(head) for head in world.heads if head.kind == "choice") * PLAYERS
+    choices = tuple(call for head in world.heads if head.kind == "choice" for call in _choice(head)) * PLAYERS
     builder.buffer(PLACE_BOUNDS, world.place_size, Lifetime.SESSION)
-    call = Call("rules::decode", ("frame", "work"), inside=choices, uses=(HEADS, PLACE_BOUNDS))
+    call = Call("rules::decode", ("frame", "work"), inside=choices, uses=(*builder.net.read, PLACE_BOUNDS))
     return Routine(DECODE, "decode", "the next Frame, from the heads", (call,))
 
 

@@ -14,6 +14,7 @@ The world's rules are not written here: wm_train.world.step's encode and decode 
 values of shape (B, 2, 1).
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from wm_export.onnx.graph_builder import IR_VERSION, OPSET, Graph
 from wm_export.recorder import Sym, SymOps
 from wm_export.scope import check_flags
 from wm_quant.ops.base import CODES, IDS, SESSION_BIAS
-from wm_quant.qnet import QNet
+from wm_quant.qnet import HEADS, QNet, vector_of
 from wm_train.files import atomic_write_bytes
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS
@@ -68,29 +69,41 @@ def _labelled(graph: Graph, logits: str, head: Head, label: str) -> str:
     return graph.add("Where", graph.add("Equal", labels, label), logits, least)
 
 
-def _heads(graph: Graph, net: QNet, heads: str) -> dict[str, Sym]:
+def _arg_max(graph: Graph, logits: str) -> str:
+    return graph.add("ArgMax", logits, axis=2, keepdims=1, select_last_index=0)
+
+
+def _in_group(graph: Graph, head: Head, group: str, written: Mapping[str, str]) -> str:
+    """The id that a choice in groups chooses, (B, 2, 1), given its group."""
+    both = graph.concat([written[vector_of(player, head)] for player in range(PLAYERS)], 1)
+    logits = graph.reshape(graph.cast(both, TensorProto.INT32), PLAYERS, head.members)
+    return graph.add("Add", graph.add("Mul", group, head.members), _arg_max(graph, logits))
+
+
+def _heads(graph: Graph, net: QNet, written: Mapping[str, str]) -> dict[str, Sym]:
     """Each head of both players, (B, 2, 1); of a choice the arg max."""
     world = net.world
     # ArgMax of int64 is missing in ONNX Runtime; heads are proved to fit int32.
-    narrow = graph.reshape(graph.cast(heads, TensorProto.INT32), PLAYERS, world.player_outputs)
+    narrow = graph.reshape(graph.cast(written[HEADS], TensorProto.INT32), PLAYERS, world.player_outputs)
     values: dict[str, Sym] = {}
-    for head, part in zip(world.heads, graph.split(narrow, [head.width for head in world.heads]), strict=True):
+    for head, part in zip(world.heads, graph.split(narrow, [head.rows for head in world.heads]), strict=True):
         if head.kind == "choice":
             logits = _labelled(graph, part, head, values[head.within].text) if head.within else part
-            name = graph.add("ArgMax", logits, axis=2, keepdims=1, select_last_index=0)
+            name = _arg_max(graph, logits)
+            name = _in_group(graph, head, name, written) if head.groups else name
         else:
             name = graph.cast(part, TensorProto.INT64)
         values[head.name] = Sym(graph, name)
     return values
 
 
-def _next_frame(graph: Graph, net: QNet, heads: str) -> dict[str, Sym]:
+def _next_frame(graph: Graph, net: QNet, written: Mapping[str, str]) -> dict[str, Sym]:
     """Each field of the next Frame for both players, (B, 2, 1) int64."""
     game = net.world.game
     players = graph.reshape(graph.cast("frame", TensorProto.INT64), PLAYERS, len(game.state))
     parts = graph.split(players, [1] * len(game.state))
     now = {field.name: Sym(graph, part) for field, part in zip(game.state, parts, strict=True)}
-    read = _heads(graph, net, heads)
+    read = _heads(graph, net, written)
     return now | decode(SymOps(graph), net.world, now.__getitem__, read.__getitem__, _place(graph, net.world))
 
 
@@ -144,7 +157,7 @@ def _record(graph: Graph, net: QNet) -> dict[str, tuple[int, int]]:
     written = network(graph, net, given)
     for name, value in written.items():
         graph.add("Identity", value, name=f"{TRACE}{name}")
-    frame = _next_frame(graph, net, written["heads"])
+    frame = _next_frame(graph, net, written)
     fields = graph.reshape(graph.concat([frame[f.name].text for f in game.state], 2), PLAYERS * len(game.state))
     graph.cast(fields, TensorProto.INT32, f"{TRACE}frame")
     _push(graph, encoding, frame | _sights(graph, net.world, frame), tail)

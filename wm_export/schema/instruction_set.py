@@ -156,6 +156,12 @@ _ALL = (
         (_FRAME, _STEP),
         every_frame=True,
     ),
+    Instruction(
+        "advance",
+        "Runs the transaction of a frame that comes next, whichever that is; none while an input is missing. For "
+        "cranks, which send the same bytes each time. Anyone may send it.",
+        _roles("session:w scratch:w model"),
+    ),
     # --- a model ---
     Instruction("create_model", "Claims a zeroed account of the right size.", _roles("authority:s model:w")),
     Instruction(

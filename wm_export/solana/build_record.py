@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wm_export.errors import WmExportError
+from wm_export.schema.sbpf import Arch
 from wm_export.solana.export import Export
 from wm_export.solana.sources import cache_folder
 from wm_export.solana.toolchain import BuildInfo
@@ -27,6 +28,7 @@ RECORD_JSON = JsonArtifact(
         {
             "manifest_sha256": js.text(js.SHA256),
             "sources_sha256": js.text(js.SHA256),
+            "arch": js.one_of(*Arch),
             "toolchain": js.text(),
             "versions": js.list_of(js.text(), most=16),
             "files": js.mapping(js.text(js.SHA256)),
@@ -42,7 +44,8 @@ def keep_record(export: Export, info: BuildInfo, files: Sequence[str] = FILES) -
     """Write the record of what lies in the build folder now."""
     folder = export.program.parent
     hashes = {name: hashlib.sha256(BUILT.read(folder / name)).hexdigest() for name in files}
-    data = _of(export) | {"toolchain": info.toolchain, "versions": list(info.versions), "files": hashes}
+    made = {"arch": info.arch, "toolchain": info.toolchain, "versions": list(info.versions)}
+    data = _of(export) | made | {"files": hashes}
     raw = (json.dumps(data, indent=1) + "\n").encode()
     mark = _mark(raw)
     mark.parent.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wm_export.errors import WmExportError
+from wm_export.schema.sbpf import Arch
 from wm_export.solana.build_record import BUILT
 from wm_export.solana.export import Export, checked_sources
 from wm_export.solana.toolchain import BuildInfo, build_program
@@ -19,21 +20,21 @@ class Rebuilt:
     elf: bytes
 
 
-def build_from(workspace: Path, export: Export, out: Path, features: Sequence[str] = ()) -> BuildInfo:
+def build_from(workspace: Path, export: Export, out: Path, arch: Arch, features: Sequence[str] = ()) -> BuildInfo:
     """Build the program of a staged workspace into `out`; WmExportError unless it is this export's."""
-    info = build_program(workspace / "program", out, features)
+    info = build_program(workspace / "program", out, features, arch)
     _check_identity(export, out)
     return info
 
 
-def rebuild(export: Export) -> Rebuilt:
+def rebuild(export: Export, arch: Arch) -> Rebuilt:
     """The program that this wmq and the compilers of this machine make of an export's QNet, whatever was built before.
 
     WmExportError if there is no toolchain, or the export's sources are not those that this wmq writes.
     """
     with staged(checked_sources(export)) as workspace:
         out = workspace / "rebuilt.so"
-        info = build_from(workspace, export, out)
+        info = build_from(workspace, export, out, arch)
         return Rebuilt(info, BUILT.read(out))
 
 

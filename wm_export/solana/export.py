@@ -8,7 +8,8 @@ EXPORT/programs/NAME/         of each program:
     idl.json                  the program's interface, as Anchor up to 0.29 has it
     idl-anchor-0.30.json      the same, as Anchor from 0.30 on has it
     world/                    the generated crate of its workspace
-    build/                    made by `wmq build`: program.so, meter.so, overheads.json, build.json
+    build/                    made by `wmq build`: program.so, meter.so, overheads.json, and build.json, which says
+                              for which version of sBPF and with which tools
 """
 
 import json

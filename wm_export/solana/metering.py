@@ -9,6 +9,7 @@ import numpy as np
 from wm_export.errors import WmExportError
 from wm_export.lower.cost import Cost, Overheads, cost, kernel_cu, memory_cu
 from wm_export.lower.lowered_program import Plan
+from wm_export.schema.sbpf import DEFAULT_ARCH, Arch
 from wm_export.solana.build_record import check_built, keep_record
 from wm_export.solana.building import build_from
 from wm_export.solana.export import Export, checked_sources
@@ -46,14 +47,16 @@ OVERHEADS_JSON = JsonArtifact(
 )
 
 
-def build(export: Export, progress: Callable[[str], None] = lambda text: None) -> tuple[BuildInfo, Overheads]:
+def build(
+    export: Export, arch: Arch = DEFAULT_ARCH, progress: Callable[[str], None] = lambda text: None
+) -> tuple[BuildInfo, Overheads]:
     """Build program.so and meter.so from sources that were compared, meter one frame, and keep what compiled code costs
     in build/overheads.json. Raises WmTrainError if another process writes into the export."""
     with one_writer(export.folder, "build"):
-        return _build(export, progress)
+        return _build(export, arch, progress)
 
 
-def _build(export: Export, progress: Callable[[str], None]) -> tuple[BuildInfo, Overheads]:
+def _build(export: Export, arch: Arch, progress: Callable[[str], None]) -> tuple[BuildInfo, Overheads]:
     sources, folder = checked_sources(export), export.program.parent
     if folder.is_symlink():
         raise WmExportError(f"{folder}: a link; nothing was built or run. Remove it")
@@ -61,9 +64,9 @@ def _build(export: Export, progress: Callable[[str], None]) -> tuple[BuildInfo, 
     folder.mkdir(exist_ok=True)
     with staged(sources) as workspace:
         progress("program.so")
-        info = build_from(workspace, export, export.program)
+        info = build_from(workspace, export, export.program, arch)
         progress("meter.so")
-        build_from(workspace, export, export.meter, features=["meter"])
+        build_from(workspace, export, export.meter, arch, features=["meter"])
     progress("metering one frame")
     overheads = _measure_overheads(export, info.toolchain)
     atomic_write_json(folder / "overheads.json", asdict(overheads))

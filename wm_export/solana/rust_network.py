@@ -8,6 +8,7 @@ from wm_export.lower.lowered_program import (
     Groups,
     Load,
     Operand,
+    Picked,
     Places,
     Pointer,
     Program,
@@ -35,7 +36,10 @@ class Printer:
         dtype = (self.program.constants if load else self.program.buffers)[place.name].dtype
         cast = f"*{'mut' if isinstance(place, Write) else 'const'} {dtype}"
         area = self.shard(place.name) if load else "work"
-        return at(area, "blob" if load else "work", place.name, cast, width(dtype) * place.first)
+        extra = str(width(dtype) * place.first) if place.first else ""
+        if isinstance(place, Picked):
+            extra = " + ".join(filter(None, (extra, f"{place.by} as usize * {width(dtype) * place.step}")))
+        return at(area, "blob" if load else "work", place.name, cast, extra)
 
     def shard(self, name: str) -> str:
         """The start of the shard that a constant lies in."""
@@ -62,7 +66,8 @@ class Printer:
             listed = ", ".join(f"{self.pointer(place)} as u64" for place in places.pointers)
             yield f"let places = [{listed}];"
         path = f"kernels::{made.function}" if made.is_kernel else made.function
-        yield call(path, *map(self.operand, made.operands))
+        made_call = call(path, *map(self.operand, made.operands))
+        yield f"let {made.gives} = {made_call}" if made.gives else made_call
 
     def statements(self, routine: Routine) -> str:
         """The calls of a routine, a line each."""

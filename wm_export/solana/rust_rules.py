@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from wm_export.recorder import Sym, SymOps
 from wm_export.solana.rust_text import at, fill, upper
-from wm_quant.qnet import QNet
+from wm_quant.qnet import QNet, vector_of
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
-from wm_train.world.fields import PLAYERS, Field, Kind, fixed
+from wm_train.world.fields import PLAYERS, Kind, ends
 from wm_train.world.sight import seen
 from wm_train.world.step import World, decode, encode, identify, pressed
 from wm_train.world.subsystem import Head
@@ -126,12 +126,20 @@ def _heads(target: RustTarget, world: World) -> Callable[[str], Sym]:
 
     def read(name: str) -> Sym:
         head, place = world.head(name), f"outputs::{upper(name)}"
-        text = f"choice(heads, {place}, {head.width})" if head.kind == "choice" else f"head(heads, {place})"
+        text = f"choice(heads, {place}, {head.rows})" if head.kind == "choice" else f"head(heads, {place})"
+        if head.groups:
+            chosen = target.let(f"group_{name}", text)
+            text = f"{head.members} * {chosen} + choice({_members(head)}, 0, {head.members})"
         if head.within:
             text = f"choice_within(heads, {place}, &{_labels_name(head)}, {read(head.within).text})"
         return Sym(target, target.let(f"head_{name}", text))
 
     return read
+
+
+def _members(head: Head) -> str:
+    """The parameter that points at the logits of the ids of the group which a choice in groups chose."""
+    return f"ids_of_{head.name}"
 
 
 def _labels_name(head: Head) -> str:
@@ -219,9 +227,9 @@ def _calls(net: QNet) -> dict[str, str]:
                                                         ("ids", p, "IDS_BYTES")))  # fmt: skip
         newest = f", {_behind('newest', p, 'CODES_BYTES')}" if _presses(net.world.encoding) else ""
         encode_calls.append(f"encode_player(&inputs[{p}], {_behind('codes', p, 'INPUTS_BYTES')}{newest});")
-        decode_calls.append(
-            f"decode_player({frame}, {_behind('heads', p, 'HEADS_BYTES')}, &places[{min(p, seats - 1)}]);"
-        )
+        chosen = [f"work.add(work::{upper(vector_of(p, head))})" for head in net.world.grouped]
+        own = [frame, _behind("heads", p, "HEADS_BYTES"), f"&places[{min(p, seats - 1)}]", *chosen]
+        decode_calls.append(f"decode_player({', '.join(own)});")
         sights = f", {_behind('frame', 1 - p, 'FIELDS_BYTES')}, &places[{min(p, seats - 1)}]" if _sees(net) else ""
         push_calls.append(f"push_player({frame}, {controls(net, p)}, {slot}, {ids}{sights});")
     calls = {"encode_inputs": encode_calls, "decode": decode_calls, "push": push_calls}
@@ -235,12 +243,7 @@ def _sees(net: QNet) -> bool:
 
 def _in_range(game: Game) -> str:
     """(least, greatest) of every field of a Frame."""
-
-    def bounds(item: Field) -> tuple[int, int]:
-        whole = item.kind is not Kind.CONTINUOUS
-        return (int(item.lo), int(item.hi)) if whole else (fixed(item.lo), fixed(item.hi))
-
-    pairs = [bounds(item) for _ in range(PLAYERS) for item in game.state]
+    pairs = [ends(item) for _ in range(PLAYERS) for item in game.state]
     return ", ".join(f"({low}, {high})" for low, high in pairs)
 
 
@@ -283,6 +286,8 @@ def rules(net: QNet) -> dict[str, object]:
         "place_seats": world.place_seats,
         "ranges": _in_range(world.game),
         "labels": _labels(world),
+        "members": "".join(f", {_members(head)}: *const u8" for head in world.grouped),
+        "about_members": ", each `ids_of` the logits of a group's ids" if world.grouped else "",
         "slot_bytes": slot_bytes,
         "kept_bytes": (encoding.slots - 1) * slot_bytes,
         "slot_id_bytes": slot_id_bytes,

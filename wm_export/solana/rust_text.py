@@ -52,8 +52,9 @@ def quoted(name: str) -> str:
     return f'"{word(name)}"'
 
 
-def at(start: str, area: str, name: str, cast: str = "", extra: int = 0) -> str:
-    """Address of `name` in the area that begins at `start`, `extra` bytes further, as a pointer to `cast`."""
+def at(start: str, area: str, name: str, cast: str = "", extra: int | str = 0) -> str:
+    """Address of `name` in the area that begins at `start`, `extra` bytes further (a number or an expression), as a
+    pointer to `cast`."""
     plus = f" + {extra}" if extra else ""
     return f"{start}.add({area}::{upper(name)}{plus})" + (f" as {cast}" if cast else "")
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wm_export.errors import WmExportError
+from wm_export.schema.sbpf import DEFAULT_ARCH, Arch, version_of
 from wm_export.solana.sources import FETCH_CRATES, INSTALL_TOOLCHAIN, SCRIPTS, cache_folder
 from wm_train.files import atomic_write_bytes
 
@@ -45,6 +46,7 @@ class Toolchain:
 class BuildInfo:
     """What made a program file, and which bytes came out: sha256 in hex, size in bytes."""
 
+    arch: Arch
     toolchain: str
     versions: tuple[str, ...]
     sha256: str
@@ -69,10 +71,11 @@ def host_cargo() -> Path | None:
     return Path(found).absolute() if found else None
 
 
-def build_program(crate_dir: Path, out_so: Path, features: Sequence[str] = ()) -> BuildInfo:
-    """Build the `cdylib` crate in `crate_dir` into `out_so`, an sBPF v0 ELF file; the old file stays if that fails.
+def build_program(crate_dir: Path, out_so: Path, features: Sequence[str] = (), arch: Arch = DEFAULT_ARCH) -> BuildInfo:
+    """Build the `cdylib` crate in `crate_dir` into `out_so`, an ELF file in sBPF `arch`; else the old one stays.
 
-    Raises WmExportError when there is no toolchain, no crate, or the compiler refuses (its last lines are in the text).
+    Raises WmExportError when there is no toolchain, no crate, the compiler refuses (its last lines are in the text), or
+    makes a program in another version.
     """
     crate_dir = _crate(crate_dir)
     toolchain = find_toolchain()
@@ -82,11 +85,15 @@ def build_program(crate_dir: Path, out_so: Path, features: Sequence[str] = ()) -
             f"scripts/sbpf.sh in the cache, got neither; next: {INSTALL_TOOLCHAIN}"
         )
     with tempfile.TemporaryDirectory(prefix="wmq-sbpf-") as temp:
-        _run(_program_command(toolchain, crate_dir, Path(temp), features), crate_dir, f"program {crate_dir}")
+        command = _program_command(toolchain, arch, crate_dir, Path(temp), features)
+        _run(command, crate_dir, f"program {crate_dir}")
         program = _only_program(Path(temp), crate_dir)
+    if (made := version_of(program)) != arch:
+        got = f"{toolchain.name}'s compiler made sBPF {made}, asked for was {arch}"
+        raise WmExportError(f"program {crate_dir}: {got}; next: wmq doctor")
     out_so.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_bytes(out_so, program)
-    return BuildInfo(toolchain.name, toolchain.versions, hashlib.sha256(program).hexdigest(), len(program))
+    return BuildInfo(arch, toolchain.name, toolchain.versions, hashlib.sha256(program).hexdigest(), len(program))
 
 
 def build_host(crate_dir: Path, bin_name: str) -> Path:
@@ -119,14 +126,15 @@ def version_lines(command: Sequence[str]) -> tuple[str, ...] | None:
     return tuple(done.stdout.strip().splitlines()) if done.returncode == 0 else None
 
 
-def _program_command(toolchain: Toolchain, crate_dir: Path, out_dir: Path, features: Sequence[str]) -> list[str]:
+def _program_command(
+    toolchain: Toolchain, arch: Arch, crate_dir: Path, out_dir: Path, features: Sequence[str]
+) -> list[str]:
     if toolchain.name == "solana":
-        # v0: what every cluster and the LiteSVM of our solders run; newer tools may have another default.
         command = ["cargo-build-sbf", "--manifest-path", str(crate_dir / "Cargo.toml")]
-        command += ["--sbf-out-dir", str(out_dir), "--arch", "v0"]
+        command += ["--sbf-out-dir", str(out_dir), "--arch", arch]
         chosen = ["--features", ",".join(features)] if features else []
         return [*command, *chosen, "--", *LOCKED]
-    command = ["bash", str(SBPF_SCRIPT), "build", str(crate_dir), str(out_dir / "program.so")]
+    command = ["bash", str(SBPF_SCRIPT), "build", arch, str(crate_dir), str(out_dir / "program.so")]
     return [*command, "--features", ",".join(features)] if features else command
 
 

@@ -7,6 +7,7 @@ from solders.litesvm import FeatureSet, LiteSVM
 from solders.pubkey import Pubkey
 
 from wm_export.schema.limits import TRANSACTION_BUDGET
+from wm_export.schema.sbpf import FEATURES
 
 #: Those that the rollup's validator (0.14.10) turns on; it has no other.
 ROLLUP_FEATURES = {
@@ -14,7 +15,7 @@ ROLLUP_FEATURES = {
     "curve25519_syscall_enabled": "7rcw5UtqgDTBBv2EcynNfYckgdAaH1MAsCjKgXMkN7Ri",
     "curve25519_restrict_msm_length": "eca6zf6JJRjQsYYPkBHF3N32MTzur4n2WL4QiiacPCL",
     "enable_poseidon_syscall": "FL9RsQA6TVUoh5xJQ9d936RHSebA1NLQqe3Zv9sXZRpr",
-    "enable_sbpf_v3_deployment_and_execution": "5cC3foj77CWun58pC51ebHFUWavHWKarWyR5UUik7dnC",
+    "enable_sbpf_v3_deployment_and_execution": FEATURES["v3"],
     "enable_transaction_loading_failure_fees": "PaymEPK2oqwT9TXAVfadjztH2H6KfLEB9Hhd5Q5frvP",
     "get_sysvar_syscall_enabled": "CLCoTADvV64PSrnR6QXty6Fwrt9Xc6EdxSJE4wLRePjq",
     "ed25519_program_enabled": "6ppMXNYLhVd7GcsZ5uV11wQEW7spppiMVfqQv5SXhDpX",

@@ -2,8 +2,9 @@
 
 They limit how often they are asked (HTTP 429, with and without Retry-After) and how much at once (413), lose answers
 after they have done what was asked, drop transactions until their blockhash expires, and are many machines behind one
-address: one that tries out a transaction may not know the blockhash yet, nor what has just landed. What fails when is
-drawn from a seed. Calls only, no subscriptions.
+address: one that tries out a transaction may not know the blockhash yet, nor what has just landed. What a subscription
+tells comes late or not at all, and subscriptions end (they are on the next port, as nodes have it). What fails when is
+drawn from a seed.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import json
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from solders.pubkey import Pubkey
 from solders.transaction import VersionedTransaction
 
 from wm_live import bounded_json
-from wm_live.chain.rpc import BEHIND, TOO_LARGE, TOO_OFTEN, Reply
+from wm_live.chain.rpc import BEHIND, MAX_ANSWER, TOO_LARGE, TOO_OFTEN, Reply, websocket_url
 from wm_live.localnet.base_chain.endpoint import HOST
 
 #: Of the window in which calls of one method are counted.
@@ -47,6 +48,9 @@ class Faults:
     most_bytes  of a request (413 beyond)
     rate        calls of one method in 10 s (429 beyond); None for any number
     refused     methods that it has no time for at all (429)
+    late        notifications that come `late_s` seconds later than they should, and those behind them with them
+    missed      notifications that never come
+    hung_up     notifications instead of which the subscription ends
     """
 
     busy: float = 0.05
@@ -57,6 +61,10 @@ class Faults:
     most_bytes: int = 2_048
     rate: int | None = None
     refused: tuple[str, ...] = ()
+    late: float = 0.05
+    late_s: float = 1.0
+    missed: float = 0.05
+    hung_up: float = 0.02
 
 
 class PublicNode:
@@ -99,6 +107,18 @@ class PublicNode:
             found = await self._forward(body)
             self._see(method, bounded_json.parse(found).get("result"))
         return None if self._happens("lost", self._faults.lost) else Reply(200, found)
+
+    async def tell(self, told: AsyncIterator[str], on: Callable[[str], Awaitable[None]]) -> None:
+        """Pass on what a node tells a subscriber, until the node ends it or this does."""
+        async for text in told:
+            if "method" in bounded_json.parse(text):  # else it answers a call
+                if self._happens("hung_up", self._faults.hung_up):
+                    return
+                if self._happens("missed", self._faults.missed):
+                    continue
+                if self._happens("late", self._faults.late):
+                    await asyncio.sleep(self._faults.late_s)
+            await on(text)
 
     def _happens(self, name: str, share: float) -> bool:
         happens = self._random.random() < share
@@ -233,14 +253,49 @@ def application(node: PublicNode) -> web.Application:
     return made
 
 
+def subscriptions(node: PublicNode, session: aiohttp.ClientSession, behind: str) -> web.Application:
+    """A web application that passes subscriptions on to the WebSocket at `behind`, as the node does."""
+
+    async def texts(socket: aiohttp.ClientWebSocketResponse) -> AsyncIterator[str]:
+        async for message in socket:
+            yield message.data
+
+    async def subscribe(request: web.Request) -> web.WebSocketResponse:
+        client = web.WebSocketResponse()
+        await client.prepare(request)
+        async with session.ws_connect(behind, max_msg_size=MAX_ANSWER) as upstream:
+
+            async def ask() -> None:
+                async for message in client:
+                    await upstream.send_str(message.data)
+
+            both = [asyncio.create_task(part) for part in (ask(), node.tell(texts(upstream), client.send_str))]
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for part in both:
+                    part.cancel()
+                await asyncio.gather(*both, return_exceptions=True)
+                await client.close()
+        return client
+
+    made = web.Application()
+    made.router.add_get("/", subscribe)
+    return made
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m wm_live.bench.public_node", description=__doc__)
     parser.add_argument("--node", default="http://127.0.0.1:8899", help="the node behind it [%(default)s]")
-    parser.add_argument("--port", type=int, default=9_899, help="where it answers, on 127.0.0.1 [%(default)s]")
+    parser.add_argument(
+        "--port", type=int, default=9_899, help="where it answers, on 127.0.0.1, and behind it [%(default)s]"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what fails when [%(default)s]")
-    for name in ("busy", "lost", "dropped", "unknown"):
-        parser.add_argument(f"--{name}", type=float, default=getattr(Faults, name), help="a share [%(default)s]")
+    for name in ("busy", "lost", "dropped", "unknown", "late", "missed", "hung_up"):
+        option = f"--{name.replace('_', '-')}"
+        parser.add_argument(option, type=float, default=getattr(Faults, name), help="a share [%(default)s]")
     parser.add_argument("--lag-s", type=float, default=Faults.lag_s, help="of machines behind [%(default)s]")
+    parser.add_argument("--late-s", type=float, default=Faults.late_s, help="of notifications [%(default)s]")
     parser.add_argument("--most-bytes", type=int, default=Faults.most_bytes, help="of a request [%(default)s]")
     parser.add_argument("--rate", type=int, help="calls of one method in 10 s [any number]")
     parser.add_argument("--refused", action="append", default=[], metavar="METHOD", help="never answered; repeatable")
@@ -257,9 +312,12 @@ async def _serve(arguments: argparse.Namespace) -> None:
             async with session.post(arguments.node, data=body) as response:
                 return await response.read()
 
-        runner = web.AppRunner(application(PublicNode(forward, faults, arguments.seed)), access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, HOST, arguments.port).start()
+        node = PublicNode(forward, faults, arguments.seed)
+        parts = application(node), subscriptions(node, session, websocket_url(arguments.node))
+        for port, part in enumerate(parts, arguments.port):
+            runner = web.AppRunner(part, access_log=None)
+            await runner.setup()
+            await web.TCPSite(runner, HOST, port).start()
         print(f"READY http://{HOST}:{arguments.port}, before {arguments.node}", flush=True)
         await asyncio.Event().wait()
 

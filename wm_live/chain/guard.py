@@ -19,6 +19,7 @@ is simulated, unsigned, before it is signed; one that would take more than was a
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
@@ -36,7 +37,7 @@ from wm_live.chain.addresses import LOADER, SYSTEM_PROGRAM
 from wm_live.chain.answers import Blockhash
 from wm_live.chain.fees import RENT_PER_BYTE, SIGNATURE_FEE, rent_exempt
 from wm_live.chain.rpc import Rpc
-from wm_live.chain.transactions import Confirmed, Sender, TransactionError
+from wm_live.chain.transactions import ROLLUP_BYTES, Confirmed, Sender, TransactionError
 from wm_live.chain.upgradeable import PROGRAM_DATA_HEADER
 from wm_live.errors import WmLiveError
 
@@ -120,23 +121,28 @@ def message_of(instructions: Sequence[Instruction], payer: Pubkey) -> Message:
 def understood(message: Message, programs: Collection[Pubkey]) -> Outlay:
     """The Outlay of a message that calls `programs` and what every message may call; NotAnnouncedError for others."""
     made: dict[Pubkey, int] = {}
-    moved = 0
+    given: Counter[Pubkey] = Counter()
+    allocated: set[Pubkey] = set()
     for instruction in message.instructions:
         program, data = message.account_keys[instruction.program_id_index], bytes(instruction.data)
         accounts = [message.account_keys[index] for index in bytes(instruction.accounts)]
         if program == SYSTEM_PROGRAM:
-            to, lamports = _of_system(data, accounts)
-            if to is None:
-                moved += lamports
-            else:
+            kind, to, lamports = _of_system(data, accounts)
+            if kind == _TRANSFER:
+                given[to] += lamports
+            elif kind == _CREATE_ACCOUNT:
                 made[to] = lamports
+            else:
+                allocated.add(to)
         elif program == LOADER:
             made |= _of_loader(data, accounts)
         elif program == COMPUTE_BUDGET:
             _need(data[:1] == bytes([_UNIT_LIMIT]), "a price for compute units")
         else:
             _need(program in programs, f"a call of program {program}, which was not checked")
-    return Outlay(made, moved)
+    # An account cannot be allocated again, and with that fails all of the message.
+    made |= {to: given.pop(to) for to in allocated & given.keys()}
+    return Outlay(made, given.total())
 
 
 def _need(holds: bool, what: str) -> None:
@@ -144,13 +150,13 @@ def _need(holds: bool, what: str) -> None:
         raise NotAnnouncedError(f"not signed: {what}")
 
 
-def _of_system(data: bytes, accounts: Sequence[Pubkey]) -> tuple[Pubkey | None, int]:
-    """(account that is made, lamports); no account for a plain transfer."""
+def _of_system(data: bytes, accounts: Sequence[Pubkey]) -> tuple[int, Pubkey, int]:
+    """(kind, account that is made, given to or allocated, lamports)."""
     kind = int.from_bytes(data[:4], "little")
     _need(kind in (_CREATE_ACCOUNT, _TRANSFER, _ALLOCATE_WITH_SEED), f"instruction {kind} of the system program")
     if kind == _ALLOCATE_WITH_SEED:
-        return None, 0
-    return (accounts[1] if kind == _CREATE_ACCOUNT else None), int.from_bytes(data[4:12], "little")
+        return kind, accounts[0], 0
+    return kind, accounts[1], int.from_bytes(data[4:12], "little")
 
 
 def _of_loader(data: bytes, accounts: Sequence[Pubkey]) -> dict[Pubkey, int]:
@@ -225,7 +231,7 @@ class RollupSender(Sender):
 
     def __init__(self, rollup: Rpc, wallet: Keypair, program: Pubkey, signatures: int) -> None:
         super().__init__(rollup, nobody(wallet))
-        self.wallet, self.program = wallet, program
+        self.wallet, self.program, self.most_bytes = wallet, program, ROLLUP_BYTES
         self._own = GuardedSender(rollup, wallet, Budget(0, signatures), {program})
 
     async def send(self, instructions: Sequence[Instruction], *others: Keypair, preflight: bool = False) -> Confirmed:

@@ -56,6 +56,9 @@ BUSY_TRIES, LOST_TRIES, BUSY_WAIT_S, MOST_DOUBLINGS = 12, 6, 0.5, 4
 #: Longest wait that a node may ask for (Retry-After).
 MOST_RETRY_AFTER_S = 60.0
 POLL_FIRST_S, POLL_MOST_S = 0.02, 0.5
+#: Subscriptions that a node may end, one after the other, without having told anything; and how much longer each time
+#: the next one waits.
+MOST_HANG_UPS, HANG_UP_S = 6, 0.25
 
 
 class Reply(NamedTuple):
@@ -91,6 +94,10 @@ class RpcError(WmLiveError):
 
 class LostAnswerError(RpcError):
     """A node was reached, and did not answer."""
+
+
+class HungUpError(RpcError):
+    """A node has ended a subscription that it had begun."""
 
 
 def websocket_url(url: str) -> str:
@@ -315,12 +322,28 @@ class Rpc:
 
     # --- subscriptions ---
 
+    async def follow_account(
+        self, address: Pubkey, subscribed: asyncio.Event | None = None
+    ) -> AsyncGenerator[AccountInfo | None, None]:
+        """As subscribe_account, and when the node ends it, again. What changes in between is not told."""
+        ended = 0
+        while True:
+            try:
+                async for account in self.subscribe_account(address, subscribed):
+                    ended = 0
+                    yield account
+            except HungUpError:
+                ended += 1
+                if ended > MOST_HANG_UPS:
+                    raise
+            await asyncio.sleep(HANG_UP_S * ended)
+
     async def subscribe_account(
         self, address: Pubkey, subscribed: asyncio.Event | None = None
     ) -> AsyncGenerator[AccountInfo | None, None]:
         """Every change of an account from when `subscribed` is set; None when it ceases to exist.
 
-        RpcError when the node hangs up.
+        HungUpError when the node ends it.
         """
         socket_url = websocket_url(self._address)
         where = redacted(socket_url)
@@ -330,6 +353,8 @@ class Rpc:
                 call = {"jsonrpc": "2.0", "id": 1, "method": "accountSubscribe", "params": [str(address), config]}
                 await socket.send_json(call)
                 async for message in socket:
+                    if message.type is aiohttp.WSMsgType.ERROR:
+                        break  # it does not answer any more
                     found = _notified(where, message)
                     if found is None and subscribed is not None:
                         subscribed.set()
@@ -339,7 +364,7 @@ class Rpc:
         except (aiohttp.ClientError, OSError) as error:
             reason = without_secrets(str(error), socket_url)
             raise RpcError(f"{where}: accountSubscribe: {reason}; {self._start}") from None
-        raise RpcError(f"{where}: the node ended the subscription; {self._start}")
+        raise HungUpError(f"{where}: the node ended the subscription; {self._start}")
 
 
 #: The next step, by HTTP status.

@@ -22,7 +22,9 @@ from wm_live.chain.answers import MOST_LETTERS, Blockhash, Status
 from wm_live.chain.rpc import Rpc, RpcError
 from wm_live.errors import WmLiveError
 
-PACKET_BYTES = 1_232
+#: Largest transaction: of a base chain, where one travels in a packet, and of a rollup, which is asked over HTTP alone
+#: (its validator 0.14.10 takes all of this).
+PACKET_BYTES, ROLLUP_BYTES = 1_232, 65_535
 MOST_SIGNINGS = 10
 #: A node that lags behind the one that gave the blockhash does not know it yet.
 LAG_S = 0.4
@@ -80,13 +82,15 @@ class Patience:
         await asyncio.sleep(seconds)
 
 
-def signed(instructions: Sequence[Instruction], signers: Sequence[Keypair], blockhash: Hash) -> Transaction:
-    """A signed transaction; the first signer pays. WmLiveError if it is larger than a packet."""
+def signed(
+    instructions: Sequence[Instruction], signers: Sequence[Keypair], blockhash: Hash, most: int = PACKET_BYTES
+) -> Transaction:
+    """A signed transaction; the first signer pays. WmLiveError if it is larger than `most` bytes."""
     message = Message.new_with_blockhash(list(instructions), signers[0].pubkey(), blockhash)
     transaction = Transaction(list(signers), message, blockhash)
     size = len(bytes(transaction))
-    if size > PACKET_BYTES:
-        raise WmLiveError(f"transaction: {size} bytes, at most {PACKET_BYTES} fit into a packet; send fewer at once")
+    if size > most:
+        raise WmLiveError(f"transaction: {size} bytes, at most {most} are taken; send fewer at once")
     return transaction
 
 
@@ -126,7 +130,12 @@ _USED: "WeakKeyDictionary[Rpc, _Used]" = WeakKeyDictionary()
 
 
 class Sender:
-    """Sends transactions that `payer` signs and pays for, many at a time; one status poll covers them all."""
+    """Sends transactions that `payer` signs and pays for, many at a time; one status poll covers them all.
+
+    most_bytes  of a transaction
+    """
+
+    most_bytes: int = PACKET_BYTES
 
     def __init__(self, rpc: Rpc, payer: Keypair) -> None:
         self.rpc, self.payer = rpc, payer
@@ -181,7 +190,7 @@ class Sender:
         patience = self._same_blockhash()
         while True:
             blockhash = await self.rpc.latest_blockhash()
-            transaction = signed(instructions, signers, blockhash.hash)
+            transaction = signed(instructions, signers, blockhash.hash, self.most_bytes)
             if self._used.take(blockhash.hash, str(transaction.signatures[0])):
                 return transaction, blockhash
             await patience.wait(LAG_S / 4)

@@ -7,6 +7,7 @@ from typing import Any
 
 from solders.pubkey import Pubkey
 
+from wm_export.schema.sbpf import DEFAULT_ARCH, Arch, arch_of
 from wm_export.solana.building import rebuild
 from wm_export.solana.export import Export
 from wm_export.solana.layout import digest
@@ -79,19 +80,21 @@ class Verification:
         return out
 
 
-def rebuilt(export: Export) -> Reference:
+def rebuilt(export: Export, arch: Arch = DEFAULT_ARCH) -> Reference:
     """The program of an export, rebuilt from its QNet by the compilers of this machine; WmExportError without them."""
-    made = rebuild(export)
-    return Reference(made.elf, f"what this machine rebuilt from the QNet ({', '.join(made.info.versions)})")
+    made = rebuild(export, arch)
+    origin = f"what this machine rebuilt from the QNet for sBPF {arch} ({', '.join(made.info.versions)})"
+    return Reference(made.elf, origin)
 
 
 async def verify(
-    rpc: Rpc, export: Export, model: Pubkey, reference: Callable[[], Reference], upgradeable: bool
+    rpc: Rpc, export: Export, model: Pubkey, reference: Callable[[Arch], Reference], upgradeable: bool
 ) -> Verification:
     """Compare the model at `model`, and the program that it belongs to, with an export.
 
     model        the account of the first shard; those of the others follow from what it says
-    reference    gives what the program must be; asked for once the accounts have been read
+    reference    gives what the program must be in the version of sBPF that is deployed, if wmq builds for it; asked for
+                 once the accounts have been read
     upgradeable  the program may be one that somebody can replace
 
     WmLiveError if there is no such model, or it is not of this export's kind and size.
@@ -105,7 +108,7 @@ async def verify(
         parts.append(_part(shape, await _model(rpc, address), address, program))
     code, frozen = await read_code(rpc, program), all(part.head.frozen for part in parts)
     sections = differing_sections(export, b"".join(part.blob for part in parts))
-    expected, owner = reference(), str(code.authority) if code.authority else None
+    expected, owner = reference(arch_of(code.code) or DEFAULT_ARCH), str(code.authority) if code.authority else None
     checks = [
         _program_check(expected.elf, code),
         *([] if upgradeable else [_check("upgrade authority", _who(owner), _who(None))]),

@@ -25,6 +25,7 @@ from solders.system_program import (
 )
 
 from wm_export.schema.limits import TRANSACTION_BUDGET
+from wm_export.schema.sbpf import version_of
 from wm_live.chain import upgradeable as loader
 from wm_live.chain.addresses import LOADER
 from wm_live.chain.fees import SIGNATURE_FEE, rent_exempt
@@ -37,6 +38,7 @@ from wm_live.deploy.model_account import blob_chunk, different_chunks
 from wm_live.deploy.program import instruction
 from wm_live.deploy.rent import rent_of_export
 from wm_live.deploy.target import DeployTarget, Found, FoundShard, ShardTarget, find, read_blob
+from wm_live.deploy.versions import Versions, read_versions
 from wm_live.errors import WmLiveError
 
 #: Pieces that one transaction can hash: each takes about 131K compute units.
@@ -49,8 +51,8 @@ Progress = Callable[[str, int, int], None]
 class Planner:
     """Makes the Deployment of a DeployTarget from what was found of it."""
 
-    def __init__(self, rpc: Rpc, target: DeployTarget, found: Found) -> None:
-        self.rpc, self.target, self.found = rpc, target, found
+    def __init__(self, rpc: Rpc, target: DeployTarget, found: Found, versions: Versions) -> None:
+        self.rpc, self.target, self.found, self.versions = rpc, target, found, versions
         self._payer, self._program = target.payer, target.program.pubkey()
         self._buffer = target.buffer.pubkey()
 
@@ -68,6 +70,8 @@ class Planner:
             holdings,
             steps,
             self._program,
+            self.versions,
+            version_of(self.target.elf),
             partial(rent_of_export, self.target.export, len(self.target.elf)),
         )
 
@@ -232,7 +236,7 @@ class Planner:
 
 async def prepare(rpc: Rpc, target: DeployTarget, final: bool = False) -> Deployment:
     """What is left to do until `target` is deployed. WmLiveError if it cannot be."""
-    return Planner(rpc, target, await find(rpc, target)).plan(final)
+    return Planner(rpc, target, await find(rpc, target), await read_versions(rpc)).plan(final)
 
 
 def _unseen(name: str, done: int, total: int) -> None:
@@ -240,10 +244,12 @@ def _unseen(name: str, done: int, total: int) -> None:
 
 
 async def carry_out(rpc: Rpc, target: DeployTarget, deployment: Deployment, progress: Progress = _unseen) -> None:
-    """Send every step; WmLiveError before anything is sent if the payer cannot pay for all of them.
+    """Send every step; WmLiveError before anything is sent if the cluster does not take the program, or the payer
+    cannot pay for all of them.
 
     Interrupted at any point, `prepare` finds what is left.
     """
+    deployment.check_version()
     deployment.check_balance()
     if not deployment.steps:
         return

@@ -12,6 +12,7 @@ from wm_live.chain.upload import PlannedTransaction
 from wm_live.chain.urls import is_local
 from wm_live.chain.wallet import sol
 from wm_live.deploy.rent import WorldRent
+from wm_live.deploy.versions import Versions
 from wm_live.errors import WmLiveError
 
 #: Transactions a second: measured on a base chain of our own; and what public nodes take of one client.
@@ -56,6 +57,8 @@ class Deployment:
 
     reserve     lamports that the payer's own account has to keep
     program     that its transactions call
+    versions    of sBPF that the cluster takes new programs in
+    version     of sBPF that the program is in
     world_rent  gives the rent of each part of the world, also of what its games will take
     """
 
@@ -66,6 +69,8 @@ class Deployment:
     holdings: Sequence[Holding]
     steps: Sequence[Step]
     program: Pubkey
+    versions: Versions
+    version: str
     world_rent: Callable[[], WorldRent]
 
     @property
@@ -116,6 +121,11 @@ class Deployment:
                 "where the cluster gives some"
             )
 
+    def check_version(self) -> None:
+        """WmLiveError if the cluster does not take the program, and it is not there yet."""
+        if any(step.changes_program for step in self.steps):
+            self.versions.check(self.version, self.url)
+
     def check_limit(self, lamports: int) -> None:
         """WmLiveError if it might take more than so many lamports."""
         most, total = self.budget().at_most, self.fees + self.rent
@@ -129,6 +139,7 @@ class Deployment:
         """For --json: all amounts in lamports."""
         return {
             "cluster": self.url,
+            "sbpf": self.versions.to_json(self.version),
             "payer": self.payer,
             "accounts": [vars(holding) for holding in self.holdings],
             "steps": [
@@ -147,7 +158,8 @@ class Deployment:
 
     def lines(self) -> list[str]:
         """The same as lines of text, at most 80 characters wide."""
-        out = [*self.world_rent().lines(), "", f"cluster {self.url}", f"payer   {self.payer}", ""]
+        out = [*self.world_rent().lines(), "", f"cluster {self.url}", f"        {self.versions.line(self.version)}"]
+        out += [f"payer   {self.payer}", ""]
         for h in self.holdings:
             state = "there" if h.there else "new"
             out.append(f"{h.name:13} {h.bytes:>10,} bytes        {sol(h.rent):>14} SOL rent   {state}")

@@ -7,6 +7,7 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from wm_export.errors import WmExportError
+from wm_export.schema.sbpf import Arch, arch_of
 from wm_export.solana.build_record import BUILT, check_built
 from wm_export.solana.export import Export
 from wm_live.chain.addresses import SYSTEM_PROGRAM, model_address, model_seed, program_keypair
@@ -106,8 +107,9 @@ def built_elf(export: Export) -> bytes:
         elf = BUILT.read(path)
     except WmExportError as error:
         raise WmLiveError(str(error)) from None
-    if elf[:4] != b"\x7fELF" or len(elf) > ELF_MAX_BYTES:
-        raise WmLiveError(f"{path}: expected a built program of at most {ELF_MAX_BYTES:,} bytes; next: wmq build")
+    if arch_of(elf) is None or len(elf) > ELF_MAX_BYTES:
+        known = f"in sBPF {' or '.join(Arch)}, of at most {ELF_MAX_BYTES:,} bytes"
+        raise WmLiveError(f"{path}: expected a built program {known}; next: wmq build")
     return elf
 
 

@@ -19,6 +19,7 @@ from wm_live.chain.fees import rent_exempt
 from wm_live.chain.rpc import Rpc
 from wm_live.judge.pin import pins_of
 from wm_live.session.account import SessionState
+from wm_live.session.commitments import Commit, commits_beside, subject_of
 from wm_live.session.committed import check_log, read_session, read_world
 from wm_live.session.last_commit import last_commit
 from wm_live.session.log import Log
@@ -60,6 +61,7 @@ class Audit:
     lamports  of the session account on the base chain
     missing   of rent and deposit; a rollup has the deposit while the session is played
     unproved  what nobody but the log says, in words
+    commits   that are kept beside the log
     """
 
     session: str
@@ -72,6 +74,7 @@ class Audit:
     lamports: int = 0
     missing: int = 0
     unproved: tuple[str, ...] = ()
+    commits: tuple[Commit, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -103,6 +106,7 @@ class Audit:
                 for it in self.comparisons
             ],
             "unproved": list(self.unproved),
+            "commits": [one.to_json() for one in self.commits],
         }
 
     def lines(self, options: str) -> list[str]:
@@ -166,6 +170,7 @@ async def audit(
     comparisons = [compare(BASE_CHAIN, committed.state, log)]
     if rollup is not None:
         comparisons.append(compare(ROLLUP, (await read_session(rollup, world, session)).state, log))
+    commits = commits_beside(log.folder, subject_of(log.about))
     wrong, seconds = _computed(export, committed.state.terms.ids, log, progress)
     return Audit(
         str(session),
@@ -174,9 +179,10 @@ async def audit(
         log.frames,
         seconds,
         tuple(wrong),
-        tuple(comparisons),
+        (*comparisons, *_other_commits(commits, log)),
         committed.lamports,
         max(0, rent_exempt(world.layout.session_bytes) + world.deposit - committed.lamports),
+        commits=commits,
     )
 
 
@@ -199,12 +205,28 @@ def _by_itself(export: Export, log: Log, status: str, held: Sequence[Comparison]
     elif log.agreed_address() != log.about.session:
         other = "is not made from what the log says was agreed, its ids and its first window"
         comparisons.append(Comparison("the session's address", 0, "", other, own=True))
+    commits = commits_beside(log.folder, subject_of(log.about))
+    comparisons += _other_commits(commits, log)
     wrong, seconds = _computed(export, log.about.ids, log, progress)
     if not held:
         unproved.append("this is what was played: no root of a chain was compared")
     return Audit(
-        log.about.session, status, "", log.frames, seconds, tuple(wrong), tuple(comparisons), unproved=tuple(unproved)
+        log.about.session,
+        status,
+        "",
+        log.frames,
+        seconds,
+        tuple(wrong),
+        tuple(comparisons),
+        unproved=tuple(unproved),
+        commits=commits,
     )
+
+
+def _other_commits(commits: Sequence[Commit], log: Log) -> list[Comparison]:
+    """Those of the commits beside a log that are not of the log's past."""
+    all_of_them = (_held("a commit, as kept beside the log", one.leaves, one.root, log, own=True) for one in commits)
+    return [it for it in all_of_them if not it.ok]
 
 
 def _held(what: str, leaves: int, root: Hash, log: Log, own: bool = False) -> Comparison:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -29,6 +30,8 @@ from wm_train.writer import Writer
 
 HOST = "127.0.0.1"
 BASE_PORT, ROLLUP_PORT = 8899, 7799
+#: Ports for servers: below those that Linux (32768 and up) and macOS (49152 and up) give to outgoing connections.
+LISTENING_PORTS = range(10_000, 32_000)
 #: The validator's own default identity. Its key is public: good for a network that nobody else can reach.
 IDENTITY = Pubkey.from_string("mAGicPQYBMvcYveUZA5F5UNNwyHvfYh5xkLS2Fr1mev")
 
@@ -275,21 +278,24 @@ def _places(base: str, base_port: int, rollup_port: int, storage: Path) -> Local
 
 
 def free_ports(count: int) -> int:
-    """The first of `count` ports in a row that nobody has taken."""
+    """The first of `count` ports in a row that nobody has taken.
+
+    None of them is one that a system hands to connections by itself: a server that is started, or started again, a
+    while after this would sooner or later find its port held by somebody's connection.
+    """
     for _ in range(100):
-        with contextlib.ExitStack() as held, contextlib.suppress(OSError, OverflowError):
-            first = _bind(held, 0)
-            for port in range(first + 1, first + count):
+        first = random.choice(LISTENING_PORTS)
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + count):
                 _bind(held, port)
             return first
     raise WmLiveError(f"localnet: no {count} free ports in a row on {HOST}")
 
 
-def _bind(held: contextlib.ExitStack, port: int) -> int:
+def _bind(held: contextlib.ExitStack, port: int) -> None:
     taken = held.enter_context(socket.socket())
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: one that was killed left traces
     taken.bind((HOST, port))
-    return int(taken.getsockname()[1])
 
 
 def _answers(url: str, method: str) -> bool:

@@ -9,9 +9,9 @@ from solders.keypair import Keypair
 from wm_live.chain.transactions import TransactionError
 from wm_live.errors import WmLiveError
 from wm_live.session import lifecycle
+from wm_live.session.commitments import keep_commit
 from wm_live.session.commits import Spread
 from wm_live.session.instructions import Session
-from wm_live.session.last_commit import keep_last_commit
 from wm_live.session.lifecycle import SessionNodes, need_session
 from wm_live.session.log import Log
 
@@ -76,7 +76,7 @@ class Committer:
     async def _landed(self, frame: int) -> None:
         self.report(f"committed at frame {frame:,}")
         self.spread.landed(frame)
-        keep_last_commit(self.log.folder, await need_session(self.places.base, self.session))
+        await keep_commit(self.places.base, self.session, self.log.folder)
 
     def _failed(self, frame: int, why: str) -> None:
         self.report(f"not committed: {why}")

@@ -21,12 +21,12 @@ from wm_live.chain.rpc import Rpc
 from wm_live.errors import WmLiveError
 from wm_live.session import lifecycle
 from wm_live.session.account import SessionState
+from wm_live.session.commitments import keep_commit
 from wm_live.session.commits import spread
 from wm_live.session.committed import read_session as read_committed
 from wm_live.session.committer import Committer
 from wm_live.session.inputs import Inputs
 from wm_live.session.instructions import DeployedWorld, Seat, Session
-from wm_live.session.last_commit import keep_last_commit
 from wm_live.session.lifecycle import SessionNodes, need_session, read_session, window_records
 from wm_live.session.log import About, Agreed, Log, need_no_log, new_log, open_log
 from wm_live.session.play import Beat, Driver
@@ -337,7 +337,7 @@ async def finish(game: OwnSession, log: Log | None = None) -> SessionState:
         state = await lifecycle.leave(game.places, game.session, game.wallet, end=not ended)
     if log is not None and state.begun:
         _need_equal(log, state)
-        keep_last_commit(log.folder, state)
+        await keep_commit(game.places.base, game.session, log.folder)
     return state
 
 

@@ -220,6 +220,11 @@ class Session:
         accounts = {"scratch": self.scratch, "model": self.world.model}
         return self._do("step", accounts, shards=self.world.more_models, frame=frame, step=step)
 
+    def advance(self) -> Instruction:
+        """The transaction of a frame that comes next, in the same bytes each time: what a crank is told to send."""
+        accounts = {"scratch": self.scratch, "model": self.world.model}
+        return self._do("advance", accounts, shards=self.world.more_models)
+
     def commit(self, party: Pubkey) -> Instruction:
         """Writes it to the base chain."""
         return self._do("commit_session", {"party": party})

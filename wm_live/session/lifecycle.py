@@ -35,6 +35,10 @@ SETTLE_S, POLL_S = 60.0, 0.05
 SIGNATURE_BYTES = 64
 #: Transactions that make accounts may have at most this many nested calls; 31 of ours fit.
 GROWTHS_AT_ONCE = 31
+#: Instructions of a transaction at most, as the runtime counts them.
+MOST_INSTRUCTIONS = 64
+#: What a node says that takes no transaction larger than a packet, in JSON-RPC or HTTP.
+TOO_LARGE = ("too large", "HTTP 413")
 #: The rollup's error for a write to what is not delegated to it.
 NOT_WRITABLE = "InvalidWritableAccount"
 #: The program's, of a memory that is not the one committed; and how often it is written before that is given up.
@@ -166,7 +170,7 @@ async def _passes(
 async def seed(places: SessionNodes, session: Session, party: Keypair, records: Sequence[bytes]) -> None:
     """Write the window that the session starts from; after that it can compute frames."""
     instructions = [session.seed(party.pubkey(), index, record) for index, record in enumerate(records)]
-    await _in_packets(on_rollup(places, session, party), instructions)
+    await _in_order(on_rollup(places, session, party), instructions)
 
 
 async def load(places: SessionNodes, session: Session, party: Keypair, log: Log, frame: int, loaded: int = 0) -> None:
@@ -177,7 +181,7 @@ async def load(places: SessionNodes, session: Session, party: Keypair, log: Log,
     count = frame + session.world.slots
     missing = range(frame + loaded, count)
     instructions = [session.load(leaf, log.records[leaf], log.tree.proof(leaf, count)) for leaf in missing]
-    await _in_packets(on_rollup(places, session, party), instructions)
+    await _in_order(on_rollup(places, session, party), instructions)
 
 
 async def load_memory(places: SessionNodes, session: Session, party: Keypair, log: Log, region: bytes) -> None:
@@ -192,34 +196,50 @@ async def load_memory(places: SessionNodes, session: Session, party: Keypair, lo
         return b"" if account is None else account.data
 
     for _ in range(MEMORY_TRIES):
-        for index in differing(await there(), region):
-            await sender.send([session.load_memory(party.pubkey(), index, chunk(region, index))])
+        missing = differing(await there(), region)
+        await _in_order(sender, [session.load_memory(party.pubkey(), i, chunk(region, i)) for i in missing])
         if await _passes(sender, [CU_LIMIT, check], lambda error: error.name == OTHER_MEMORY):
             return
     raise WmLiveError(f"session {session.address}: a player goes on writing another memory; end the session instead")
 
 
-async def _in_packets(sender: Sender, instructions: Sequence[Instruction]) -> None:
-    """Send instructions in order, as many in a transaction as fit."""
-    for group in packets(instructions, sender.payer.pubkey()):
-        await sender.send(group)
+async def _in_order(sender: Sender, instructions: Sequence[Instruction]) -> None:
+    """Send instructions in order, as many in a transaction as the node takes."""
+    rest = list(instructions)
+    while rest:
+        group = _first(rest, sender.payer.pubkey(), sender.most_bytes)
+        try:
+            await sender.send(group)
+        except TransactionError as error:
+            if sender.most_bytes == PACKET_BYTES or not any(words in str(error) for words in TOO_LARGE):
+                raise
+            sender.most_bytes = PACKET_BYTES
+            continue
+        rest = rest[len(group) - 1 :]
 
 
 def packets(instructions: Sequence[Instruction], payer: Pubkey) -> list[list[Instruction]]:
     """Instructions in groups that fit into a packet each, in order, with a compute limit in front."""
-    groups: list[list[Instruction]] = []
-    for one in instructions:
-        wider = [*groups[-1], one] if groups else []
-        if wider and _fits(wider, payer):
-            groups[-1] = wider
-        else:
-            groups.append([CU_LIMIT, one])
+    groups, rest = [], list(instructions)
+    while rest:
+        groups.append(_first(rest, payer, PACKET_BYTES))
+        rest = rest[len(groups[-1]) - 1 :]
     return groups
 
 
-def _fits(instructions: Sequence[Instruction], payer: Pubkey) -> bool:
+def _first(instructions: Sequence[Instruction], payer: Pubkey, most_bytes: int) -> list[Instruction]:
+    """As many of the first of them as fit into a transaction, one at least, with a compute limit in front."""
+    group = [CU_LIMIT, instructions[0]]
+    for one in instructions[1 : MOST_INSTRUCTIONS - 1]:
+        if not _fits([*group, one], payer, most_bytes):
+            break
+        group.append(one)
+    return group
+
+
+def _fits(instructions: Sequence[Instruction], payer: Pubkey, most_bytes: int) -> bool:
     message = Message.new_with_blockhash(list(instructions), payer, Blockhash.default())
-    return len(bytes(message)) + 1 + SIGNATURE_BYTES * message.header.num_required_signatures <= PACKET_BYTES
+    return len(bytes(message)) + 1 + SIGNATURE_BYTES * message.header.num_required_signatures <= most_bytes
 
 
 async def commit(places: SessionNodes, session: Session, party: Keypair) -> int:

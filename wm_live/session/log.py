@@ -5,6 +5,7 @@
                     keeps after it, if it keeps anything; first the window it began with
     sent.bin        both inputs of each frame, by its number, written before they are sent
     committed.json  what the base chain had last (last_commit.py)
+    commits.json    each commit, as a fraud proof names it (commitments.py)
 
 Records are only ever appended. A torn one at the end is dropped when the log is opened. A player who dies at once
 leaves frames behind that were sent and are in no record yet: from what was sent they are computed again.
@@ -44,7 +45,7 @@ _UNSAID = {"game": DEFAULT_GAME, "terms": "", "agreed": None, "empty_memory": ""
 _AGREED = js.record(
     {name: js.text() for name in ("creator", "opponent", "validator")} | {"number": js.text(re.compile("[0-9]{1,20}"))}
 )
-RECORDS, SENT = "records.bin", "sent.bin"
+RECORDS, SENT, COMMITS = "records.bin", "sent.bin", "commits.json"
 #: A day at 60 frames a second.
 MOST_RECORDS = 60 * 86_400
 LOG_JSON = JsonArtifact(
@@ -208,7 +209,7 @@ def need_no_log(folder: Path) -> None:
         raise WmLiveError(f"{folder}: there is a log already; name another folder")
     if any((folder / name).is_file() and (folder / name).stat().st_size for name in (RECORDS, SENT)):
         raise WmLiveError(f"{folder}: there are records of a log without its log.json; name another folder")
-    if (held := foreign(folder, (RECORDS, SENT, COMMITTED))) is not None:
+    if (held := foreign(folder, (RECORDS, SENT, COMMITTED, COMMITS))) is not None:
         raise WmLiveError(f"{folder}: holds {held}, which is no part of a log; name another folder with --log")
 
 

@@ -102,7 +102,7 @@ class Follower:
 
     async def watch(self) -> None:
         """Take every account notification of the rollup; ends with an error only."""
-        async for account in self.rollup.subscribe_account(self.session.address, self.listening):
+        async for account in self.rollup.follow_account(self.session.address, self.listening):
             if account is None:
                 raise RpcError(f"{self.rollup.url}: session {self.session.address} is gone")
             self.arrived(account.data)

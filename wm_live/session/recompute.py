@@ -21,7 +21,7 @@ from wm_quant.qnet import QNet
 from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.measure.evaluate import Window
 from wm_train.world.definition import Game
-from wm_train.world.fields import PLAYERS, Field, Kind, fixed
+from wm_train.world.fields import PLAYERS, Field, Kind, ends
 
 #: Called with (frames done, frames in all).
 Progress = Callable[[int, int], None]
@@ -45,8 +45,7 @@ def arrays(codec: Records, records: Sequence[bytes]) -> tuple[NDArray[np.int8], 
 
 def _inside(fields: Sequence[Field], values: NDArray[np.int64]) -> NDArray[np.bool_]:
     """(N,) whether all of (N, 2, len(fields)) are in their fields' ranges."""
-    ends = [(fixed(f.lo), fixed(f.hi)) if f.kind is Kind.CONTINUOUS else (int(f.lo), int(f.hi)) for f in fields]
-    low, high = np.array(ends, np.int64).T
+    low, high = np.array([ends(field) for field in fields], np.int64).T
     inside: NDArray[np.bool_] = ((low <= values) & (values <= high)).all((1, 2))
     return inside
 
@@ -149,25 +148,24 @@ def wrong_frames(replay: Replay, records: Sequence[bytes], progress: Progress = 
 def _wrong_in(replay: Replay, records: Sequence[bytes], first: int) -> list[WrongFrame]:
     """Those among some frames in a row, from frame `first` on; the records begin with the window before it."""
     codec, slots = Records(replay.net.world.game, replay.kept.empty), replay.net.world.encoding.slots
-    computed, claimed = replay.go_on(records), [codec.claimed(record) for record in records[slots:]]
+    computed, said = replay.go_on(records), records[slots:]
+    _, claimed = arrays(codec, said)
 
     def how(row: int) -> str:
         if not computed.good[row]:
             good = in_range(codec.game, *arrays(codec, records[row : row + slots + 1]))
             return _outside(good, first + row)
-        frame = codec.frame_of(claimed[row]["frame"])
-        if (frame != computed.frames[row]).any():
-            return difference(codec.game, frame, computed.frames[row])
-        return other_memory(claimed[row]["memory"], computed.digests[row])
+        if (claimed[row] != computed.frames[row]).any():
+            return difference(codec.game, claimed[row], computed.frames[row])
+        return _other_memory(codec.memory_in(said[row]), computed.digests[row])
 
-    same = [
-        good and codec.frame_bytes(frame) == said["frame"] and digest == said["memory"]
-        for good, frame, digest, said in zip(computed.good, computed.frames, computed.digests, claimed, strict=True)
-    ]
-    return [WrongFrame(first + row, how(row)) for row, equal in enumerate(same) if not equal]
+    wrong = ~computed.good | (claimed != computed.frames).any((1, 2))
+    if replay.kept.size:
+        wrong |= [codec.memory_in(record) != digest for record, digest in zip(said, computed.digests, strict=True)]
+    return [WrongFrame(first + row, how(row)) for row in map(int, np.flatnonzero(wrong))]
 
 
-def other_memory(claimed: bytes, computed: bytes) -> str:
+def _other_memory(claimed: bytes, computed: bytes) -> str:
     """How the digests of what a network keeps after a frame differ."""
     return f"what the network keeps after it has the digest {claimed.hex()[:16]}…, the model's {computed.hex()[:16]}…"
 

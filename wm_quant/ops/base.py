@@ -122,6 +122,11 @@ class Op(ABC):
         return True
 
     @property
+    def stretch(self) -> tuple[int, int]:
+        """The elements of `out` that the op writes: the first, and one past the last."""
+        return 0, self.size
+
+    @property
     def kept(self) -> str:
         """The vector of what the op keeps from frame to frame, of ops that do."""
         return self.name + KEPT

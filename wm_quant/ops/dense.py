@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_quant.ops.base import Network, Numbers, Sum, Tensor, Values, fits, integers
-from wm_quant.ops.intervals import Bounds, Interval, Intervals, below
+from wm_quant.ops.intervals import Bounds, Interval, Intervals, Proof, below
 from wm_train.grid.arithmetic import TILE_COLUMNS, WEIGHT_GRIDS, WeightGrid, lane_reach
 
 
@@ -57,7 +57,7 @@ class Matvec(Sum):
 
     def _transposed(self, net: Network) -> NDArray[Any]:
         """(K, N) weights in the narrowest float that holds their sums exactly."""
-        return np.ascontiguousarray(net.tensor(self, "rows").astype(self.grid.exact).T)
+        return exact_rows(net.tensor(self, "rows"), self.grid)
 
     def ref(self, net: Network, values: Numbers) -> Numbers:
         """Row by row."""
@@ -69,12 +69,25 @@ class Matvec(Sum):
 
     def bounds(self, net: Network, values: Intervals) -> Bounds:
         """Lanes between two flushes, for whichever of a block's columns are added first."""
-        rows, source = net.tensor(self, "rows").astype(np.float64), values[self.source]
-        blocks = [slice(start, start + self.block) for start in range(0, rows.shape[1], self.block)]
-        proofs = [below(self.name, "a lane", lane_reach(rows, blocks, source.codes), self.grid.lane_bound)]
-        plus, minus, reach = np.maximum(rows, 0), np.maximum(-rows, 0), source.codes.reach(rows)
-        low = np.maximum(plus @ source.low - minus @ source.high, -reach)
-        high = np.minimum(plus @ source.high - minus @ source.low, reach)
+        product, proof = product_bounds(self.name, net.tensor(self, "rows"), self.block, self.grid, values[self.source])
         start = self.start_bounds(net, values)
         bound = max(start.acc_bound or 0, self.grid.acc_bound)
-        return Interval(start.low + low, start.high + high, acc_bound=bound), proofs
+        return Interval(start.low + product.low, start.high + product.high, acc_bound=bound), [proof]
+
+
+def exact_rows(rows: NDArray[Any], grid: WeightGrid) -> NDArray[Any]:
+    """(..., K, N) rows (..., N, K) as columns, in the narrowest float that holds their sums exactly."""
+    return np.ascontiguousarray(rows.astype(grid.exact).swapaxes(-1, -2))
+
+
+def product_bounds(
+    name: str, weights: NDArray[Any], block: int, grid: WeightGrid, source: Interval
+) -> tuple[Interval, Proof]:
+    """Where each row (N, K) times `source` lies, and that no lane overflows between two flushes, whichever of a block's
+    columns are added first."""
+    rows = weights.astype(np.float64)
+    blocks = [slice(start, start + block) for start in range(0, rows.shape[1], block)]
+    proof = below(name, "a lane", lane_reach(rows, blocks, source.codes), grid.lane_bound)
+    plus, minus, reach = np.maximum(rows, 0), np.maximum(-rows, 0), source.codes.reach(rows)
+    low = np.maximum(plus @ source.low - minus @ source.high, -reach)
+    return Interval(low, np.minimum(plus @ source.high - minus @ source.low, reach)), proof

@@ -6,9 +6,12 @@ from wm_quant.ops.dense import Matvec
 from wm_quant.ops.gate import Gate
 from wm_quant.ops.gather import Gather
 from wm_quant.ops.norm import RMSNorm
+from wm_quant.ops.put import Put
 from wm_quant.ops.requantize import Add, Requantize, RequantizeCode, RequantizeFine, RequantizeRelu, RequantizeWide
 from wm_quant.ops.ssm import SSM
+from wm_quant.ops.ssm_chunked import ChunkedSSM
 from wm_quant.ops.table import Lut
+from wm_quant.ops.within import Within
 
 #: The class of each kind that qnet.json can name.
 OPS: dict[str, type[Op]] = {
@@ -26,6 +29,9 @@ OPS: dict[str, type[Op]] = {
         Conv,
         Lut,
         SSM,
+        ChunkedSSM,
         Gate,
+        Put,
+        Within,
     )
 }

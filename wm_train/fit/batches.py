@@ -1,4 +1,4 @@
-"""A Corpus as torch tensors, gathered into batches of windows without copying the frames."""
+"""A Corpus as torch tensors, gathered into batches of windows without copying the frames, where torch makes them."""
 
 from dataclasses import dataclass
 
@@ -47,13 +47,13 @@ class WindowTensors:
         self.encoding = encoding
         self.states = in_units(encoding, corpus.frames)
         slots = slot_codes if as_codes else slot_values
-        self.dense = torch.from_numpy(slots(encoding, corpus.frames, corpus.inputs).astype(np.float32))
-        self.ids = torch.from_numpy(slot_ids(encoding, corpus.frames))
-        self.newest = torch.from_numpy(newest_ids(encoding, corpus.frames))
-        self.inputs = torch.from_numpy(corpus.inputs)
-        self.worth = torch.from_numpy(_code_worth(encoding) if as_codes else _value_worth(encoding.next_controls))
-        self.session = torch.from_numpy(corpus.session(encoding, np.arange(len(corpus.game))))
-        self.starts = torch.from_numpy(corpus.windows(encoding))
+        self.dense = torch.as_tensor(slots(encoding, corpus.frames, corpus.inputs).astype(np.float32))
+        self.ids = torch.as_tensor(slot_ids(encoding, corpus.frames))
+        self.newest = torch.as_tensor(newest_ids(encoding, corpus.frames))
+        self.inputs = torch.as_tensor(corpus.inputs)
+        self.worth = torch.as_tensor(_code_worth(encoding) if as_codes else _value_worth(encoding.next_controls))
+        self.session = torch.as_tensor(corpus.session(encoding, np.arange(len(corpus.game))))
+        self.starts = torch.as_tensor(corpus.windows(encoding))
         self.lengths = np.bincount(corpus.game)
 
     def batch(self, t: Tensor) -> Batch:
@@ -109,7 +109,7 @@ def dense_values(encoding: Encoding, frames: np.ndarray, inputs: np.ndarray, fol
 
 def in_units(encoding: Encoding, frames: np.ndarray) -> Tensor:
     """Frames as float32 in the fields' units, same shape."""
-    return torch.from_numpy(frames.astype(np.float32) * _to_units(encoding.frame_fields))
+    return torch.as_tensor(frames.astype(np.float32) * _to_units(encoding.frame_fields))
 
 
 def seen(encoding: Encoding, window: Window, as_codes: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -117,7 +117,7 @@ def seen(encoding: Encoding, window: Window, as_codes: bool) -> tuple[Tensor, Te
     dense = window_codes if as_codes else dense_values
     columns = dense(encoding, window.frames, window.inputs, window.following).astype(np.float32, copy=False)
     ids = window_ids(encoding, window.frames)
-    return torch.from_numpy(columns), torch.from_numpy(ids), torch.from_numpy(window.session)
+    return torch.as_tensor(columns), torch.as_tensor(ids), torch.as_tensor(window.session)
 
 
 def column_gain(tensors: WindowTensors) -> Tensor:

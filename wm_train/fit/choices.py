@@ -25,15 +25,15 @@ IMPOSSIBLE = -1e4
 
 
 @cache
-def _groups(decision: Decision) -> tuple[Tensor, Tensor]:
+def _groups(decision: Decision, device: torch.device) -> tuple[Tensor, Tensor]:
     """((ids,) group of every id, (groups, ids) whether an id is in a group)."""
-    group = torch.tensor(decision.labels)
-    return group, torch.arange(max(decision.labels) + 1)[:, None] == group
+    group = torch.tensor(decision.labels, device=device)
+    return group, torch.arange(max(decision.labels) + 1, device=device)[:, None] == group
 
 
 def _among(logits: Tensor, target: Tensor, decision: Decision) -> Tensor:
     """Logits (B, ids), impossible outside the group of the id `target` (B,)."""
-    group, members = _groups(decision)
+    group, members = _groups(decision, target.device)
     return logits.masked_fill(~members[group[target]], IMPOSSIBLE)
 
 
@@ -96,7 +96,7 @@ def _chosen(
     parts: dict[str, Tensor] = {}
     logits, group = heads[decision.head], heads.get(decision.group)
     if config.category:
-        true, _ = _groups(decision)
+        true, _ = _groups(decision, target.device)
         loss = group_loss(logits, target, decision) if group is None else _cross_entropy(group, true[target])
         parts[decision.group] = config.category * focal(loss, config.focal)
     if group is not None:

@@ -71,7 +71,7 @@ class WindowFeed:
             self._held = None  # before the next group's are made
             self._held = batch.corpus, WindowTensors(batch.corpus, self._plan.encoding, self._as_codes)
         t = (self._sought.around(batch, step) if self._sought else batch.t)[share]
-        return Fed(self._held[1].batch(torch.from_numpy(t)), batch.corpus, t)
+        return Fed(self._held[1].batch(torch.as_tensor(t)), batch.corpus, t)
 
 
 class ChunkFeed:
@@ -94,5 +94,5 @@ class ChunkFeed:
         lanes, length = chunk.frame.shape
         row = np.arange(lanes * (length + 1)).reshape(lanes, -1)[share, :length].ravel()
         tensors = WindowTensors(corpus, self._encoding, self._as_codes)
-        reset, valid = torch.from_numpy(chunk.reset[share]), torch.from_numpy(chunk.valid[share])
-        return FedChunk(tensors.batch(torch.from_numpy(row)), corpus, row, reset, valid.flatten())
+        reset, valid = torch.as_tensor(chunk.reset[share]), torch.as_tensor(chunk.valid[share])
+        return FedChunk(tensors.batch(torch.as_tensor(row)), corpus, row, reset, valid.flatten())

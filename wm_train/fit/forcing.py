@@ -83,7 +83,7 @@ class Forcing:
         """(B, weights of horizon) whether the game of each frame `t` (B,) has the frame that the weight is for."""
         frame = t[:, None] + np.arange(2, len(self.train.losses.horizon) + 2)
         inside = _inside(corpus, frame)
-        return torch.from_numpy((inside == frame) & (corpus.game[inside] == corpus.game[t][:, None]))
+        return torch.as_tensor((inside == frame) & (corpus.game[inside] == corpus.game[t][:, None]))
 
     def ahead(self, corpus: Corpus, t: Ints, predict: Predictor, first: int) -> Batch:
         """Worlds that run by themselves from windows that end at `t` (B,), as far as there are weights of `horizon`.

@@ -25,6 +25,7 @@ from wm_train.games.store import Games
 from wm_train.games.stream import WindowPlan
 from wm_train.grid.arithmetic import Ints
 from wm_train.measure.evaluate import Predictor, Window, window_at, written
+from wm_train.nets.device import CPU, find_device, placed
 from wm_train.nets.mamba2 import Mamba2, Memory
 from wm_train.nets.matmul import training_dtype
 from wm_train.nets.mlp import FrameStackMLP
@@ -89,7 +90,7 @@ class WindowLearner:
         self._feed = WindowFeed(games, plan, through_grid, augment, SoughtWindows(sought) if sought else None)
         tensors = sample(games, plan.encoding, through_grid)
         _begin(self.net, tensors, start)
-        pick = torch.randperm(len(tensors.starts), generator=torch.Generator().manual_seed(0))
+        pick = torch.randperm(len(tensors.starts), generator=torch.Generator().manual_seed(0), device=CPU)
         self._calibration = tensors.batch(tensors.starts[pick[:CALIBRATION_WINDOWS]])
         self._model: nn.Module = _prepared(self.net, config, start, stock) if start and qat else self.net
         self._model.train()
@@ -125,7 +126,7 @@ class WindowLearner:
     def _predict(self, window: Window) -> Ints:
         """A Predictor of the network as it is now."""
         with running(self.net):
-            return fixed_heads(self._model(*seen(self.net.world.encoding, window, self.form == "qat")))
+            return fixed_heads(self.net.world, self._model(*seen(self.net.world.encoding, window, self.form == "qat")))
 
     def carried(self) -> dict[str, Tensor]:
         """Nothing."""
@@ -195,11 +196,11 @@ class StreamLearner:
     def _sampled(self, model: nn.Module, fed: FedChunk, memory: list[Memory], picked: Picks) -> Batch:
         """With numbers that the network predicts in the frames just before. `picked` (B, L, 2); the first frame of a
         chunk stays true, and that of a game."""
-        world, kept = self.net.world, fed.kept.view_as(fed.reset).numpy()
+        world, kept = self.net.world, fed.kept.view_as(fed.reset).cpu().numpy()
         with running(self.net):
             heads, _ = model(*_lanes(fed.batch, fed.reset), memory, fed.reset)
         window = window_at(fed.corpus, world.encoding, fed.t)
-        predicted = np.roll(written(world, window, fixed_heads(heads.flatten(0, 1))), 1, 0)
+        predicted = np.roll(written(world, window, fixed_heads(world, heads.flatten(0, 1))), 1, 0)
         picked = picked & np.pad(kept, ((0, 0), (1, 0)))[:, :-1, None]
         return self._forcing.sampled(fed.corpus, fed.t, predicted, picked.reshape(-1, PLAYERS))
 
@@ -224,7 +225,7 @@ class StreamLearner:
             with running(self.net):
                 heads, memory = model(*(part[:, None] for part in read), memory, reset)
             reset = torch.zeros_like(reset)
-            return fixed_heads(heads[:, 0])
+            return fixed_heads(self.net.world, heads[:, 0])
 
         return predict
 
@@ -250,7 +251,7 @@ def _stretches(tensors: WindowTensors, seed: int) -> tuple[Batch, Tensor]:
     """The batch of B * L frames that a recurrent network is calibrated on, and reset (B, L)."""
     lanes, length = CALIBRATION_STRETCHES
     chunk = SequencePlan(tensors.lengths, lanes, length, seed).at(CALIBRATION_STEP)
-    return tensors.batch(torch.from_numpy(chunk.frame.ravel())), torch.from_numpy(chunk.reset)
+    return tensors.batch(torch.as_tensor(chunk.frame.ravel())), torch.as_tensor(chunk.reset)
 
 
 def _lanes(batch: Batch, reset: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -290,6 +291,32 @@ def _prepared(net: FrameNet, config: RunConfig, start: Checkpoint, stock: bool) 
     return fake_quantized(net, config.model) if stock else prepared(net, config.model, start.scales)
 
 
+class PlacedLearner:
+    """A learner whose tensors are on a device other than the CPU."""
+
+    def __init__(self, made: Learner, device: torch.device) -> None:
+        self._made, self._device = made, device
+        self.net, self.form = made.net, made.form
+
+    def losses(self, step: int, done: float = 0.0) -> tuple[dict[str, Tensor], int]:
+        """See Learner."""
+        with placed(self._device):
+            return self._made.losses(step, done)
+
+    def carried(self) -> dict[str, Tensor]:
+        """See Learner."""
+        return self._made.carried()
+
+    def carry_on(self, carried: Mapping[str, Tensor]) -> None:
+        """See Learner."""
+        self._made.carry_on({name: part.to(self._device) for name, part in carried.items()})
+
+    def scales(self) -> dict[str, float]:
+        """See Learner."""
+        with placed(self._device):
+            return self._made.scales()
+
+
 def learner(
     config: RunConfig,
     games: Games,
@@ -302,7 +329,11 @@ def learner(
     grid if `qat`, which needs one, and which a start means if nothing is said; or, if `stock` as well, through
     torchao's own fake quantizers. WmTrainError if no game is long enough."""
     torch.manual_seed(config.train.seed)
+    through = start is not None if qat is None else qat
     kind: type[StreamLearner] | type[WindowLearner] = (
         StreamLearner if isinstance(config.model, Mamba2Config) else WindowLearner
     )
-    return kind(config, games, start, ranks, start is not None if qat is None else qat, stock)
+    device = find_device(config.train.device, exact=through and not stock)
+    with placed(device):
+        made = kind(config, games, start, ranks, through, stock)
+    return made if device.type == CPU else PlacedLearner(made, device)

@@ -17,7 +17,7 @@ from wm_train.fit.robust import ROBUST
 from wm_train.world.fields import PLAYERS
 from wm_train.world.rule_ops import Read
 from wm_train.world.step import World
-from wm_train.world.subsystem import Event, HeadSet, Number
+from wm_train.world.subsystem import Event, Head, HeadSet, Number
 
 #: Weight of a choice that LossConfig does not weigh by itself.
 CHOICE_WEIGHT = 0.3
@@ -74,6 +74,25 @@ def _choices(heads: HeadSet, after: Read, head: Read) -> dict[str, Tensor]:
     return {name: CHOICE_WEIGHT * F.cross_entropy(head(name), after(name).long()) for name in names}
 
 
+def _named(world: World, heads: Tensor) -> dict[str, Tensor]:
+    """Head -> its rows (2 B, ids) or (2 B,), of heads (B, outputs): both players in one go, which is half as many
+    operations, and the players' sum is PLAYERS times the mean over both."""
+    rows = heads[:, : world.always_read].reshape(-1, world.player_outputs).split([one.rows for one in world.heads], 1)
+    named = {one.name: row if one.rows > 1 else row.squeeze(1) for one, row in zip(world.heads, rows, strict=True)}
+    if world.grouped:
+        widths = [one.width for one in world.grouped]
+        ids = heads[:, world.always_read :].reshape(-1, sum(widths)).split(widths, 1)
+        named |= {one.name: _of_all(one, named[one.name], row) for one, row in zip(world.grouped, ids, strict=True)}
+    return named
+
+
+def _of_all(head: Head, groups: Tensor, ids: Tensor) -> Tensor:
+    """(·, ids) log P(id) = log P(group) + log P(id | group) of a choice in groups, given the logits of its groups and
+    those of all its ids: what a choice of all at once would have to say."""
+    within = ids.unflatten(1, (head.groups, head.members)).log_softmax(2)
+    return (groups.log_softmax(1)[:, :, None] + within).flatten(1)
+
+
 def losses(
     world: World, now: Tensor, after: Tensor, heads: Tensor, config: LossConfig, embedding: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -83,9 +102,7 @@ def losses(
     heads       (B, outputs) float32
     embedding   (ids, width) the network's own of the head set's decision, for LossConfig.action_embedding
     """
-    # Both players in one go: half as many operations, and the players' sum is PLAYERS times the mean over both.
-    rows = heads.view(-1, world.player_outputs).split([head.width for head in world.heads], 1)
-    named = {head.name: row if head.width > 1 else row.squeeze(1) for head, row in zip(world.heads, rows, strict=True)}
+    named = _named(world, heads)
     index, head = world.game.state_index, named.__getitem__
     was, true = _fields(now, index), _fields(after, index)
     targets = world.head_set.targets(TorchOps(), was, true, head)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wm_train.checkpoint import Checkpoint, digest, load_checkpoint
-from wm_train.config import ModelConfig, RunConfig, TrainConfig
+from wm_train.config import ComposedConfig, ModelConfig, RunConfig, TrainConfig, one_network
 from wm_train.errors import WmTrainError
 from wm_train.fit.weights import read_weights
 from wm_train.games.corpus import Split, is_cut
@@ -45,7 +45,8 @@ def adopted(config: RunConfig, parent: Checkpoint, start: Path, qat: bool) -> Ru
     theirs, ours, sides = parent.config.model, config.model, parent.config.train.split
     if qat:
         kept = _calibration(config, parent)
-        model = replace(theirs, bits=ours.bits or theirs.bits)
+        composed = isinstance(theirs, ComposedConfig)
+        model = theirs if composed else replace(one_network(theirs), bits=ours.bits or theirs.bits)
         return RunConfig(model, replace(config.train, calibration=kept, **sides))
     if found := first_difference(_shape(theirs), _shape(ours)):
         raise WmTrainError(f"{start}: is of another model than the config: {one_line(found)}; give that run's --config")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from wm_train.errors import WmTrainError
+from wm_train.nets.device import CUDA, present
 
 
 class Agreed(NamedTuple):
@@ -57,7 +58,7 @@ class Ranks:
             return mine
         parts = torch.stack(list(mine.losses.values())).double()
         numbers = [mine.frames, mine.seconds, self.first and mine.save, mine.stop]
-        every = self._sum(torch.cat([torch.tensor(numbers, dtype=torch.float64), parts * mine.frames]))
+        every = self._sum(torch.cat([parts.new_tensor(numbers), parts * mine.frames]))
         frames, seconds, save, stop = every[:4].tolist()
         losses = dict(zip(mine.losses, (every[4:] / max(frames, 1)).float(), strict=True))
         return Agreed(losses, int(frames), seconds, save > 0, stop > 0)
@@ -110,7 +111,9 @@ def joined() -> Iterator[Ranks]:
         return
     ours = not distributed.is_initialized()
     if ours:
-        distributed.init_process_group("gloo")
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if CUDA in present() else "gloo")
+        if CUDA in present():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     try:
         yield Ranks(distributed.get_rank(), distributed.get_world_size())
     finally:

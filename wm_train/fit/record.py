@@ -4,7 +4,7 @@ It is there from the first step on, when there is no run.json yet, so it names c
 
 format, started (UTC), config, form, parent, weights     what was asked for
 data        matches of all games that train, validate, and were left out; kinds; fingerprint of the dataset
-machine     processor, cores, platform, python, torch, processes
+machine     processor, cores, platform, python, torch, processes, device
 commit      of wmq, if it runs from a checkout; `-dirty` if that was changed
 reports     what the loop measured: see train.Progress
 """
@@ -62,8 +62,8 @@ def processor() -> str:
     return named[0] if named else platform.machine()
 
 
-def machine(processes: int) -> dict[str, Any]:
-    """What computes; nothing that names whose it is."""
+def machine(processes: int, device: str) -> dict[str, Any]:
+    """What computes; nothing that names whose it is. device: as nets.device.named gives it."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -71,6 +71,7 @@ def machine(processes: int) -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": version("torch"),
         "processes": processes,
+        "device": device,
     }
 
 
@@ -90,7 +91,9 @@ def commit() -> str | None:
 class Record:
     """The manifest of a run in progress, and its curves."""
 
-    def __init__(self, run: Path, asked: Mapping[str, Any], split: Mapping[str, Any], processes: int) -> None:
+    def __init__(
+        self, run: Path, asked: Mapping[str, Any], split: Mapping[str, Any], processes: int, device: str
+    ) -> None:
         self._run = run
         started = datetime.now(UTC).isoformat(timespec="seconds")
         self.data: dict[str, Any] = {
@@ -98,7 +101,7 @@ class Record:
             "started": started,
             **asked,
             "data": dict(split),
-            "machine": machine(processes),
+            "machine": machine(processes, device),
             "commit": commit(),
             "reports": [],
         }

@@ -148,7 +148,7 @@ def take_up(run: Path, state: TrainState, made_of: Mapping[str, Any], ranks: Ran
     raw = STATE.read(path)
     try:
         with warnings.catch_warnings(action="ignore"):  # what torch says of a pickle that is none
-            kept = torch.load(io.BytesIO(raw), weights_only=True)
+            kept = torch.load(io.BytesIO(raw), weights_only=True, map_location="cpu")
         need_same(path, kept["made_of"], made_of)
         state.learner.net.load_state_dict(kept["net"])
         state.learner.carry_on(ranks.part(kept["carried"]))

@@ -37,7 +37,8 @@ from wm_train.fit.resume import (
 from wm_train.fit.thresholds import thresholds
 from wm_train.games.corpus import split_games, window_counts
 from wm_train.games.store import Games, HeldGames, open_split
-from wm_train.nets.matmul import use_fast_matmul
+from wm_train.nets.device import CPU, find_device, named
+from wm_train.nets.matmul import use_fast_matmul, use_tensor_cores
 from wm_train.nets.network import to_arrays
 from wm_train.writer import one_writer
 
@@ -57,7 +58,8 @@ class Progress:
 
     share     of the run that is done, 0..1
     step      steps taken; epoch: frames seen, in passes over the training games
-    seconds   processor seconds, of all threads and ranks; frames_per_second: of those too
+    seconds   processor seconds, of all threads and ranks; seconds of all ranks where another device computes;
+              frames_per_second: of those too
     losses    means by name since the last report; held_out: the same on held-out games, where they were measured
     """
 
@@ -197,6 +199,11 @@ class _Run:
         self._parent = parent_digest(job.start, job.run) if job.start else None
         self._weights = start.weights if start else None
         use_fast_matmul(self.config.train.threads)
+        exact = job.qat and not job.stock
+        self._device = find_device(self.config.train.device, exact)
+        use_tensor_cores(exact)
+        # What another device computes in takes this process's processor seconds only where it waits for it.
+        self._clock = time.process_time if self._device.type == CPU else time.monotonic
         games = self._open(start)
         begun = self._calibrated(start, games)
         self._held_out = self._measures(begun)
@@ -208,6 +215,7 @@ class _Run:
         self._made_of = {
             "asked": job.config.to_json(),
             "config": self.config.to_json(),
+            "device": self._device.type,
             "form": trained.form,
             "games": self._split.to_json(),
             "parent": self._parent,
@@ -250,7 +258,7 @@ class _Run:
         asked = {"config": self.config.to_json(), "form": self.state.learner.form, "parent": self._parent}
         asked |= {"weights": self._weights}
         self.job.run.mkdir(parents=True, exist_ok=True)
-        return Record(self.job.run, asked, self._split.to_json(), self.ranks.size)
+        return Record(self.job.run, asked, self._split.to_json(), self.ranks.size, named(self._device))
 
     def take_up(self) -> bool:
         """Go on where a killed run stopped; whether there was one."""
@@ -269,7 +277,7 @@ class _Run:
 
     def loop(self) -> None:
         """Steps until the work is done. Raises KeyboardInterrupt, with the state kept, on Ctrl-C."""
-        self._lap = time.process_time()
+        self._lap = self._clock()
         with interrupts() as interrupted:
             while self._share() < 1:
                 agreed = self._step(interrupted())
@@ -298,7 +306,7 @@ class _Run:
             self._need_finite("loss", total.detach())
         means = {name: value.detach() if frames else torch.zeros(()) for name, value in parts.items()}
         save = time.monotonic() - self._saved > SAVE_SECONDS
-        before, self._lap = self._lap, time.process_time()
+        before, self._lap = self._lap, self._clock()
         agreed = self.ranks.agree(Agreed(means, frames, self._lap - before, save, interrupted))
         state.optimizer.zero_grad(set_to_none=True)
         if frames:

@@ -7,7 +7,7 @@ wm_train/nets/mamba2.py; `unit` is what one step of an integer is worth. Of one 
     acc     in_proj @ u                 codes: z, x, B_, C before the convolution; dt
     pre     codes = conv(x, B_, C)      xBC = silu[pre], gate = silu[z]: tables of 4096
     w       (x * gain[dt] + 2^15) >> 16                 gain, decay: tables of 256 for each head
-    h       (h * decay[dt] + w * B_ + 2^14) >> 15
+    h       (h * decay[dt] + w * B_ + 2^14) >> 15       or written every few frames only: chunked.py
     y       wide = C h + skip * x
     v       (y * gate) >> 11
     n       codes = rms_norm(v)                                      its gain lies in out_proj
@@ -171,6 +171,23 @@ def silu(value: Floats) -> Floats:
     return value / (1 + np.exp(-np.maximum(value, -EXP_MAX)))
 
 
+def held_most(every: int, B_: float) -> int:
+    """What a head may hold at most, in 2^-15 of a state: the states, faded, and what the last `every` frames would
+    write. Rounding what they write, times a code of B_ each, and the sum's own rounding leave a state inside its
+    range."""
+    return ((STATE_MAX + 1) << DECAY_BITS) - (1 << (DECAY_BITS - 1)) - int(np.ceil(every * B_ / 2)) - 1
+
+
+def _held_unit(worth: Floats, decay: Floats, x: float, B_: float, every: int) -> Floats:
+    """(H,) as `_state_unit`, of heads that are written every so many frames: what one holds fades by a frame's decay
+    and grows by what the frame would write, and is never more than `held_most`."""
+    one = 1 << DECAY_BITS
+    # What the gain's rounding may add is taken off.
+    room = held_most(every, B_) * (1 - decay / one) - x * B_ / (2 << GAIN_BITS)
+    finest = worth * (2.0**GAIN_BITS * one / (HEAD_BOUND - 1))
+    return np.maximum(np.maximum(one * worth * x * B_ / room, finest).max(1), FINEST_UNIT)
+
+
 def _state_unit(worth: Floats, decay: Floats, x: float, B_: float) -> Floats:
     """(H,) the finest unit in which no |h| gets past STATE_MAX.
 
@@ -245,7 +262,13 @@ class _Block:
         # What x adds to y directly, in units of h times those of C, and what the states leave for it.
         direct = np.abs(self.array("D")) * self.unit("x") / self.unit("C") * max(x, 1)
         room = HEAD_BOUND - 1 - STATE_MAX * C - max(x, 1)
-        unit = np.maximum(_state_unit(worth, decay, x, B_), direct / room)
+        every = self.model.write_every
+        if every:
+            room -= C + every * max(x, 1) + 1
+            finest = _held_unit(worth, decay, x, B_, every)
+        else:
+            finest = _state_unit(worth, decay, x, B_)
+        unit = np.maximum(finest, direct / room)
         return decay, round_half_up(2.0**GAIN_BITS * one * worth / unit[:, None]), unit
 
     def build(self, residual: float) -> IntegerBlock:

@@ -7,13 +7,14 @@ from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.melee.actions import RANGES
 from wm_train.melee.field_table import EXTRA, SIGHT, STAGE, STATE
 from wm_train.melee.game_kinds import KINDS
-from wm_train.melee.laws import DEPTH, HOLD, LAWS
+from wm_train.melee.laws import LAWS
 from wm_train.melee.measured_laws import BEYOND, HEIGHT_FRAMES, ID_FRAMES, ID_SHARE, LOSS, REACH, RESPAWN
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.melee.names import action_names, stage
 from wm_train.melee.replays import MIN_FRAMES
 from wm_train.melee.rules import TELEPORT_UNITS
 from wm_train.melee.stages import GROUNDS
+from wm_train.melee.standing import DEPTH, HOLD
 from wm_train.melee.zones import BLAST_ZONES, MARGIN
 from wm_train.world.definition import Documents, Table
 from wm_train.world.encoding import Encoding

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from wm_train.melee.field_table import STATE, STATE_INDEX
 from wm_train.melee.stages import GROUNDS
+from wm_train.melee.stances import STANDING
 from wm_train.world.fields import PLAYERS, Kind, fixed
 
 #: Game units from the middle at which each seat stands.
@@ -15,7 +16,6 @@ ACROSS = (-30.0, 30.0)
 #: Id of the line that the middle of each stage's floor is, in 72 recorded games.
 LINES: Mapping[int, int] = {2: 5, 3: 31, 8: 3, 28: 4, 31: 1, 32: 1}
 NO_LINE = STATE[STATE_INDEX["ground"]].vocab - 1
-STANDING = 14
 
 
 def opening(place: int, cast: Sequence[int]) -> NDArray[np.int32]:

@@ -1,5 +1,5 @@
-"""Melee's laws: how speeds die down (slowing.py), how long actions stay (stays.py), what a lost stock is and what
-follows it, and who stands where.
+"""Melee's laws: how speeds die down (slowing.py), how long actions stay (stays.py), who stands where (standing.py), and
+what a lost stock is and what follows it.
 
 A stock is lost in the frame in which a player is beyond the side or bottom blast zone, or beyond the top one while a
 hit carries it up: in 72 recorded games every stock that is lost, and none besides. What follows is the same every time,
@@ -12,10 +12,6 @@ to the frame:
     waiting                      until the player acts
 
 The frames since it began are `state_age`, which a recording does not count for the lost (`settled`).
-
-Who stands, stands on a surface of the stage. The action says whether a player stands, where it can only be one of both;
-else what the rules made of `on_ground` does. Who should stand and has no surface in reach falls, who has fallen DEPTH
-into a floor lands, and the action follows.
 """
 
 from typing import Any
@@ -26,19 +22,9 @@ from numpy.typing import NDArray
 from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.melee.field_table import KNOCKBACK, LOST_ASIDE, SELF_SPEEDS, STATE, STATE_INDEX
 from wm_train.melee.slowing import SLOWING_LAWS
-from wm_train.melee.stages import BACK, BLAST, FLOORS, SURFACES
-from wm_train.melee.stances import (
-    AIR,
-    CARRIED,
-    EITHER,
-    GROUND,
-    LANDS_AS,
-    LEAVES_AS,
-    SPECIAL,
-    SPECIAL_BITS,
-    SPECIAL_STANCE,
-    STANCE,
-)
+from wm_train.melee.stages import BACK, BLAST
+from wm_train.melee.stances import RETURNING, WAITING
+from wm_train.melee.standing import STANDING_LAW
 from wm_train.melee.stays import STAYS
 from wm_train.world.fields import ends, fixed
 from wm_train.world.law import Law
@@ -48,7 +34,6 @@ AGES, STOCKS, HEIGHTS = (ends(STATE[STATE_INDEX[name]]) for name in ("state_age"
 #: Actions of a player who is lost (below, left, right, above, against the screen), returns, waits; the last of them.
 BELOW, ABOVE, SCREEN, SCREEN_FALL, LOST_LAST = 0, 4, 6, 7, 10
 LEFT, RIGHT = LOST_ASIDE
-RETURNING, WAITING = 12, 13
 #: Actions in which a hit carries a player.
 HURT = (75, 91)
 #: Frames of each lost action, by id; and, counted from 0, that in which the stock falls, where it is not the first.
@@ -61,14 +46,6 @@ FACES_RIGHT = -20.0
 STOPPED = (*KNOCKBACK, "hitlag", "on_ground")
 #: LOST_FRAMES for every action.
 LOST_TABLE = LOST_FRAMES + (0,) * (STATE[STATE_INDEX["action"]].vocab - len(LOST_FRAMES))
-
-#: Game units from a surface at which who stands still does, who lands does from below and from above.
-HOLD, REACH_UP, REACH_DOWN = 4.0, 10.0, 4.0
-#: Game units from a surface at which whom the other carries can still be on the ground.
-REACH_CARRIED = 16.0
-#: Game units below a floor at which nobody still falls who was above: in 635,312 recorded frames somebody came to be 8
-#: below 17 times, and 10 below 6 times.
-DEPTH = 9.0
 
 
 def settled(states: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -160,59 +137,6 @@ def _back(ops: LawOps, now: Read, new: Read, place: Read) -> dict[str, Any]:
     }
 
 
-def _surface(ops: LawOps, number: int, now: Read, new: Read, place: Read, up: Any, down: Any) -> tuple[Any, Any, Any]:
-    """(mask of whom a surface can hold, the height that it holds them at, mask of who has fallen through a floor)."""
-    x, y, was = new("x"), new("y"), now("y")
-    left, right, low, high = (place(name) for name in SURFACES[number])
-    over = ops.name(f"ground_over_{number}", (x > left - 1) & (right + 1 > x))
-    holds = over & (y > low - up) & (high + down > y)
-    if number >= FLOORS:
-        return holds, ops.clip(y, low, high), None
-    through = over & (was > low - fixed(DEPTH) - 1) & (low - fixed(DEPTH) > y)
-    return holds, ops.clip(y, low, high), through
-
-
-def _stance(ops: LawOps, action: Any, character: Any) -> Any:
-    """The entry of the table of stances for an action, which may be a character's own."""
-    own = ops.clip((character << SPECIAL_BITS) + action - SPECIAL, 0, len(SPECIAL_STANCE) - 1)
-    special = ops.pick("special_stance", SPECIAL_STANCE, own)
-    return ops.where(action > SPECIAL - 1, special, ops.pick("stance", STANCE, action))
-
-
-def _ground(ops: LawOps, now: Read, new: Read, place: Read) -> dict[str, Any]:
-    """Who stands, stands on something; the action follows."""
-    action = new("action")
-    entry = ops.name("ground_entry", _stance(ops, action, now("character")))
-    carried = ops.name("ground_carried", entry > CARRIED - 1)
-    stance = ops.name("ground_stance", ops.where(carried, entry - CARRIED, entry))
-    free = ops.name("ground_free", (place("known") > 0) & (action > WAITING))
-    stands = ops.where(stance > EITHER, 1, ops.where(stance > AIR, new("on_ground"), 0))
-    stands = ops.name("ground_stands", stands)
-    lands = now("on_ground") < 1
-    reach = ops.where(carried, fixed(REACH_CARRIED), ops.where(lands, fixed(REACH_UP), fixed(HOLD)))
-    down = ops.where(carried, fixed(REACH_CARRIED), ops.where(lands, fixed(REACH_DOWN), fixed(HOLD)))
-    reach, down = ops.name("ground_reach", reach), ops.name("ground_down", down)
-    held, height, through = 0, new("y"), 0
-    for number in reversed(range(len(SURFACES))):
-        holds, at, falls = _surface(ops, number, now, new, place, reach, down)
-        if falls is not None:
-            through = ops.name(f"ground_through_{number}", ops.where(falls, 1, through))
-            holds = holds | falls
-        held = ops.name(f"ground_held_{number}", ops.where(holds, 1, held))
-        height = ops.name(f"ground_height_{number}", ops.where(holds, at, height))
-    lands_now = (through > 0) & (stance < GROUND) & (entry < CARRIED)
-    on = ops.name("ground_on", ops.where(lands_now, 1, ops.where(held > 0, stands, 0)))
-    wrong = ops.where(on > 0, ops.where(stance > AIR, 0, 1), ops.where(stance > EITHER, 1, 0))
-    mended = ops.name("ground_mended", free & (wrong > 0))
-    leaves, landed = ops.pick("leaves_as", LEAVES_AS, action), ops.pick("lands_as", LANDS_AS, action)
-    return {
-        "on_ground": ops.where(free, on, new("on_ground")),
-        "y": ops.where(free & (on > 0) & (entry < CARRIED), height, new("y")),
-        "action": ops.where(mended, ops.where(stance > EITHER, leaves, landed), action),
-        "state_age": ops.where(mended, 0, new("state_age")),
-    }
-
-
 LAWS = (
     *SLOWING_LAWS,
     STAYS,
@@ -224,11 +148,5 @@ LAWS = (
         _lost,
     ),
     Law("coming back", "back", ("action", "state_age", "x", "y", "self_y", "facing", *AT_REST, *FRESH), BACK, _back),
-    Law(
-        "ground",
-        "ground",
-        ("on_ground", "y", "action", "state_age"),
-        ("known", *(name for names in SURFACES for name in names)),
-        _ground,
-    ),
+    STANDING_LAW,
 )

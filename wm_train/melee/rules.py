@@ -335,6 +335,17 @@ SHIELD_AND_GRAB = Subsystem(
     targets=_shield_targets,
 )
 
+#: How many groups a choice of many ids is made in, where it is not made of all at once: about as many as have ids each,
+#: so that the fewest logits are said. Neighbours in a game's numbering are of one kind.
+_GROUPS: Mapping[str, int] = {"action": 20, "ground": 4, "last_attack": 8}
+
+
+def _in_groups(part: Subsystem) -> Subsystem:
+    """The same with its choices of many ids in groups."""
+    heads = (replace(head, groups=_GROUPS.get(head.name, 0)) for head in part.heads)
+    return replace(part, heads=tuple(heads))
+
+
 _CHANGED = ("percent", "x", "y", "shield")
 _FLAGS = ("facing", "invulnerable", "on_ground")
 
@@ -371,6 +382,8 @@ _NUMBERS = (
 _EVENTS = ("facing", "on_ground", "hit", "damage", "teleport", "respawn", "stock_lost", "age_reset")
 _LAWFUL_EVENTS = ("facing", "landing", "take_off", "hit", "damage", "teleport", "age_reset")
 _CHOICES = ("action", "jumps", "l_cancel", "hurtbox", "ground", "last_attack")
+_LAWFUL = (HIT_DETECTION, LAWFUL_DAMAGE, LAWFUL_MOVEMENT, GATED_TRANSITIONS, SHIELD_AND_GRAB)
+_LAWFUL_ORDER = ("action_changes", *_NUMBERS, *_LAWFUL_EVENTS, *_CHOICES)
 
 
 def _five(name: str, transitions: Subsystem, order: tuple[str, ...]) -> HeadSet:
@@ -382,20 +395,16 @@ def _five(name: str, transitions: Subsystem, order: tuple[str, ...]) -> HeadSet:
 #: `integrated` predicts every field that a world running by itself reads, and lets the rules integrate velocities.
 #: The others do the same as `integrated`. In `gated` an event says whether the action changes at all, `two_level`
 #: chooses a category before the action, and in `lawful` laws decide who loses a stock, what follows, and who stands;
-#: events say who lands and who leaves the ground,
-#: and whether the action changes, as in `gated`.
+#: events say who lands and who leaves the ground, and whether the action changes, as in `gated`. `lawful_grouped` is
+#: `lawful` with its choices of many ids in groups.
 HEAD_SETS: Mapping[str, HeadSet] = {
     heads.name: heads
     for heads in (
         HeadSet("published", (PUBLISHED,), tuple(head.name for head in PUBLISHED.heads)),
         _five("integrated", ACTION_TRANSITIONS, (*_NUMBERS, *_EVENTS, *_CHOICES)),
         _five("gated", GATED_TRANSITIONS, ("action_changes", *_NUMBERS, *_EVENTS, *_CHOICES)),
-        HeadSet(
-            "lawful",
-            (HIT_DETECTION, LAWFUL_DAMAGE, LAWFUL_MOVEMENT, GATED_TRANSITIONS, SHIELD_AND_GRAB),
-            ("action_changes", *_NUMBERS, *_LAWFUL_EVENTS, *_CHOICES),
-            LAWS,
-        ),
+        HeadSet("lawful", _LAWFUL, _LAWFUL_ORDER, LAWS),
+        HeadSet("lawful_grouped", tuple(map(_in_groups, _LAWFUL)), _LAWFUL_ORDER, LAWS),
         _five("two_level", TWO_LEVEL_TRANSITIONS, (*_NUMBERS, *_EVENTS, "category", *_CHOICES)),
     )
 }

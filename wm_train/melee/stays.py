@@ -13,7 +13,6 @@ from wm_train.world.fields import ends, fixed
 from wm_train.world.law import Law
 from wm_train.world.rule_ops import LawOps, Read, equals
 
-STANDING = 14
 _ACTIONS, _AGE = STATE[STATE_INDEX["action"]].vocab, STATE[STATE_INDEX["state_age"]]
 #: Frames of an animation within which it has just begun; and that a row's are exceeded by before an action is over.
 BEGINNING, SLACK = 2.0, 2

@@ -61,7 +61,7 @@ class Assemble(torch.autograd.Function):
     def forward(
         ctx: Any, encoding: Encoding, dtype: torch.dtype, dense: Tensor, ids: Tensor, session: Tensor, *tables: Tensor
     ) -> Tensor:
-        x = torch.empty(len(dense), encoding.input_dims, dtype=dtype)
+        x = torch.empty(len(dense), encoding.input_dims, dtype=dtype, device=dense.device)
         of_slots = encoding.slots * encoding.slot_columns
         shape = (len(dense), encoding.slots, PLAYERS, len(encoding.columns))
         _players(encoding, x)[..., : len(encoding.columns)] = dense[:, :of_slots].view(shape)

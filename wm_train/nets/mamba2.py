@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wm_train.config import Mamba2Config
+from wm_train.nets.device import widest
 from wm_train.nets.network import FrameNet
 from wm_train.shapes import D_CONV
 
@@ -90,7 +91,7 @@ def _scan_chunk(
     game = reset.cumsum(1)
     # (B, H, L), log. What lies between two frames is a difference of two sums, to which each frame that forgets all, in
     # this game or one before, adds FORGOTTEN: float32 would keep little of the rest.
-    decay = (dt * A).clamp(min=-FORGOTTEN).double().cumsum(1).transpose(1, 2)
+    decay = (dt * A).clamp(min=-FORGOTTEN).to(widest(dt.device.type)).cumsum(1).transpose(1, 2)
     apart = (decay[..., :, None] - decay[..., None, :]).to(x.dtype)
     same = (game[:, :, None] == game[:, None, :]).tril_()[:, None]
     weight = apart.masked_fill(~same, -torch.inf).exp() * (C @ B_.mT)[:, None]
@@ -204,7 +205,8 @@ class Mamba2(FrameNet):
         """Memory of worlds that have seen nothing."""
         c = self.config
         conv, h = (lanes, D_CONV - 1, c.d_conv_in), (lanes, c.n_heads, c.headdim, c.d_state)
-        return [Memory(torch.zeros(conv), torch.zeros(h)) for _ in self.blocks]
+        here = self.gain.device
+        return [Memory(torch.zeros(conv, device=here), torch.zeros(h, device=here)) for _ in self.blocks]
 
     def entered(self, dense: Tensor, ids: Tensor, session: Tensor) -> Tensor:
         """The residual stream (B, L, D) before the first block; arguments as in `forward`."""

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 import torch
 
+from wm_train.nets.device import CPU, CUDA
+
 
 def use_fast_matmul(threads: int) -> None:
     """Training may multiply in bfloat16 where the processor has it: INT8 values are exact there, sums stay float32."""
@@ -28,8 +30,15 @@ def exact_matmul() -> Iterator[None]:
         torch.backends.mkldnn.matmul.fp32_precision = before  # type: ignore[attr-defined]
 
 
+def use_tensor_cores(exact: bool) -> None:
+    """On CUDA training in float multiplies in TF32; integers stay in float32, which holds them below 2^24."""
+    torch.backends.cuda.matmul.fp32_precision = "ieee" if exact else "tf32"
+
+
 def training_dtype() -> torch.dtype:
     """What layers of which only gradients matter, or whose values may be rounded, compute in: half the memory to move,
-    where the processor multiplies bfloat16 itself."""
+    where the device multiplies bfloat16 itself."""
+    if (kind := torch.get_default_device().type) != CPU:
+        return torch.bfloat16 if kind == CUDA and torch.cuda.is_bf16_supported() else torch.float32
     has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.bfloat16 if has else torch.float32

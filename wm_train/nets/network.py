@@ -82,7 +82,7 @@ def preflight(net: FrameNet, dense: Any, ids: Any, session: Any) -> None:
 
 def to_arrays(net: nn.Module) -> dict[str, np.ndarray]:
     """Parameters and buffers as numpy arrays, by their dotted names."""
-    return {name: value.detach().numpy().copy() for name, value in net.state_dict().items()}
+    return {name: value.detach().cpu().numpy().copy() for name, value in net.state_dict().items()}
 
 
 def from_arrays(net: N, arrays: Mapping[str, np.ndarray]) -> N:

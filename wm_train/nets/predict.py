@@ -1,6 +1,6 @@
 """A torch network as something that steps a world: frames in, integer heads out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wm_train.checkpoint import Checkpoint
-from wm_train.config import Mamba2Config
+from wm_train.config import Mamba2Config, one_network
 from wm_train.errors import WmTrainError
 from wm_train.fit.batches import seen
 from wm_train.games.corpus import Corpus, held_out
@@ -25,13 +25,17 @@ from wm_train.nets.network import from_arrays
 from wm_train.nets.qat import QuantizedMLP
 from wm_train.nets.qat_mamba2 import QuantizedMamba2
 from wm_train.world.encoding import Encoding
-from wm_train.world.step import World
+from wm_train.world.step import World, joined_heads
 
 
-def fixed_heads(heads: Tensor) -> Ints:
-    """Float heads in the heads' fixed point, by the tie rule."""
-    out: Ints = round_half_up(heads.double().numpy() * (1 << FRAC_BITS)).astype(np.int64)
-    return out
+def fixed_heads(world: World, heads: Tensor) -> Ints:
+    """What a world reads of float heads (..., outputs), in the heads' fixed point, by the tie rule."""
+    return world.read(round_half_up(heads.cpu().double().numpy() * (1 << FRAC_BITS)).astype(np.int64))
+
+
+def exact_heads(world: World, heads: Tensor) -> Ints:
+    """What a world reads of heads (..., outputs) that are integers already."""
+    return world.read(heads.numpy().astype(np.int64))
 
 
 def float_predictor(net: FrameStackMLP) -> Predictor:
@@ -41,7 +45,7 @@ def float_predictor(net: FrameStackMLP) -> Predictor:
 
     @torch.no_grad()
     def predict(window: Window) -> Ints:
-        return fixed_heads(net(*seen(encoding, window, as_codes=False)))
+        return fixed_heads(net.world, net(*seen(encoding, window, as_codes=False)))
 
     return predict
 
@@ -53,8 +57,7 @@ def quantized_predictor(quantized: QuantizedMLP) -> Predictor:
 
     @torch.no_grad()
     def predict(window: Window) -> Ints:
-        heads: Ints = quantized.heads(*seen(encoding, window, as_codes=True)).numpy().astype(np.int64)
-        return heads
+        return exact_heads(quantized.net.world, quantized.heads(*seen(encoding, window, as_codes=True)))
 
     return predict
 
@@ -81,13 +84,40 @@ class TorchMamba2:
         read = _read(self.world.encoding, stretch, as_codes=self.quantized is not None)
         if self.quantized is None:
             heads, after = self.net(*read, self._layers(memory), reset)
-            return fixed_heads(heads), _arrays(after)
+            return fixed_heads(self.world, heads), _arrays(after)
         exact, after = self.quantized.heads(*read, self._layers(memory), reset)
-        return exact.numpy().astype(np.int64), _arrays(after)
+        return exact_heads(self.world, exact), _arrays(after)
 
     def _layers(self, memory: Arrays) -> list[Memory]:
         names = [[f"{i}.{name}" for name in Memory._fields] for i in range(len(self.net.blocks))]
         return [Memory(*(torch.from_numpy(memory[name]) for name in layer)) for layer in names]
+
+
+class SideBySide:
+    """Networks with a memory of a world's subsystems as one Recurrent, by key in the order of the rules."""
+
+    def __init__(self, world: World, networks: Mapping[str, Recurrent]) -> None:
+        self.world, self._networks = world, networks
+
+    def start(self, worlds: int) -> Arrays:
+        """See Recurrent."""
+        return self._named({key: net.start(worlds) for key, net in self._networks.items()})
+
+    def run(self, memory: Arrays, stretch: Stretch) -> tuple[Ints, Arrays]:
+        """See Recurrent."""
+        ran = {
+            key: net.run(
+                {name[len(key) + 1 :]: kept for name, kept in memory.items() if name.startswith(f"{key}.")}, stretch
+            )
+            for key, net in self._networks.items()
+        }
+        return joined_heads([heads for heads, _ in ran.values()]), self._named(
+            {key: kept for key, (_, kept) in ran.items()}
+        )
+
+    @staticmethod
+    def _named(memories: Mapping[str, Arrays]) -> Arrays:
+        return {f"{key}.{name}": kept for key, memory in memories.items() for name, kept in memory.items()}
 
 
 def _arrays(layers: list[Memory]) -> Arrays:
@@ -115,7 +145,7 @@ def model_of(network: Predictor | Recurrent, world: World) -> Model:
 def heads_along(checkpoint: Checkpoint, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, Ints]]:
     """(some of the frames `t`, a checkpoint's heads after them), given the true past, until all of `t` has come.
 
-    t  (B,) ascending; heads (·, outputs) integers with FRAC_BITS fractional bits
+    t  (B,) ascending; heads (·, read_outputs) integers with FRAC_BITS fractional bits
     """
     yield from heads_of(_network(checkpoint), checkpoint.config.model.world.encoding, corpus, t)
 
@@ -133,6 +163,8 @@ def heads_of(
 
 def _network(checkpoint: Checkpoint) -> Predictor | Recurrent:
     """What gives the heads of a checkpoint, in its own form."""
+    if checkpoint.parts:
+        return _side_by_side(checkpoint)
     use_exact_matmul()
     net = float_network(checkpoint)
     if checkpoint.form == "float":
@@ -144,6 +176,16 @@ def _network(checkpoint: Checkpoint) -> Predictor | Recurrent:
     if isinstance(through, QuantizedMamba2):
         return TorchMamba2(through.net, through)
     return quantized_predictor(through)
+
+
+def _side_by_side(checkpoint: Checkpoint) -> Predictor | Recurrent:
+    """The networks of a composed one, each in its own form."""
+    networks = {key: _network(part) for key, part in checkpoint.parts.items()}
+    recurrent = {key: net for key, net in networks.items() if isinstance(net, Recurrent)}
+    if recurrent:
+        return SideBySide(checkpoint.config.model.world, recurrent)
+    predictors = [net for net in networks.values() if not isinstance(net, Recurrent)]
+    return lambda window: joined_heads([predict(window) for predict in predictors])
 
 
 def float_form(net: FrameStackMLP | Mamba2) -> Predictor | Recurrent:
@@ -158,7 +200,7 @@ def float_network(checkpoint: Checkpoint) -> FrameStackMLP | Mamba2:
 
 def trained_network(checkpoint: Checkpoint) -> FrameStackMLP | Mamba2:
     """The same as training left them: what goes on in other hands, and comes back by `wmq train --weights`."""
-    model = checkpoint.config.model
+    model = one_network(checkpoint.config.model)
     net = Mamba2(model) if isinstance(model, Mamba2Config) else FrameStackMLP(model)
     return from_arrays(net, checkpoint.arrays)
 

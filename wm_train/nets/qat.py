@@ -22,11 +22,11 @@ from wm_train.nets.observers import Observer
 
 
 def _f32(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32, copy=False))
+    return torch.as_tensor(values.astype(np.float32, copy=False))
 
 
 def starts(fields: list[Any]) -> Tensor:
-    return torch.from_numpy(table_starts(fields)[:-1])
+    return torch.as_tensor(table_starts(fields)[:-1])
 
 
 def exact_dtype(grid: WeightGrid) -> torch.dtype:
@@ -45,8 +45,8 @@ class Layer:
 
     @staticmethod
     def of(layer: IntegerDense) -> "Layer":
-        rows, bias = (torch.from_numpy(part.astype(layer.grid.exact)) for part in (layer.rows, layer.bias))
-        return Layer(rows, bias, torch.from_numpy(layer.mult.astype(np.float64)), layer.shift)
+        rows, bias = (torch.as_tensor(part.astype(layer.grid.exact)) for part in (layer.rows, layer.bias))
+        return Layer(rows, bias, torch.as_tensor(layer.mult.astype(np.float64)), layer.shift)
 
     def accumulate(self, codes: Tensor) -> Tensor:
         """(B, K) codes -> (B, N) accumulators."""
@@ -76,9 +76,9 @@ class Input:
         if looked_up is not None:
             used = torch.zeros(int(ints.ids.starts[-1]), dtype=torch.bool)
             used[looked_up.flatten()] = True
-            numbers, place = used.nonzero().flatten().numpy(), used.cumsum(0) - 1
+            numbers, place = used.nonzero().flatten().cpu().numpy(), used.cumsum(0) - 1
         exact = ints.layer1.grid.exact
-        k, session = (torch.from_numpy(part.astype(exact)) for part in (ints.gather_k, ints.session_rows))
+        k, session = (torch.as_tensor(part.astype(exact)) for part in (ints.gather_k, ints.session_rows))
         return Input(Layer.of(ints.layer1), _f32(ints.pick_rows(numbers)), place, k, session)
 
     def accumulate(self, codes: Tensor, id_rows: Tensor, session_rows: Tensor) -> Tensor:
@@ -147,7 +147,7 @@ class QuantizedMLP(nn.Module):
         self._frozen: _Integers | None = None
 
     def _integers(self, looked_up: Tensor | None = None) -> _Integers:
-        arrays = {name: value.detach().numpy() for name, value in self.net.state_dict().items()}
+        arrays = {name: value.detach().cpu().numpy() for name, value in self.net.state_dict().items()}
         return _Integers.of(integer_mlp(self.net.world, arrays, self.hidden_scales, bits_of(self.net)), looked_up)
 
     def freeze(self) -> "QuantizedMLP":

@@ -33,6 +33,7 @@ from wm_train.grid.integer_mamba2 import (
     usable_scales,
 )
 from wm_train.grid.integer_mlp import IntegerDense
+from wm_train.nets.chunked_scan import Kept, chunk_of, chunked_scan
 from wm_train.nets.grid_linear import bits_of
 from wm_train.nets.mamba2 import Block, Mamba2, Memory, causal_conv, scan
 from wm_train.nets.matmul import exact_matmul
@@ -48,11 +49,11 @@ SCAN_LANES = 8
 
 
 def _f32(values: Floats) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32))
+    return torch.as_tensor(values.astype(np.float32))
 
 
 def _f64(values: Floats | Ints) -> Tensor:
-    return torch.from_numpy(values.astype(np.float64))
+    return torch.as_tensor(values.astype(np.float64))
 
 
 class _As(torch.autograd.Function):
@@ -117,7 +118,7 @@ def _linear(codes: Tensor, layer: IntegerDense, weight: Tensor, bias: Tensor | N
     scale = _f32(layer.scale)
     rows = _as(_f32(layer.rows), weight * (NORM_UNIT / scale)[:, None])
     acc: Tensor = _Product.apply(codes, rows, exact_dtype(layer.grid))
-    return acc if bias is None else acc + _as(torch.from_numpy(layer.bias).to(acc.dtype), bias / scale)
+    return acc if bias is None else acc + _as(torch.as_tensor(layer.bias).to(acc.dtype), bias / scale)
 
 
 def _rms_codes(values: Tensor, norm: IntegerNorm) -> Tensor:
@@ -208,8 +209,13 @@ class QuantizedMamba2(nn.Module):
         return QuantizedMamba2(self.net, self.scales).freeze()
 
     def start(self, lanes: int) -> list[Memory]:
-        """Memory of worlds that have seen nothing: codes, and h in its real unit."""
-        return [Memory(conv, h.double()) for conv, h in self.net.start(lanes)]
+        """Memory of worlds that have seen nothing: codes, and h in its real unit; or, where heads are written now and
+        then, all that is kept of a layer's recurrence (chunked.py), states and gains in units of h."""
+        chunk = chunk_of(self.net.config)
+        began = self.net.start(lanes)
+        if chunk:
+            return [Memory(conv, torch.zeros(lanes, chunk.size, device=h.device).double()) for conv, h in began]
+        return [Memory(conv, h.double()) for conv, h in began]
 
     def _accumulators(
         self, codes: Tensor, ids: Tensor, session: Tensor, memory: list[Memory], reset: Tensor, ints: IntegerMamba2
@@ -293,15 +299,22 @@ def _ssm(
     block: Block, ints: IntegerBlock, unit: dict[str, float], x: Tensor, dt: Tensor, B_: Tensor, C: Tensor,
     h: Tensor, reset: Tensor,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
-    """Accumulators of y (B, L, H, P) in float64, and h in its real unit."""
-    h_unit = _f64(ints.h_unit)[:, None, None]
-    whole = torch.floor(h / h_unit + 0.5).clamp(-STATE_MAX, STATE_MAX)
-    exact, after = exact_scan(x, dt, B_, C, ints, whole, reset)
+    """Accumulators of y (B, L, H, P) in float64, and what is kept, h in its real unit."""
+    chunk, h_unit = chunk_of(block.config), _f64(ints.h_unit)
+    if chunk:
+        kept = Kept.of(chunk, h, h_unit)
+        h = kept.states() * h_unit[:, None, None]
+        exact, after = chunked_scan(x, dt, B_, C, ints, kept, reset), kept.vector(h_unit)
+    else:
+        worth = h_unit[:, None, None]
+        whole = torch.floor(h / worth + 0.5).clamp(-STATE_MAX, STATE_MAX)
+        exact, after = exact_scan(x, dt, B_, C, ints, whole, reset)
+        after = after * worth
     size = F.softplus(dt * unit["dt"] + block.dt_bias)
     real, _ = scan(
         x * unit["x"], size, -torch.exp(block.A_log), B_ * unit["B"], C * unit["C"], block.D, h.float(), reset
     )
-    return _as(exact, real / _f32(ints.y_unit)[:, None]), after * h_unit
+    return _as(exact, real / _f32(ints.y_unit)[:, None]), after
 
 
 @torch.no_grad()

@@ -163,5 +163,5 @@ def fixed(value: float) -> int:
 
 
 def ends(field: Field) -> tuple[int, int]:
-    """Least and greatest value of a field, in the Frame's fixed point."""
-    return fixed(field.lo), fixed(field.hi)
+    """Least and greatest value of a field as Frames hold it: in fixed point where it is continuous, else whole."""
+    return (fixed(field.lo), fixed(field.hi)) if field.kind is Kind.CONTINUOUS else (int(field.lo), int(field.hi))

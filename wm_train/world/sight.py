@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_train.grid.arithmetic import Ints
-from wm_train.world.fields import PLAYERS, Field, Kind, fixed
+from wm_train.world.fields import PLAYERS, Field, Kind, ends
 from wm_train.world.rule_ops import LawOps, NumpyOps, Read
 
 #: (ops, me, other, place) -> the value of each of a sight's fields: of the player's own fields, of the other one's and
@@ -40,7 +40,7 @@ def seen(ops: LawOps, sights: Sequence[Sight], me: Read, other: Read, place: Rea
     values: dict[str, Any] = {}
     for sight in sights:
         made = sight.rule(ops, me, other, place)
-        values |= {f.name: ops.clip(made[f.name], fixed(f.lo), fixed(f.hi)) for f in sight.fields}
+        values |= {f.name: ops.clip(made[f.name], *ends(f)) for f in sight.fields}
     return values
 
 

@@ -8,9 +8,10 @@ every executor derives from it.
 Every value is an integer; continuous fields and heads have FRAC_BITS fractional bits. Nothing here branches on data.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,10 @@ from wm_train.grid.arithmetic import CODE_MAX, CODE_MIN, FRAC_BITS, AnyInts, Fra
 from wm_train.world.bounds import place_row, place_rows, seats_of
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
-from wm_train.world.fields import PLAYERS, Field, Kind, fixed
+from wm_train.world.fields import PLAYERS, Field, Kind, ends
 from wm_train.world.rule_ops import ONE, CodeOps, LawOps, NumpyOps, Read
 from wm_train.world.sight import facts_of, sight_columns
-from wm_train.world.subsystem import Head, HeadSet
+from wm_train.world.subsystem import Head, HeadSet, find_heads
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,7 @@ class World:
     heads_name: str = "integrated"
 
     def __post_init__(self) -> None:
-        if self.heads_name not in self.game.head_sets:
-            known = ", ".join(self.game.head_sets)
-            raise WmTrainError(f"heads: got {self.heads_name!r}, expected one of {known}")
+        find_heads(self.game.head_sets, self.heads_name)
 
     @property
     def game(self) -> Game:
@@ -47,7 +46,7 @@ class World:
     @property
     def head_set(self) -> HeadSet:
         """Its subsystems, which have the heads."""
-        return self.game.head_sets[self.heads_name]
+        return find_heads(self.game.head_sets, self.heads_name)
 
     @property
     def heads(self) -> tuple[Head, ...]:
@@ -91,15 +90,36 @@ class World:
         rows: Ints = self.places[picked]
         return rows
 
-    @property
+    @cached_property
     def player_outputs(self) -> int:
-        """Network outputs of one player."""
-        return sum(head.width for head in self.heads)
+        """Network outputs of one player that are read in every frame."""
+        return sum(head.rows for head in self.heads)
+
+    @property
+    def always_read(self) -> int:
+        """Network outputs that are read in every frame: player 0's heads, then player 1's."""
+        return PLAYERS * self.player_outputs
+
+    @cached_property
+    def grouped(self) -> tuple[Head, ...]:
+        """Choices of a player that are made in groups, in output order."""
+        return tuple(head for head in self.heads if head.groups)
+
+    @property
+    def choices_in_groups(self) -> Iterator[tuple[int, Head]]:
+        """(player, head) of each of them, in the order of what is read."""
+        return product(range(PLAYERS), self.grouped)
 
     @property
     def outputs(self) -> int:
-        """Network outputs in all: player 0's heads, then player 1's."""
-        return PLAYERS * self.player_outputs
+        """What a network can say: what is always read; then, player by player, the logits of all ids of each choice in
+        groups."""
+        return self.always_read + PLAYERS * sum(head.width for head in self.grouped)
+
+    @property
+    def read_outputs(self) -> int:
+        """What of that is read in a frame: the same with the logits of one group's ids."""
+        return self.always_read + PLAYERS * sum(head.members for head in self.grouped)
 
     def head(self, name: str) -> Head:
         """The head of that name."""
@@ -109,11 +129,34 @@ class World:
         raise WmTrainError(f"heads {self.heads_name}: no head {name!r}")
 
     def span(self, player: int, name: str) -> slice:
-        """Rows of the output that hold head `name` of `player`."""
+        """Rows of the output that hold head `name` of `player`; of a choice in groups, the groups' logits."""
         wanted = self.head(name)
         before = self.heads[: self.heads.index(wanted)]
-        start = player * self.player_outputs + sum(head.width for head in before)
-        return slice(start, start + wanted.width)
+        start = player * self.player_outputs + sum(head.rows for head in before)
+        return slice(start, start + wanted.rows)
+
+    def ids_span(self, player: int, name: str) -> slice:
+        """Rows of all `outputs` that hold the logits of every id of a choice in groups."""
+        return self._behind(player, name, [head.width for head in self.grouped])
+
+    def members_span(self, player: int, name: str) -> slice:
+        """Rows of what is read that hold the logits of the ids of the group which such a choice chose."""
+        return self._behind(player, name, [head.members for head in self.grouped])
+
+    def _behind(self, player: int, name: str, sizes: list[int]) -> slice:
+        number = self.grouped.index(self.head(name))
+        start = self.always_read + player * sum(sizes) + sum(sizes[:number])
+        return slice(start, start + sizes[number])
+
+    def read(self, outputs: Ints) -> Ints:
+        """What is read of everything that a network said: (..., outputs) -> (..., read_outputs)."""
+        parts = [outputs[..., : self.always_read]]
+        for player, head in self.choices_in_groups:
+            group = outputs[..., self.span(player, head.name)].argmax(-1)[..., None, None]
+            ids = outputs[..., self.ids_span(player, head.name)]
+            ids = ids.reshape(*ids.shape[:-1], head.groups, head.members)
+            parts.append(np.take_along_axis(ids, group, -2)[..., 0, :])
+        return np.concatenate(parts, -1) if self.grouped else outputs
 
 
 def encode(ops: CodeOps, field: Field, value: Any) -> Any:
@@ -138,21 +181,24 @@ def pressed(ops: CodeOps, down: Any, before: Any) -> Any:
     return ops.where(before > 0, 0, down)
 
 
-def decode(ops: LawOps, world: World, now: Read, head: Read, place: Sequence[Any] | Ints) -> dict[str, Any]:
+def decode(
+    ops: LawOps, world: World, now: Read, head: Read, place: Sequence[Any] | Ints, given: Read | None = None
+) -> dict[str, Any]:
     """What rules and laws change of one player, kept inside the fields' ranges.
 
     now      field name -> its value in the current Frame
     head     head name -> its value; a choice's is the chosen id already
     place    numbers of the session's place for the player's seat (bounds.py), bounds inside the fields' own ranges
+    given    of heads of one subsystem: field name -> its value in the next Frame, as other subsystems write it
     returns  field name -> value in the next Frame, in the order of the state; the fields that are not here stay
     """
     game, heads = world.game, world.head_set
     bounded = {name: (place[2 * i], place[2 * i + 1]) for i, name in enumerate(game.bounded)}
     facts = place_facts(world, place)
-    ruled = heads.rule(ops, now, head)
+    ruled = heads.rule(ops, now, head, given)
 
     def kept(field: Field) -> Any:
-        low, high = bounded.get(field.name, (fixed(field.lo), fixed(field.hi)))
+        low, high = bounded.get(field.name, ends(field))
         return ops.clip(ruled[field.name], low, high) if field.kind is Kind.CONTINUOUS else ruled[field.name]
 
     ops.begin("inside their ranges")
@@ -275,7 +321,7 @@ def window_ids(encoding: Encoding, frames: AnyInts) -> Ints:
 def decided(world: World, heads: Ints, player: int, name: str) -> Ints:
     """What one head of a player says: a value's or event's number, the id that a choice takes.
 
-    heads   (N, outputs) integers with FRAC_BITS fractional bits
+    heads   (N, read_outputs) integers with FRAC_BITS fractional bits
     returns (N,) int64
     """
     head, rows = world.head(name), heads[:, world.span(player, name)]
@@ -285,6 +331,8 @@ def decided(world: World, heads: Ints, player: int, name: str) -> Ints:
         label = decided(world, heads, player, head.within)
         rows = np.where(np.array(head.labels) == label[:, None], rows, np.iinfo(np.int64).min)
     chosen: Ints = rows.argmax(1)
+    if head.groups:
+        return head.members * chosen + heads[:, world.members_span(player, name)].argmax(1)
     return chosen
 
 
@@ -294,25 +342,37 @@ def seat_numbers(world: World, bounds: Ints, seat: int) -> Ints:
     return seats[min(seat, world.place_seats - 1)]
 
 
-def next_frames(world: World, frames: Frames, heads: Ints, bounds: Ints | None = None) -> Frames:
+def joined_heads(heads: Sequence[Ints]) -> Ints:
+    """(..., outputs) of a world whose heads stand subsystem after subsystem, of those of each, (..., its outputs)."""
+    players = [one.reshape(*one.shape[:-1], PLAYERS, -1) for one in heads]
+    joined: Ints = np.concatenate(players, -1)
+    return joined.reshape(*joined.shape[:-2], -1)
+
+
+def next_frames(
+    world: World, frames: Frames, heads: Ints, bounds: Ints | None = None, given: Frames | None = None
+) -> Frames:
     """The world step after the network. Fields that no rule writes stay as they were; sights are made anew.
 
     frames  (N, 2, len(kept_fields) or more) int32, the newest that the window shows
-    heads   (N, outputs) integers with FRAC_BITS fractional bits
+    heads   (N, read_outputs) integers with FRAC_BITS fractional bits
     bounds  (N, place_size) of each place (World.session_places); None: of one that is not known
+    given   (N, 2, fields) of heads of one subsystem: next Frames, of which its rule reads what others write
     returns (N, 2, len(frame_fields)) int32
     """
     following, index = frames[..., : len(world.encoding.kept_fields)].copy(), world.game.state_index
     places = world.unknown_place if bounds is None else bounds
     for player in range(PLAYERS):
         head = partial(decided, world, heads, player)
-
-        def now(name: str, player: int = player) -> Any:
-            return frames[:, player, index[name]].astype(np.int64)
-
-        for name, value in decode(NumpyOps(), world, now, head, seat_numbers(world, places, player)).items():
+        now, new = _fields(frames, index, player), None if given is None else _fields(given, index, player)
+        for name, value in decode(NumpyOps(), world, now, head, seat_numbers(world, places, player), new).items():
             following[:, player, index[name]] = value
     return with_sights(world, following, places)
+
+
+def _fields(frames: Frames, index: Mapping[str, int], player: int) -> Read:
+    """Field -> (N,) int64 its values of one player."""
+    return lambda name: frames[:, player, index[name]].astype(np.int64)
 
 
 def with_sights(world: World, frames: Frames, places: Ints) -> Frames:

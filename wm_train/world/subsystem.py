@@ -14,7 +14,7 @@ Glossary, as the parameters of rules and targets
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,10 @@ class Head:
 
     A choice `within` another one, which stands before it in the output, takes the arg max among the ids whose entry of
     `labels` is what the other chose; every label has ids.
+
+    A choice in `groups` is made in two steps, so that a network need not say a number for every id: its ids are cut
+    into so many stretches of equal length; the arg max of their logits is the group, and the arg max of the logits of
+    that group's ids alone is the id. 0: of all ids at once.
     """
 
     name: str
@@ -40,6 +44,17 @@ class Head:
     width: int = 1
     within: str = ""
     labels: tuple[int, ...] = ()
+    groups: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Numbers that are said of it in every frame: of a choice in groups, the groups' logits."""
+        return self.groups or self.width
+
+    @property
+    def members(self) -> int:
+        """Ids of a group, of a choice in groups."""
+        return self.width // self.groups
 
 
 def value_heads(*names: str) -> tuple[Head, ...]:
@@ -94,6 +109,8 @@ class Decision:
     gate: str = ""
 
 
+#: What follows a set's name and a slash where its heads stand subsystem after subsystem.
+JOINED = "joined"
 Rule = Callable[[Ops, Read, Read, Read], Mapping[str, Any]]
 Targets = Callable[[Ops, Read, Read, Read], tuple[Number | Event, ...]]
 
@@ -121,6 +138,11 @@ class Subsystem:
     targets: Targets
     decision: Decision | None = None
 
+    @property
+    def key(self) -> str:
+        """Its name as one word."""
+        return self.name.replace(" ", "_")
+
 
 @dataclass(frozen=True)
 class HeadSet:
@@ -129,12 +151,16 @@ class HeadSet:
     `order` names every head once. A law may write a field that no subsystem writes. WmTrainError where a field is
     written by two subsystems, where one reads what none before it wrote, where `order` is not the subsystems' heads, or
     where a choice stands before the one that it is within.
+
+    whole  name of the set that this one is a subsystem of; such a part reads what it does not write of a next Frame
+           that it is given, and is no world by itself
     """
 
     name: str
     subsystems: tuple[Subsystem, ...]
     order: tuple[str, ...]
     laws: tuple[Law, ...] = ()
+    whole: str = ""
 
     def __post_init__(self) -> None:
         self._check_fields()
@@ -157,6 +183,18 @@ class HeadSet:
         """Event heads that say that something happens, not what a field becomes."""
         return tuple(head.name for head in self.heads if head.kind == "event" and head.name not in self.writes)
 
+    @property
+    def in_steps(self) -> bool:
+        """Whether something is chosen in two steps."""
+        return any(head.within or head.groups for head in self.heads)
+
+    @property
+    def says(self) -> tuple[Any, ...]:
+        """What its heads say of a Frame, in however many steps, and its laws: names of both."""
+        first = {head.within for head in self.heads}
+        said = sorted(head.name for head in self.heads if head.name not in first)
+        return tuple(said), tuple(law.name for law in self.laws)
+
     @cached_property
     def facts(self) -> tuple[str, ...]:
         """Facts of a place that the laws read, each once."""
@@ -167,12 +205,40 @@ class HeadSet:
         """The choice that LossConfig weighs by itself, if there is one."""
         return next((s.decision for s in self.subsystems if s.decision), None)
 
-    def rule(self, ops: Ops, now: Read, head: Read) -> dict[str, Any]:
-        """Next value of every field that a subsystem writes, not yet clamped to the field's range."""
+    @cached_property
+    def parts(self) -> Mapping[str, "HeadSet"]:
+        """Each subsystem as a set of its own, by its key."""
+        return {part.key: replace(self, name=f"{self.name}/{part.key}", subsystems=(part,), order=self._order_of(part),
+                                  laws=(), whole=self.name) for part in self.subsystems}  # fmt: skip
+
+    @cached_property
+    def joined(self) -> "HeadSet":
+        """The same world, its heads subsystem after subsystem: what networks of the parts give side by side."""
+        order = tuple(name for part in self.subsystems for name in self._order_of(part))
+        return replace(self, name=f"{self.name}/{JOINED}", order=order)
+
+    def _order_of(self, part: Subsystem) -> tuple[str, ...]:
+        own = {head.name for head in part.heads}
+        return tuple(name for name in self.order if name in own)
+
+    def rule(self, ops: Ops, now: Read, head: Read, given: Read | None = None) -> dict[str, Any]:
+        """Next value of every field that a subsystem writes, not yet clamped to the field's range.
+
+        given   of a part: field -> its value in the next Frame, of those that other subsystems write
+        """
+        if self.whole and given is None:
+            raise WmTrainError(
+                f"heads {self.name}: one subsystem is no world by itself; make one of all with `wmq compose`, or "
+                "measure it with `wmq subsystems`"
+            )
         new: dict[str, Any] = {}
+
+        def read(name: str) -> Any:
+            return new[name] if given is None or name in new else given(name)
+
         for subsystem in self.subsystems:
             ops.begin(subsystem.name)
-            written = subsystem.rule(ops, now, new.__getitem__, head)
+            written = subsystem.rule(ops, now, read, head)
             new |= {name: ops.name(f"next_{name}", written[name]) for name in subsystem.writes}
         return new
 
@@ -190,13 +256,19 @@ class HeadSet:
         return mended
 
     def targets(self, ops: Ops, now: Read, after: Read, head: Read) -> list[Number | Event]:
-        """What every value and event head should have said."""
-        return [target for subsystem in self.subsystems for target in subsystem.targets(ops, now, after, head)]
+        """What every value and event head should have said. Of a head that a part does not have, its targets read what
+        that should have said: the true change of the field of its name."""
+        own = {item.name for item in self.heads}
+
+        def read(name: str) -> Any:
+            return head(name) if name in own or not self.whole else after(name) - now(name)
+
+        return [target for subsystem in self.subsystems for target in subsystem.targets(ops, now, after, read)]
 
     def _check_fields(self) -> None:
         written: list[str] = []
         for subsystem in self.subsystems:
-            if missing := set(subsystem.reads_new).difference(written):
+            if (missing := set(subsystem.reads_new).difference(written)) and not self.whole:
                 raise WmTrainError(
                     f"heads {self.name}: {subsystem.name} reads {min(missing)!r} of the next Frame, which no subsystem "
                     "before it writes"
@@ -213,3 +285,23 @@ class HeadSet:
         for at, head in enumerate(self.heads):
             if head.within and head.within not in self.order[:at]:
                 raise WmTrainError(f"heads {self.name}: {head.name!r} is chosen within {head.within!r}; put it first")
+            if head.groups and (head.kind != "choice" or head.within or head.width % head.groups):
+                raise WmTrainError(
+                    f"heads {self.name}: {head.name!r} in {head.groups} groups, expected a choice by itself whose "
+                    f"{head.width} ids make groups of equal length"
+                )
+
+
+def find_heads(sets: Mapping[str, HeadSet], name: str) -> HeadSet:
+    """A set by name: of `sets`; SET/KEY, one subsystem of a set; SET/joined. WmTrainError says what there is."""
+    whole, slash, part = name.partition("/")
+    if whole not in sets:
+        raise WmTrainError(f"heads: got {name!r}, expected one of {', '.join(sets)}")
+    found = sets[whole]
+    if not slash:
+        return found
+    if part == JOINED:
+        return found.joined
+    if part not in found.parts:
+        raise WmTrainError(f"heads {whole}: got subsystem {part!r}, expected one of {', '.join(found.parts)}")
+    return found.parts[part]

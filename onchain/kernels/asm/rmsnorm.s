@@ -1,12 +1,12 @@
 # Machine-written by wm_export/lower/kernel_files.py; do not edit.
-# rmsnorm: 44 + n / 8 * 71 + n % 8 * 15 compute units
+# rmsnorm: 44 + n / 16 * 135 + n % 16 * 15 compute units
 .globl wmq_rmsnorm
 .type wmq_rmsnorm,@function
 wmq_rmsnorm:
 r0 = *(u64 *)(r2 + 0)
 r7 = r1
 r8 = r4
-if r8 < 8 goto 2f
+if r8 < 16 goto 2f
 1:
 r9 = *(u64 *)(r7 + 0)
 r9 *= r9
@@ -32,9 +32,33 @@ r0 += r9
 r9 = *(u64 *)(r7 + 56)
 r9 *= r9
 r0 += r9
-r7 += 64
-r8 += -8
-if r8 > 7 goto 1b
+r9 = *(u64 *)(r7 + 64)
+r9 *= r9
+r0 += r9
+r9 = *(u64 *)(r7 + 72)
+r9 *= r9
+r0 += r9
+r9 = *(u64 *)(r7 + 80)
+r9 *= r9
+r0 += r9
+r9 = *(u64 *)(r7 + 88)
+r9 *= r9
+r0 += r9
+r9 = *(u64 *)(r7 + 96)
+r9 *= r9
+r0 += r9
+r9 = *(u64 *)(r7 + 104)
+r9 *= r9
+r0 += r9
+r9 = *(u64 *)(r7 + 112)
+r9 *= r9
+r0 += r9
+r9 = *(u64 *)(r7 + 120)
+r9 *= r9
+r0 += r9
+r7 += 128
+r8 += -16
+if r8 > 15 goto 1b
 2:
 if r8 == 0 goto 4f
 3:
@@ -86,7 +110,7 @@ r7 = r5
 r7 += -1
 r6 = 1
 r6 <<= r7
-if r4 < 8 goto 6f
+if r4 < 16 goto 6f
 5:
 r7 = *(u64 *)(r1 + 0)
 r7 *= r2
@@ -128,10 +152,50 @@ r7 *= r2
 r7 += r6
 r7 s>>= r5
 *(u64 *)(r3 + 56) = r7
-r1 += 64
-r3 += 64
-r4 += -8
-if r4 > 7 goto 5b
+r7 = *(u64 *)(r1 + 64)
+r7 *= r2
+r7 += r6
+r7 s>>= r5
+*(u64 *)(r3 + 64) = r7
+r7 = *(u64 *)(r1 + 72)
+r7 *= r2
+r7 += r6
+r7 s>>= r5
+*(u64 *)(r3 + 72) = r7
+r7 = *(u64 *)(r1 + 80)
+r7 *= r2
+r7 += r6
+r7 s>>= r5
+*(u64 *)(r3 + 80) = r7
+r7 = *(u64 *)(r1 + 88)
+r7 *= r2
+r7 += r6
+r7 s>>= r5
+*(u64 *)(r3 + 88) = r7
+r7 = *(u64 *)(r1 + 96)
+r7 *= r2
+r7 += r6
+r7 s>>= r5
+*(u64 *)(r3 + 96) = r7
+r7 = *(u64 *)(r1 + 104)
+r7 *= r2
+r7 += r6
+r7 s>>= r5
+*(u64 *)(r3 + 104) = r7
+r7 = *(u64 *)(r1 + 112)
+r7 *= r2
+r7 += r6
+r7 s>>= r5
+*(u64 *)(r3 + 112) = r7
+r7 = *(u64 *)(r1 + 120)
+r7 *= r2
+r7 += r6
+r7 s>>= r5
+*(u64 *)(r3 + 120) = r7
+r1 += 128
+r3 += 128
+r4 += -16
+if r4 > 15 goto 5b
 6:
 if r4 == 0 goto 8f
 7:

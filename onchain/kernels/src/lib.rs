@@ -22,6 +22,7 @@
 
 pub mod argmax;
 pub mod branchless;
+pub mod chunked;
 pub mod conv;
 pub mod gate;
 pub mod gather;

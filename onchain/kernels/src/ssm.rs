@@ -53,24 +53,24 @@ pub fn channel(
     y
 }
 
-/// Portable twin of kernel `ssm`: [`channel`] for `channels` channels of each head, of `2 words - odd` cells each.
+/// Portable twin of kernel `ssm_<CELLS>`: [`channel`] for `channels` channels of each head, of `CELLS` cells each.
 ///
 /// `places` lists the addresses of x, of B (with C behind it), of a code of dt for each head, of the heads' tables, of the
 /// memory and of the results.
 ///
 /// # Safety
-/// `places` reads six addresses: of `heads * channels` values, of `4 words` values, of `heads` codes in `-128..=127`, of
-/// `heads` tables, of `heads * channels * 2 words` states (read and written) and of `heads * channels` results (written);
-/// what is written overlaps nothing else. No size is zero but `odd`, which is 0 or 1; `words` is at most 96, and a cell
-/// without a B holds the state zero. Numbers are as this module says.
-pub unsafe fn ssm_ref(places: *const u64, heads: u64, channels: u64, words: u64, odd: u64) {
-    let (heads, channels, width) = (heads as usize, channels as usize, 2 * words as usize);
-    let (cells, rows) = (width - odd as usize, heads * channels);
+/// `places` reads six addresses: of `heads * channels` values, of `2 CELLS` values, of `heads` codes in `-128..=127`, of
+/// `heads` tables, of `heads * channels` channels of states, `CELLS` each and one more where that is odd (read and
+/// written), and of `heads * channels` results (written); what is written overlaps nothing else. No size is zero; `CELLS` is
+/// at most 192, and a cell without a B holds the state zero. Numbers are as this module says.
+pub unsafe fn ssm_ref<const CELLS: usize>(places: *const u64, heads: u64, channels: u64) {
+    let (heads, channels, width) = (heads as usize, channels as usize, CELLS.next_multiple_of(2));
+    let rows = heads * channels;
     // SAFETY: the caller vouches for the addresses, the lengths behind them, and that nothing overlaps what is written.
     unsafe {
         let place = |i: usize| *places.add(i) as usize;
         let x = core::slice::from_raw_parts(place(0) as *const i64, rows);
-        let (b, c) = core::slice::from_raw_parts(place(1) as *const i64, 2 * cells).split_at(cells);
+        let (b, c) = core::slice::from_raw_parts(place(1) as *const i64, 2 * CELLS).split_at(CELLS);
         let dt = core::slice::from_raw_parts(place(2) as *const i64, heads);
         let tables = core::slice::from_raw_parts(place(3) as *const u64, heads * HEAD_WORDS);
         let memory = core::slice::from_raw_parts_mut(place(4) as *mut u32, rows * width);

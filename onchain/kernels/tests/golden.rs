@@ -1,7 +1,9 @@
 //! The kernels against `golden/kernels.txt`, which `gen_golden.py` worked out in plain Python integers.
 
 mod common;
+mod in_turn;
 use common::*;
+use in_turn::Chunked;
 use wmq_kernels::geometry::{LANES, MATVEC_MAX_R};
 
 const GOLDEN: &str = include_str!("../golden/kernels.txt");
@@ -109,6 +111,25 @@ fn ssm(lcg: &mut Lcg, heads: usize, channels: usize, cells: usize, frames: usize
     (0..frames).flat_map(frame).collect()
 }
 
+fn ssm_chunked(lcg: &mut Lcg, sizes: &[usize; 5]) -> Vec<i64> {
+    let &[heads, channels, cells, every, frames] = sizes;
+    let decay: Vec<_> = (0..heads).map(|_| lcg.draws(256, 0, (1 << 15) - 1)).collect();
+    let most = |d: i64| {
+        let held = ((1i64 << 31) - (1 << 14) - every as i64 * 64) * ((1 << 15) - d) / (1 << 15);
+        (held * (1 << 16) / (127 * 127)).min(i32::MAX.into())
+    };
+    let gain: Vec<Vec<_>> =
+        decay.iter().map(|row| row.iter().map(|&d| lcg.draw(0, 1) * most(d)).collect()).collect();
+    let skip = lcg.draws(heads, -(1 << 20), 1 << 20);
+    let mut kept = Chunked::new(&decay, &gain, &skip, (channels, cells, every));
+    let frame = |_| {
+        let counts = std::iter::repeat_n(channels, heads).chain([cells, cells]);
+        let codes: Vec<_> = counts.flat_map(|n| lcg.draws(n, -127, 127)).collect();
+        kept.frame(&codes, &lcg.draws(heads, -127, 127))
+    };
+    (0..frames).flat_map(frame).collect()
+}
+
 fn run(name: &str, sizes: &[usize], lcg: &mut Lcg) -> Vec<i64> {
     match (name, sizes) {
         ("matvec", &[bits, r, rows, columns]) => matvec(lcg, bits, r, rows, columns),
@@ -123,6 +144,7 @@ fn run(name: &str, sizes: &[usize], lcg: &mut Lcg) -> Vec<i64> {
         ("argmax_within", &[n, kinds]) => argmax_every(lcg, n, kinds),
         ("rmsnorm", &[n, shift]) => rmsnorm(lcg, n, shift as u64),
         ("ssm", &[heads, channels, cells, frames]) => ssm(lcg, heads, channels, cells, frames),
+        ("ssm_chunked", sizes) => ssm_chunked(lcg, sizes.try_into().expect("five sizes")),
         ("conv", &[n, frames]) => conv(lcg, n, frames),
         (name, &[n, shift]) if name.starts_with("requantize") => requantize(lcg, name, n, shift as u64),
         _ => panic!("golden/kernels.txt: no kernel `{name}` with sizes {sizes:?}"),

@@ -79,6 +79,8 @@ pub enum Instruction<'a> {
     SubmitInput { player: u8, frame: u64, input: &'a Input },
     /// Runs one transaction of a frame. Anyone may send it: what it computes follows from the accounts.
     Step { frame: u64, step: u8 },
+    /// Runs the transaction of a frame that comes next, whichever that is; none while an input is missing. For cranks, which send the same bytes each time. Anyone may send it.
+    Advance,
     /// Claims a zeroed account of the right size.
     CreateModel,
     /// Writes one chunk of the blob and marks it. Hashing starts again.
@@ -145,6 +147,8 @@ pub mod tag {
     pub const SUBMIT_INPUT: u64 = 0x8a153fad5b9ab838;
     /// `step`.
     pub const STEP: u64 = 0x25bf204d1dfe3816;
+    /// `advance`.
+    pub const ADVANCE: u64 = 0x59391424c96c3807;
     /// `create_model`.
     pub const CREATE_MODEL: u64 = 0xe5d4d482db29e9d4;
     /// `write_chunk`.
@@ -320,6 +324,7 @@ pub fn decode(data: &[u8]) -> Result<Instruction<'_>, ProgramError> {
 #[inline(never)]
 fn decode_rare<'a>(tag: u64, reader: &mut Reader<'a>) -> Result<Instruction<'a>, ProgramError> {
     Ok(match tag {
+        tag::ADVANCE => Instruction::Advance,
         tag::CREATE_MODEL => Instruction::CreateModel,
         tag::WRITE_CHUNK => Instruction::WriteChunk { chunk: reader.chunk()? },
         tag::HASH_MODEL => Instruction::HashModel { pieces: reader.u32()? },

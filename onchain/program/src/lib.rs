@@ -47,6 +47,7 @@ pub fn process(program: &Address, accounts: &mut [AccountView], data: &[u8]) -> 
 fn process_rare(context: Context, instruction: &Instruction) -> ProgramResult {
     match *instruction {
         Instruction::SubmitInput { .. } | Instruction::Step { .. } => Ok(()), // dispatched already
+        Instruction::Advance => advance::process(context),
         Instruction::CreateModel => create_model::process(context),
         Instruction::WriteChunk { chunk } => write_chunk::process(context, &chunk),
         Instruction::HashModel { pieces } => hash_model::process(context, pieces),

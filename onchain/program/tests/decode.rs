@@ -70,6 +70,7 @@ impl Args {
         vec![
             ("submit_input", Instruction::SubmitInput { player: small, frame: long, input: self.input() }),
             ("step", Instruction::Step { frame: long, step: small }),
+            ("advance", Instruction::Advance),
             ("create_model", Instruction::CreateModel),
             ("write_chunk", Instruction::WriteChunk { chunk }),
             ("hash_model", Instruction::HashModel { pieces: middle }),
@@ -145,6 +146,7 @@ fn encode(instruction: &Instruction) -> Vec<u8> {
             writer(tag::SUBMIT_INPUT).add(&[player]).add(&frame.to_le_bytes()).add(input)
         }
         Instruction::Step { frame, step } => writer(tag::STEP).add(&frame.to_le_bytes()).add(&[step]),
+        Instruction::Advance => writer(tag::ADVANCE),
         Instruction::CreateModel => writer(tag::CREATE_MODEL),
         Instruction::WriteChunk { ref chunk } => writer(tag::WRITE_CHUNK).chunk(chunk),
         Instruction::HashModel { pieces } => writer(tag::HASH_MODEL).add(&pieces.to_le_bytes()),

@@ -9,7 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wm_export.lower.lowered_program import Call, Groups, Lifetime, Load, Pointer, Program, Rows, numpy_type
+from wm_export.lower.lowered_program import (
+    Call,
+    Groups,
+    Lifetime,
+    Load,
+    Picked,
+    Pointer,
+    Program,
+    Rows,
+    numpy_type,
+)
 from wm_export.lower.placement import place
 from wm_export.solana.blob import pack
 from wm_train.grid.arithmetic import WEIGHT_GRIDS
@@ -43,6 +53,7 @@ class Machine:
 
     program: Program
     work: bytearray = field(init=False)
+    given: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._slots = place(self.program)
@@ -97,14 +108,22 @@ class Machine:
 
     def call(self, call: Call) -> None:
         """One call."""
-        numbers: list[Any] = [it.count if isinstance(it, Groups) else it for it in call.operands]
-        if call.function == "core::ptr::copy_nonoverlapping":
+        numbers: list[Any] = [self.found(it) for it in call.operands]
+        if call.gives:
+            self.given[call.gives] = int(self.at(*numbers).argmax())
+        elif call.function == "core::ptr::copy_nonoverlapping":
             source, out, count = numbers
             self.at(out, count)[:] = self.at(source, count)
         elif made := re.fullmatch(r"matvec_(\d)x(\d+)_(\d+)_?(\w*)", call.function):
             self._matvec(int(made[1]), int(made[2]), int(made[3]), made[4], numbers)
         else:
             getattr(self, f"_{call.function.split('_')[0]}")(numbers, call.function)
+
+    def found(self, operand: Any) -> Any:
+        """An operand as a number, or as what points at values by itself."""
+        if isinstance(operand, Picked):
+            return Load(operand.name, operand.first + self.given[operand.by] * operand.step)
+        return operand.count if isinstance(operand, Groups) else operand
 
     def _matvec(self, r: int, bits: int, tile: int, finish: str, numbers: Sequence[Any]) -> None:
         words, source, out, groups, columns = numbers
@@ -168,10 +187,14 @@ class Machine:
         assert count % 8 == 0
         self.at(out, count)[:] = (self.at(values, count) * self.at(by, count) + (1 << (shift - 1))) >> shift
 
-    def _ssm(self, numbers: Sequence[Any], _: str) -> None:
-        places, heads, channels, words, odd = numbers
+    def _ssm(self, numbers: Sequence[Any], kernel: str) -> None:
+        if kernel.startswith("ssm_chunked"):
+            self._chunked(numbers, kernel)
+            return
+        places, heads, channels = numbers
         x, bc, dt, tables, memory, out = places.pointers
-        cells, rows = 2 * words - odd, heads * channels
+        cells, rows = int(kernel.removeprefix("ssm_")), heads * channels
+        words = (cells + 1) // 2
         table = self.at(tables, 257 * heads).view(np.int64).reshape(heads, 257)
         picked = np.repeat(table[np.arange(heads), self.at(dt, heads) + 128], channels)
         decay, gain, skip = picked.astype(np.int32), picked >> 32, np.repeat(table[:, -1] >> 32, channels)
@@ -181,6 +204,51 @@ class Machine:
         h = ((kept[:, :cells].astype(np.int64) - 65536) * decay[:, None] + w[:, None] * b + (1 << 14)) >> 15
         kept[:, :cells] = h + 65536
         self.at(out, rows)[:] = (h * c).sum(1) + skip * self.at(x, rows)
+
+    def _chunked(self, numbers: Sequence[Any], kernel: str) -> None:
+        """Head by head: words of states are in groups of six."""
+        places, heads = numbers
+        x, bc, dt, tables, memory, out = places.pointers
+        cells, channels, every = map(int, re.findall(r"\d+", kernel))
+        f = int(np.log2((2**31 - 1 - every * 2047 / 2) / (65536 * 127 * cells)))
+        record, front = 2 + every + every % 2 + every * channels + channels * cells, 2 + every * cells
+        kept = self.at(memory, front + heads * record)
+        values = kept.astype(np.int64) - 65536
+        (t, _), ring = values[:2], values[2:front].reshape(every, cells)
+        b, c = self.at(bc, 2 * cells).reshape(2, cells)
+        ring[t], values[0] = b, (t + 1) % every
+        table = self.at(tables, 257 * heads).view(np.int64).reshape(heads, 257)
+        for head, own in enumerate(values[front:].reshape(heads, record)):
+            picked, place = int(table[head, self.at(dt, heads)[head] + 128]), (int(t) - head) % every
+            decay, gain, skip = picked & 0xFFFF_FFFF, picked >> 32, int(table[head, 256]) >> 32
+            gains, rows = own[2 : 2 + every], own[2 + every + every % 2 :][: every * channels].reshape(every, channels)
+            states, codes = own[record - channels * cells :], self.at(x, heads * channels)[head * channels :][:channels]
+            keeps = ((32768 - own[0]) * decay) >> 15
+            gains[:] = (gains * decay) >> 15
+            gains[place], rows[place] = gain, codes
+            mine = ring[(head + np.arange(every)) % every]
+            counts = ((mine @ c) * gains + (1 << (30 - f))) >> (31 - f)
+            whole = self._unpacked(states, channels, cells)
+            y = (keeps * (whole @ c) + ((counts @ rows) << (15 - f)) + (1 << 14)) >> 15
+            self.at(out, heads * channels)[head * channels :][:channels] = y + skip * codes
+            own[0] = 32768 - keeps
+            if place == every - 1:
+                w = (rows * gains[:, None] + (1 << 15)) >> 16
+                whole[:] = (whole * keeps + w.T @ mine + (1 << 14)) >> 15
+                self._unpacked(states, channels, cells, whole)
+                own[0], gains[:] = 0, 0
+        kept[:] = values + 65536
+
+    @staticmethod
+    def _unpacked(states: Ints, channels: int, cells: int, new: Ints | None = None) -> Ints:
+        """(channels, cells) of a head's states; `new` ones in their place."""
+        whole = np.zeros((channels, cells), np.int64)
+        for first in range(0, channels, 12):
+            group = states[first * cells : min(first + 12, channels) * cells].reshape(cells, -1)
+            if new is not None:
+                group[:] = new[first : first + 12].T
+            whole[first : first + 12] = group.T
+        return whole
 
     def _rmsnorm(self, numbers: Sequence[Any], _: str) -> None:
         values, table, out, count, shift = numbers

@@ -27,7 +27,7 @@ ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
     "s>>=": lambda a, b: signed(a) >> b,
 }
 LOAD = re.compile(r"r(\d) = \*\(u(\d+) \*\)\(r(\d+) ([+-]) (\d+)\)")
-STORE = re.compile(r"\*\(u64 \*\)\(r(\d+) ([+-]) (\d+)\) = r(\d)")
+STORE = re.compile(r"\*\(u(\d+) \*\)\(r(\d+) ([+-]) (\d+)\) = r(\d)")
 JUMP = re.compile(
     r"(?:if r(?P<left>\d+) (?P<test>==|!=|s?[<>]=?) (?P<right>r?-?\d+) )?goto (?P<label>\d+)(?P<way>[fb])"
 )
@@ -84,8 +84,9 @@ class Machine:
             area, where = self.place(int(found[3]), int(found[4] + found[5]), int(found[2]) // 8)
             r[int(found[1])] = int.from_bytes(area[where], "little")
         elif found := STORE.fullmatch(line):
-            area, where = self.place(int(found[1]), int(found[2] + found[3]), 8)
-            area[where] = r[int(found[4])].to_bytes(8, "little")
+            width = int(found[1]) // 8
+            area, where = self.place(int(found[2]), int(found[3] + found[4]), width)
+            area[where] = r[int(found[5])].to_bytes(8, "little")[:width]
         elif found := JUMP.fullmatch(line):
             if self.jumps(found):
                 step = 1 if found["way"] == "f" else -1

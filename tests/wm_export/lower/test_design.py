@@ -12,7 +12,7 @@ from wm_export.lower.lowering import lower
 from wm_export.lower.unmetered import estimated
 from wm_export.scope import check_flags, exportable
 from wm_quant.presets import PRESETS, untrained
-from wm_train.config import Mamba2Config, MLPConfig, ModelConfig
+from wm_train.config import Mamba2Config, MLPConfig, ModelConfig, one_network
 from wm_train.melee.melee_flags import MeleeFlags
 
 BASES: dict[str, ModelConfig] = {"mamba2": Mamba2Config(), "mlp": MLPConfig()}
@@ -29,7 +29,8 @@ def test_the_widest_that_fits_is_found(arch: str) -> None:
         found = widest(base, variant, limits)
         assert found and found.cu <= limits.budget and found.model.arch == arch
         widths = widths_of(base, variant)
-        own = found.model.d_model if isinstance(found.model, Mamba2Config) else found.model.hidden[0]
+        model = one_network(found.model)
+        own = model.d_model if isinstance(model, Mamba2Config) else model.hidden[0]
         assert not priced(shape(base, variant, widths[widths.index(own) + 1])).fits(limits)
 
 

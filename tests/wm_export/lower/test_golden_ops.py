@@ -67,8 +67,9 @@ class Assembled:
             return self.end + self.blob.start(at.name) + program.constants[at.name].width * at.first
         return DATA + self.slots[at.name].start + program.buffers[at.name].width * at.first
 
-    def argument(self, operand: Operand, table: bytearray) -> int:
+    def argument(self, given: Operand, table: bytearray) -> int:
         """One operand as a number; the rows that ids pick are listed in `table`, which lies behind the blob."""
+        operand = self.memory.found(given)
         if isinstance(operand, Rows):
             ids = self.memory.at(operand.ids, len(operand.firsts))
             rows = [self.address(Load(operand.table.name, operand.row * int(row))) for row in ids + operand.firsts]
@@ -79,8 +80,8 @@ class Assembled:
             return self.end + padded(len(self.blob.data), 8)
         if isinstance(operand, Pointer):
             return self.address(operand)
-        assert isinstance(operand, int | Groups)
-        return operand.count if isinstance(operand, Groups) else operand
+        assert isinstance(operand, int)
+        return operand
 
     def run(self, call: Call) -> None:
         """One call."""
@@ -90,8 +91,10 @@ class Assembled:
         arguments = [self.argument(operand, table) for operand in call.operands]
         parts = (bytes(work), self.blob.data, bytes(table))
         processor = Processor(b"".join(part + bytes(-len(part) % 8) for part in parts))
-        processor.run(kernel_named(call.function).text, arguments)
+        found = processor.run(kernel_named(call.function).text, arguments)
         assert processor.spent == call_cu(call), call.function
+        if call.gives:
+            self.memory.given[call.gives] = found
         work[:] = processor.areas[DATA][: len(work)]
 
 

@@ -10,12 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.wm_export.lower.chunked_frames import FRAMES, Frames
+from tests.wm_export.lower.ends import ENDS
 from tests.wm_export.lower.recurrences import RECURRENCES, Recurrence
 from tests.wm_export.lower.sbpf import DATA, Machine
 from wm_export.lower.asm.argmax_asm import WITHIN_INDEX_BITS
 from wm_export.lower.asm.gather_asm import GATHER_BYTES_PER_WORD, GATHER_UNROLL, GATHER_WORDS
 from wm_export.lower.asm.listing import Count, Fork, Kernel, Repeat, clamp, segment
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec
+from wm_export.lower.asm.ssm_asm import SSM_CELLS_MAX, ssm
 from wm_export.lower.asm.table_asm import TABLE_BIAS, TABLE_ENTRIES
 from wm_export.lower.conv_lowering import pack_filters
 from wm_export.lower.kernel_files import HERE
@@ -24,16 +27,6 @@ from wm_train.grid.arithmetic import GATHER_ROWS_MAX, WEIGHT_GRIDS
 from wm_train.grid.integer_mamba2 import WIDE_MAX
 
 I64 = npt.NDArray[np.int64]
-
-
-#: What kernels keep their results inside, by the end of their name.
-ENDS = {
-    "relu": (0, 127),
-    "code": (-127, 127),
-    "fine": (-2047, 2047),
-    "wide": (-WIDE_MAX, WIDE_MAX),
-    "add": (-WIDE_MAX, WIDE_MAX),
-}
 
 
 def run(kernel: Kernel, arguments: list[int], areas: list[bytes], **sizes: int) -> tuple[int, list[bytes]]:
@@ -102,9 +95,9 @@ def test_matvec_that_ends_as_requantize(bits: int, r: int, finish: str) -> None:
 
 
 def test_a_kernel_has_one_name() -> None:
-    for kernel in (*KERNELS.values(), matvec(3, 8, 49), matvec(6, 16, 64, ""), matvec(1, 4, 7, "fine")):
+    for kernel in (*KERNELS.values(), matvec(3, 8, 49), matvec(6, 16, 64, ""), matvec(1, 4, 7, "fine"), ssm(192)):
         assert kernel_named(kernel.name) == kernel
-    for name in ("matvec", "matvec_6x8", "matvec_6x8_32_none", "requantize_big"):
+    for name in ("matvec", "matvec_6x8", "matvec_6x8_32_none", "requantize_big", "ssm", "ssm_0", "ssm_193"):
         with pytest.raises(KeyError):
             kernel_named(name)
 
@@ -157,7 +150,7 @@ def test_a_clamp_costs_four_whatever_the_value(value: int) -> None:
     assert machine.spent == kernel.cu() == 6
 
 
-@pytest.mark.parametrize("n", [1, 7, 8, 9, 24, 37])
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 24, 37])
 def test_lut(n: int) -> None:
     rng, half = np.random.default_rng(n), TABLE_ENTRIES // 2
     table, codes = rng.integers(-TABLE_BIAS, TABLE_BIAS, TABLE_ENTRIES), rng.integers(-half, half, n)
@@ -216,7 +209,7 @@ def test_argmax_within(n: int) -> None:
 CONV_BIAS = 2**31 - 1 - 4 * 2**22
 
 
-@pytest.mark.parametrize("n", [1, 7, 8, 9, 24, 37])
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 37])
 @pytest.mark.parametrize("ends", [False, True])
 def test_conv(n: int, ends: bool) -> None:
     rng = np.random.default_rng((n, ends))
@@ -236,7 +229,7 @@ def test_conv(n: int, ends: bool) -> None:
         assert np.frombuffer(memory, "<i2").reshape(n, 4).tolist() == [[*c, 0] for c in seen[t + 1 : t + 4].T.tolist()]
 
 
-@pytest.mark.parametrize("n", [1, 7, 8, 9, 37])
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 37])
 def test_rmsnorm(n: int) -> None:
     """With roots that say their mantissa: sums of squares at both ends of every power of two, and at the largest."""
     rng, roots = np.random.default_rng(n), np.arange(256, 1024)
@@ -255,11 +248,9 @@ def test_rmsnorm(n: int) -> None:
 
 @pytest.mark.parametrize("case", RECURRENCES, ids=str)
 def test_ssm(case: Recurrence) -> None:
-    memory, kernel = case.zeros, KERNELS["ssm"]
-    sizes = {"heads": case.heads, "channels": case.channels, "words": case.width // 2, "odd": case.cells % 2}
+    memory, kernel, sizes = case.zeros, ssm(case.cells), {"heads": case.heads, "channels": case.channels}
     for frame in case.frames(4):
-        # One value more behind C is read where the number of cells is odd.
-        parts = [raw(frame.x), raw(frame.bc) + bytes(8), raw(frame.dt), case.tables, memory, bytes(8 * case.rows)]
+        parts = [raw(frame.x), raw(frame.bc), raw(frame.dt), case.tables, memory, bytes(8 * case.rows)]
         starts = np.cumsum([DATA + 48, *map(len, parts)]).tolist()
         machine = Machine(b"".join([raw(starts[:-1]), *parts]))
         machine.run(kernel.text, [DATA, *sizes.values()])
@@ -269,9 +260,25 @@ def test_ssm(case: Recurrence) -> None:
         assert left == [*parts[:4], memory, raw(frame.out)]
 
 
+@pytest.mark.parametrize("case", FRAMES, ids=str)
+def test_ssm_chunked(case: Frames) -> None:
+    shape, buffer, count = case.shape, case.buffer, 2 * case.shape.every + 1 if case.shape.cells < 32 else 9
+    for codes, dt, before, out, after in case.frames(count):
+        parts = [raw(codes), raw(dt), case.packed, buffer.pack(before).tobytes(), bytes(8 * len(out))]
+        parts[3] += bytes(-len(parts[3]) % 8)
+        starts = np.cumsum([DATA + 48, *map(len, parts)]).tolist()
+        places = [starts[0], starts[0] + 8 * len(out), *starts[1:5]]
+        machine = Machine(b"".join([raw(places), *parts]))
+        machine.run(case.kernel.text, [DATA, shape.heads])
+        assert machine.spent == case.kernel.cu(heads=shape.heads)
+        left = [bytes(machine.areas[DATA][a - DATA : b - DATA]) for a, b in pairwise(starts)]
+        assert left[:3] == parts[:3] and left[4] == raw(out)
+        assert left[3][: buffer.count * 4] == buffer.pack(after).tobytes()
+
+
 def test_formulas_are_the_costs() -> None:
     sizes = {"groups": 5, "columns": 1024, "n": 64, "blocks": 3}
-    sizes |= {"heads": 3, "channels": 5, "words": 37, "odd": 1}
+    sizes |= {"heads": 24, "channels": 5}
     for kernel in KERNELS.values():
         over = 3 if kernel.name in ("argmax", "argmax_within", "lut") else 0
         own = {name: size + over for name, size in sizes.items() if name in kernel.sizes}
@@ -291,8 +298,7 @@ BAD: list[tuple[str, dict[str, int], str]] = [
     ("requantize_relu", {"n": 12}, "a multiple of 8"),
     ("conv", {"n": 0}, "n in 1.."),
     ("rmsnorm", {"n": 0}, "n in 1.."),
-    ("ssm", {"heads": 1, "channels": 1, "words": 97, "odd": 0}, "words in 1..96"),
-    ("ssm", {"heads": 1, "channels": 1, "words": 1, "odd": 2}, "odd in 0..1"),
+    ("ssm_32", {"heads": 0, "channels": 1}, "heads in 1.., channels in 1.."),
     ("requantize_add", {"n": 4}, "a multiple of 8"),
     ("lut", {"n": 0}, "n in 1.."),
     ("gate", {"n": 12}, "a multiple of 8"),
@@ -313,6 +319,12 @@ def test_there_are_no_other_matvecs(r: int) -> None:
         matvec(r, 8)
     with pytest.raises(ValueError, match=r"tiles of 65 columns, expected 1\.\.64"):
         matvec(1, 8, 65)
+
+
+@pytest.mark.parametrize("cells", [0, SSM_CELLS_MAX + 1])
+def test_there_are_no_other_recurrences(cells: int) -> None:
+    with pytest.raises(ValueError, match=f"{cells} cells a channel, expected 1..{SSM_CELLS_MAX}"):
+        ssm(cells)
 
 
 def test_a_listing_is_its_parts_in_order() -> None:

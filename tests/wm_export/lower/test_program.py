@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.factories import random_inputs, random_window, small_mamba2, small_model, small_qnet
+from tests.factories import random_inputs, random_window, small_mamba2, small_model, small_parts, small_qnet
 from tests.wm_export.lower.machine import LANES, Machine
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, MATVEC_TILE_MAX
 from wm_export.lower.cost import call_cu, kernel_cu
@@ -18,10 +18,12 @@ from wm_export.lower.kernels import kernel_named
 from wm_export.lower.lowered_program import Program, padded
 from wm_export.lower.lowering import LOWERINGS, NOT_YET, lower
 from wm_export.lower.placement import remaining
+from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_quant.ops.kinds import OPS
 from wm_quant.presets import preset
 from wm_quant.qnet import QNet
+from wm_train.composed import composed
 from wm_train.grid.arithmetic import TILE_COLUMNS, WEIGHT_GRIDS
 
 NETS: dict[str, Callable[[], QNet]] = {
@@ -32,7 +34,13 @@ NETS: dict[str, Callable[[], QNet]] = {
     "int16": lambda: small_qnet(small_model(bits={"layer1": 16, "heads": 16})),
     "lawful": lambda: small_qnet(small_model("v2.1", "lawful")),
     "mamba2": lambda: small_qnet(small_mamba2()),
+    "composed": lambda: from_checkpoint(composed(small_parts()), "ab" * 32),
+    "composed-mamba2": lambda: from_checkpoint(composed(small_parts(recurrent=True, n_layers=1)), "ab" * 32),
     "two-level": lambda: small_qnet(small_model("v2.1", "two_level")),
+    "in groups": lambda: small_qnet(small_model("v2.1", "lawful_grouped", bits={"heads": 16})),
+    "in groups of two blocks": lambda: small_qnet(
+        small_mamba2(d_model=72, headdim=36, n_layers=1, heads="lawful_grouped", bits={"heads": 4})
+    ),
     "mamba2-mixed": lambda: small_qnet(
         small_mamba2(bits={"layer1": 16, "heads": 16, "blocks.0.in_proj": 4, "blocks.1.out_proj": 4})
     ),

@@ -14,7 +14,7 @@ from wm_quant.errors import WmQuantError
 from wm_quant.ops.intervals import Interval
 
 NO_START = SessionStart(Load("none"), Load("none"), Write("none"), 0, ())
-RECURRENT = ["conv", "ssm"]
+RECURRENT = ["conv", "ssm", "ssm_chunked"]
 
 
 def program(case: Case) -> Program:

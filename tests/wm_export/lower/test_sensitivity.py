@@ -12,6 +12,7 @@ from wm_export.lower.sensitivity import Figures, Sensitivity, kernel_cu, quantiz
 from wm_quant.ops.dense import Matvec
 from wm_quant.presets import preset
 from wm_quant.qnet import QNet
+from wm_train.config import one_network
 
 CHECKPOINT = random_checkpoint(small_model())
 BASE = Figures(0.2, 0.5, 1.0)
@@ -48,7 +49,7 @@ def test_savings_are_exact_and_add_up() -> None:
 
 
 def test_bits_of_the_run_are_not_those_that_are_tried() -> None:
-    model = replace(CHECKPOINT.config.model, bits={"heads": 4})
+    model = replace(one_network(CHECKPOINT.config.model), bits={"heads": 4})
     already = replace(CHECKPOINT, config=replace(CHECKPOINT.config, model=model))
     seen: list[list[str]] = []
     list(sensitivities(already, BASE, lambda net: seen.append(narrow(net)) or BASE))  # type: ignore[func-returns-value]
@@ -56,7 +57,7 @@ def test_bits_of_the_run_are_not_those_that_are_tried() -> None:
 
 
 def test_sixteen_bits_stay_where_the_run_has_them() -> None:
-    model = replace(CHECKPOINT.config.model, bits={"layer1": 16, "heads": 4})
+    model = replace(one_network(CHECKPOINT.config.model), bits={"layer1": 16, "heads": 4})
     run = replace(CHECKPOINT, config=replace(CHECKPOINT.config, model=model))
     seen: list[list[int]] = []
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
+from tests.factories import small_parts
 from wm_export.errors import WmExportError
 from wm_export.onnx.graph import export_onnx, onnx_model
 from wm_export.onnx.graph_builder import IR_VERSION, OPSET, Graph
@@ -23,6 +24,7 @@ from wm_quant.interp import Interpreter, State, Trace
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, validate
 from wm_train.checkpoint import Checkpoint
+from wm_train.composed import composed
 from wm_train.config import MLPConfig, ModelConfig, RunConfig
 from wm_train.grid.arithmetic import Ints, requantize
 from wm_train.measure.evaluate import Window
@@ -45,6 +47,7 @@ MODELS = {
     "16 bits": MLPConfig(slots=4, hidden=SMALL, bits={"layer1": 16, "heads": 16}),
     "lawful": MLPConfig(encoding="v2.1", heads="lawful", slots=2, hidden=SMALL),
     "two level": MLPConfig(heads="two_level", slots=2, hidden=SMALL),
+    "in groups": MLPConfig(heads="lawful_grouped", slots=2, hidden=SMALL, bits={"heads": 16}),
     "v2 gated": MLPConfig(encoding="v2", heads="gated", slots=2, hidden=SMALL),
 }
 INTEGERS = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT64}
@@ -139,6 +142,14 @@ def test_rollout_stays_with_the_interpreter(net: QNet) -> None:
         mine, theirs = got[1], expected[1]
 
 
+def test_subsystems_side_by_side_have_the_interpreters_bits() -> None:
+    whole = from_checkpoint(composed(small_parts()), "ab" * 32)
+    runner, interpreter = OrtRunner(onnx_model(whole).SerializeToString()), Interpreter(whole)
+    window = random_window(np.random.default_rng(2), whole.world.encoding, 8)
+    state = interpreter.begin(window)
+    assert_same(runner.step(state, window.following), interpreter.step(state, window.following))
+
+
 def test_extreme_codes_do_not_saturate(default_net: QNet) -> None:
     op = default_net.ops[0]
     rows = np.where(default_net.tensor(op, "rows") < 0, -127, 127).astype(np.int8)
@@ -205,7 +216,10 @@ def test_matrix_products_are_unsigned(net: QNet) -> None:
     model = onnx_model(net)
     types = dict(_types(model))
     products = [node for node in model.graph.node if node.op_type == "MatMulInteger"]
-    assert len(products) == 4 + sum(bits == 16 for bits in net.model.bits.values())
+    in_groups = len(list(net.world.choices_in_groups))
+    assert len(products) == 4 + in_groups + sum(
+        1 + (layer == "heads") * in_groups for layer, bits in net.model.bits.items() if bits == 16
+    )
     assert {types[name] for node in products for name in node.input} == {TensorProto.UINT8}
 
 

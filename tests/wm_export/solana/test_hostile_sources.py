@@ -13,6 +13,7 @@ from tests import builds
 from tests.factories import small_model, small_qnet
 from wm_export.errors import WmExportError
 from wm_export.manifest import Manifest
+from wm_export.schema.sbpf import DEFAULT_ARCH
 from wm_export.solana import build_record, toolchain
 from wm_export.solana.build_record import check_built, keep_record
 from wm_export.solana.export import Export, checked_sources, export_solana, open_export
@@ -21,7 +22,7 @@ from wm_export.solana.native import NativeRunner
 from wm_export.solana.toolchain import BuildInfo, Toolchain
 from wm_export.solana.workspace import staged
 
-INFO = BuildInfo("none", (), "", 0)
+INFO = BuildInfo(DEFAULT_ARCH, "none", (), "", 0)
 #: A build script, or anything else that leaves a mark where it runs.
 MARK = 'fn main() {{ std::fs::write("{}", "ran").unwrap(); }}'
 

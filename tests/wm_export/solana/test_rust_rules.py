@@ -18,7 +18,7 @@ KINDS = [
     ("v2", "gated", NO_FLAGS),
     ("v2.1", "two_level", NO_FLAGS),
     ("v2.1", "lawful", NO_FLAGS),
-    ("v2.1", "lawful", MeleeFlags(geometry=True, reach=True)),
+    ("v2.1", "lawful_grouped", MeleeFlags(geometry=True, reach=True)),
     ("v2.2", "integrated", MeleeFlags(state_age_as_embed=True, geometry=True)),
 ]
 
@@ -51,7 +51,7 @@ def test_every_variable_has_a_name_of_the_world(encoding: str, heads: str, flags
     for name in names:
         kind, _, of = name.partition("_")
         own = kind in laws or name in ("frozen", "teleport", "step_x", "step_y")
-        assert of in known if kind in ("now", "head", "next", "inside") else own
+        assert of in known if kind in ("now", "head", "group", "next", "inside") else own
         assert sum(len(re.findall(rf"\b{name}\b", line)) for line in lines) > 1, f"{name} is never used"
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.builds import RELEASE
 from wm_export.errors import WmExportError
+from wm_export.schema.sbpf import DEFAULT_ARCH, Arch, version_of
 from wm_export.solana import toolchain
 
 MANIFEST = '[package]\nname = "sample"\nversion = "0.1.0"\nedition = "2021"\n[workspace]\n'
 LOCK = 'version = 4\n[[package]]\nname = "sample"\nversion = "0.1.0"\n'
-CDYLIB = '[lib]\ncrate-type = ["cdylib"]\n[profile.release]\nlto = "fat"\npanic = "abort"\n'
+CDYLIB = f'[lib]\ncrate-type = ["cdylib"]\n{RELEASE}'
 PROGRAM = """#![no_std]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! { loop {} }
@@ -74,20 +76,34 @@ def test_folder_without_crate_is_named(tmp_path: Path) -> None:
         toolchain.build_host(tmp_path, "sample")
 
 
-def test_solana_tools_come_first_and_get_arch_and_features(bare: Path, tmp_path: Path) -> None:
+def solana_tools(bare: Path, version: int) -> None:
+    """Stand-ins that make programs in one version of sBPF, with what they were told behind it."""
     tool(
         bare,
         "cargo-build-sbf",
         'if [ "$1" = --version ]; then echo "tools 9.9"; exit; fi\n'
         "while [ $# -gt 0 ]; do\n"
         'case $1 in --sbf-out-dir) out=$2;; --arch|--features) said+="$1=$2 ";; esac; shift; done\n'
-        'printf "%s" "$said" >"$out/sample.so"',
+        rf"""printf '\x7fELF\x02\x01%42s\x0{version}\0\0\0%s' '' "$said" >"$out"/sample.so""",
     )
+
+
+@pytest.mark.parametrize("arch", Arch)
+def test_solana_tools_come_first_and_get_arch_and_features(bare: Path, tmp_path: Path, arch: Arch) -> None:
+    solana_tools(bare, int(arch[1:]))
     out = tmp_path / "deep" / "out.so"
-    info = toolchain.build_program(crate(tmp_path / "crate", PROGRAM), out, features=["a", "b"])
-    assert out.read_bytes() == b"--arch=v0 --features=a,b "
-    assert (info.toolchain, info.versions, info.size) == ("solana", ("tools 9.9",), 25)
+    info = toolchain.build_program(crate(tmp_path / "crate", PROGRAM), out, ["a", "b"], arch)
+    assert out.read_bytes()[52:] == f"--arch={arch} --features=a,b ".encode()
+    assert (info.arch, info.toolchain, info.versions, info.size) == (arch, "solana", ("tools 9.9",), 77)
     assert info.sha256 == hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("made", [1, 2])
+def test_a_program_in_another_version_than_asked_for_is_refused(bare: Path, tmp_path: Path, made: int) -> None:
+    solana_tools(bare, made)
+    with pytest.raises(WmExportError, match=f"compiler made sBPF v{made}, asked for was {DEFAULT_ARCH}"):
+        toolchain.build_program(crate(tmp_path / "crate", PROGRAM), tmp_path / "out.so")
+    assert not (tmp_path / "out.so").exists()
 
 
 def test_failed_build_tells_the_last_lines_and_keeps_the_old_file(bare: Path, tmp_path: Path) -> None:
@@ -114,8 +130,11 @@ def test_real_program_builds_the_same_twice_and_features_reach_it(tmp_path: Path
     built = toolchain.build_program(first, tmp_path / "first.so")
     again = toolchain.build_program(second, tmp_path / "second.so")
     other = toolchain.build_program(second, tmp_path / "third.so", features=["refuse"])
-    assert (tmp_path / "first.so").read_bytes().startswith(b"\x7fELF")
     assert built == again
+    for arch in Arch:
+        found = toolchain.build_program(second, tmp_path / "version.so", arch=arch)
+        assert version_of((tmp_path / "version.so").read_bytes()) == arch
+        assert (found == built) == (arch == DEFAULT_ARCH)
     assert built.sha256 != other.sha256
     assert {path.name for path in first.iterdir()} <= {"src", "Cargo.toml", "Cargo.lock", "target"}
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
+from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 from solders.hash import Hash
 from solders.keypair import Keypair
@@ -16,7 +18,7 @@ from tests.wm_live.chains import SOL, InProcess, Recorder, tiny_world
 from tests.wm_live.lying.clock import Clock, skip_time
 from wm_export.solana.export import Export
 from wm_export.solana.toolchain import Toolchain
-from wm_live.bench.public_node import Faults, PublicNode, application
+from wm_live.bench.public_node import Faults, PublicNode, application, subscriptions
 from wm_live.chain import rpc as rpc_module
 from wm_live.chain import wallet
 from wm_live.chain.answers import Status
@@ -30,7 +32,8 @@ from wm_live.errors import WmLiveError
 T = TypeVar("T")
 Answers = Callable[[str, list[Any]], Any]
 TRANSACTION = signed([], [Keypair()], Hash.default())
-NONE = Faults(busy=0, lost=0, dropped=0, unknown=0, lag_s=0, most_bytes=1 << 20)
+ADDRESS = Keypair().pubkey()
+NONE = Faults(busy=0, lost=0, dropped=0, unknown=0, lag_s=0, most_bytes=1 << 20, late=0, missed=0, hung_up=0)
 
 
 @pytest.fixture(scope="module")
@@ -247,3 +250,94 @@ def test_lamports_whose_answer_was_lost_are_seen_in_the_balance() -> None:
 
     balance, _ = by_http(NONE, work, done, Deaf)
     assert balance == SOL and given == [SOL]
+
+
+# --- subscriptions ---
+
+
+def notified(number: int) -> str:
+    """What a node tells of an account that has so many lamports."""
+    account = {"lamports": number, "owner": str(ADDRESS), "data": ["", "base64"], "executable": False}
+    result = {"context": {"slot": number}, "value": account}
+    return json.dumps({"method": "accountNotification", "params": {"result": result, "subscription": 1}})
+
+
+def told_through(faults: Faults, count: int, clock: Clock) -> tuple[list[tuple[int, float]], PublicNode]:
+    """(lamports, second) of what a subscriber is told of `count` notifications, one a second."""
+
+    async def nothing(body: bytes) -> bytes:
+        raise AssertionError
+
+    node, seen = PublicNode(nothing, faults, 5, clock.monotonic), list[tuple[int, float]]()
+
+    async def telling() -> AsyncIterator[str]:
+        yield json.dumps({"id": 1, "result": 1})
+        for number in range(1, count + 1):
+            await asyncio.sleep(1)
+            yield notified(number)
+
+    async def on(text: str) -> None:
+        fields = json.loads(text)
+        number = fields["params"]["result"]["value"]["lamports"] if "params" in fields else 0
+        seen.append((number, clock.monotonic() - 1_000))
+
+    asyncio.run(node.tell(telling(), on))
+    return seen, node
+
+
+def test_what_a_subscription_tells_is_passed_on(clock: Clock) -> None:
+    seen, _ = told_through(NONE, 5, clock)
+    assert [number for number, _ in seen] == list(range(6))
+    assert [second for _, second in seen] == pytest.approx(range(6))
+
+
+def test_what_a_subscription_tells_is_missed_or_late(clock: Clock) -> None:
+    """Never twice, never in another order; the answer to the call always comes."""
+    seen, node = told_through(replace(NONE, missed=0.3, late=0.3, late_s=5), 100, clock)
+    numbers = [number for number, _ in seen]
+    assert numbers[0] == 0 and numbers == sorted(set(numbers)) and len(numbers) == 101 - node.told["missed"]
+    assert 10 < node.told["missed"] < 60 and 10 < node.told["late"] < 60
+    assert sum(second - number >= 5 for number, second in seen) >= node.told["late"]
+
+
+def test_a_subscription_ends(clock: Clock) -> None:
+    seen, node = told_through(replace(NONE, hung_up=0.1), 1_000, clock)
+    assert node.told["hung_up"] == 1 and len(seen) < 200
+
+
+def test_a_client_subscribes_again_by_a_node_that_hangs_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over sockets: a client that follows an account sees the newest of it, whatever was dropped."""
+    monkeypatch.setattr(rpc_module, "HANG_UP_S", 0.0)
+    told = [0]
+
+    async def tell(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        assert (await socket.receive_json())["params"][0] == str(ADDRESS)
+        await socket.send_json({"id": 1, "result": 1})
+        closed = asyncio.create_task(socket.receive())
+        with suppress(ConnectionError):
+            while not closed.done():
+                told[0] += 1
+                await socket.send_str(notified(told[0]))
+                await asyncio.sleep(0.001)
+        return socket
+
+    async def nothing(body: bytes) -> bytes:
+        raise AssertionError
+
+    async def run() -> tuple[list[int], PublicNode]:
+        upstream, node, seen = web.Application(), PublicNode(nothing, replace(NONE, hung_up=0.3), 5), list[int]()
+        upstream.router.add_get("/", tell)
+        async with TestServer(upstream) as server, ClientSession() as session:
+            parts = subscriptions(node, session, str(server.make_url("/")))
+            async with TestServer(parts) as public, Rpc(f"http://127.0.0.1:{public.port - 1}") as rpc:  # type: ignore[operator]
+                async for account in rpc.follow_account(ADDRESS):
+                    assert account is not None
+                    seen.append(account.lamports)
+                    if len(seen) == 5:
+                        break
+        return seen, node
+
+    seen, node = asyncio.run(run())
+    assert seen == sorted(set(seen)) and node.told["hung_up"] > 0

@@ -2,17 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ServerTimeoutError, WSMessage, WSMsgType, web
 from aiohttp.test_utils import TestServer
 from solders.pubkey import Pubkey
 
 from wm_live.chain import rpc as module
-from wm_live.chain.answers import BadAnswerError
-from wm_live.chain.rpc import Rpc, RpcError, websocket_url
+from wm_live.chain.answers import AccountInfo, BadAnswerError
+from wm_live.chain.rpc import HungUpError, Rpc, RpcError, websocket_url
 from wm_live.chain.urls import redacted
 from wm_live.chain.wallet import cluster_url
 from wm_live.errors import WmLiveError
@@ -205,6 +205,57 @@ def test_a_subscription_that_the_node_ends_says_how_it_runs_again() -> None:
                 await anext(rpc.subscribe_account(ADDRESS))
 
     asyncio.run(run())
+
+
+def test_a_node_that_falls_silent_has_ended_the_subscription(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the library then gives is an error in the place of a message."""
+
+    class Silent:
+        async def __aenter__(self) -> "Silent":
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            pass
+
+        async def send_json(self, call: Any) -> None:
+            pass
+
+        async def __aiter__(self) -> AsyncGenerator[WSMessage, None]:
+            yield WSMessage(WSMsgType.ERROR, ServerTimeoutError("no PONG"), None)
+
+    async def run() -> None:
+        async with Rpc("http://127.0.0.1:1") as rpc:
+            monkeypatch.setattr(rpc._session, "ws_connect", lambda *_, **__: Silent())
+            with pytest.raises(HungUpError):
+                await anext(rpc.subscribe_account(ADDRESS))
+
+    asyncio.run(run())
+
+
+def test_a_subscription_that_the_node_ends_is_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as it tells something in between; else it is given up."""
+    monkeypatch.setattr(module, "HANG_UP_S", 0.0)
+    begun: list[int] = []
+
+    class Ending(Rpc):
+        async def subscribe_account(
+            self, address: Pubkey, subscribed: asyncio.Event | None = None
+        ) -> AsyncGenerator[AccountInfo | None, None]:
+            begun.append(len(begun))
+            if begun[-1] < 20 and begun[-1] % module.MOST_HANG_UPS == 0:
+                yield AccountInfo(begun[-1], address, b"", executable=False)
+            raise HungUpError("ended")
+
+    async def run() -> list[int]:
+        told: list[int] = []
+        with pytest.raises(HungUpError):
+            async for account in Ending("http://127.0.0.1:1").follow_account(ADDRESS):
+                assert account is not None
+                told.append(account.lamports)
+        return told
+
+    told = asyncio.run(run())
+    assert told == [0, 6, 12, 18] and len(begun) == 18 + module.MOST_HANG_UPS + 1
 
 
 def test_no_json_and_no_node() -> None:

@@ -14,6 +14,7 @@ from solders.pubkey import Pubkey
 from tests.wm_live.chains import Recorder, Wire, tiny_world
 from wm_export.errors import WmExportError
 from wm_export.schema.accounts import MODEL
+from wm_export.schema.sbpf import Arch
 from wm_export.solana import building, toolchain
 from wm_export.solana.export import Export, open_export
 from wm_export.solana.toolchain import Toolchain
@@ -49,7 +50,7 @@ class Deployed:
 
         async def run() -> Verification:
             async with self.recorder.client(wire) as rpc:
-                return await verify(rpc, self.export, model or self.target.model, lambda: built, upgradeable)
+                return await verify(rpc, self.export, model or self.target.model, lambda _: built, upgradeable)
 
         return asyncio.run(run())
 
@@ -226,7 +227,7 @@ def test_what_is_rebuilt_follows_from_the_qnet_alone(deployed: Deployed, tmp_pat
 
 
 def test_nothing_is_rebuilt_for_a_model_that_is_not_there(deployed: Deployed) -> None:
-    def never() -> Reference:
+    def never(arch: Arch) -> Reference:
         raise AssertionError("built")
 
     async def run() -> None:

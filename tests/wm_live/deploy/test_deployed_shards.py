@@ -62,7 +62,7 @@ def verified(chain: Recorder, target: DeployTarget) -> Verification:
     async def run() -> Verification:
         async with chain.client() as rpc:
             built = Reference(target.elf, "a test's own build")
-            return await verify(rpc, target.export, target.model, lambda: built, upgradeable=True)
+            return await verify(rpc, target.export, target.model, lambda _: built, upgradeable=True)
 
     return asyncio.run(run())
 

@@ -18,7 +18,7 @@ from wm_live.chain.rpc import Rpc, RpcError
 from wm_live.errors import WmLiveError
 from wm_live.localnet import servers as module
 from wm_live.localnet.base_tools import base_tool
-from wm_live.localnet.servers import IDENTITY, Installed, Localnet, find_installed, free_ports
+from wm_live.localnet.servers import IDENTITY, LISTENING_PORTS, Installed, Localnet, find_installed, free_ports
 
 #: 127.0.0.1 and the state LISTEN as /proc writes them.
 LOOPBACK, LISTEN = "0100007F", "0A"
@@ -80,6 +80,13 @@ def test_nothing_listens_beyond_this_machine(localnet: Localnet) -> None:
         found = listening(server._process.pid)
         assert {port for _, port in found} >= set(server._ports[:2])
         assert {address for address, _ in found} == {LOOPBACK}
+
+
+def test_ports_for_servers_are_none_that_connections_take() -> None:
+    known = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first_of_connections = int(known.read_text().split()[0]) if known.exists() else 49_152
+    for _ in range(20):
+        assert LISTENING_PORTS.start <= free_ports(3) <= first_of_connections - 3
 
 
 @pytest.mark.usefixtures("validator")

@@ -146,6 +146,7 @@ class Chain:
         self.held.set()
         monkeypatch.setattr(module.lifecycle, "commit", self.commit)
         monkeypatch.setattr(module, "need_session", self.need_session)
+        monkeypatch.setattr(module, "keep_commit", self.keep_commit)
 
     async def commit(self, *_: object) -> int:
         frame = self.log.frames
@@ -158,6 +159,9 @@ class Chain:
 
     async def need_session(self, *_: object) -> Any:
         return SimpleNamespace(begun=True, frame_number=self.frames, root=bytes([1]) * 32, status="started")
+
+    async def keep_commit(self, *_: object) -> None:
+        keep_last_commit(self.log.folder, await self.need_session())
 
 
 def log_in(folder: Path) -> Log:
@@ -241,7 +245,7 @@ def test_a_fault_of_it_ends_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def full(*_: object) -> None:
         raise OSError("full")
 
-    monkeypatch.setattr(module, "keep_last_commit", full)
+    monkeypatch.setattr(Chain, "keep_commit", full)
     with pytest.raises(OSError, match="full"):
         called(monkeypatch, tmp_path)
 

@@ -14,12 +14,14 @@ from solders.keypair import Keypair
 from solders.pubkey import Pubkey
 
 from tests.factories import random_inputs, small_qnet
+from tests.records import RECORDS
 from tests.wm_live.games import FRAMES, Deployed, deployed_on, moves
 from wm_export.lower.lowering import lower
 from wm_export.schema.accounts import SESSION
 from wm_export.schema.limits import ACCOUNT_VERSION, LOOKAHEAD
 from wm_export.solana.layout import layout
 from wm_live.chain.rpc import Rpc, RpcError
+from wm_live.chain.transactions import Sender
 from wm_live.errors import WmLiveError
 from wm_live.localnet.servers import Localnet
 from wm_live.session import lifecycle
@@ -28,6 +30,7 @@ from wm_live.session.game import OwnSession, Recorder, finish, open_game, take_d
 from wm_live.session.instructions import Session
 from wm_live.session.log import Log
 from wm_live.session.play import WAITING, Beat, Driver, Follower, Guest, waiting_input
+from wm_live.session.tree import root_of
 
 
 @pytest.fixture(scope="module", params=[1, 3])
@@ -67,6 +70,30 @@ def test_a_beat_for_every_frame(deployed: Deployed, tmp_path: Path, fps: float) 
                 assert all(beat.sent_s >= (beat.number % (FRAMES // 2)) / fps - 1e-3 for beat in beats)
             assert log.records == deployed.records(FRAMES)
             await ended(game, log)
+
+    asyncio.run(run())
+
+
+def test_whoever_cranks_signs_for_the_fee_alone(deployed: Deployed, tmp_path: Path) -> None:
+    """The same instruction each time, from a wallet that has no part in the session."""
+    frames = 3
+
+    async def run() -> None:
+        async with deployed.game() as game:
+            (await open_game(game, deployed.window, tmp_path)).close()
+            cranker, one = Sender(game.places.rollup, Keypair()), game.session.advance()
+            assert not any(meta.is_signer for meta in one.accounts)
+            players = Sender(game.places.rollup, game.keys[0])
+            for frame in range(frames):
+                raw = RECORDS.input_bytes(moves()(frame))
+                both = game.session.inputs([key.pubkey() for key in game.keys], frame, raw)
+                await players.send(both, *game.keys[1:])
+                for _ in range(game.session.world.steps):
+                    await cranker.send([lifecycle.CU_LIMIT, one])
+            state = await lifecycle.need_session(game.places.rollup, game.session)
+            assert (state.frame_number, state.step) == (frames, 0)
+            assert state.root == root_of(deployed.records(frames))
+            await take_down(game)
 
     asyncio.run(run())
 

@@ -115,6 +115,27 @@ def test_every_head_is_answered_by_its_part(world: World, player: int) -> None:
     assert answered == set(parts(world, now, after, heads))
 
 
+def test_a_choice_in_groups_costs_what_one_of_all_ids_would() -> None:
+    """One whose logits are log P(group) + log P(id | group)."""
+    grouped, flat = (World(Encoding("v2.2", 2), name) for name in ("lawful_grouped", "lawful"))
+    rng = np.random.default_rng(0)
+    now, after = (torch.from_numpy(random_frames(rng, 5) * UNITS).float() for _ in range(2))
+    said = torch.randn(5, grouped.outputs, generator=torch.Generator().manual_seed(0))
+    all_ids = torch.zeros(5, flat.outputs)
+    for player in range(PLAYERS):
+        for head in grouped.heads:
+            rows = said[:, grouped.span(player, head.name)]
+            if head.groups:
+                ids = said[:, grouped.ids_span(player, head.name)].reshape(5, head.groups, -1)
+                rows = (rows.softmax(1)[:, :, None] * ids.softmax(2)).log().flatten(1)
+            all_ids[:, flat.span(player, head.name)] = rows
+    config = LossConfig(action=1.0, category=0.5, focal=2.0, change_weight=3.0)
+    one, two = (losses(world, now, after, heads, config) for world, heads in ((grouped, said), (flat, all_ids)))
+    assert one.keys() == two.keys()
+    for name, cost in one.items():
+        assert float(cost) == pytest.approx(float(two[name]), rel=1e-4), name
+
+
 def test_values_are_weighed_per_unit() -> None:
     now, after, heads = told(INTEGRATED)
     wrong = heads.copy()

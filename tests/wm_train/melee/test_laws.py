@@ -283,6 +283,37 @@ def test_the_action_says_who_stands() -> None:
     assert (either["on_ground"], either["action"], either["y"]) == (0, 341, 40)
 
 
+#: Fox's bounce is on the ground to its age of 3, in the air to 21; a character that is not known bounces as most do.
+@pytest.mark.parametrize(
+    ("character", "age", "stands"),
+    [(1, 3, 1), (1, 4, 0), (1, 21, 0), (1, 22, 1), (9, 17, 0), (9, 18, 1), (31, 2, 1), (31, 3, 0)],
+)
+@pytest.mark.parametrize("said", [0, 1])
+def test_the_age_of_a_bounce_says_who_stands(character: int, age: int, stands: int, said: int) -> None:
+    bounces = STILL | {"action": 183, "character": character, "state_age": age - 1, "on_ground": said}
+    got = mended(bounces, {"state_age": age, "on_ground": said})
+    assert (got["on_ground"], got["action"], got["state_age"]) == (stands, 183, age)
+
+
+@pytest.mark.parametrize(("character", "age", "stands"), [(22, 22, 0), (22, 23, 1), (31, 30, 0)])
+@pytest.mark.parametrize("way", [-1, 1])
+def test_who_has_climbed_a_ledge_stands_behind_it(character: int, age: int, stands: int, way: int) -> None:
+    hangs = {"action": 255, "character": character, "state_age": age - 1, "on_ground": 0, "x": way * 72, "y": -11}
+    got = mended(STILL | hangs, {"state_age": age})
+    place = (way * 68.25, 0) if stands else (way * 72, -11)
+    assert (got["on_ground"], got["action"], (got["x"], got["y"])) == (stands, 255, place)
+    goes_on = mended(STILL | hangs | {"on_ground": 1, "x": way * 40, "y": 0}, {"state_age": age, "on_ground": 1})
+    assert goes_on["x"] == way * 40, "only who comes to stand is put behind the ledge"
+
+
+@pytest.mark.parametrize(("hitlag", "y", "lands"), [(0, 2, True), (3, 2, False), (0, 12, False)])
+def test_who_lands_leaves_an_action_of_the_air(hitlag: int, y: float, lands: bool) -> None:
+    falls = STILL | {"action": FORWARD_AIR, "on_ground": 0, "y": y + 2, "state_age": 9}
+    got = mended(falls, {"y": y, "state_age": 10, "on_ground": 1, "hitlag": hitlag})
+    wanted = (1, LANDS_AS[FORWARD_AIR], 0.0, 0.0) if lands else (0, FORWARD_AIR, y, 10)
+    assert (got["on_ground"], got["action"], got["y"], got["state_age"]) == wanted
+
+
 @pytest.mark.parametrize("on_ground", [0, 1])
 def test_whom_the_other_holds_is_not_moved_to_a_surface(on_ground: int) -> None:
     held = STILL | {"action": 241, "on_ground": on_ground, "y": 9}

@@ -102,4 +102,5 @@ def test_outputs_stand_where_networks_that_were_trained_before_have_them() -> No
         ],
         "two_level": [*numbers, *events, "category", *choices],
     }
+    orders["lawful_grouped"] = orders["lawful"]
     assert {name: [head.name for head in heads.heads] for name, heads in HEAD_SETS.items()} == orders

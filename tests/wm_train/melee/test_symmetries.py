@@ -13,8 +13,8 @@ from wm_train.games.corpus import load_corpus, usable_games
 from wm_train.games.ingest import ingest
 from wm_train.grid.arithmetic import Frames, Ints
 from wm_train.melee.field_table import STATE, STATE_INDEX
-from wm_train.melee.laws import RETURNING
 from wm_train.melee.stages import GROUNDS, Surface
+from wm_train.melee.stances import RETURNING
 from wm_train.melee.symmetries import SYMMETRY
 from wm_train.melee.zones import BLAST_ZONES
 from wm_train.world.encoding import Encoding

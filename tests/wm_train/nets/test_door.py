@@ -39,7 +39,7 @@ MAMBA2 = small_mamba2(bits={"layer1": 16, "blocks.1.out_proj": 4})
 Both = pytest.mark.parametrize("model", [MLP, MAMBA2], ids=["mlp", "mamba2"])
 
 
-def network(model: ModelConfig) -> Any:
+def network(model: MLPConfig | Mamba2Config) -> Any:
     checkpoint = random_checkpoint(model)
     net = Mamba2(model) if isinstance(model, Mamba2Config) else FrameStackMLP(model)
     return from_arrays(net, checkpoint.arrays)
@@ -100,7 +100,7 @@ def test_a_prepared_mamba2_computes_with_the_integers_of_the_grid() -> None:
 
 
 @Both
-def test_a_prepared_network_has_the_parameters_that_it_had(model: ModelConfig) -> None:
+def test_a_prepared_network_has_the_parameters_that_it_had(model: MLPConfig | Mamba2Config) -> None:
     net = network(model)
     before = dict(net.named_parameters())
     through = prepared(net, model, random_checkpoint(model).scales)
@@ -111,7 +111,7 @@ def test_a_prepared_network_has_the_parameters_that_it_had(model: ModelConfig) -
 
 
 @Both
-def test_who_knows_torchao_prepares_layers_by_name_or_pattern(model: ModelConfig) -> None:
+def test_who_knows_torchao_prepares_layers_by_name_or_pattern(model: MLPConfig | Mamba2Config) -> None:
     holder = nn.ModuleDict({"net": network(model)})
     scales = random_checkpoint(model).scales
     asked = FqnToConfig({"net": GridConfig("prepare", scales), r"re:net\.(layer1|heads)": GridLinearConfig(16)})
@@ -120,7 +120,7 @@ def test_who_knows_torchao_prepares_layers_by_name_or_pattern(model: ModelConfig
 
 
 @Both
-def test_converted_integers_stay(model: ModelConfig) -> None:
+def test_converted_integers_stay(model: MLPConfig | Mamba2Config) -> None:
     holder = nn.ModuleDict({"net": network(model)})
     quantize_(holder, prepare_config(model, random_checkpoint(model).scales), filter_fn=None)
     through: Any = holder["net"]

@@ -32,6 +32,7 @@ from wm_train.world.step import (
 INTEGRATED = World(Encoding("v2.2", 2))
 PUBLISHED = World(Encoding("v2.2", 2), "published")
 TWO_LEVEL = World(Encoding("v2.2", 2), "two_level")
+GROUPED = World(Encoding("v2.2", 2), "lawful_grouped")
 
 
 def frame(**values: float) -> Any:
@@ -95,6 +96,37 @@ def test_ties_between_categories_take_the_first() -> None:
         heads[:, TWO_LEVEL.span(player, "category")] = 7
     assert next_frames(TWO_LEVEL, frame(), heads)[0, :, STATE_INDEX["action"]].tolist() == [0, 0]
     assert decided(TWO_LEVEL, heads, 1, "category").tolist() == [0]
+
+
+@pytest.mark.parametrize("name", ["action", "ground", "last_attack"])
+def test_an_id_is_chosen_in_its_group(name: str) -> None:
+    """The greatest logit of all does not count where its group was not chosen; ties take the lowest group, and the
+    lowest id of it."""
+    head, rng = GROUPED.head(name), np.random.default_rng(0)
+    outputs = rng.integers(-(2**20), 2**20, (3 * head.groups, GROUPED.outputs))
+    for player in range(PLAYERS):
+        groups = outputs[:, GROUPED.span(player, name)]
+        ids = outputs[:, GROUPED.ids_span(player, name)].reshape(len(outputs), head.groups, head.members)
+        groups[:], ids[:] = -1, 2**30
+        for i, group in enumerate(np.repeat(np.arange(head.groups), 3)):
+            groups[i, group] = 7
+            ids[i, group] = -(2**30)
+            ids[i, group, [head.members - 1, *([1] if i % 3 else [])]] = -1
+        groups[2::3] = 7
+        ids[2::3, 0] = -5
+        read = GROUPED.read(outputs)
+        assert read.shape[1] == GROUPED.read_outputs
+        assert (read[:, : GROUPED.always_read] == outputs[:, : GROUPED.always_read]).all()
+        wanted = [
+            (g * head.members + m, g * head.members + 1, 0) for g in range(head.groups) for m in (head.members - 1,)
+        ]
+        assert decided(GROUPED, read, player, name).reshape(-1, 3).tolist() == [list(each) for each in wanted]
+
+
+def test_a_choice_in_groups_can_be_every_id() -> None:
+    for name in ("action", "ground", "last_attack"):
+        for i in range(GROUPED.head(name).width):
+            assert decided(GROUPED, make_heads(GROUPED, **{name: i}), 1, name).tolist() == [i]
 
 
 def test_two_level_heads_say_all_else_as_the_integrated_do() -> None:
@@ -237,8 +269,10 @@ def test_decode_writes_what_the_rules_write_in_the_order_of_a_frame() -> None:
 @pytest.mark.parametrize("heads", list(HEAD_SETS))
 def test_spans_cover_the_outputs_once(heads: str) -> None:
     world = World(Encoding("v2.2", 2), heads)
-    taken = [i for p in range(PLAYERS) for h in world.heads for i in range(world.outputs)[world.span(p, h.name)]]
-    assert taken == list(range(world.outputs))
+    always = [world.span(player, head.name) for player in range(PLAYERS) for head in world.heads]
+    for total, behind in ((world.outputs, world.ids_span), (world.read_outputs, world.members_span)):
+        spans = [*always, *(behind(player, head.name) for player, head in world.choices_in_groups)]
+        assert [i for span in spans for i in range(total)[span]] == list(range(total))
     with pytest.raises(WmTrainError, match="no head 'nose'"):
         world.span(0, "nose")
 

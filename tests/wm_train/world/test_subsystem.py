@@ -77,6 +77,7 @@ def test_the_decision_is_that_of_the_subsystem_that_has_one() -> None:
 
 
 ROLL_ALONE = replace(ROLL, reads_new=())
+_UNEVEN = replace(PUSH, heads=(Head("push", "value"), Head("kick", "choice", 3, groups=2)))
 _INSIDE = replace(PUSH, heads=(Head("side", "choice", 2), Head("kick", "choice", 3, within="side", labels=(0, 1, 1))))
 
 
@@ -95,6 +96,7 @@ def test_a_game_has_every_field_that_its_heads_write() -> None:
         ((PUSH, ROLL), ("push",), "the output order is not the subsystems' heads: 'kick'"),
         ((PUSH, ROLL), ("push", "kick", "nose"), "the output order is not the subsystems' heads: 'nose'"),
         ((PUSH, ROLL), ("push", "kick", "kick"), "the output order is not the subsystems' heads: 'a name that stands"),
+        ((_UNEVEN, ROLL), ("kick", "push"), "'kick' in 2 groups, expected a choice by itself whose 3 ids make groups"),
         ((_INSIDE, ROLL), ("kick", "side"), "'kick' is chosen within 'side'; put it first"),
     ],
 )

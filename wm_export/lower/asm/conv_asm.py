@@ -5,9 +5,9 @@ Layout of the words and proof of the lanes: onchain/kernels/src/conv.rs.
 
 from functools import cache
 
-from wm_export.lower.asm.listing import UNBOUNDED, Count, Family, Kernel, Repeat, load, segment, store
+from wm_export.lower.asm.listing import UNBOUNDED, Family, Kernel, load, segment, store, unrolled
 
-CONV_UNROLL = 8
+CONV_UNROLL = 16
 #: Words of a channel's filter.
 FILTER_WORDS = 3
 #: Bits of a code in the memory, and what is added to one so that it has no sign.
@@ -17,15 +17,11 @@ CODE_BIAS = 1 << (CODE_BITS - 1)
 OTHERS = 0x0000_FFFF_0000_FFFF
 OTHERS_BIAS = CODE_BIAS | CODE_BIAS << 32
 
-EIGHTS, ONES = Count("n", CONV_UNROLL), Count("n", CONV_UNROLL, remainder=True)
-
 
 @cache
 def conv() -> Kernel:
     """Registers: r1 walks x, r2 filters, r3 memory, r4 out; r5 channels left, r6 and r9 OTHERS and its bias."""
-    entry = [f"r6 = {OTHERS:#x} ll", f"r9 = {OTHERS_BIAS:#x} ll", f"if r5 < {CONV_UNROLL} goto 3f"]
-    eights = [line for i in range(CONV_UNROLL) for line in _channel(i)]
-    eights += [*_step(CONV_UNROLL), f"if r5 > {CONV_UNROLL - 1} goto 1b"]
+    entry = [f"r6 = {OTHERS:#x} ll", f"r9 = {OTHERS_BIAS:#x} ll", f"if r5 < {CONV_UNROLL} goto 2f"]
     return Kernel(
         name="conv",
         about="Four taps a channel: the last one times `x`, the others times what `memory` holds; then `x` joins it.",
@@ -34,9 +30,7 @@ def conv() -> Kernel:
         sizes={"n": range(1, UNBOUNDED)},
         parts=(
             segment(entry),
-            Repeat(EIGHTS, (segment(eights, "1"),)),
-            segment(["if r5 == 0 goto 4f"], "3"),
-            Repeat(ONES, (segment([*_channel(0), *_step(1), "if r5 != 0 goto 2b"], "2"),)),
+            *unrolled("n", CONV_UNROLL, "r5", _channel, _step),
             segment(["exit"], "4"),
         ),
     )
@@ -44,7 +38,7 @@ def conv() -> Kernel:
 
 def conv_family() -> Family:
     """The one."""
-    return Family(kernels=(conv(),), listing="conv", metered=((1,), (CONV_UNROLL + 1,), (72 * CONV_UNROLL,)))
+    return Family(kernels=(conv(),), listing="conv", metered=((1,), (CONV_UNROLL + 1,), (36 * CONV_UNROLL,)))
 
 
 def _channel(i: int) -> list[str]:

@@ -3,7 +3,7 @@
 from functools import cache
 
 from wm_export.lower.asm.finish_asm import FINISHES
-from wm_export.lower.asm.listing import UNBOUNDED, Count, Family, Kernel, Part, Repeat, load, segment, store
+from wm_export.lower.asm.listing import UNBOUNDED, Count, Family, Kernel, Part, Repeat, half, load, segment, store
 from wm_export.lower.asm.table_asm import TABLE_BIAS, TABLE_ENTRIES
 from wm_train.grid.integer_mamba2 import GATE_SHIFT
 
@@ -26,7 +26,7 @@ def gate() -> Kernel:
         twin="gate::gate_ref",
         sizes={"n": range(n, UNBOUNDED, n)},
         parts=(
-            segment(["r4 <<= 3", "r4 += r1", "r7 = r5", "r7 += -1", "r6 = 1", "r6 <<= r7"]),
+            segment(["r4 <<= 3", "r4 += r1", *half(6, 5, 7)]),
             Repeat(Count("n", n), (segment(body, "1"),)),
             segment(["exit"]),
         ),
@@ -42,7 +42,7 @@ def gated() -> Kernel:
     """
     n = GATE_UNROLL
     entry = ["r5 <<= 3", "r5 += r1", "r6 = r3", f"r6 += {TABLE_ENTRIES}", f"r3 += {8 * (TABLE_WORDS + 1)}"]
-    entry += [load(8, 3, -8), "r0 = r8", "r0 += -1", "r7 = 1", "r7 <<= r0"]
+    entry += [load(8, 3, -8), *half(7, 8, 0)]
     body: list[Part] = []
     for i in range(n):
         value = [load(9, 1, 8 * i), load(0, 3, 8 * i), "r9 *= r0", "r9 += r7", "r9 s>>= r8"]

@@ -12,7 +12,7 @@ call. r10 is the top of the function's own 4,096-byte stack frame.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -54,10 +54,24 @@ class Count:
 
 
 @dataclass(frozen=True)
+class Times:
+    """How often a loop runs, where that does not depend on a call's sizes."""
+
+    count: int
+
+    def of(self, sizes: Mapping[str, int]) -> int:
+        """Runs in any call."""
+        return self.count
+
+    def __str__(self) -> str:
+        return str(self.count)
+
+
+@dataclass(frozen=True)
 class Repeat:
     """A loop: its body runs `count` times."""
 
-    count: Count
+    count: Count | Times
     body: tuple[Part, ...]
 
 
@@ -88,7 +102,7 @@ class _Units:
     """Compute units of a list of parts: `fixed`, and for each count what one run of its loops costs."""
 
     fixed: int = 0
-    each: dict[Count, _Units] = field(default_factory=dict)
+    each: dict[Count | Times, _Units] = field(default_factory=dict)
 
     def add(self, parts: Iterable[Part]) -> _Units:
         for part in parts:
@@ -194,9 +208,33 @@ def load(dst: int, base: int, offset: int, size: str = "u64") -> str:
     return f"r{dst} = *({size} *)(r{base} {'-' if offset < 0 else '+'} {abs(offset)})"
 
 
-def store(base: int, offset: int, src: int) -> str:
-    """Instruction that writes r<src> as u64 at r<base> + offset."""
-    return f"*(u64 *)(r{base} {'-' if offset < 0 else '+'} {abs(offset)}) = r{src}"
+def store(base: int, offset: int, src: int, size: str = "u64") -> str:
+    """Instruction that writes the low `size` bytes of r<src> at r<base> + offset."""
+    return f"*({size} *)(r{base} {'-' if offset < 0 else '+'} {abs(offset)}) = r{src}"
+
+
+def unrolled(
+    size: str, unroll: int, left: str, one: Callable[[int], list[str]], step: Callable[[int], list[str]], label: int = 1
+) -> tuple[Part, ...]:
+    """What `one` does for each value: for `unroll` of them between two jumps, then for those left over, one by one.
+
+    size    what the loop's length is called in the formula
+    left    the register that holds how many values are left; `step` takes so many off, and moves on
+    label   of the first loop; the next three are taken too, the last of them by what comes behind
+    """
+    many = [line for i in range(unroll) for line in one(i)]
+    many += [*step(unroll), f"if {left} > {unroll - 1} goto {label}b"]
+    single = [*one(0), *step(1), f"if {left} != 0 goto {label + 2}b"]
+    return (
+        Repeat(Count(size, unroll), (segment(many, str(label)),)),
+        segment([f"if {left} == 0 goto {label + 3}f"], str(label + 1)),
+        Repeat(Count(size, unroll, remainder=True), (segment(single, str(label + 2)),)),
+    )
+
+
+def half(out: int, shift: int, spare: int) -> list[str]:
+    """Instructions that make r<out> half of 2^r<shift>; r<spare> is lost."""
+    return [f"r{spare} = r{shift}", f"r{spare} += -1", f"r{out} = 1", f"r{out} <<= r{spare}"]
 
 
 def segment(lines: Sequence[str], label: str = "", runs: int = 1) -> Segment:
@@ -204,15 +242,19 @@ def segment(lines: Sequence[str], label: str = "", runs: int = 1) -> Segment:
     return Segment(tuple(lines), label, runs)
 
 
-def move_unless(test: str, register: int, value: int, number: int) -> tuple[Part, ...]:
-    """r<register> = value unless `r<register> <test> value` holds, for two units either way.
+def unless(test: str, move: str, number: int) -> tuple[Part, ...]:
+    """The instruction `move` unless `test` holds, for two units either way.
 
     number   0 and up, one that no other move of the kernel has
     """
     far, back = str(_MOVES + 2 * number), str(_MOVES + 2 * number + 1)
-    move, stay = segment([f"r{register} = {value}"]), segment([f"goto {back}b"], far)
-    jump = segment([f"if r{register} {test} {value} goto {far}f"])
-    return jump, Fork((move,), (stay,), apart=True), segment([], back)
+    stay, jump = segment([f"goto {back}b"], far), segment([f"if {test} goto {far}f"])
+    return jump, Fork((segment([move]),), (stay,), apart=True), segment([], back)
+
+
+def move_unless(test: str, register: int, value: int, number: int) -> tuple[Part, ...]:
+    """r<register> = value unless `r<register> <test> value` holds; number as for `unless`."""
+    return unless(f"r{register} {test} {value}", f"r{register} = {value}", number)
 
 
 def clamp(register: int, most: int, number: int) -> tuple[Part, ...]:

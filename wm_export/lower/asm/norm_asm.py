@@ -10,20 +10,20 @@ from functools import cache
 from wm_export.lower.asm.listing import (
     NOTHING,
     UNBOUNDED,
-    Count,
     Family,
     Fork,
     Kernel,
     Part,
-    Repeat,
+    half,
     load,
     segment,
     store,
+    unrolled,
 )
 from wm_train.grid.arithmetic import EXACT_BITS
 from wm_train.grid.integer_mamba2 import NORM_MANTISSAS
 
-NORM_UNROLL = 8
+NORM_UNROLL = 16
 LOW, HIGH = NORM_MANTISSAS
 #: Words of a table: what is added to the sum of squares, then a root for each mantissa.
 NORM_WORDS = 1 + HIGH - LOW
@@ -32,8 +32,6 @@ SPARE = (HIGH - 1).bit_length()
 #: Places down, tried in this order: all together they make a mantissa of the largest sum.
 PLACES = (32, 16, 8, 4, 2)
 assert EXACT_BITS + SPARE <= 63 and EXACT_BITS + SPARE - sum(PLACES) <= SPARE
-
-EIGHTS, ONES = Count("n", NORM_UNROLL), Count("n", NORM_UNROLL, remainder=True)
 
 
 @cache
@@ -49,11 +47,11 @@ def rmsnorm() -> Kernel:
         sizes={"n": range(1, UNBOUNDED)},
         parts=(
             segment(squares),
-            *_walk(_square, ("r7",), "r8", ("1", "2", "3")),
+            *_walk(_square, ("r7",), "r8", 1),
             segment([f"r0 <<= {SPARE}", f"r6 = {-SPARE}"], "4"),
             *(part for number, places in enumerate(PLACES) for part in _down(places, number)),
             segment([*_root(), f"if r4 < {NORM_UNROLL} goto 6f"]),
-            *_walk(_scale, ("r1", "r3"), "r4", ("5", "6", "7")),
+            *_walk(_scale, ("r1", "r3"), "r4", 5),
             segment(["exit"], "8"),
         ),
     )
@@ -61,26 +59,16 @@ def rmsnorm() -> Kernel:
 
 def norm_family() -> Family:
     """The one."""
-    return Family(kernels=(rmsnorm(),), listing="rmsnorm", metered=((1,), (NORM_UNROLL + 1,), (32 * NORM_UNROLL,)))
+    return Family(kernels=(rmsnorm(),), listing="rmsnorm", metered=((1,), (NORM_UNROLL + 1,), (16 * NORM_UNROLL,)))
 
 
-def _walk(
-    one: Callable[[int], list[str]], walking: tuple[str, ...], left: str, labels: tuple[str, str, str]
-) -> tuple[Part, ...]:
-    """What `one` does, for values in eights and then for those left over; behind it comes the label after the last."""
-    eights, rest, ones = labels
-    body = [line for i in range(NORM_UNROLL) for line in one(i)]
+def _walk(one: Callable[[int], list[str]], walking: tuple[str, ...], left: str, label: int) -> tuple[Part, ...]:
+    """What `one` does for each value, over vectors that these registers walk."""
 
     def step(count: int) -> list[str]:
         return [*(f"{register} += {8 * count}" for register in walking), f"{left} += {-count}"]
 
-    return (
-        Repeat(
-            EIGHTS, (segment([*body, *step(NORM_UNROLL), f"if {left} > {NORM_UNROLL - 1} goto {eights}b"], eights),)
-        ),
-        segment([f"if {left} == 0 goto {int(ones) + 1}f"], rest),
-        Repeat(ONES, (segment([*one(0), *step(1), f"if {left} != 0 goto {ones}b"], ones),)),
-    )
+    return unrolled("n", NORM_UNROLL, left, one, step, label)
 
 
 def _square(i: int) -> list[str]:
@@ -101,5 +89,5 @@ def _down(places: int, number: int) -> tuple[Part, ...]:
 
 def _root() -> list[str]:
     """What the mantissa in r0 and the places in r6 make of table, shift and half."""
-    shift = ["r6 s>>= 1", "r5 += r6", "r7 = r5", "r7 += -1", "r6 = 1", "r6 <<= r7"]
+    shift = ["r6 s>>= 1", "r5 += r6", *half(6, 5, 7)]
     return ["r0 <<= 3", "r0 += r2", load(2, 0, 8 - 8 * LOW), *shift]

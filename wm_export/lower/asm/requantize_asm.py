@@ -3,7 +3,7 @@
 from functools import cache
 
 from wm_export.lower.asm.finish_asm import FINISHES
-from wm_export.lower.asm.listing import UNBOUNDED, Count, Family, Kernel, Part, Repeat, load, segment, store
+from wm_export.lower.asm.listing import UNBOUNDED, Count, Family, Kernel, Part, Repeat, half, load, segment, store
 
 #: Elements come in multiples of it.
 REQUANTIZE_UNROLL = 8
@@ -21,7 +21,7 @@ def requantize(finish: str) -> Kernel:
     Registers: r1 acc, r2 mult, r3 out, r4 end of acc, r5 shift, r6 half, r7 the value.
     """
     n, end = REQUANTIZE_UNROLL, FINISHES[finish]
-    entry = ["r4 <<= 3", "r4 += r1", "r7 = r5", "r7 += -1", "r6 = 1", "r6 <<= r7"]
+    entry = ["r4 <<= 3", "r4 += r1", *half(6, 5, 7)]
     body: list[Part] = []
     for i in range(n):
         value = [load(7, 1, 8 * i), load(8, 2, 4 * i, "u32"), "r7 *= r8", "r7 += r6", "r7 s>>= r5"]

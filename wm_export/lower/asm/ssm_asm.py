@@ -1,15 +1,19 @@
-"""The ssm kernel: the recurrence of a Mamba-2, two state cells to a word.
+"""The ssm kernels: the recurrence of a Mamba-2, two state cells to a word.
 
 Layout of the words and proof of the lanes: onchain/kernels/src/ssm.rs.
+
+A kernel is `ssm_<cells of a channel>`: there is one for every number of cells up to SSM_CELLS_MAX, as each word of a
+channel has its own instructions, whose pair of B and of C lies at a place of its own in the frame.
 """
 
+import re
 from functools import cache
 
-from wm_export.lower.asm.listing import UNBOUNDED, Count, Family, Kernel, Part, Repeat, Segment, load, segment, store
+from wm_export.lower.asm.listing import UNBOUNDED, Count, Family, Kernel, Repeat, Segment, load, segment, store
 from wm_train.grid.integer_mamba2 import DECAY_BITS, DT_CODES, GAIN_BITS, STATE_MAX
 
-#: Words of states that are worked on between two jumps, and most words of a channel.
-SSM_UNROLL, SSM_WORDS_MAX = 16, 96
+#: Most cells of a channel.
+SSM_CELLS_MAX = 192
 #: What is added to a state where it lies in memory, and the bits of the sum.
 STATE_BIAS = STATE_MAX + 1
 STATE_BITS = STATE_BIAS.bit_length()
@@ -24,56 +28,77 @@ ROUND = ((1 << (DECAY_BITS - 1)) + (STATE_BIAS << DECAY_BITS)) * BOTH
 
 #: A pair of B and one of C for each word lie at the top of the frame; below them what registers have no room for.
 PAIR_BYTES = 16
-(DT, TABLE, HEADS, CHANNELS, PAIRS, TILES_END, TO_OUT, X_END, GAIN, SKIP, START) = (
-    -PAIR_BYTES * SSM_WORDS_MAX - 8 * i for i in range(1, 12)
+(DT, TABLE, HEADS, CHANNELS, TO_OUT, X_END, GAIN, SKIP, START) = (
+    -PAIR_BYTES * SSM_CELLS_MAX // 2 - 8 * i for i in range(1, 10)
 )
 #: Where the addresses of vectors lie in `places`.
 X, B, DT_CODE, TABLES, MEMORY, OUT = range(0, 48, 8)
 
-TILES, ONES = Count("words", SSM_UNROLL), Count("words", SSM_UNROLL, remainder=True)
+_NAME = re.compile(r"ssm_([1-9]\d{0,2})")
+
+
+def ssm_name(cells: int) -> str:
+    """The kernel of so many cells a channel."""
+    return f"ssm_{cells}"
+
+
+def ssm_named(name: str) -> Kernel:
+    """The kernel of this name; KeyError if there is none."""
+    found = _NAME.fullmatch(name)
+    if not found or int(found[1]) > SSM_CELLS_MAX:
+        raise KeyError(name)
+    return ssm(int(found[1]))
+
+
+def words_of(cells: int) -> int:
+    """Words of a channel: where the number of cells is odd, the last word has one."""
+    return (cells + 1) // 2
 
 
 @cache
-def ssm() -> Kernel:
+def ssm(cells: int) -> Kernel:
     """Registers of the recurrence: r0 sums y, r1 is a word of states, r2 STATES, r3 the rounding less the decayed bias,
-    r4 at hand, r5 the decay, r6 walks memory, r7 the pairs, r8 walks x, r9 is w."""
-    channels = Repeat(Count("channels"), (_enter_channel(), *_cells(), _leave_channel()))
-    sizes = {"heads": range(1, UNBOUNDED), "channels": range(1, UNBOUNDED)}
+    r4 at hand, r5 the decay, r6 walks memory, r8 walks x, r9 is w."""
+    if not 1 <= cells <= SSM_CELLS_MAX:
+        raise ValueError(f"ssm: {cells} cells a channel, expected 1..{SSM_CELLS_MAX}")
+    words = words_of(cells)
+    moved = [line for i in range(words) for line in _word(i, words)]
+    channel = segment([*_enter_channel(), *moved, *_leave(words)], "4")
     return Kernel(
-        name="ssm",
-        about="`h = h decay[dt] + x gain[dt] B`, `out = h C + skip x`, head by head, channel by channel.",
-        signature="(places: *const u64, heads: u64, channels: u64, words: u64, odd: u64)",
-        twin="ssm::ssm_ref",
-        sizes=sizes | {"words": range(1, SSM_WORDS_MAX + 1), "odd": range(2)},
-        parts=(*_pack(), Repeat(Count("heads"), (_enter_head(), channels, _leave_head())), segment(["exit"])),
+        name=ssm_name(cells),
+        about=f"`h = h decay[dt] + x gain[dt] B`, `out = h C + skip x`, head by head, {cells} cells a channel.",
+        signature="(places: *const u64, heads: u64, channels: u64)",
+        twin=f"ssm::ssm_ref::<{cells}>",
+        sizes={"heads": range(1, UNBOUNDED), "channels": range(1, UNBOUNDED)},
+        parts=(
+            _pack(cells),
+            Repeat(Count("heads"), (_enter_head(), Repeat(Count("channels"), (channel,)), _leave_head())),
+            segment(["exit"]),
+        ),
     )
 
 
 def ssm_family() -> Family:
-    """The one."""
-    sizes = (1, 1, 1, 0), (2, 3, SSM_UNROLL + 1, 1), (8, 64, SSM_UNROLL, 0)
-    return Family(kernels=(ssm(),), listing="ssm", metered=sizes)
+    """Those of the shapes that are here; to be read, a short one of an odd number of cells."""
+    return Family(kernels=tuple(map(ssm, (5, 32, 64))), listing=ssm_name(5), metered=((1, 1), (2, 3), (8, 64)))
 
 
-def _pack() -> tuple[Part, ...]:
-    """Pairs of B and C into the frame, r8 and r9 walking over the vectors and r6 over the pairs; r0 sums C."""
-    sizes = [store(10, HEADS, 2), "r3 <<= 3", store(10, CHANNELS, 3)]
-    pairs = ["r7 = r4", "r7 <<= 4", "r6 = r10", "r6 -= r7", store(10, PAIRS, 6)]
-    tiles = ["r4 >>= 4", "r4 <<= 8", "r4 += r6", store(10, TILES_END, 4)]
-    vectors = [load(8, 1, B), "r9 = r8", "r9 += r7", "r7 = r5", "r7 <<= 3", "r9 -= r7", "r0 = 0"]
-    b = [load(2, 8, 8), "r2 <<= 32", load(3, 8, 0), "r2 += r3", store(6, 0, 2)]
-    c = [load(2, 9, 0), "r2 <<= 32", load(3, 9, 8), "r2 += r3", store(6, 8, 2), "r0 += r2"]
-    step = [f"r8 += {PAIR_BYTES}", f"r9 += {PAIR_BYTES}", f"r6 += {PAIR_BYTES}", "if r6 != r10 goto 1b"]
-    # The last pair of an odd number of cells is one: what was read behind it goes.
-    alone = [load(3, 8, -16), store(10, -16, 3), load(2, 10, -8), "r0 -= r2"]
-    alone += [load(3, 9, -16), "r3 <<= 32", "r0 += r3", store(10, -8, 3)]
-    return (
-        segment([*sizes, *pairs, *tiles, *vectors]),
-        Repeat(Count("words"), (segment([*b, *c, *step], "1"),)),
-        segment(["if r5 == 0 goto 2f"]),
-        Repeat(Count("odd"), (segment(alone),)),
-        segment([*_start(), *_walk(), f"r2 = {STATES:#x} ll"], "2"),
-    )
+def _pair(word: int, words: int) -> int:
+    """Where in the frame a word's pair of B lies; that of C is behind it."""
+    return PAIR_BYTES * (word - words)
+
+
+def _pack(cells: int) -> Segment:
+    """Pairs of B and C into the frame. Registers: r8 is B, with C behind it; r0 sums C."""
+    lines = [store(10, HEADS, 2), "r3 <<= 3", store(10, CHANNELS, 3), load(8, 1, B), "r0 = 0"]
+    for i in range(words := words_of(cells)):
+        at, alone = _pair(i, words), 2 * i + 1 == cells
+        # The last pair of an odd number of cells is one.
+        b = [load(3, 8, 16 * i), *([] if alone else [load(2, 8, 16 * i + 8), "r2 <<= 32", "r3 += r2"])]
+        c = [load(2, 8, 8 * (cells + 2 * i)), "r2 <<= 32"]
+        c += [] if alone else [load(4, 8, 8 * (cells + 2 * i + 1)), "r2 += r4"]
+        lines += [*b, store(10, at, 3), *c, store(10, at + 8, 2), "r0 += r2"]
+    return segment([*lines, *_start(), *_walk(), f"r2 = {STATES:#x} ll"])
 
 
 def _start() -> list[str]:
@@ -107,35 +132,24 @@ def _enter_head() -> Segment:
     return segment([*code, *entry, *skip, *parts, *bias, *end], "3")
 
 
-def _enter_channel() -> Segment:
+def _enter_channel() -> list[str]:
     """What y starts from with the skip, then w."""
     y = [load(9, 8, 0), "r0 = r9", load(4, 10, SKIP), "r0 *= r4", load(4, 10, START), "r0 += r4"]
-    w = [load(4, 10, GAIN), "r9 *= r4", f"r9 += {1 << (GAIN_BITS - 1)}", f"r9 s>>= {GAIN_BITS}"]
-    return segment([*y, *w, load(7, 10, PAIRS), load(4, 10, TILES_END), "if r7 == r4 goto 6f"], "4")
+    return [*y, load(4, 10, GAIN), "r9 *= r4", f"r9 += {1 << (GAIN_BITS - 1)}", f"r9 s>>= {GAIN_BITS}"]
 
 
-def _cells() -> tuple[Part, ...]:
-    """All words of a channel."""
-    tile = [line for i in range(SSM_UNROLL) for line in _word(i)]
-    tile += [f"r6 += {8 * SSM_UNROLL}", f"r7 += {PAIR_BYTES * SSM_UNROLL}", load(4, 10, TILES_END)]
-    one = [*_word(0), "r6 += 8", f"r7 += {PAIR_BYTES}", "if r7 != r10 goto 7b"]
-    return (
-        Repeat(TILES, (segment([*tile, "if r7 != r4 goto 5b"], "5"),)),
-        segment(["if r7 == r10 goto 8f"], "6"),
-        Repeat(ONES, (segment(one, "7"),)),
-    )
-
-
-def _word(i: int) -> list[str]:
+def _word(i: int, words: int) -> list[str]:
     """Two states decay, take their part of w, and are read."""
-    written = [load(1, 6, 8 * i), "r1 *= r5", load(4, 7, PAIR_BYTES * i), "r4 *= r9", "r1 += r4", "r1 += r3"]
+    at = _pair(i, words)
+    written = [load(1, 6, 8 * i), "r1 *= r5", load(4, 10, at), "r4 *= r9", "r1 += r4", "r1 += r3"]
     kept = [f"r1 >>= {DECAY_BITS}", "r1 &= r2", store(6, 8 * i, 1)]
-    return [*written, *kept, load(4, 7, PAIR_BYTES * i + 8), "r1 *= r4", "r0 += r1"]
+    return [*written, *kept, load(4, 10, at + 8), "r1 *= r4", "r0 += r1"]
 
 
-def _leave_channel() -> Segment:
+def _leave(words: int) -> list[str]:
+    """y, and on to the next channel."""
     out = ["r0 s>>= 32", load(4, 10, TO_OUT), "r4 += r8", store(4, 0, 0)]
-    return segment([*out, "r8 += 8", load(4, 10, X_END), "if r8 != r4 goto 4b"], "8")
+    return [*out, f"r6 += {8 * words}", "r8 += 8", load(4, 10, X_END), "if r8 != r4 goto 4b"]
 
 
 def _leave_head() -> Segment:

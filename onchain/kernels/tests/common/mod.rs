@@ -253,7 +253,7 @@ pub fn rmsnorm_packed(values: &[i64], eps: i64, roots: &[i64], shift: u64) -> Ve
 /// The twin under test and what it keeps.
 pub struct Ssm {
     pub memory: Vec<u32>,
-    tables: Vec<u64>,
+    pub tables: Vec<u64>,
     channels: usize,
     cells: usize,
 }
@@ -271,7 +271,7 @@ impl Ssm {
 
     /// One frame: `codes` are x, B and C one after the other.
     pub fn frame(&mut self, codes: &[i64], dt: &[i64]) -> Vec<i64> {
-        let (rows, words) = (dt.len() * self.channels, self.cells.div_ceil(2));
+        let rows = dt.len() * self.channels;
         let mut out = vec![0; rows];
         let places = [
             codes.as_ptr() as u64,
@@ -281,9 +281,18 @@ impl Ssm {
             self.memory.as_mut_ptr() as u64,
             out.as_mut_ptr() as u64,
         ];
-        let sizes = [dt.len(), self.channels, words, self.cells % 2].map(|size| size as u64);
+        let twin = match self.cells {
+            1 => ssm_ref::<1>,
+            2 => ssm_ref::<2>,
+            5 => ssm_ref::<5>,
+            32 => ssm_ref::<32>,
+            33 => ssm_ref::<33>,
+            64 => ssm_ref::<64>,
+            69 => ssm_ref::<69>,
+            cells => panic!("no twin of {cells} cells here"),
+        };
         // SAFETY: all have the lengths that these sizes ask for, and are vectors of their own.
-        unsafe { ssm_ref(places.as_ptr(), sizes[0], sizes[1], sizes[2], sizes[3]) };
+        unsafe { twin(places.as_ptr(), dt.len() as u64, self.channels as u64) };
         out
     }
 }

@@ -225,6 +225,14 @@ pub fn signs(account: &AccountView) -> ProgramResult {
     require(account.is_signer(), ProgramError::MissingRequiredSignature)
 }
 
+/// Whether `account` is the system program: what creates accounts is a constant, and no other may stand in its place.
+///
+/// # Errors
+/// `WrongProgram`.
+pub fn is_system_program(account: &AccountView) -> ProgramResult {
+    require(*account.address() == pinocchio_system::ID, WorldError::WrongProgram)
+}
+
 /// Moves all lamports of an account of this program to `to`, and gives it back to the system, empty.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ mod scratch;
 mod seeds;
 mod session;
 
-pub use checked::{close_account, signs, Area, SCRATCH_BYTES};
+pub use checked::{close_account, is_system_program, signs, Area, SCRATCH_BYTES};
 pub use fields::{Dispute, Model, Pin, Scratch, Session, Status, Verdict};
 pub use model::blobs;
 pub use scratch::WHOLE;

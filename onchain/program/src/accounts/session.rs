@@ -281,6 +281,11 @@ impl Session {
         Ok(inputs)
     }
 
+    /// Whether a player has not sent an input for the current frame yet.
+    pub fn waits_for_input(&self) -> bool {
+        (0..PLAYERS).any(|index| self.0.get::<u64>(Self::ring(self.frame_number(), index)) & WAITING == 0)
+    }
+
     /// Empties the ring where the current frame's inputs lay.
     #[inline(always)]
     pub fn drop_inputs(&mut self) {

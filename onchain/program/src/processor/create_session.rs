@@ -7,7 +7,7 @@ use wmq_world::layout::session;
 
 use super::{sweep, Context};
 use crate::{
-    accounts::{signs, Model, ScratchSeeds, Session, SessionSeeds, SCRATCH_BYTES},
+    accounts::{is_system_program, signs, Model, ScratchSeeds, Session, SessionSeeds, SCRATCH_BYTES},
     error::{require, WorldError},
     instruction::Terms,
     window::check_ids,
@@ -25,15 +25,16 @@ use crate::{
 /// The creator also deposits what the scratch account will cost on the rollup; closing the session returns all.
 ///
 /// # Errors
-/// `NotEnoughAccountKeys`, `MissingRequiredSignature`, those of `Model::load_frozen`, `WrongIds`, `NotEmpty`,
-/// `WrongAccount`; those of the system program.
+/// `NotEnoughAccountKeys`, `MissingRequiredSignature`, `WrongProgram`, those of `Model::load_frozen`, `WrongIds`,
+/// `NotEmpty`, `WrongAccount`; those of the system program.
 #[inline(never)]
 pub fn process(context: Context, terms: &Terms) -> ProgramResult {
     let Context { program, accounts } = context;
-    let [creator, account, model, _system] = accounts else {
+    let [creator, account, model, system] = accounts else {
         return Err(ProgramError::NotEnoughAccountKeys);
     };
     signs(creator)?;
+    is_system_program(system)?;
     Model::load_frozen(program, model, 0)?;
     let agreed = &terms.agreed;
     check_ids(&agreed.ids)?;

@@ -7,7 +7,7 @@ use pinocchio::{cpi::Signer, error::ProgramError, Address, ProgramResult};
 
 use super::{sweep, Context};
 use crate::{
-    accounts::{signs, BufferSeeds, Session, Status},
+    accounts::{is_system_program, signs, BufferSeeds, Session, Status},
     error::{require, WorldError},
 };
 
@@ -27,10 +27,11 @@ use crate::{
 #[inline(never)]
 pub fn process(context: Context) -> ProgramResult {
     let Context { program, accounts } = context;
-    let [creator, account, own, buffer, _record, _metadata, _system, dlp] = accounts else {
+    let [creator, account, own, buffer, _record, _metadata, system, dlp] = accounts else {
         return Err(ProgramError::NotEnoughAccountKeys);
     };
     signs(creator)?;
+    is_system_program(system)?;
     let session = Session::load_mut(program, account)?;
     require(session.creator_is(creator.address()), WorldError::WrongAuthority)?;
     require(session.is(Status::Joined) || session.is(Status::Started), WorldError::WrongStatus)?;

@@ -2,6 +2,7 @@
 //!
 //! All but those of every frame are kept out of line: each has the 4,096 bytes of a stack frame to itself.
 
+pub mod advance;
 pub mod check_memory;
 pub mod close_dispute;
 pub mod close_empty;

@@ -11,7 +11,7 @@ use wmq_world::layout::pin;
 
 use super::{sweep, Context};
 use crate::{
-    accounts::{signs, Pin, PinSeeds, Session},
+    accounts::{is_system_program, signs, Pin, PinSeeds, Session},
     error::{require, WorldError},
     tree::Hash,
 };
@@ -29,16 +29,17 @@ use crate::{
 /// matter: what was committed is claimed.
 ///
 /// # Errors
-/// `NotEnoughAccountKeys`, `MissingRequiredSignature`, those of `Session::load_committed`; `WrongStatus` if nothing has been
-/// committed, `WrongProof` if it is another root, `WrongFrame` if no tree has so many leaves; `NotEmpty`, `WrongAccount`;
+/// `NotEnoughAccountKeys`, `MissingRequiredSignature`, `WrongProgram`, those of `Session::load_committed`; `WrongStatus` if
+/// nothing has been committed, `WrongProof` if it is another root, `WrongFrame` if no tree has so many leaves; `NotEmpty`, `WrongAccount`;
 /// those of the system program.
 #[inline(never)]
 pub fn process(context: Context, root: &Hash) -> ProgramResult {
     let Context { program, accounts } = context;
-    let [pinner, account, session_account, _system] = accounts else {
+    let [pinner, account, session_account, system] = accounts else {
         return Err(ProgramError::NotEnoughAccountKeys);
     };
     signs(pinner)?;
+    is_system_program(system)?;
     let session = Session::load_committed(program, session_account)?;
     require(*session.root() != [0; 32], WorldError::WrongStatus)?;
     require(session.root() == root, WorldError::WrongProof)?;

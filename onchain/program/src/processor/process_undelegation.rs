@@ -9,7 +9,7 @@ use wmq_world::layout::session;
 
 use super::Context;
 use crate::{
-    accounts::{signs, Session},
+    accounts::{is_system_program, signs, Session},
     error::{require, WorldError},
 };
 
@@ -22,17 +22,19 @@ use crate::{
 ///           3 []                  system program
 /// ```
 /// Only DLP can sign for the buffer, at the one address it derives for this session; the bytes must be a session of this
-/// program whose own address this is. Else anyone could bring a session of their own making.
+/// program whose own address this is. Else anyone could bring a session of their own making. System program and buffer
+/// are known before the first of its bytes is read.
 ///
 /// # Errors
-/// `NotEnoughAccountKeys`, `MissingRequiredSignature`, `InvalidAccountOwner`, `WrongAccount`, those of
+/// `NotEnoughAccountKeys`, `WrongProgram`, `MissingRequiredSignature`, `InvalidAccountOwner`, `WrongAccount`, those of
 /// `Session::check_bytes`; those of the system program.
 #[inline(never)]
 pub fn process(context: Context) -> ProgramResult {
     let Context { program, accounts } = context;
-    let [account, buffer, payer, _system] = accounts else {
+    let [account, buffer, payer, system] = accounts else {
         return Err(ProgramError::NotEnoughAccountKeys);
     };
+    is_system_program(system)?;
     signs(buffer)?;
     require(buffer.owned_by(&DELEGATION_PROGRAM_ID), ProgramError::InvalidAccountOwner)?;
     let expected = undelegate_buffer_pda_from_delegated_account(account.address());
