@@ -57,7 +57,7 @@ def main() -> int:
     options = parser.parse_args()
     world = World(Encoding(options.encoding), options.heads)
     corpus = load_corpus(options.dataset, usable_games(options.dataset, world.encoding), world.encoding)
-    t = np.flatnonzero(corpus.game[:-1] == corpus.game[1:])
+    t = corpus.pairs()
     found, total = Counter[str](), 0
     for seat in range(PLAYERS):
         fields, changed = changes(world, corpus, t, seat)

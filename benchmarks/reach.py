@@ -34,7 +34,7 @@ ENCODING = Encoding("v2.2", 1, MeleeFlags(geometry=True))
 def moments(corpus: Corpus) -> NDArray[np.int64]:
     """(N, 5) of every hit by a player nearby: its character, its action, frames of that, and where the other one was:
     ahead and up, in whole units where velocities lead."""
-    index, ends = ENCODING.frame_index, np.flatnonzero(corpus.game[:-1] == corpus.game[1:])
+    index, ends = ENCODING.frame_index, corpus.pairs()
     found = []
     for player in (0, 1):
         percent = corpus.frames[:, 1 - player, STATE_INDEX["percent"]]

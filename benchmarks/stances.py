@@ -30,7 +30,7 @@ ENCODING = Encoding("v2.1")
 def stays(corpus: Corpus) -> NDArray[np.int64]:
     """(N, 5) of every player whose action stays: character, action, age in fixed point, on the ground, and so a frame
     later."""
-    at = np.flatnonzero(corpus.game[:-1] == corpus.game[1:])
+    at = corpus.pairs()
     wanted = [STATE_INDEX[name] for name in FIELDS]
     now, after = (corpus.frames[t][..., wanted].reshape(-1, len(FIELDS)).astype(np.int64) for t in (at, at + 1))
     same = now[:, 1] == after[:, 1]

@@ -31,7 +31,7 @@ ENCODING = Encoding("v2.1")
 
 def pairs(corpus: Corpus) -> tuple[NDArray[np.int64], ...]:
     """(N, 3) character, action and age in fixed point of every player in every Frame, and (N, 3) the same one later."""
-    at = np.flatnonzero(corpus.game[:-1] == corpus.game[1:])
+    at = corpus.pairs()
     wanted = [STATE_INDEX[name] for name in ("character", "action", "state_age")]
     now, after = (corpus.frames[t][..., wanted].reshape(-1, 3).astype(np.int64) for t in (at, at + 1))
     return now, after

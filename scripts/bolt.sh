@@ -25,6 +25,7 @@ readonly WORLD_ID=WorLD15A7CrDwLcLy4fRqtaTb9fbd8o8iqiEMUDse2n
 SOURCES=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 readonly SOURCES CACHE=${WMQ_CACHE:-$HOME/.cache/wmq}
 readonly TOOLS=$CACHE/bolt
+readonly STD=(-Z build-std=core,alloc,std,panic_abort -Z build-std-features=) # the library, compiled with each program
 readonly LINKER=$CACHE/sbpf/bin/sbpf-linker LOWER=$TOOLS/bin/lower LIBRARY=$TOOLS/library STAMP=$TOOLS/stamp
 readonly TARGET_DIR=$TOOLS/target # shared by all workspaces
 
@@ -121,12 +122,18 @@ install_all() {
 
 # --- build -------------------------------------------------------------------------------------------------------
 
+# Debian's cargo, with the patched library in place of its own.
+with_library() {
+    RUSTC=$DEBIAN_RUSTC RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$LIBRARY "$DEBIAN_CARGO" "$@"
+}
+
 fetch() {
     [ $# -eq 1 ] || die 2 "fetch needs WORKSPACE, got: $*"
+    versions >/dev/null
     cd "$1"
-    "$DEBIAN_CARGO" fetch --quiet --locked --offline 2>/dev/null && return
+    with_library fetch --quiet --locked "${STD[@]}" --offline 2>/dev/null && return
     say "crates, by Cargo.lock"
-    "$DEBIAN_CARGO" fetch --quiet --locked || die 1 "the crates of $1/Cargo.lock could not be fetched"
+    with_library fetch --quiet --locked "${STD[@]}" || die 1 "the crates of $1/Cargo.lock could not be fetched"
 }
 
 rust_flags() {
@@ -149,11 +156,10 @@ rust_flags() {
 }
 
 run_cargo() {
-    CARGO_ENCODED_RUSTFLAGS=$(rust_flags) RUSTC=$DEBIAN_RUSTC RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET_DIR \
-        __CARGO_TESTS_ONLY_SRC_ROOT=$LIBRARY WMQ_SBPF_LINKER=$LINKER WMQ_SBPF_LOWER=$LOWER \
-        "$DEBIAN_CARGO" rustc --quiet --release --locked --offline --lib --crate-type cdylib \
-        --target "$TOOLS/sbpf-solana.json" -Z json-target-spec \
-        -Z build-std=core,alloc,std,panic_abort -Z build-std-features= "$@" 9>&-
+    CARGO_ENCODED_RUSTFLAGS=$(rust_flags) CARGO_TARGET_DIR=$TARGET_DIR \
+        WMQ_SBPF_LINKER=$LINKER WMQ_SBPF_LOWER=$LOWER \
+        with_library rustc --quiet --release --locked --offline --lib --crate-type cdylib \
+        --target "$TOOLS/sbpf-solana.json" -Z json-target-spec "${STD[@]}" "$@" 9>&-
 }
 
 # cargo optimizes a program as a whole only where it makes nothing else of its crate: one package at a time.

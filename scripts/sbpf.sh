@@ -21,6 +21,7 @@ readonly REGISTRY=index.crates.io-1949cf8c6b5b557f # what cargo calls the folder
 # Debian's own, by full path: a rustup compiler in front of it on PATH has another LLVM.
 readonly DEBIAN_RUSTC=/usr/bin/rustc DEBIAN_CARGO=/usr/bin/cargo
 readonly TARGET=bpfel-unknown-none
+readonly STD=(-Z build-std=core,alloc) # of the library, compiled with each program
 
 readonly TOOLS=${WMQ_CACHE:-$HOME/.cache/wmq}/sbpf
 readonly LINKER=$TOOLS/bin/sbpf-linker
@@ -124,9 +125,12 @@ fetch_crates() {
     cp "$onchain/world/Cargo.toml" "$work/world"
     : >"$work/world/src/lib.rs"
     cd "$work"
-    "$cargo" fetch --quiet --locked --offline 2>/dev/null && return
+    # The library's crates too, by the lock among its sources, where programs are compiled with it.
+    local fetch=("$cargo" fetch --quiet --locked)
+    ! compiler_ready || fetch=(env RUSTC="$DEBIAN_RUSTC" RUSTC_BOOTSTRAP=1 "${fetch[@]}" "${STD[@]}")
+    "${fetch[@]}" --offline 2>/dev/null && return
     say "crates of the programs, by Cargo.lock"
-    "$cargo" fetch --quiet --locked || die 1 "the crates of $onchain/Cargo.lock could not be fetched"
+    "${fetch[@]}" || die 1 "the crates of $onchain/Cargo.lock could not be fetched"
 }
 
 install_all() {
@@ -185,7 +189,7 @@ run_cargo() {
     CARGO_ENCODED_RUSTFLAGS=$(rust_flags "$arch") RUSTC=$DEBIAN_RUSTC RUSTC_BOOTSTRAP=1 \
         CARGO_TARGET_DIR=$TARGET_DIR/$arch \
         CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER=$LINKER \
-        "$DEBIAN_CARGO" build --quiet --release --locked --offline --target "$TARGET" -Z build-std=core,alloc \
+        "$DEBIAN_CARGO" build --quiet --release --locked --offline --target "$TARGET" "${STD[@]}" \
         --message-format=json-render-diagnostics "$@" 9>&-
 }
 

@@ -71,6 +71,11 @@ LOG = Kind("the log of a session", "log.json", (), "wmq play --id 1", EXPORT)
 KINDS = (DATASET, RUN, QNET, EXPORT, LOG)
 
 
+def parts_here() -> list[Path]:
+    """Runs of single subsystems in this project."""
+    return sorted(path for path in project.PARTS.glob("*") if RUN.lies_at(path))
+
+
 def newest_model() -> Path:
     """The default model: the QNet, the QAT run or the float run, the first of them that is there."""
     return project.QNET if QNET.lies_at(project.QNET) else newest_run()
@@ -157,6 +162,8 @@ def train_command(run: Path) -> str:
     words, qat = ["wmq", "train"], run.name.endswith("-qat")
     if run.parent == project.RUNS:
         words += ["--config", run.name.removesuffix("-qat")]
+    elif run.parent == project.PARTS:
+        words += ["--subsystem", run.name.removesuffix("-qat")]
     elif run not in (project.RUN, project.RUN_QAT):
         words += ["--out", str(run)]
     return shlex.join([*words, *["--qat"] * qat])

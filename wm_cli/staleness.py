@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wm_cli import output, project
-from wm_cli.artifacts import EXPORT, QNET, RUN, train_command
+from wm_cli.artifacts import EXPORT, QNET, RUN, parts_here, train_command
 from wm_cli.errors import WmCliError
 from wm_cli.packaged import WORLDS
 
@@ -83,7 +83,7 @@ def _runs(form: str) -> dict[Path, str]:
     from wm_train.reading import read_json
 
     found = {}
-    for path in _with_inner(RUN.here()):
+    for path in _with_inner([*RUN.here(), *parts_here()]):
         with suppress(WmTrainError):
             if read_json(path / RUN.file, RUN_JSON)["form"] == form:
                 found[path] = _digest(path / RUN.file)

@@ -95,9 +95,20 @@ def test_runs_need_no_composing_to_be_measured(inside: Path) -> None:
         (("compose",), "composed: is not empty"),
         (("evaluate", "parts/movement-qat"), "one subsystem is no world by itself; make one of all with `wmq compose`"),
         (("train", "--subsystem", "physics"), "got subsystem 'physics', expected one of hit_detection, "),
+        (("train", "--qat", "--start", "composed"), "is composed of subsystems, expected a run of one network"),
         (("train", "--qat", "--start", "whole", "--subsystem", "movement"), "a run starts from a float run|predicts"),
     ],
 )
 def test_mistakes_are_answered(inside: Path, command: tuple[str, ...], said: str) -> None:
     result = run(*command)
     assert result.exit_code in (1, 2) and re.search(said, " ".join(result.output.split())), result.output
+
+
+def test_a_part_is_trained_and_said_to_be_old(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dataset").symlink_to(made / "dataset")
+    for words in ([], ["--qat"], ["--seed", "1", "--overwrite"]):
+        said = run("train", "--subsystem", "movement", "--steps", "1", *words).output
+        assert "next: wmq compose, once there is a run of each subsystem" in " ".join(said.split())
+    again = "its float run was trained anew since; next: wmq train --subsystem movement --qat --overwrite"
+    assert again in " ".join(run("compose", "parts/movement-qat", "--out", "x").output.split())

@@ -311,7 +311,7 @@ def test_a_local_network_that_does_not_run(folder: Path, nobody_listens: str) ->
 ])  # fmt: skip
 def test_training_ends_with_a_verdict(figures: tuple[float | None, ...], says: str, then: str) -> None:
     keys = ("held_out", "best_held_out", "best_step")
-    said = _held_out_text(Path("run"), {"steps": 900, **dict(zip(keys, figures, strict=True))})
+    said = _held_out_text(Path("run"), {"steps": 900, **dict(zip(keys, figures, strict=True))}, None)
     assert says in said and next_of(said) == then
 
 

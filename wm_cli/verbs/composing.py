@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wm_cli import output, project
-from wm_cli.artifacts import DATASET, RUN, need
+from wm_cli.artifacts import DATASET, need, parts_here
 from wm_cli.errors import WmCliError
 from wm_cli.json_keys import METRIC_KEYS
 from wm_cli.opening import held_out_games, open_run
@@ -47,7 +47,7 @@ def compose(runs: tuple[Path, ...], out: Path, overwrite: bool, as_json: bool) -
 
 def default_parts() -> list[Path]:
     """The runs of subsystems of this project: those of QAT, or the float ones."""
-    found = sorted(path for path in project.PARTS.glob("*") if RUN.lies_at(path))
+    found = parts_here()
     trained = [path for path in found if path.name.endswith("-qat")]
     if not found:
         raise WmCliError(f"{project.PARTS}: no run of a subsystem; next: wmq train --subsystem NAME")
@@ -168,7 +168,7 @@ def _held_out(world: "Checkpoint", whole: "Checkpoint | None", dataset: Path) ->
 
 
 def _rows(world: "Checkpoint", whole: "Checkpoint | None", corpus: "Corpus", limit: int) -> list[dict[str, Any]]:
-    from wm_train.measure.evaluate import window_ends
+    from wm_train.measure.evaluate import evenly, window_ends
     from wm_train.measure.subsystems import Heads, rows
     from wm_train.nets.predict import heads_along
     from wm_train.world.step import World
@@ -183,13 +183,6 @@ def _rows(world: "Checkpoint", whole: "Checkpoint | None", corpus: "Corpus", lim
     worlds = {key: part.config.model.world for key, part in parts.items()}
     found = rows(worlds, corpus, lambda key: of(parts[key])[1], of(world), None if whole is None else of(whole))
     return [row.to_json() for row in found]
-
-
-def evenly(t: Any, limit: int) -> Any:
-    """At most `limit` of some frames, evenly spread; all if it is 0."""
-    import numpy as np
-
-    return t[np.linspace(0, len(t) - 1, limit).astype(np.int64)] if limit and len(t) > limit else t
 
 
 def _metrics(run: "Checkpoint", corpus: "Corpus", limit: int) -> dict[str, Any]:

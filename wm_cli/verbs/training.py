@@ -123,7 +123,7 @@ def train(
         as_json,
         figures,
         f"{out}: {figures['form']}, {figures['steps']:,} steps in {figures['seconds']:.0f} s, "
-        f"{figures['parameters']:,} parameters\n{_held_out_text(out, figures)}",
+        f"{figures['parameters']:,} parameters\n{_held_out_text(out, figures, subsystem)}",
     )
 
 
@@ -132,19 +132,21 @@ def _default_run(config: Path | None, subsystem: str | None, qat: bool) -> Path:
     return project.run_of(config, qat) if subsystem is None else project.part_of(subsystem, qat)
 
 
-def _held_out_text(out: Path, figures: Mapping[str, Any]) -> str:
+def _held_out_text(out: Path, figures: Mapping[str, Any], subsystem: str | None) -> str:
     """The held-out loss in words: what it is, what it was at its least and where that is, and what to do next."""
     last, least, step = figures["held_out"], figures["best_held_out"], figures["best_step"]
-    next_verb = f"wmq evaluate {shlex.quote(str(out))}"
+    measure = both = "wmq compose, once there is a run of each subsystem"
+    if subsystem is None:
+        measure = f"wmq evaluate {shlex.quote(str(out))}"
+        both = f"{measure} {shlex.quote(str(out / 'best'))}"
     if last is None or least is None:
-        return f"no held-out loss: no held-out game has a window; next: {next_verb}"
+        return f"no held-out loss: no held-out game has a window; next: {measure}"
     if step == figures["steps"]:
-        return f"held-out loss {last:.4f}, the least of the run: longer training may help; next: {next_verb}"
+        return f"held-out loss {last:.4f}, the least of the run: longer training may help; next: {measure}"
     best = f"held-out loss {last:.4f}; the least was {least:.4f}, at step {step:,}, kept in {out / 'best'}"
     if last <= least * LATE_LOSS:
-        return f"{best}; next: {next_verb}"
-    help_text = "it has risen since: more games, or fewer steps, would help"
-    return f"{best}; {help_text}; next: wmq evaluate {shlex.quote(str(out))} {shlex.quote(str(out / 'best'))}"
+        return f"{best}; next: {measure}"
+    return f"{best}; it has risen since: more games, or fewer steps, would help; next: {both}"
 
 
 def kinds_asked(config: Path | None, only: str | None, cpu: bool) -> tuple[str, ...] | None:

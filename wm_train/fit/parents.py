@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wm_train.checkpoint import Checkpoint, digest, load_checkpoint
-from wm_train.config import ComposedConfig, ModelConfig, RunConfig, TrainConfig, one_network
+from wm_train.config import ModelConfig, RunConfig, TrainConfig, one_network
 from wm_train.errors import WmTrainError
 from wm_train.fit.weights import read_weights
 from wm_train.games.corpus import Split, is_cut
@@ -19,8 +19,13 @@ from wm_train.reading import one_line
 
 def parent_of(start: Path, weights: Path | None = None) -> Checkpoint:
     """The run in a folder, with the weights of a file in place of its own if there is one; WmTrainError unless it is a
-    float run, and the weights are of its network."""
+    float run of one network, and the weights are of it."""
     parent = load_checkpoint(start)
+    if parent.parts:
+        raise WmTrainError(
+            f"{start}: is composed of subsystems, expected a run of one network; they share no parameters, so train "
+            "each further alone (`wmq train --subsystem NAME --start ITS_RUN`), and compose them again"
+        )
     if parent.form != "float":
         raise WmTrainError(f"{start}: a run starts from a float run, and this one is {parent.form}")
     if weights is None:
@@ -45,8 +50,7 @@ def adopted(config: RunConfig, parent: Checkpoint, start: Path, qat: bool) -> Ru
     theirs, ours, sides = parent.config.model, config.model, parent.config.train.split
     if qat:
         kept = _calibration(config, parent)
-        composed = isinstance(theirs, ComposedConfig)
-        model = theirs if composed else replace(one_network(theirs), bits=ours.bits or theirs.bits)
+        model = replace(one_network(theirs), bits=ours.bits or theirs.bits)
         return RunConfig(model, replace(config.train, calibration=kept, **sides))
     if found := first_difference(_shape(theirs), _shape(ours)):
         raise WmTrainError(f"{start}: is of another model than the config: {one_line(found)}; give that run's --config")

@@ -37,7 +37,7 @@ class Sought:
 
     def moments(self, corpus: Corpus) -> list[Ints]:
         """Of each event, (E,) the frames after which it happens to a player."""
-        pairs = np.flatnonzero(corpus.game[:-1] == corpus.game[1:])
+        pairs = corpus.pairs()
         happens = happening(self.encoding.game, self.events, corpus.frames[pairs], corpus.frames[pairs + 1])
         return [pairs[happens[..., i].any(1)] for i in range(len(self.events))]
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from wm_train.checkpoint import Checkpoint, load_checkpoint, need_storable, save_checkpoint
-from wm_train.config import RunConfig, TrainConfig, need_category_loss
+from wm_train.config import RunConfig, TrainConfig, need_category_loss, one_network
 from wm_train.errors import WmTrainError
 from wm_train.fit.average import Average
 from wm_train.fit.held_out import HELD_OUT_GAMES, HeldOut
@@ -194,6 +194,7 @@ class _Run:
         start = parent_of(job.start, job.weights) if job.start else None
         self.job, self.ranks, self._watcher = job, ranks, watcher
         self.config = adopted(job.config, start, job.start, job.qat) if start and job.start else job.config
+        one_network(self.config.model)
         need_category_loss(self.config)
         need_storable(self.config.model)
         self._parent = parent_digest(job.start, job.run) if job.start else None

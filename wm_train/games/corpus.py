@@ -50,6 +50,10 @@ class Corpus:
         t = np.arange(encoding.span - 1, len(self.game) - 1)
         return t[self.game[t - encoding.span + 1] == self.game[t + 1]]
 
+    def pairs(self) -> Ints:
+        """Every t that has a frame after it, in the same game."""
+        return np.flatnonzero(self.game[:-1] == self.game[1:])
+
     def session(self, encoding: Encoding, t: Ints) -> Ints:
         """(len(t), session ids) int64 at frames `t`: each player's, then the place, as far as they are read."""
         states = [self.frames[t, p, encoding.frame_index[f.name]] for p in range(PLAYERS) for f in encoding.session_ids]

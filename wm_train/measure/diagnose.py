@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, held_out
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
-from wm_train.measure.evaluate import Model, forced
+from wm_train.measure.evaluate import Model, evenly, forced
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import Field
@@ -220,9 +220,7 @@ def predicted(
     t = corpus.windows(encoding)
     if not len(t):
         raise WmTrainError(f"diagnose: no game has {encoding.span + 1} frames in a row; diagnose on longer games")
-    if limit and len(t) > limit:
-        t = t[np.linspace(0, len(t) - 1, limit).astype(np.int64)]
-    parts = list(forced(model, corpus, encoding, t))
+    parts = list(forced(model, corpus, encoding, evenly(t, limit)))
     at, after = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Seen(at, corpus.frames[at], after, corpus.frames[at + 1], corpus, encoding.game, *aside)
 

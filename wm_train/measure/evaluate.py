@@ -234,6 +234,11 @@ def window_ends(corpus: Corpus, encoding: Encoding, past: int = 0) -> Ints:
     return t[corpus.game[t - past + 1] == corpus.game[t]]
 
 
+def evenly(t: Ints, limit: int) -> Ints:
+    """At most `limit` of some frames, evenly spread; all if it is 0."""
+    return t[np.linspace(0, len(t) - 1, limit).astype(np.int64)] if limit and len(t) > limit else t
+
+
 def rollout_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int, seed: int, past: int = 0) -> Ints:
     """Seeded starts t, ascending, whose next `horizon` frames lie in the same game, as do `past` frames up to them."""
     t = window_ends(corpus, encoding, past)
@@ -331,9 +336,7 @@ def evaluate(
     groups = [HORIZONS, *((k,) for k in sorted(set(further) - set(HORIZONS)))]
     for horizons in groups:
         need_starts(corpus, encoding, max(horizons), 1, seed, past)
-    t = window_ends(corpus, encoding, past)
-    if limit and len(t) > limit:
-        t = t[np.linspace(0, len(t) - 1, limit).astype(np.int64)]
+    t = evenly(window_ends(corpus, encoding, past), limit)
     errors = one_step(model, corpus, encoding, t)
     figures: dict[str, Any] = errors.figures() | felt(errors, corpus, encoding, recorded) | {"rollout": {}}
     for horizons in groups:

@@ -82,33 +82,59 @@ def _surfaces(ops: LawOps, x: Any, y: Any, was: Any, place: Read, up: Any, down:
     return held, height, through
 
 
-def _standing(ops: LawOps, now: Read, new: Read, place: Read) -> dict[str, Any]:
-    """Who stands, stands on something; the action follows."""
-    action, said = new("action"), new("on_ground")
+def _stances(ops: LawOps, now: Read, new: Read) -> tuple[Any, Any, Any]:
+    """(the next action's entry, mask of whom the other one carries, the stance by action and age)."""
+    action = new("action")
     entry = ops.name("ground_entry", _stance(ops, action, now("character")))
     carried = ops.name("ground_carried", entry > CARRIED - 1)
     stance = ops.where(carried, entry - CARRIED, entry)
-    stance = ops.name("ground_stance", _timed(ops, stance, action, now("character"), new("state_age")))
+    return entry, carried, ops.name("ground_stance", _timed(ops, stance, action, now("character"), new("state_age")))
+
+
+def _wants_to_stand(ops: LawOps, new: Read, entry: Any, stance: Any, lands: Any) -> Any:
+    """1 for whom the action, or else the rules, say stands."""
+    # An action of the air is left by landing, but not while a hit stops it.
+    may = lands & (entry < AIR + 1) & (new("hitlag") < 1)
+    stands = ops.where(stance > EITHER, 1, ops.where((stance > AIR) | may, new("on_ground"), 0))
+    return ops.name("ground_stands", stands)
+
+
+def _reach(ops: LawOps, far: Any, lands: Any, least: float) -> Any:
+    """How far from a surface it holds: whom another carries or who climbs, who lands, who stood already."""
+    return ops.where(far, fixed(REACH_FAR), ops.where(lands, fixed(least), fixed(HOLD)))
+
+
+def _behind(ops: LawOps, new: Read, place: Read, moved: Any) -> Any:
+    """Where a player is along the stage: who is moved, behind the ledge."""
+    inside = ops.clip(new("x"), place(EDGE_LEFT) + fixed(BEHIND), place(EDGE_RIGHT) - fixed(BEHIND))
+    return ops.name("ground_x", ops.where(moved, inside, new("x")))
+
+
+def _mended(ops: LawOps, free: Any, on: Any, stance: Any) -> Any:
+    """Mask of whose action says of the ground what is not so."""
+    wrong = ops.where(on > 0, ops.where(stance > AIR, 0, 1), ops.where(stance > EITHER, 1, 0))
+    return ops.name("ground_mended", free & (wrong > 0))
+
+
+def _standing(ops: LawOps, now: Read, new: Read, place: Read) -> dict[str, Any]:
+    """Who stands, stands on something; the action follows."""
+    action = new("action")
+    entry, carried, stance = _stances(ops, now, new)
     free = ops.name("ground_free", (place("known") > 0) & (action > WAITING))
     lands = ops.name("ground_lands", now("on_ground") < 1)
     climbs = ops.name("ground_climbs", lands & (stance > EITHER) & between(action, *CLIMBS))
-    # An action of the air is left by landing, but not while a hit stops it.
-    may = lands & (entry < AIR + 1) & (new("hitlag") < 1)
-    stands = ops.where(stance > EITHER, 1, ops.where((stance > AIR) | may, said, 0))
-    stands = ops.name("ground_stands", stands)
+    stands = _wants_to_stand(ops, new, entry, stance, lands)
     far = ops.name("ground_far", carried | climbs)
-    up = ops.name("ground_up", ops.where(far, fixed(REACH_FAR), ops.where(lands, fixed(REACH_UP), fixed(HOLD))))
-    down = ops.name("ground_down", ops.where(far, fixed(REACH_FAR), ops.where(lands, fixed(REACH_DOWN), fixed(HOLD))))
-    behind = ops.clip(new("x"), place(EDGE_LEFT) + fixed(BEHIND), place(EDGE_RIGHT) - fixed(BEHIND))
-    x = ops.name("ground_x", ops.where(free & climbs, behind, new("x")))
+    up = ops.name("ground_up", _reach(ops, far, lands, REACH_UP))
+    down = ops.name("ground_down", _reach(ops, far, lands, REACH_DOWN))
+    x = _behind(ops, new, place, free & climbs)
     held, height, through = _surfaces(ops, x, new("y"), now("y"), place, up, down)
     lands_now = (through > 0) & (stance < GROUND) & (entry < CARRIED)
     on = ops.name("ground_on", ops.where(lands_now, 1, ops.where(held > 0, stands, 0)))
-    wrong = ops.where(on > 0, ops.where(stance > AIR, 0, 1), ops.where(stance > EITHER, 1, 0))
-    mended = ops.name("ground_mended", free & (wrong > 0))
+    mended = _mended(ops, free, on, stance)
     leaves, landed = ops.pick("leaves_as", LEAVES_AS, action), ops.pick("lands_as", LANDS_AS, action)
     return {
-        "on_ground": ops.where(free, on, said),
+        "on_ground": ops.where(free, on, new("on_ground")),
         "x": x,
         "y": ops.where(free & (on > 0) & (entry < CARRIED), height, new("y")),
         "action": ops.where(mended, ops.where(stance > EITHER, leaves, landed), action),

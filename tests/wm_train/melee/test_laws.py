@@ -397,7 +397,7 @@ def test_recorded_games_keep_the_laws(fixture_replays: Replays, tmp_path: Path) 
     ingest([fixture_replays.folder], tmp_path / "dataset", 1)
     games = usable_games(tmp_path / "dataset", WORLD.encoding)
     corpus = load_corpus(tmp_path / "dataset", games, WORLD.encoding)
-    t = np.flatnonzero(corpus.game[:-1] == corpus.game[1:])
+    t = corpus.pairs()
     true = corpus.frames[t + 1]
     got = lawful(corpus.frames[t], true, WORLD.session_places(corpus.session(WORLD.encoding, t)))
     close = np.abs(got - true) <= np.where([f.name in CONTINUOUS for f in STATE], fixed(0.05), 0)
