@@ -1,10 +1,13 @@
-"""Kills a run with SIGKILL at random moments, resumes it, and compares the outcome with an undisturbed run's.
+"""Kills runs at random moments, resumes them, and compares the outcome with an undisturbed run's.
 
     python benchmarks/kill_and_resume.py dataset experiments/mlp-v22.yaml --steps 300
     python benchmarks/kill_and_resume.py dataset experiments/mamba2-1.2m.yaml --qat experiments/mlp-v22.yaml --steps 40
+    python benchmarks/kill_and_resume.py dataset experiments/mlp-v22.yaml --steps 300 --terminate
 
-Each trial is a run of its own, in a process of its own, killed once; every second one after its first step. Exit code 1
-unless every file of every trial's checkpoints has the bytes of the undisturbed one's.
+Each trial is a run of its own, in a process of its own, killed once by SIGKILL; every second one after its first step.
+With --terminate it is SIGTERM, as a cluster sends it that takes the machine back: a run that is among its steps keeps
+the one it is at, and says that it was stopped. Exit code 1 unless it did, and every file of every trial's checkpoints
+has the bytes of the undisturbed one's.
 """
 
 import os
@@ -16,6 +19,7 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import click
@@ -23,9 +27,12 @@ import torch
 
 from wm_train.config import load_config
 from wm_train.fit import train as module
+from wm_train.fit.interrupts import Terminated
 from wm_train.fit.resume import RESUME_FILE
 from wm_train.fit.train import Job, Progress, Report, train
 
+#: Exit code of a process whose run SIGTERM ended.
+STOPPED = 143
 FILES = ("model.safetensors", "run.json", "best/model.safetensors", "best/run.json")
 
 
@@ -38,15 +45,20 @@ def begin(job: Job, report: Report = lambda progress: None) -> int:
     try:
         train(job, report)
         status = 0
+    except Terminated as stop:
+        status = STOPPED
+        print(f"stopped by {stop.number.name}; ", end="", flush=True)
     except BaseException:
         traceback.print_exc()
     os._exit(status)
 
 
-def wait(child: int) -> None:
-    """Until it has ended well."""
-    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+def wait(child: int, *fine: int) -> int:
+    """Until it has ended, with 0 or one of these exit codes, which is given."""
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code not in (0, *fine):
         raise click.ClickException("a run failed; see above")
+    return code
 
 
 def kill(job: Job, seconds: float, least: int) -> None:
@@ -60,12 +72,29 @@ def kill(job: Job, seconds: float, least: int) -> None:
 
     child = begin(job, hold)
     while max(kept_steps(job.run).values(), default=-1) < least and not last.exists():
-        if os.waitpid(child, os.WNOHANG) != (0, 0):
-            raise click.ClickException("a run failed; see above")
-        time.sleep(0.005)
+        need_running(child)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+
+
+def terminate(job: Job, seconds: float) -> None:
+    """Train, and ask to end so long after the first state was kept."""
+    child = begin(job)
+    while not kept_steps(job.run):
+        need_running(child)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGTERM)
+    # Before the first step and after the last one a run does not listen.
+    if wait(child, STOPPED, -signal.SIGTERM) == STOPPED and not kept_steps(job.run):
+        raise click.ClickException("a run was stopped, and kept nothing")
+
+
+def need_running(child: int) -> None:
+    """A moment later the process is still there."""
+    if os.waitpid(child, os.WNOHANG) != (0, 0):
+        raise click.ClickException("a run failed; see above")
+    time.sleep(0.005)
 
 
 def kept_steps(run: Path) -> dict[str, int]:
@@ -82,30 +111,38 @@ def outcome(run: Path) -> list[bytes]:
     return [(run / name).read_bytes() for name in FILES]
 
 
-def trial(job: Job, seconds: float, least: int, expected: list[bytes]) -> bool:
-    """One run, killed within its `seconds` and resumed; whether it ends in the expected bytes."""
+def trial(job: Job, seconds: float, least: int | None, expected: list[bytes]) -> bool:
+    """One run, killed within its `seconds`, or asked to end if `least` is None, and resumed; whether it ends in the
+    expected bytes."""
     moment = random.uniform(0, seconds)
-    kill(job, moment, least)
+    if least is None:
+        terminate(job, moment)
+    else:
+        kill(job, moment, least)
     kept = ", ".join(f"{stage}: {step}" for stage, step in kept_steps(job.run).items())
-    text = f"killed after {moment:5.2f} s; kept step {kept}"
-    wait(begin(replace(job, resume=True)))
+    text = f"after {moment:5.2f} s; kept step {kept or 'none, it had ended'}"
+    wait(begin(replace(job, resume=True, auto=least is None)))
     equal = outcome(job.run) == expected
     print(f"{text}; resumed: {'equal' if equal else 'DIFFERENT'}", flush=True)
     return equal
 
 
-def trials_of(dataset: Path, config: Path, qat: bool, steps: int, trials: int) -> int:
+def trials_of(dataset: Path, config: Path, qat: bool, steps: int, trials: int, asked: bool) -> int:
     """How many trials of one config end in the bytes of its undisturbed run."""
     loaded = load_config(config)
     limited = replace(loaded, train=replace(loaded.train, steps=steps, minutes=0.0))
     with tempfile.TemporaryDirectory() as folder:
         straight = Job(dataset, Path(folder, "straight"), limited, qat)
+        child = begin(straight)
+        while not kept_steps(straight.run):
+            need_running(child)
         began = time.monotonic()
-        wait(begin(straight))
+        wait(child)
         seconds = time.monotonic() - began
         expected = outcome(straight.run)
         jobs = [replace(straight, run=Path(folder, str(number))) for number in range(trials)]
-        equal = sum(trial(job, seconds, number % 2, expected) for number, job in enumerate(jobs))
+        leasts = [None if asked else number % 2 for number in range(trials)]
+        equal = sum(trial(job, seconds, least, expected) for job, least in zip(jobs, leasts, strict=True))
     print(f"{config.name}, {'qat' if qat else 'float'}: {equal} of {trials}", flush=True)
     return equal
 
@@ -123,16 +160,24 @@ def trials_of(dataset: Path, config: Path, qat: bool, steps: int, trials: int) -
 @click.option("--steps", default=300, show_default=True)
 @click.option("--trials", default=10, show_default=True)
 @click.option("--save-seconds", default=0.5, show_default=True, help="Between two states that are kept.")
+@click.option("--terminate", "asked", is_flag=True, help="By SIGTERM, with nothing kept beside what that keeps.")
 @click.option("--seed", default=0, show_default=True, help="Of the moments.")
 def main(
-    dataset: Path, floats: tuple[Path], qats: tuple[Path], steps: int, trials: int, save_seconds: float, seed: int
+    dataset: Path,
+    floats: tuple[Path],
+    qats: tuple[Path],
+    steps: int,
+    trials: int,
+    save_seconds: float,
+    asked: bool,
+    seed: int,
 ) -> None:
     """Print one line a trial, then how many were equal, for each config."""
-    module.SAVE_SECONDS = save_seconds
+    module.SAVE_SECONDS = inf if asked else save_seconds
     torch.optim.AdamW([torch.zeros(1)])  # torch loads half of itself for the first one: here, not in every process
     random.seed(seed)
-    asked = [(path, False) for path in floats] + [(path, True) for path in qats]
-    equal = [trials_of(dataset, path, qat, steps, trials) for path, qat in asked]
+    every = [(path, False) for path in floats] + [(path, True) for path in qats]
+    equal = [trials_of(dataset, path, qat, steps, trials, asked) for path, qat in every]
     sys.exit(0 if all(count == trials for count in equal) else 1)
 
 

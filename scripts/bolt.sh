@@ -186,6 +186,8 @@ build() {
     take_lock
     mkdir -p "$out"
     cd "$workspace"
+    # Another workspace may have crates of the same names. Cargo tells them apart by the times of their files alone.
+    find . -name '*.rs' -exec touch {} +
     for package; do build_package "$package" "$out"; done
 }
 

@@ -10,8 +10,11 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from wm_export.bolt.std_programs import compile_crates as std_compile
+from wm_export.bolt.std_programs import versions as std_versions
 from wm_export.schema.sbpf import DEFAULT_ARCH, Arch
 from wm_export.solana import toolchain
 from wm_export.solana.build_record import keep_record
@@ -54,6 +57,25 @@ def build_program(crate: Path, out: Path, features: Sequence[str] = (), arch: Ar
     program = kept.read_bytes()
     atomic_write_bytes(out, program)
     return BuildInfo(arch, tools.name, tools.versions, hashlib.sha256(program).hexdigest(), len(program))
+
+
+def compile_crates(workspace: Path, out: Path, crates: Sequence[str]) -> None:
+    """std_programs.compile_crates."""
+    words = [*(std_versions() or ()), *((workspace / name).read_text() for name in ("Cargo.toml", "Cargo.lock"))]
+    keys = {crate: _digest(_folder_of(workspace, crate), words) for crate in crates}
+    missing = [crate for crate, key in keys.items() if not (CACHE / f"{key}.std").exists()]
+    if missing:
+        std_compile(workspace, out, missing)
+    for crate, key in keys.items():
+        path = out / f"{crate.replace('-', '_')}.so"
+        kept = _kept("std", key, partial(shutil.copyfile, path))
+        if crate not in missing:
+            atomic_write_bytes(path, kept.read_bytes())
+
+
+def _folder_of(workspace: Path, crate: str) -> Path:
+    """Where a workspace has a crate."""
+    return next(path.parent for path in workspace.rglob("Cargo.toml") if path.parent.name == crate)
 
 
 def one_file(folder: Path, name: str, source: str, arch: Arch = DEFAULT_ARCH) -> bytes:

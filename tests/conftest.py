@@ -116,6 +116,7 @@ def compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("wm_export.solana.building.build_program", builds.build_program)
         patch.setattr("wm_export.solana.native.build_host", builds.build_host)
+        patch.setattr("wm_export.bolt.std_programs.compile_crates", builds.compile_crates)
         yield
 
 

@@ -264,7 +264,7 @@ def small_parts(recurrent: bool = False, heads: str = "integrated", **more: Any)
         name, width = f"{heads}/{key}", 24 + 12 * i
         if recurrent:
             return small_mamba2(heads=name, **{"d_model": 24, "d_state": 3 + i, "n_layers": 1 + i % 2} | more)
-        return MLPConfig(slots=2, heads=name, hidden=(width, 16 + 4 * i), **more)
+        return MLPConfig(heads=name, hidden=(width, 16 + 4 * i), **{"slots": 2} | more)
 
     return {key: random_checkpoint(model(key, i), i) for i, key in enumerate(keys)}
 

@@ -67,8 +67,9 @@ RUN = Kind("a run", "run.json", (project.RUN_QAT, project.RUN), "wmq train", DAT
 FLOAT_RUN = replace(RUN, name="a float run", places=(project.RUN,))
 QNET = Kind("a QNet", "qnet.json", (project.QNET, project.QNET_PTQ), "wmq quantize{}", RUN)
 EXPORT = Kind("an export", "manifest.json", (project.EXPORT,), "wmq export{} --target solana", QNET, "programs")
+BOLT_EXPORT = Kind("an export to BOLT", "manifest.json", (project.EXPORT,), "wmq export{} --target bolt", QNET, "bolt")
 LOG = Kind("the log of a session", "log.json", (), "wmq play --id 1", EXPORT)
-KINDS = (DATASET, RUN, QNET, EXPORT, LOG)
+KINDS = (DATASET, RUN, QNET, EXPORT, BOLT_EXPORT, LOG)
 
 
 def parts_here() -> list[Path]:

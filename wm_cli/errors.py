@@ -7,7 +7,7 @@ class WmCliError(ShownError):
     """A verb cannot do its work; the text says what, expected, got, and the next step."""
 
 
-#: Exit code after Ctrl-C.
+#: Exit code after Ctrl-C: a signal that ended a program is told as 128 and its number.
 INTERRUPTED = 130
 #: Key in a context's `meta`: the words of the command line, as they were typed.
 WORDS = "wm_cli.words"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wm_cli import project
-from wm_cli.artifacts import DATASET, QNET, RUN, need, need_export
+from wm_cli.artifacts import BOLT_EXPORT, DATASET, QNET, RUN, need, need_export
 from wm_cli.errors import WmCliError
 from wm_cli.staleness import tell_of_export, tell_of_qnet, tell_of_run
 from wm_train.errors import WmTrainError
@@ -20,11 +20,12 @@ from wm_train.measure.evaluate import rollout_starts, window_at
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from wm_export.bolt.bolt_export import BoltExport
     from wm_export.parity import Recording
     from wm_export.solana.export import Export
     from wm_quant.qnet import QNet
     from wm_train.checkpoint import Checkpoint
-    from wm_train.measure.evaluate import Model
+    from wm_train.measure.evaluate import Model, Window
     from wm_train.world.step import World
 
 #: Seed of the windows that `cu` and `parity` take, and that sessions start from.
@@ -119,6 +120,14 @@ def open_export(folder: Path) -> "Export":
     return export
 
 
+def open_bolt(folder: Path) -> "BoltExport":
+    """An export to BOLT. WmCliError if it is none, WmExportError if it is damaged."""
+    from wm_export.bolt.bolt_export import open_bolt as opened
+
+    need(folder, BOLT_EXPORT)
+    return opened(folder)
+
+
 def built(folder: Path) -> "Export":
     """An export that has been built; WmCliError if it has not: the live verbs build nothing."""
     from wm_export.solana.build_record import built as is_built
@@ -188,9 +197,14 @@ def recording(net: "QNet", dataset: Path, starts: int, length: int) -> "Recordin
     from wm_export.parity import Recording
     from wm_quant.interp import Interpreter
 
+    windows, inputs = executor_windows(net, dataset, starts, length)
+    return Recording(Interpreter(net).begin(windows), inputs)
+
+
+def executor_windows(net: "QNet", dataset: Path, starts: int, length: int) -> "tuple[Window, NDArray[np.int8]]":
+    """`starts` seeded windows, and the inputs (length, starts, 2, len(game.controls)) of the frames after each."""
     corpus, t = executor_games(net, dataset, starts, length, made_up=starts + length)
     if not len(t):
         raise WmTrainError(f"{dataset}: no held-out game has {length} frames after a window; ask for fewer")
-    inputs = corpus.inputs[t[None, :] + 1 + np.arange(length)[:, None]]
-    controls = len(net.world.game.controls)
-    return Recording(Interpreter(net).begin(window_at(corpus, net.world.encoding, t)), inputs[..., :controls])
+    inputs: NDArray[np.int8] = corpus.inputs[t[None, :] + 1 + np.arange(length)[:, None]]
+    return window_at(corpus, net.world.encoding, t), inputs[..., : len(net.world.game.controls)]

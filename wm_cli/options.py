@@ -38,7 +38,8 @@ class Verb(click.Command):
         self.prints, self._stopped = frozenset(prints.split()), stopped
 
     def invoke(self, ctx: click.Context) -> Any:
-        """What it does; Ctrl-C ends it with exit code 130, and a line that says what there is now.
+        """What it does; Ctrl-C ends it with exit code 130, another signal that it heeds with 128 and that one's number,
+        and a line that says what there is now.
 
         An error that an export is the wrong one names the right one.
         """
@@ -48,12 +49,22 @@ class Verb(click.Command):
             from wm_cli.artifacts import with_right_export
 
             raise WmCliError(f"{error}; {with_right_export(error)}") from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             from wm_cli import output  # which loads what --help has no use for
 
             said = self._stopped if isinstance(self._stopped, str) else self._stopped(ctx.params)
-            output.note(f"interrupted; {said}")
-            ctx.exit(INTERRUPTED)
+            word, code = _ended(stop)
+            output.note(f"{word}; {said}")
+            ctx.exit(code)
+
+
+def _ended(stop: KeyboardInterrupt) -> tuple[str, int]:
+    """(in a word how a verb ended, its exit code)."""
+    from wm_train.fit.interrupts import Terminated
+
+    if isinstance(stop, Terminated):
+        return f"stopped by {stop.number.name}", 128 + stop.number
+    return "interrupted", INTERRUPTED
 
 
 def verb(

@@ -38,6 +38,7 @@ MODELS = {
     "v1 published": small_mamba2(encoding="v1", heads="published", n_layers=1),
     "heads in turn": small_mamba2(write_every=4),
     "two heads in turn": small_mamba2(write_every=2, d_state=6, bits={"heads": 16}),
+    "in turn and in groups": small_mamba2(write_every=4, heads="lawful_grouped", bits={"layer1": 16, "heads": 16}),
     "wide": Mamba2Config(d_model=96, d_state=16, headdim=32, n_layers=2),
 }
 #: Games long enough for a memory to matter; one that ends at once.

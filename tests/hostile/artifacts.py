@@ -25,12 +25,14 @@ from tests.factories import (
     random_window,
     small_mamba2,
     small_model,
+    small_parts,
     small_qnet,
     write_dataset,
 )
 from tests.records import RECORD_BYTES
 from tests.wm_cli.page.test_report import CU, DRIFT, PARITY, SPECULATION, evaluation
 from wm_cli import project
+from wm_export.bolt.bolt_export import export_bolt, open_bolt
 from wm_export.lower.lowering import lower
 from wm_export.onnx.graph import export_onnx
 from wm_export.onnx.runtime import OrtRunner
@@ -57,6 +59,7 @@ from wm_quant.interp import Interpreter
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, load_qnet, save_qnet
 from wm_train.checkpoint import digest, load_checkpoint, save_checkpoint
+from wm_train.composed import composed
 from wm_train.config import ModelConfig, RunConfig, TrainConfig, load_config
 from wm_train.errors import WmTrainError
 from wm_train.files import LOCK_NAME, atomic_write_json
@@ -314,6 +317,12 @@ def _sign_export(case: Path) -> None:
         _rehash(case / "named" / "programs" / name / "qnet", "qnet.json", "qnet.safetensors")
 
 
+def _make_bolt(case: Path) -> None:
+    parts = small_parts(encoding="v1", slots=1)
+    export_bolt(from_checkpoint(composed(parts), "ab" * 32), case / "named")
+    shutil.rmtree(case / "named" / "bolt" / "workspace")
+
+
 def _make_build(case: Path) -> None:
     """What a build leaves, without a build."""
     _make_export(case)
@@ -484,6 +493,13 @@ LOADERS: Mapping[str, Loader] = {
         _load_export,
         ("named/manifest.json",) * 3 + ("named/programs/*/blob.bin", "named/programs/*/qnet/*"),
         sign=_sign_export,
+    ),
+    "export to BOLT": Loader(
+        _make_bolt,
+        lambda case: open_bolt(case / "named"),
+        ("named/manifest.json",) * 3 + ("named/bolt/weights/*", "named/bolt/qnet/*"),
+        sign=lambda case: _rehash(case / "named" / "bolt" / "qnet", "qnet.json", "qnet.safetensors"),
+        weight=1,
     ),
     "build": Loader(_make_build, _load_build, ("named/programs/first/build/*",), sign=_sign_build),
     "ONNX graph": Loader(_make_onnx, _load_onnx, linked=True, weight=2),

@@ -10,7 +10,18 @@ from tests.hostile.artifacts import LOADERS
 from tests.hostile.fuzz import ERRORS
 
 #: Loaders of folders; of the others the user names a file, which may be a link.
-FOLDERS = ("dataset", "encodings", "encode", "run", "QNet", "export", "build", "session log", "ledger")
+FOLDERS = (
+    "dataset",
+    "encodings",
+    "encode",
+    "run",
+    "QNet",
+    "export",
+    "export to BOLT",
+    "build",
+    "session log",
+    "ledger",
+)
 
 
 @pytest.fixture(scope="module", params=FOLDERS)

@@ -30,8 +30,9 @@ def kit(sbpf: Toolchain, arch: Arch, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def memory_kit(sbpf: Toolchain, arch: Arch, tmp_path_factory: pytest.TempPathFactory) -> Kit:
-    """Of a Mamba-2 of two layers: each transaction of a frame changes some of what it keeps."""
-    net = small_qnet(small_mamba2())
+    """Of a Mamba-2 of two layers, whose heads are written in turn: each transaction of a frame changes some of what it
+    keeps, and no frame all of it."""
+    net = small_qnet(small_mamba2(d_state=4, write_every=2))
     names = lower(net).names
     cuts = (names.index("blocks.0.ssm"), names.index("blocks.1.ssm"))
     return _built(net, cuts, arch, tmp_path_factory.mktemp("memory"))

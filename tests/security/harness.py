@@ -370,11 +370,13 @@ class World:
         accounts = {"disputer": who.pubkey(), "dispute": self.dispute}
         return self.make("load_disputed_memory", accounts, index=index, data=data)
 
-    def recalled(self, game: Game, frame: int, disputed: bool = False) -> None:
-        """What the network keeps before a frame, loaded into the scratch account or into the dispute."""
-        region = self.kit.region(game, frame)
+    def recalled(self, game: Game, frame: int, disputed: bool = False, spoiled: int | None = None) -> None:
+        """What the network keeps before a frame, one byte of it `spoiled`, into the scratch account or the dispute."""
+        region = bytearray(self.kit.region(game, frame))
+        if spoiled is not None:
+            region[spoiled] ^= 1
         for index in range(self.kit.where.memory.chunks):
-            data = chunk(region, index)
+            data = chunk(bytes(region), index)
             one = self.load_disputed_memory(index, data) if disputed else self.load_memory(game, index, data)
             self.must(one, signers=[OPPONENT if disputed else game.creator])
 

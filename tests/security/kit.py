@@ -115,6 +115,11 @@ class Kit:
         replay = Replay(self.export.net, self.where.memory, game.terms.ids)
         return replay.through(game.log[: frame + self.slots])
 
+    def idle(self, frame: int) -> int:
+        """A byte of what the network keeps that frames before and after this one write, and this one does not."""
+        turns = self.where.memory.in_turn[0].turns
+        return turns[(frame + 1) % len(turns)][0][0]
+
     @cached_property
     def inputs(self) -> tuple[bytes, ...]:
         """Both players' inputs of every frame that is played."""

@@ -145,6 +145,14 @@ def frame_computed_from_an_older_memory(world: World) -> bool:
     return world.attack(world.check_memory(world.game, leaf)) and _played_on(world)
 
 
+@exploit("forged memory", "forgotten", "WrongDigest", keeps=True)
+def frame_computed_from_a_memory_false_where_no_frame_writes_yet(world: World) -> bool:
+    """Its hash of that turn is still the one that was made when the turn was written."""
+    frame = world.state().frame_number
+    world.recalled(world.game, frame, spoiled=world.kit.idle(frame))
+    return world.attack(world.check_memory(world.game)) and _played_on(world)
+
+
 # verdicts
 
 
@@ -164,6 +172,13 @@ def honest_frame_judged_from_an_empty_memory(world: World) -> bool:
 @exploit("false verdict", "asked", "WrongDigest", keeps=True)
 def honest_frame_judged_from_a_memory_made_up(world: World) -> bool:
     world.must(world.load_disputed_memory(0, FALSE), signers=[OPPONENT])
+    return _judged(world)
+
+
+@exploit("false verdict", "asked", "WrongDigest", keeps=True)
+def honest_frame_judged_from_a_memory_false_where_it_does_not_write(world: World) -> bool:
+    """What it reads there makes another Frame, or another memory."""
+    world.recalled(world.game, DISPUTED, disputed=True, spoiled=world.kit.idle(DISPUTED))
     return _judged(world)
 
 

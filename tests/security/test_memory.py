@@ -118,6 +118,39 @@ def test_a_chunk_that_a_player_has_spoiled_is_found_and_written_again(memory_kit
     world.must(again, world.check_memory(world.game), signers=[CREATOR])
 
 
+def test_a_byte_that_is_false_is_found_wherever_it_lies(memory_kit: Kit) -> None:
+    """In what every frame writes, and in every turn: a first and a last byte of each stretch."""
+    world, kept = world_at(memory_kit, "forgotten"), memory_kit.where.memory
+    world.recalled(world.game, PLAYED)
+    turns = [stretch for op in kept.in_turn for turn in op.turns for stretch in turn]
+    at = memory_kit.where.scratch_work + kept.start
+    for start, length in (*kept.always, *turns):
+        for place in {at + start, at + start + length - 1}:
+            true = world.data(world.game.scratch)[place]
+            world.patch(world.game.scratch, place, bytes([true ^ 1]))
+            assert world.send(world.check_memory(world.game)).error == "WrongDigest"
+            world.patch(world.game.scratch, place, bytes([true]))
+    world.must(world.check_memory(world.game))
+
+
+def test_hashes_are_those_of_what_is_kept(memory_kit: Kit) -> None:
+    """From the first frame on, frame by frame, and of a memory that was loaded."""
+    world, kept = world_at(memory_kit, "started"), memory_kit.where.memory
+    section = memory_kit.where.work["hashes"]
+    at = memory_kit.where.scratch_work + section.offset
+
+    def true() -> bool:
+        return world.data(world.game.scratch)[at : at + section.count] == kept.hashes(world.region())
+
+    assert true()
+    for _ in range(PLAYED):
+        world.game = world.play(world.game)
+        assert true()
+    forget(world)
+    taken_up(world)
+    assert true()
+
+
 def test_without_its_memory_a_session_takes_inputs_and_can_be_ended(memory_kit: Kit) -> None:
     """Else who writes false chunks would keep the other from ever ending it."""
     world = world_at(memory_kit, "forgotten")

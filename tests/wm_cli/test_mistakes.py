@@ -176,9 +176,11 @@ def test_a_run_that_was_interrupted_is_gone_on_with(folder: Path, place: str, th
 def test_every_kind_is_told_from_every_other(exported: Path, kind: Kind) -> None:
     (exported / "session-1").mkdir()
     (exported / "session-1" / "log.json").write_text("{}")
-    (exported / "run" / "manifest.json").write_text("{}")
+    (exported / "match" / "bolt").mkdir(parents=True)
+    for place in ("run", "match"):
+        (exported / place / "manifest.json").write_text("{}")
     at = {"a dataset": "dataset", "a run": "run", "a QNet": "qnet", "an export": "export",
-          "the log of a session": "session-1"}  # fmt: skip
+          "an export to BOLT": "match", "the log of a session": "session-1"}  # fmt: skip
     assert [other.name for other in KINDS if other.lies_at(Path(at[kind.name]))] == [kind.name]
 
 
@@ -338,7 +340,7 @@ def test_weights_are_of_a_run_that_is_named(folder: Path) -> None:
 
 
 def test_experiments_are_found_by_name(folder: Path) -> None:
-    assert "there are mamba2-0.4m, mamba2-1.2m" in answer("train --config mamba2-9m")
+    assert "there are full, mamba2-0.4m" in answer("train --config mamba2-9m")
     (folder / "experiments").mkdir()
     (folder / "experiments" / "mine.yaml").write_text(CONFIG)
     assert run("train", "--config", "mine").exit_code == 0 and (folder / "runs" / "mine" / "run.json").exists()

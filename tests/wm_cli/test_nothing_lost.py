@@ -1,6 +1,7 @@
 """Nothing that was made is lost unasked: by a second process, a link, another's file, Ctrl-C, or a full disk."""
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -282,6 +283,34 @@ def test_an_interrupted_run_goes_on_and_is_not_begun_anew_unasked(
     assert train.run("--resume").exit_code == 0
     assert held(folder)["out/run.json"] == held(folder)["whole/run.json"]
     refused(train.run("--resume"), "is finished")
+
+
+def test_a_job_that_is_started_again_and_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a cluster does it: one command line, whatever there is already."""
+    train, step = WRITERS["train"], _Run._step
+
+    def taken_back(self: _Run, asked: bool) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, asked)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(_Run, "_step", taken_back)
+            first = train.run("--resume", "auto")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = "stopped by SIGTERM; out keeps the run as it is; the same command goes on"
+    assert (first.exit_code, first.stderr.splitlines()[-1]) == (143, said)
+    assert train.run("--resume", "auto").exit_code == 0
+    whole = held(folder)
+    last = train.run("--resume", "auto", "--json")
+    assert last.exit_code == 0 and "out: has come to its end; nothing is left to do" in last.stderr
+    assert json.loads(last.stdout)["steps"] == 3 and held(folder) == whole
+    assert train.run("--resume", "auto", "--overwrite").exit_code == 2
+    refused(
+        train.run("--resume", "auto", "--steps", "5"), "run.json: is of another run: config.train.steps was 3, now 5"
+    )
 
 
 @pytest.mark.parametrize(("name", "command"), list(leaves()), ids=[name for name, _ in leaves()])

@@ -146,7 +146,9 @@ def _learning(source: Path, minutes: float) -> list[DemoStage]:
         goes_on = resume.exists() and _newer(resume, inputs)
         start = project.RUN if qat else begun
         limit: dict[str, Any] = {"minutes": minutes * share, "only": ANY_KIND}
-        return training.train_run(project.DATASET, run, None, qat, start, goes_on, overwrite=not goes_on, **limit)
+        return training.train_run(
+            project.DATASET, run, None, qat, start, "yes" if goes_on else None, overwrite=not goes_on, **limit
+        )
 
     return [
         # An interrupted ingest writes meta.json too; the kept figures say that it came to its end.

@@ -24,6 +24,14 @@ TERMS: dict[str, tuple[str, str]] = {
         "one rule of a world: the fields it reads and writes, and the heads it needs",
         "wm_train.world.subsystem:Subsystem",
     ),
+    "Component": (
+        "in BOLT, the fields of a match that one account holds; a Frame lies in several",
+        "wm_export.bolt.components:Component",
+    ),
+    "System": (
+        "in BOLT, a program that changes components, applied through the program World",
+        "wm_export.bolt.slices:Slice",
+    ),
     "head": (
         "an output of the network: a number, an event (logit), or a choice (argmax over ids)",
         "wm_train.world.subsystem:Head",

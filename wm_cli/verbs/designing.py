@@ -282,7 +282,7 @@ def _said(one: "Candidate", limits: "Limits") -> list[str]:
         "units.",
         f"{one.parameters:,} parameters. Predicted, of the most expensive frame: {each} compute units.",
         f"Of these {one.kernel_cu:,} in kernels, exact: the shape was lowered, and each kernel counted by its formula.",
-        f"{one.cost.memory:,} for the digest of what it keeps, exact too: half a unit a byte.",
+        f"{one.cost.memory:,} for the digest of what it keeps, exact too: half a unit a byte that may change.",
         f"{one.around_cu:,} around them and in the hash tree: {around}.",
         f"Weights {sum(one.accounts.shards):,} bytes in {len(one.accounts.shards)} account(s); scratch account "
         f"{one.accounts.scratch_bytes:,} bytes.",

@@ -5,16 +5,18 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from wm_cli import output, project
+from wm_cli.artifacts import BOLT_EXPORT
 from wm_cli.number_types import WINDOWS, Whole
 from wm_cli.opening import executor_games, open_export, recording
 from wm_cli.options import dataset_option, export_argument, json_option, verb
 from wm_cli.places import inputs_after
 from wm_cli.verbs.making import as_one, built_export, each_program, kept_name
+from wm_cli.verbs.matches import BOLT_PARITY_KEYS, applies_table, compare_matches
 
 if TYPE_CHECKING:
     from wm_export.parity import Executor, Outcome
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     "wmq parity\nwmq parity export --frames 2000 --target svm --json",
     prints=(
         "manifest_sha256 frames rollout_frames executors mismatches outcomes executor first_difference "
-        "frame tensor index got expected programs.*"
+        f"frame tensor index got expected programs.* {BOLT_PARITY_KEYS}"
     ),
 )
 @export_argument
@@ -54,7 +56,10 @@ def parity(
 
     ref: integer loops in Python; ort: ONNX Runtime; native: the program's crates on this host;
     svm: the program in LiteSVM; er: the program on a real rollup of its own (make rollup), rollouts only.
+    Of an export to BOLT, every system is applied through World in LiteSVM, and every component compared.
     """
+    if BOLT_EXPORT.lies_at(export):
+        _told_of_matches(compare_matches(export, dataset, frames, rollouts, rollout_frames), as_json)
     found = each_program(
         export, lambda folder: compare_executors(folder, dataset, frames, rollouts, rollout_frames, targets)
     )
@@ -64,6 +69,15 @@ def parity(
         for figures in found.values():
             _print(figures)
     sys.exit(1 if any(figures["mismatches"] for figures in found.values()) else 0)
+
+
+def _told_of_matches(figures: Mapping[str, Any], as_json: bool) -> NoReturn:
+    if as_json:
+        output.print_json(figures)
+    else:
+        output.print_tables([applies_table(figures)])
+        _print(figures)
+    sys.exit(1 if figures["mismatches"] else 0)
 
 
 def _print(figures: Mapping[str, Any]) -> None:

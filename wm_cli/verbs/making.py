@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wm_cli import output, project
-from wm_cli.artifacts import need_export, newest_run
+from wm_cli.artifacts import BOLT_EXPORT, need_export, newest_run
 from wm_cli.errors import WmCliError
 from wm_cli.number_types import Whole
 from wm_cli.opening import file_figures, open_export, open_qnet, open_run
 from wm_cli.options import export_argument, folder_argument, json_option, overwrite_option, path_option, verb
 from wm_cli.packaged import example, need_qnet, packaged
+from wm_cli.verbs.matches import BOLT_EXPORT_KEYS, build_matches, export_matches, exported_text
 from wm_cli.writing import place_of
 from wm_export.schema.sbpf import DEFAULT_ARCH, Arch
 from wm_train.artifact import need_free_folder
@@ -64,12 +65,14 @@ def quantize_run(run: Path, out: Path, overwrite: bool = False) -> dict[str, Any
 @verb(
     "wmq export --target solana\nwmq export qnet --target onnx --out world.onnx\n"
     f"wmq export {example()} --target solana\n"
+    "wmq compose && wmq quantize composed && wmq export --target bolt\n"
     "wmq export fox=qnet-fox marth=qnet-marth --target solana --out both",
-    prints="target out manifest_sha256 plan accounts model session scratch dispute bytes sha256 programs.*",
+    prints="target out manifest_sha256 plan accounts model session scratch dispute bytes sha256 programs.* "
+    f"{BOLT_EXPORT_KEYS}",
     stopped="an export that was begun is not finished, and no verb takes it; the same command makes it whole",
 )
 @click.argument("qnets", metavar="[[NAME=]QNET]...", nargs=-1)
-@click.option("--target", type=click.Choice(["solana", "onnx"]), required=True)
+@click.option("--target", type=click.Choice(["solana", "bolt", "onnx"]), required=True)
 @click.option("--out", type=click.Path(path_type=Path), help="[default: export, or world.onnx]")
 @click.option(
     "--cut",
@@ -96,14 +99,20 @@ def export(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Write a QNet's weight blob, manifest, IDL and Rust workspace, or an integer-only ONNX graph.
+    """Write a QNet's weight blob, manifest, IDL and Rust workspace, BOLT's components and systems, or an ONNX graph.
 
     A world that comes with wmq is exported by its name. Several QNets, each with a name, make an export that holds a
-    program for each; their --cut has the name too.
+    program for each; their --cut has the name too. --target bolt takes the QNet of a world of `wmq compose`.
     """
-    out = out or (project.EXPORT if target == "solana" else project.ONNX)
+    out = out or (project.ONNX if target == "onnx" else project.EXPORT)
+    if target != "solana" and (cuts or transactions or compact):
+        raise click.UsageError(f"--cut, --transactions, --compact: only with --target solana, got --target {target}")
+    if target == "bolt":
+        figures = export_matches(_only(qnets, target), out, overwrite)
+        output.say(as_json, figures, exported_text(figures))
+        return
     if target == "onnx":
-        figures = export_onnx(_only(qnets), out, overwrite)
+        figures = export_onnx(_only(qnets, target), out, overwrite)
     else:
         named = [_named(word) for word in qnets or (str(project.QNET),)]
         if len(dict(named)) < len(named):
@@ -118,9 +127,9 @@ def export(
     output.say(as_json, figures, "\n".join(lines))
 
 
-def _only(qnets: Sequence[str]) -> Path:
+def _only(qnets: Sequence[str], target: str) -> Path:
     if len(qnets) > 1:
-        raise click.UsageError(f"--target onnx: expected one QNET, got {len(qnets)}")
+        raise click.UsageError(f"--target {target}: expected one QNET, got {len(qnets)}")
     return _folder(qnets[0]) if qnets else project.QNET
 
 
@@ -204,11 +213,15 @@ def _cuts(net: "QNet", transactions: int | None) -> list[str]:
 )
 @json_option
 def build(export: Path, arch: str, as_json: bool) -> None:
-    """Build an export's Solana programs, and meter what their compiled code costs.
+    """Build an export's programs; of one to Solana, meter what their compiled code costs.
 
-    Its sources are compared with those that this wmq writes for its QNets; others are not built.
+    Its sources are compared with those that this wmq writes for its QNets; others are not built. Programs for BOLT
+    are in sBPF v0, whatever --arch says.
     """
-    found = each_program(export, lambda folder: build_export(folder, Arch(arch)))
+    if BOLT_EXPORT.lies_at(export):
+        found = {"bolt": build_matches(export)}
+    else:
+        found = each_program(export, lambda folder: build_export(folder, Arch(arch)))
     lines = [
         f"{one['program']}: sBPF {one['arch']}, {one['size']:,} bytes, sha256 {one['sha256']} ({one['toolchain']})"
         for one in found.values()

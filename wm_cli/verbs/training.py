@@ -45,7 +45,9 @@ LATE_LOSS = 1.01
     "wmq train --subsystem movement && wmq train --subsystem movement --qat\n"
     "torchrun --nproc-per-node 2 --no-python wmq train --steps 5000",
     prints="run form parameters steps seconds held_out best_held_out best_step",
-    stopped=lambda given: _left(given["out"] or _default_run(given["config"], given["subsystem"], given["qat"])),
+    stopped=lambda given: _left(
+        given["out"] or _default_run(given["config"], given["subsystem"], given["qat"]), given["resume"]
+    ),
 )
 @dataset_option
 @click.option(
@@ -88,7 +90,15 @@ LATE_LOSS = 1.01
     help="Kinds of games to take, with commas between, or any; see `wmq ingest`.  [default: the config's: standard]",
 )
 @click.option("--cpu", is_flag=True, help="Take games with a computer player too.")
-@click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped.")
+@click.option(
+    "--resume",
+    metavar="[auto]",
+    is_flag=False,
+    flag_value="yes",
+    type=click.Choice(["yes", "auto"]),
+    help="Go on where an interrupted run stopped. `auto`: the one command for a job that is started again and again: "
+    "begin, go on, or do nothing where the run has come to its end.",
+)
 @overwrite_option
 @json_option
 def train(
@@ -104,7 +114,7 @@ def train(
     seed: int | None,
     only: str | None,
     cpu: bool,
-    resume: bool,
+    resume: str | None,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -157,12 +167,12 @@ def kinds_asked(config: Path | None, only: str | None, cpu: bool) -> tuple[str, 
     return named + (("cpu",) if cpu and "cpu" not in named else ())
 
 
-def _left(run: Path) -> str:
+def _left(run: Path, resume: str | None) -> str:
     """What an interrupted training leaves in its folder."""
     from wm_train.fit.resume import interrupted
 
     if interrupted(run):
-        return f"{run} keeps the run as it is; the same command with --resume goes on"
+        return f"{run} keeps the run as it is; the same command {'' if resume else 'with --resume '}goes on"
     return f"{run} keeps what it had; the same command begins again"
 
 
@@ -209,7 +219,7 @@ def train_run(
     config: Path | None,
     qat: bool,
     start: Path | None,
-    resume: bool,
+    resume: str | None,
     overwrite: bool = False,
     weights: Path | None = None,
     subsystem: str | None = None,
@@ -218,13 +228,15 @@ def train_run(
     """Train under a progress bar, one subsystem alone if it is named; overrides that are None leave the config's value.
     What the run came to."""
     from wm_train.checkpoint import load_checkpoint
-    from wm_train.fit.resume import BEST
+    from wm_train.fit.resume import BEST, settled
     from wm_train.fit.train import Job, Progress
     from wm_train.fit.train import train as run
     from wm_train.games.corpus import moved_over
     from wm_train.shapes import parameter_count
 
     need(dataset, DATASET, option="--dataset")
+    if resume == "auto" and settled(out):
+        output.note(f"{out}: has come to its end; nothing is left to do")
     title, estimate = "train --qat" if qat else "train", Estimate(output.note)
     with start_at(start) if start else nullcontext() as found, output.progress_bar(title, 1) as (bar, task):
         if found is not None:
@@ -248,7 +260,8 @@ def train_run(
             text = f"{'qat' if qat else 'float'} step {progress.step:,}, loss {sum(progress.losses.values()):.4f}"
             bar.update(task, description=text)
 
-        checkpoint = run(Job(dataset, out, asked, qat, found, resume, overwrite, weights=weights), shown, moved)
+        place: dict[str, Any] = {"resume": resume is not None, "auto": resume == "auto", "overwrite": overwrite}
+        checkpoint = run(Job(dataset, out, asked, qat, found, weights=weights, **place), shown, moved)
     if crossed := moved_over(checkpoint.split, checkpoint.config.train):
         output.note(
             f"game {crossed[0]} trains or validates since no game else would: it may change sides as others are added; "

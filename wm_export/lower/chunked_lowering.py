@@ -1,5 +1,7 @@
 """A recurrence whose heads are written in turn: one call of an ssm_chunked kernel over all heads."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,7 +9,7 @@ from wm_export.errors import WmExportError
 from wm_export.lower.asm.chunked_asm import BIAS, Layout, chunked
 from wm_export.lower.asm.ssm_asm import HEAD_WORDS
 from wm_export.lower.builder import Builder
-from wm_export.lower.lowered_program import Buffer, Call, Lifetime, Load, Places, Read, Routine, Write, padded
+from wm_export.lower.lowered_program import Buffer, Call, Lifetime, Load, Places, Read, Routine, Turns, Write, padded
 from wm_export.lower.ssm_lowering import pack_tables
 from wm_quant.ops.ssm_chunked import ChunkedSSM
 from wm_train.grid.arithmetic import TILE_COLUMNS
@@ -44,6 +46,22 @@ def _states(shape: Chunk) -> "list[Ints]":
     return found
 
 
+def turns_kept(shape: Chunk) -> Turns:
+    """In turn t is written: B of frame t, x of each head's place then, and the states of the heads that are due."""
+    at, heads = Layout(shape), range(shape.heads)
+    records = [(at.heads + at.record * head) // 4 for head in heads]
+
+    def stretches(t: int) -> Iterator[tuple[int, int]]:
+        yield at.ring // 4 + shape.cells * t, shape.cells
+        for head, record in zip(heads, records, strict=True):
+            place = (t - head) % shape.every
+            yield record + at.rows // 4 + shape.channels * place, shape.channels
+            if place == shape.every - 1:
+                yield record + at.states // 4, shape.channels * shape.cells
+
+    return Turns(0, tuple(tuple(stretches(t)) for t in range(shape.every)))
+
+
 def ssm_chunked(op: ChunkedSSM, builder: Builder) -> Routine:
     """One call."""
     net, shape = builder.net, op.chunk(builder.net)
@@ -56,7 +74,7 @@ def ssm_chunked(op: ChunkedSSM, builder: Builder) -> Routine:
     held = shape.heads * HEAD_WORDS
     tables = builder.constant(f"{op.name}.tables", "u64", held, lambda: pack_tables(*parts).reshape(-1))
     count = (at.heads + at.record * shape.heads) // 4
-    kept = Buffer(op.kept, count, Lifetime.MEMORY, "u32", BIAS, places_kept(shape))
+    kept = Buffer(op.kept, count, Lifetime.MEMORY, "u32", BIAS, places_kept(shape), turns_kept(shape))
     memory, out = builder.memory(kept), builder.write(op.out, padded(op.size, TILE_COLUMNS))
     source = Read(op.source), Read(op.source, op.size), Read(op.by)
     places = Places((*source, Load(tables.name), Write(memory.name), Write(out.name)))

@@ -106,9 +106,8 @@ class Cost:
 
 
 def memory_cu(program: Program) -> int:
-    """Compute units of the digest of what a network keeps: of the runtime, for one sha256 of so many bytes."""
-    size = memory(program).size
-    return SHA256_CU + max(SHA256_PART_CU, size // 2) if size else 0
+    """Compute units of the digest of what a network keeps: of the runtime, for each sha256 of so many bytes."""
+    return sum(SHA256_CU + sum(max(SHA256_PART_CU, part // 2) for part in parts) for parts in memory(program).hashed)
 
 
 def call_cu(call: Call) -> int:
@@ -176,7 +175,7 @@ _MAMBA2 = Overheads(
         "decode": 924,
         "push": 764,
     },
-    (1974,),
+    (1978,),
     164,
     28,
     "debian",

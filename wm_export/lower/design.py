@@ -132,11 +132,13 @@ def variants(arch: str, heads: Sequence[str], given: Mapping[str, Sequence[Any]]
 
 
 def shape(base: ModelConfig, variant: Variant, width: int) -> ModelConfig:
-    """The model of a Variant and a width; encoding and flags are those of `base`. WmTrainError for one that is none."""
+    """The model of a Variant and a width; encoding and flags are those of `base`. Where that has heads in turn, one is
+    written in each frame. WmTrainError for one that is none."""
     base = one_network(base)
     if isinstance(base, Mamba2Config):
         own = {name: variant[name] for name in ("heads", "n_layers", "d_state", "headdim")}
-        model: MLPConfig | Mamba2Config = replace(base, d_model=width, bits={}, **own)
+        every = base.expand * width // variant["headdim"] if base.write_every else 0
+        model: MLPConfig | Mamba2Config = replace(base, d_model=width, bits={}, write_every=every, **own)
     else:
         hidden = (width, max(8, width // variant["narrow"]))
         model = replace(base, hidden=hidden, slots=variant["slots"], heads=variant["heads"], bits={})

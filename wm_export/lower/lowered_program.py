@@ -31,10 +31,23 @@ class Lifetime(Enum):
 
     #: Written and read within one frame.
     FRAME = "frame"
-    #: The world's: the window that moves on, and what a session's ids give. Padding stays zero, as the account began.
+    #: The world's: the window that moves on, what a session's ids give, hashes of what ops keep. Padding stays zero, as
+    #: the account began.
     SESSION = "session"
     #: An op's: what it keeps from frame to frame; zeros when a session begins.
     MEMORY = "memory"
+
+
+@dataclass(frozen=True)
+class Turns:
+    """What of a memory a frame writes in turn; all else it may write in any frame.
+
+    next       the element that holds whose turn it is, before a frame; the frame moves it on by one, around
+    stretches  of each turn (first element, elements) of what is written in it alone: of each turn as many, and as long
+    """
+
+    next: int
+    stretches: tuple[tuple[tuple[int, int], ...], ...]
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,7 @@ class Buffer:
     bias    an element is the interpreter's integer plus this
     places  (length of the interpreter's vector,) the element of each integer; None: the first ones, in order. Elements
             that hold none are as if they held zeros
+    turns   of a memory whose frames write parts of it in turn
     """
 
     name: str
@@ -54,6 +68,7 @@ class Buffer:
     dtype: str = "i64"
     bias: int = 0
     places: Values | None = field(default=None, compare=False, repr=False)
+    turns: Turns | None = field(default=None, compare=False, repr=False)
 
     @property
     def width(self) -> int:
@@ -191,6 +206,7 @@ class Call:
     inside     the kernel calls that a function of the generated crate makes
     uses       buffers that such a function finds in the work area by itself
     gives      name of its result, where calls of the same routine that come after it read it
+    operations  of the rule that it runs
     """
 
     function: str
@@ -199,6 +215,7 @@ class Call:
     inside: tuple["Call", ...] = ()
     uses: tuple[str, ...] = ()
     gives: str = ""
+    operations: int = 0
 
     @property
     def is_kernel(self) -> bool:

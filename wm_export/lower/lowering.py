@@ -20,6 +20,7 @@ from wm_export.lower import (
 from wm_export.lower.builder import Builder
 from wm_export.lower.fusion import fusions
 from wm_export.lower.lowered_program import Buffer, Lifetime, Program, Routine
+from wm_export.lower.memory import HASH_BYTES
 from wm_export.lower.plan import cut
 from wm_export.lower.requantize_lowering import scaling
 from wm_quant.ops.base import Op
@@ -121,6 +122,8 @@ def frame(builder: Builder, fused: bool = True) -> list[Routine]:
             routines.append(found[op].lower(builder))
         elif op not in within:
             routines.append(LOWERINGS[type(op)](op, builder))
+    if turns := sum(len(it.turns.stretches) for it in builder.buffers.values() if it.turns):
+        builder.buffer(world_lowering.HASHES, HASH_BYTES * turns, Lifetime.SESSION, "u8")
     return [*routines, world_lowering.decode(builder), world_lowering.push(builder)]
 
 

@@ -2,8 +2,9 @@
 
 Kernels are counted by formula and are exact. Around them stands compiled Rust, whose length is the compiler's choice;
 `wmq build` meters it. Until then it is taken to be what the metered presets have: of the world's own routines as much
-as there, and for each operand of a kernel call as much as ops of the same kind took there, or, of a kind that no preset
-has, as much as the mean over all kinds.
+as there, and RULE_OPERATION_CU for each operation of rules, laws and sights that the presets' worlds lack; for each
+operand of a kernel call as much as ops of the same kind took there, or, of a kind that no preset has, as much as the
+mean over all kinds.
 """
 
 from collections import defaultdict
@@ -17,6 +18,9 @@ from wm_export.lower.lowered_program import Operand, Places, Program, Routine, R
 from wm_export.lower.lowering import lower
 from wm_quant.presets import PRESETS, preset
 from wm_train.config import ModelConfig
+
+#: Of one operation of a rule: what the laws and sights of `lawful` worlds take, metered, over their number.
+RULE_OPERATION_CU = 4.5
 
 
 def known_overheads(model: ModelConfig, program: Program) -> tuple[Overheads, bool]:
@@ -45,20 +49,21 @@ def _around(routine: Routine) -> int:
     """Compute units beside the kernels of a routine."""
     rules, operands = _metered()
     if routine.is_rule:
-        return ceil(rules.get(routine.name, 0))
+        return ceil(rules.get(routine.name, 0) + RULE_OPERATION_CU * _operations(routine))
     return ceil(_operands(routine) * operands.get(routine.kind, fmean(operands.values())))
 
 
 @cache
 def _metered() -> tuple[Mapping[str, float], Mapping[str, float]]:
-    """Means over the presets: compute units of each rule by its routine's name, and of an operand by the op's kind."""
+    """Means over the presets: compute units of each rule beside its operations, by its routine's name, and of an
+    operand, by the op's kind."""
     rules: dict[str, list[float]] = defaultdict(list)
     operands: dict[str, list[float]] = defaultdict(list)
     for name, overheads in PRESET_OVERHEADS.items():
         for routine in lower(preset(name)).routines:
             around = overheads.ops[routine.name]
             if routine.is_rule:
-                rules[routine.name].append(around)
+                rules[routine.name].append(around - RULE_OPERATION_CU * _operations(routine))
             else:
                 operands[routine.kind].append(around / _operands(routine))
     return _means(rules), _means(operands)
@@ -66,6 +71,11 @@ def _metered() -> tuple[Mapping[str, float], Mapping[str, float]]:
 
 def _means(found: Mapping[str, list[float]]) -> dict[str, float]:
     return {name: fmean(values) for name, values in found.items()}
+
+
+def _operations(routine: Routine) -> int:
+    """Of the rules that a routine runs."""
+    return sum(call.operations for call in routine.calls)
 
 
 def _operands(routine: Routine) -> int:

@@ -5,14 +5,17 @@ Their calls go to the generated rules; only the arg max of each choice is a kern
 from wm_export.lower.asm.gather_asm import GATHER_UNROLL
 from wm_export.lower.builder import Builder
 from wm_export.lower.lowered_program import Call, Lifetime, Routine, padded
+from wm_export.lower.rule_operations import decode_operations, push_operations
 from wm_train.grid.arithmetic import TILE_COLUMNS
 from wm_train.world.fields import PLAYERS
 from wm_train.world.subsystem import Head
 
 #: Buffers that the rules name.
 CODES, CONTROL_CODES, IDS, PLACE_BOUNDS = "codes", "controls", "ids", "bounds"
+#: The buffer of the hashes of what ops write in turn (memory.py).
+HASHES = "hashes"
 #: Buffers and routines that are the world's; no op has their names.
-BUFFERS = (CODES, CONTROL_CODES, IDS, PLACE_BOUNDS)
+BUFFERS = (CODES, CONTROL_CODES, IDS, PLACE_BOUNDS, HASHES)
 ROUTINES = BEGIN, DECODE, PUSH = ("begin", "decode", "push")
 
 
@@ -40,7 +43,8 @@ def decode(builder: Builder) -> Routine:
     world = builder.net.world
     choices = tuple(call for head in world.heads if head.kind == "choice" for call in _choice(head)) * PLAYERS
     builder.buffer(PLACE_BOUNDS, world.place_size, Lifetime.SESSION)
-    call = Call("rules::decode", ("frame", "work"), inside=choices, uses=(*builder.net.read, PLACE_BOUNDS))
+    reads, operations = (*builder.net.read, PLACE_BOUNDS), decode_operations(world)
+    call = Call("rules::decode", ("frame", "work"), inside=choices, uses=reads, operations=operations)
     return Routine(DECODE, "decode", "the next Frame, from the heads", (call,))
 
 
@@ -48,5 +52,6 @@ def push(builder: Builder) -> Routine:
     """The window with the new Frame as its last slot."""
     controls = (CONTROL_CODES,) if CONTROL_CODES in builder.buffers else ()
     facts = (PLACE_BOUNDS,) if builder.net.world.encoding.sights else ()
-    call = Call("rules::push", ("frame", "work"), uses=(CODES, IDS, *controls, *facts))
+    uses, operations = (CODES, IDS, *controls, *facts), push_operations(builder.net.world)
+    call = Call("rules::push", ("frame", "work"), uses=uses, operations=operations)
     return Routine(PUSH, "encode", "the window moves on by one slot", (call,))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wm_export.lower.lowered_program import Program, numpy_type
 from wm_export.lower.placement import remaining
+from wm_export.lower.world_lowering import HASHES
 from wm_export.schema.accounts import MODEL, PLAYER, SCRATCH, SESSION
 from wm_export.schema.limits import NEVER
 from wm_export.solana.layout import Layout, chunks, digest, layout, pieces
@@ -104,7 +105,10 @@ class AccountCodec:
         parts = {"codes": state.codes[0], "ids": state.ids[0], "bias": state.bias[0], "bounds": state.bounds[0]}
         for name, values in parts.items():
             _put(data, self._work(name), self._buffers[name].pack(values).tobytes())
-        _put(data, self._region_start, self.region(state))
+        region = self.region(state)
+        _put(data, self._region_start, region)
+        if self.layout.memory.in_turn:
+            _put(data, self._work(HASHES), self.layout.memory.hashes(region))
         return bytes(data)
 
     def region(self, state: "State") -> bytes:

@@ -13,14 +13,13 @@ EXPORT/programs/NAME/         of each program:
 """
 
 import json
-import re
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from wm_export.errors import WmExportError
+from wm_export.export_place import check_place, clear
 from wm_export.lower.lowered_program import Program
 from wm_export.lower.lowering import lower
 from wm_export.manifest import PROGRAM, Manifest, check_blob, check_name, describe, load_manifest, manifest_text
@@ -33,20 +32,12 @@ from wm_export.solana.sources import workspace_files
 from wm_export.solana.workspace import WORLD, check_files, sources_sha256, with_world, world_files, write_files
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, load_qnet, save_qnet
-from wm_train import json_schema as js
-from wm_train.artifact import check_folder, foreign
+from wm_train.artifact import check_folder
 from wm_train.files import atomic_write_bytes
-from wm_train.reading import Artifact, JsonArtifact, read_json
+from wm_train.reading import Artifact
 from wm_train.writer import one_writer
 
 PROGRAMS, ONCHAIN = "programs", "onchain"
-#: The manifest of an export of whatever wmq.
-_ANY_EXPORT = JsonArtifact(
-    WmExportError,
-    "not an export",
-    max_bytes=1 << 20,
-    schema=js.record({"format": js.text(re.compile(r"wmq-export-\d{1,4}"))}, more=True),
-)
 BLOB = Artifact(WmExportError, "export again with `wmq export`", max_bytes=SHARDS_MAX * SHARD_MAX)
 
 
@@ -79,9 +70,19 @@ class Export:
         return layout(self.lowered, self.packed.sizes)
 
     @property
+    def identity(self) -> dict[str, str]:
+        """What a build of it is known by (build_record.py)."""
+        return {"manifest_sha256": self.manifest.hash.hex(), "sources_sha256": self.manifest.sources}
+
+    @property
     def home(self) -> Path:
         """The folder of what belongs to this program alone."""
         return self.folder / PROGRAMS / self.manifest.name
+
+    @property
+    def build_folder(self) -> Path:
+        """Where `wmq build` puts what it makes."""
+        return self.home / "build"
 
     @property
     def blob_path(self) -> Path:
@@ -91,12 +92,12 @@ class Export:
     @property
     def program(self) -> Path:
         """The built program."""
-        return self.home / "build" / "program.so"
+        return self.build_folder / "program.so"
 
     @property
     def meter(self) -> Path:
         """The program that also writes down compute units."""
-        return self.home / "build" / "meter.so"
+        return self.build_folder / "meter.so"
 
 
 @dataclass(frozen=True)
@@ -129,31 +130,15 @@ def export_programs(programs: Mapping[str, Wanted], folder: Path, overwrite: boo
     another process writes there.
     """
     with one_writer(folder, "export"):
-        _check_place(folder, overwrite)
+        check_place(folder, overwrite)
         made = {name: _export(name, wanted, folder) for name, wanted in programs.items()}
-        _clear(folder)
+        clear(folder, manifest_text([]))
         write_files(folder / ONCHAIN, workspace_files())
         for export in made.values():
             _write(export)
         manifests = {name: export.manifest for name, export in made.items()}
         atomic_write_bytes(folder / "manifest.json", manifest_text(manifests.values()))
     return manifests
-
-
-def _check_place(folder: Path, overwrite: bool) -> None:
-    """WmExportError if something is in the way: all but an export that was interrupted, unless that can go; and what is
-    no export where one has its parts, whatever was said."""
-    check_folder(folder, WmExportError)
-    path, there = folder / "manifest.json", [part for part in (folder / ONCHAIN, folder / PROGRAMS) if part.exists()]
-    held = _programs_in(path)
-    if held is None and (there or path.exists()):
-        raise WmExportError(f"{(*there, path)[0]}: is not of an export; give another folder with --out")
-    if overwrite:
-        return
-    if held:
-        raise WmExportError(f"{folder}: holds an export; give another folder with --out, or replace it: --overwrite")
-    if (other := foreign(folder, (path.name, ONCHAIN, PROGRAMS))) is not None:
-        raise WmExportError(f"{folder}: holds {other}, which is no part of an export; give another folder with --out")
 
 
 def _export(name: str, wanted: Wanted, folder: Path) -> Export:
@@ -175,23 +160,6 @@ def _write(export: Export) -> None:
     for name, idl in (("idl.json", old_idl(sizes)), ("idl-anchor-0.30.json", new_idl(sizes))):
         atomic_write_bytes(home / name, (json.dumps(idl, indent=1) + "\n").encode())
     write_files(home / WORLD, _world(export))
-
-
-def _clear(folder: Path) -> None:
-    """Remove the export that `_check_place` has found, if any; nothing else is ever removed."""
-    atomic_write_bytes(folder / "manifest.json", manifest_text([]))  # an export that was interrupted is known for one
-    for part in (folder / ONCHAIN, folder / PROGRAMS):
-        if part.exists():
-            shutil.rmtree(part)
-
-
-def _programs_in(path: Path) -> bool | None:
-    """Whether the export of this manifest, of whatever wmq, was finished; None if it is none."""
-    try:
-        data = read_json(path, _ANY_EXPORT)
-    except WmExportError:
-        return None
-    return data.get("programs") != []
 
 
 def program_folder(folder: Path, name: str) -> Path:

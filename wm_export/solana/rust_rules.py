@@ -1,6 +1,6 @@
 """`rules.rs`: the world's rules, recorded as Rust: a function for one player's inputs, next fields and window slot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from wm_export.recorder import Sym, SymOps
@@ -45,7 +45,7 @@ class RustTarget:
             return f"gt({a}, {b})"
         # Rust's + and - are of one rank and go from left to right; all else gets parentheses.
         alike = op in "+-" and self._outermost.get(str(a), "") in ("+", "-")
-        text = f"{a if alike else self._closed(a)} {op} {self._closed(b)}"
+        text = f"{a if alike else self.closed(a)} {op} {self.closed(b)}"
         self._outermost[text] = op
         return text
 
@@ -62,13 +62,14 @@ class RustTarget:
         if name not in self._tables:
             self._tables.add(name)
             self.line(f"static {upper(name)}: [u16; {len(table)}] = [{', '.join(map(str, table))}];")
-        return f"i64::from({upper(name)}[{self._closed(index)} as usize])"
+        return f"i64::from({upper(name)}[{self.closed(index)} as usize])"
 
     def requantize(self, value: str | int, mult: int, shift: int) -> str:
         """See Target."""
         return f"requantize1({value}, {mult}, {shift})"
 
-    def _closed(self, value: str | int) -> str:
+    def closed(self, value: str | int) -> str:
+        """`value` as an operand of whatever operator."""
         return f"({value})" if value in self._outermost else str(value)
 
 
@@ -113,7 +114,7 @@ def _decode_player(world: World) -> list[str]:
 
     unread = [Sym(target, "") for _ in range(world.place_numbers - len(numbers))]
     place = [*(Sym(target, number) for number in numbers), *unread]
-    written = decode(SymOps(target), world, _once(now), _once(_heads(target, world)), place)
+    written = decode(SymOps(target), world, read_once(now), read_once(heads_read(target, world)), place)
     if world.head_set.laws:
         target.begin("what is written back")
     for name, value in written.items():
@@ -121,7 +122,7 @@ def _decode_player(world: World) -> list[str]:
     return target.lines
 
 
-def _heads(target: RustTarget, world: World) -> Callable[[str], Sym]:
+def heads_read(target: RustTarget, world: World) -> Callable[[str], Sym]:
     """Reads a head's value into a variable of its own; of a choice the chosen id."""
 
     def read(name: str) -> Sym:
@@ -129,7 +130,7 @@ def _heads(target: RustTarget, world: World) -> Callable[[str], Sym]:
         text = f"choice(heads, {place}, {head.rows})" if head.kind == "choice" else f"head(heads, {place})"
         if head.groups:
             chosen = target.let(f"group_{name}", text)
-            text = f"{head.members} * {chosen} + choice({_members(head)}, 0, {head.members})"
+            text = f"{head.members} * {chosen} + choice({members_name(head)}, 0, {head.members})"
         if head.within:
             text = f"choice_within(heads, {place}, &{_labels_name(head)}, {read(head.within).text})"
         return Sym(target, target.let(f"head_{name}", text))
@@ -137,7 +138,7 @@ def _heads(target: RustTarget, world: World) -> Callable[[str], Sym]:
     return read
 
 
-def _members(head: Head) -> str:
+def members_name(head: Head) -> str:
     """The parameter that points at the logits of the ids of the group which a choice in groups chose."""
     return f"ids_of_{head.name}"
 
@@ -156,7 +157,7 @@ def _labels(world: World) -> str:
     return "\n".join([*tables, fill("within.rs", {})]) if tables else ""
 
 
-def _once(read: Callable[[str], Sym]) -> Callable[[str], Sym]:
+def read_once(read: Callable[[str], Sym]) -> Callable[[str], Sym]:
     """Each name is read one time, into one variable."""
     known: dict[str, Sym] = {}
 
@@ -176,12 +177,12 @@ def _seen_of_player(target: RustTarget, world: World) -> dict[str, Sym]:
         def field_of(name: str) -> Sym:
             return Sym(target, target.let(f"{whose}_{name}", f"field({whose}, fields::{upper(name)})"))
 
-        return _once(field_of)
+        return read_once(field_of)
 
     def place(name: str) -> Sym:
         return Sym(target, target.let(f"place_{name}", f"place[{first + world.facts.index(name)}]"))
 
-    values = seen(SymOps(target), world.encoding.sights, read("player"), read("other"), _once(place))
+    values = seen(SymOps(target), world.encoding.sights, read("player"), read("other"), read_once(place))
     return {name: Sym(target, target.let(name, value.text)) for name, value in values.items()}
 
 
@@ -252,13 +253,27 @@ def _places(names: dict[str, int]) -> str:
     return "\n".join(f"pub const {upper(name)}: usize = {place};" for name, place in names.items())
 
 
+#: Pieces of `rules.rs`, each a template: systems of a BOLT world are made of them as well.
+PIECES = ("fields", "outputs", "field", "head", "choice", "codes", "in_range", "push")
+
+
 def rules(net: QNet) -> dict[str, object]:
     """What fills `rules.rs`."""
+    holes = rule_holes(net)
+    return holes | pieces(holes) | {"decode_player": "\n".join(_decode_player(net.world))}
+
+
+def pieces(holes: Mapping[str, object]) -> dict[str, object]:
+    """The text of each piece, as holes."""
+    return {f"{piece}_part": fill(f"{piece}.rs", holes) for piece in PIECES}
+
+
+def rule_holes(net: QNet) -> dict[str, object]:
+    """What fills the pieces of `rules.rs` and what stands between them."""
     world, encoding = net.world, net.world.encoding
     slot_bytes, slot_id_bytes = 8 * encoding.slot_columns, 2 * encoding.slot_ids
     players = {
         "encode_player": _encode_player(encoding),
-        "decode_player": _decode_player(world),
         "push_player": _push_player(world),
     }
     return {
@@ -286,7 +301,7 @@ def rules(net: QNet) -> dict[str, object]:
         "place_seats": world.place_seats,
         "ranges": _in_range(world.game),
         "labels": _labels(world),
-        "members": "".join(f", {_members(head)}: *const u8" for head in world.grouped),
+        "members": "".join(f", {members_name(head)}: *const u8" for head in world.grouped),
         "about_members": ", each `ids_of` the logits of a group's ids" if world.grouped else "",
         "slot_bytes": slot_bytes,
         "kept_bytes": (encoding.slots - 1) * slot_bytes,

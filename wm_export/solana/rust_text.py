@@ -68,9 +68,9 @@ def byte_rows(data: bytes) -> str:
     return "\n".join(rows)
 
 
-def fill(template: str, holes: Mapping[str, object]) -> str:
-    """A template with its holes filled. What fills one inside a comment stays in that comment."""
-    text = (TEMPLATES / f"{template}.tmpl").read_text()
+def fill(template: str, holes: Mapping[str, object], folder: Path = TEMPLATES) -> str:
+    """A template of a folder with its holes filled. What fills one inside a comment stays in that comment."""
+    text = (folder / f"{template}.tmpl").read_text()
     for name in (hole for comment in _COMMENT.findall(text) for hole in _HOLE.findall(comment)):
         if not str(holes[name]).isprintable():
             raise WmExportError(f"{template}: {str(holes[name])!r:.60} does not fit one line of a comment")

@@ -28,8 +28,9 @@ WORKSPACE = (
     "host/src",
 )
 WORLD_MANIFEST = "world/Cargo.toml"
-#: The scripts that packages call.
-SCRIPT_NAMES = ("sbpf.sh", "rollup.sh")
+#: Folder of what bolt.sh is made of; the scripts that packages call.
+BOLT_TOOLS = "bolt"
+SCRIPT_NAMES = ("sbpf.sh", "bolt.sh", "rollup.sh")
 
 #: The commands that install tools: a wheel has no Makefile.
 _IN_REPOSITORY = HOME != PACKAGED
@@ -47,6 +48,8 @@ def _script(name: str, task: str) -> str:
 SETUP = _make("setup") if _IN_REPOSITORY else "pip install --force-reinstall wmq"
 INSTALL_TOOLCHAIN = _make("toolchain") if _IN_REPOSITORY else _script("sbpf.sh", "install")
 FETCH_CRATES = _script("sbpf.sh", "fetch")
+FETCH_BOLT = _script("bolt.sh", "fetch")
+INSTALL_BOLT = _script("bolt.sh", "install")
 INSTALL_ROLLUP = _make("rollup") if _IN_REPOSITORY else _script("rollup.sh", "install")
 
 
@@ -76,4 +79,5 @@ def copy_all(to: Path) -> None:
     (to / "scripts").mkdir(parents=True, exist_ok=True)
     for name in SCRIPT_NAMES:
         shutil.copyfile(SCRIPTS / name, to / "scripts" / name)
+    shutil.copytree(SCRIPTS / BOLT_TOOLS, to / "scripts" / BOLT_TOOLS, dirs_exist_ok=True)
     shutil.copytree(EXPERIMENTS, to / "experiments", dirs_exist_ok=True)

@@ -86,7 +86,7 @@ def build_program(crate_dir: Path, out_so: Path, features: Sequence[str] = (), a
         )
     with tempfile.TemporaryDirectory(prefix="wmq-sbpf-") as temp:
         command = _program_command(toolchain, arch, crate_dir, Path(temp), features)
-        _run(command, crate_dir, f"program {crate_dir}")
+        run_tool(command, crate_dir, f"program {crate_dir}")
         program = _only_program(Path(temp), crate_dir)
     if (made := version_of(program)) != arch:
         got = f"{toolchain.name}'s compiler made sBPF {made}, asked for was {arch}"
@@ -107,7 +107,7 @@ def build_host(crate_dir: Path, bin_name: str) -> Path:
         raise WmExportError(f"binary {bin_name}: expected cargo on PATH, got none; next: {INSTALL_TOOLCHAIN}")
     command = [str(cargo), "build", "--quiet", "--release", *LOCKED, "--bin", bin_name]
     command += ["--target-dir", str(crate_dir / "target"), "--message-format=json-render-diagnostics"]
-    for line in reversed(_run(command, crate_dir, f"binary {bin_name}").splitlines()):
+    for line in reversed(run_tool(command, crate_dir, f"binary {bin_name}").splitlines()):
         executable = json.loads(line).get("executable")
         if executable:
             return Path(executable)
@@ -138,8 +138,9 @@ def _program_command(
     return [*command, "--features", ",".join(features)] if features else command
 
 
-def _run(command: Sequence[str], folder: Path, what: str) -> str:
-    """Standard output of a compiler that runs in a folder; its last error lines become the exception."""
+def run_tool(command: Sequence[str], folder: Path, what: str, fetch: str = FETCH_CRATES) -> str:
+    """Standard output of a compiler that runs in a folder; its last error lines become the WmExportError. `fetch` gets
+    the crates that may be missing."""
     try:
         done = _started(command, folder)
     except OSError as error:
@@ -147,9 +148,7 @@ def _run(command: Sequence[str], folder: Path, what: str) -> str:
     if done.returncode != 0:
         tail = "\n".join(done.stderr.strip().splitlines()[-ERROR_LINES:])
         lacks = "--offline" in done.stderr
-        step = (
-            f"crates are not on this machine; {FETCH_CRATES}" if lacks else "if a tool itself is at fault, wmq doctor"
-        )
+        step = f"crates are not on this machine; {fetch}" if lacks else "if a tool itself is at fault, wmq doctor"
         raise WmExportError(
             f"{what}: {command[0]} ended with status {done.returncode}, expected 0:\n{tail}\nnext: {step}"
         )

@@ -182,9 +182,12 @@ class StreamLearner:
         if asked.sampling:
             picked = self._forcing.picked(step, done, self._config.train.lanes, self._config.train.chunk)
             batch = self._sampled(model, fed, memory, picked[self._share])
-        heads, after = model(*_lanes(batch, reset), memory, reset)
-        self._memory = [layer.detached() for layer in after]
-        parts = _losses(self.net, batch.now[kept], batch.after[kept], heads.flatten(0, 1)[kept], self._config)
+        heads, left = model(*_lanes(batch, reset), memory, reset)
+        self._memory = [layer.detached() for layer in left]
+        flat, now, after = heads.flatten(0, 1), batch.now, batch.after
+        if not kept.all():  # at the end of a game
+            flat, now, after = flat[kept], now[kept], after[kept]
+        parts = _losses(self.net, now, after, flat, self._config)
         if asked.horizon:
             parts["ahead"] = self._ahead(model, fed, memory)
         return parts, int(kept.sum())

@@ -99,6 +99,13 @@ class Ranks:
         return values
 
 
+def _of_this_start(store: distributed.Store) -> distributed.Store:
+    """torchrun's store, where addresses are exchanged, without those that processes left there which it has started
+    anew since. Machines count their starts each by itself, so only those of one machine can be told apart."""
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") if os.environ.get("GROUP_WORLD_SIZE") == "1" else "0"
+    return distributed.PrefixStore(f"start {start}", store)
+
+
 #: A process by itself.
 ALONE = Ranks()
 
@@ -111,7 +118,9 @@ def joined() -> Iterator[Ranks]:
         return
     ours = not distributed.is_initialized()
     if ours:
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if CUDA in present() else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if CUDA in present() else "gloo"
+        store, rank, size = next(distributed.rendezvous("env://"))
+        distributed.init_process_group(backend, store=_of_this_start(store), rank=rank, world_size=size)
         if CUDA in present():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     try:

@@ -102,6 +102,11 @@ def interrupted(run: Path) -> bool:
     return begun or (finished(run / FLOAT) and not (run / "run.json").exists())
 
 
+def settled(run: Path) -> bool:
+    """Whether the run has come to its end here, in all its parts, and no other has begun since."""
+    return finished(run) and not interrupted(run)
+
+
 def check_place(run: Path, resume: bool, overwrite: bool) -> None:
     """WmTrainError if what lies in a run folder is in the way: a link; or, unless it is to be overwritten, anything but
     the run that `resume` goes on with."""

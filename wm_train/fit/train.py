@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from math import cos, inf, pi
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from wm_train.config import RunConfig, TrainConfig, need_category_loss, one_netw
 from wm_train.errors import WmTrainError
 from wm_train.fit.average import Average
 from wm_train.fit.held_out import HELD_OUT_GAMES, HeldOut
-from wm_train.fit.interrupts import interrupts
+from wm_train.fit.interrupts import ended_by, interrupts
 from wm_train.fit.learners import learner
 from wm_train.fit.parents import adopted, parent_digest, parent_of, with_parents_games
 from wm_train.fit.ranks import Agreed, Ranks, joined
@@ -32,10 +33,11 @@ from wm_train.fit.resume import (
     forget_results,
     keep,
     need_same,
+    settled,
     take_up,
 )
 from wm_train.fit.thresholds import thresholds
-from wm_train.games.corpus import split_games, window_counts
+from wm_train.games.corpus import Split, split_games, window_counts
 from wm_train.games.store import Games, HeldGames, open_split
 from wm_train.nets.device import CPU, find_device, named
 from wm_train.nets.matmul import use_fast_matmul, use_tensor_cores
@@ -46,6 +48,8 @@ from wm_train.writer import one_writer
 REPORT_EVERY = 100
 HELD_OUT_EVERY = 500
 SAVE_SECONDS = 60.0
+#: Length that a gradient, of all parameters together, is cut to.
+GRADIENT_MOST = 5.0
 #: Share of a QAT run's work that is done in float, if it has no float run to start from.
 FLOAT_SHARE = 0.6
 #: A run that starts from a float run moves less.
@@ -81,6 +85,7 @@ class Job:
     weights    of a start: a file with weights of its network, which this one begins with instead (weights.py)
     stock      of `qat` with a start: through torchao's own fake quantizers, not through the grid; the outcome is float
     resume     go on with the run that was interrupted in the folder `run`, if there is one
+    auto       with `resume`: where that run has come to its end it is the outcome, and not an error
     overwrite  lose what the folder holds; without it nothing but a run to be gone on with may lie there
     """
 
@@ -90,6 +95,7 @@ class Job:
     qat: bool = False
     start: Path | None = None
     resume: bool = False
+    auto: bool = False
     overwrite: bool = False
     stock: bool = False
     weights: Path | None = None
@@ -129,6 +135,8 @@ def train(job: Job, report: Report = _nobody, moved: Moved = _nobody) -> Checkpo
     with joined() as ranks, one_writer(job.run, "train") if ranks.first else nullcontext():
         if ranks.first:
             check_place(job.run, job.resume, job.overwrite)
+        if job.resume and job.auto and settled(job.run):
+            return _outcome(job)
         every = _train_both if job.qat and job.start is None else _train_one
         return every(job, ranks, Watcher(report, moved) if ranks.first else Watcher())
 
@@ -157,26 +165,55 @@ def phases(config: RunConfig) -> tuple[RunConfig, RunConfig]:
 
 def _train_both(job: Job, ranks: Ranks, watcher: Watcher) -> Checkpoint:
     """QAT from nothing: the float phase in RUN/FLOAT, then the one through the grid in RUN."""
-    start, (first, second) = job.run / FLOAT, phases(job.config)
-    floating = replace(job, run=start, config=first, qat=False)
+    start = job.run / FLOAT
+    floating = replace(job, run=start, config=phases(job.config)[0], qat=False)
     if job.resume and finished(start):
-        _need_outcome(floating)
+        _outcome(floating)
     else:
         with one_writer(start, "train") if ranks.first else nullcontext():
             _train_one(floating, ranks, watcher.of_part(0.0, FLOAT_SHARE), outer=job.run)
-    through = replace(job, config=second, start=start)
-    return _train_one(through, ranks, watcher.of_part(FLOAT_SHARE, 1 - FLOAT_SHARE))
+    return _train_one(_through(job), ranks, watcher.of_part(FLOAT_SHARE, 1 - FLOAT_SHARE))
 
 
-def _need_outcome(job: Job) -> None:
-    """WmTrainError unless the finished float run in the job's folder is what the job would train."""
-    kept, config = load_checkpoint(job.run), job.config
-    split = split_games(job.dataset, config.model.world.encoding, **config.train.split)
-    need_same(
-        job.run / "run.json",
-        {"config": kept.config.to_json(), "form": kept.form, "games": dict(kept.split), "parent": kept.parent},
-        {"config": config.to_json(), "form": "float", "games": split.to_json(), "parent": None},
+def _through(job: Job) -> Job:
+    """The second phase of QAT from nothing."""
+    return replace(job, config=phases(job.config)[1], start=job.run / FLOAT)
+
+
+def _outcome(job: Job) -> Checkpoint:
+    """The finished run in the job's folder. WmTrainError unless it is what the job would train."""
+    if job.qat and job.start is None:
+        job = _through(job)
+    kept, start = load_checkpoint(job.run), parent_of(job.start, job.weights) if job.start else None
+    config = _config_of(job, start)
+    split = _split_of(job, start, split_games(job.dataset, config.model.world.encoding, **config.train.split))
+    asked = replace(
+        kept,
+        config=config,
+        form="qat" if job.qat and not job.stock else "float",
+        split=split.to_json(),
+        parent=parent_digest(job.start, job.run) if job.start else None,
+        weights=start.weights if start else None,
     )
+    need_same(job.run / "run.json", _made_of(kept), _made_of(asked))
+    return kept
+
+
+def _made_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What a finished run was made of."""
+    kept = checkpoint
+    return {"config": kept.config.to_json(), "form": kept.form, "games": dict(kept.split), "parent": kept.parent,
+            "weights": kept.weights}  # fmt: skip
+
+
+def _config_of(job: Job, start: Checkpoint | None) -> RunConfig:
+    """The job's config, with what the run decides that it begins from."""
+    return adopted(job.config, start, job.start, job.qat) if start and job.start else job.config
+
+
+def _split_of(job: Job, start: Checkpoint | None, split: Split) -> Split:
+    """A split of the job's dataset, with the games of the run that it begins from."""
+    return with_parents_games(split, start, job.start, job.qat) if start and job.start else split
 
 
 def learning_rate(train: TrainConfig, share: float, started: bool) -> float:
@@ -193,7 +230,7 @@ class _Run:
     def __init__(self, job: Job, ranks: Ranks, watcher: Watcher) -> None:
         start = parent_of(job.start, job.weights) if job.start else None
         self.job, self.ranks, self._watcher = job, ranks, watcher
-        self.config = adopted(job.config, start, job.start, job.qat) if start and job.start else job.config
+        self.config = _config_of(job, start)
         one_network(self.config.model)
         need_category_loss(self.config)
         need_storable(self.config.model)
@@ -231,9 +268,7 @@ class _Run:
         """The training games; the held-out ones are set aside."""
         encoding = self.config.model.world.encoding
         games, valid, split = open_split(self.job.dataset, encoding, **self.config.train.split)
-        self._split = (
-            with_parents_games(split, start, self.job.start, self.job.qat) if start and self.job.start else split
-        )
+        self._split = _split_of(self.job, start, split)
         held_out = valid.corpus(range(min(HELD_OUT_GAMES, len(valid.names))))
         measures = self.ranks.first and len(held_out.windows(encoding))
         self._games_held_out = held_out if measures else None
@@ -277,11 +312,12 @@ class _Run:
             forget_results(self.job.run)
 
     def loop(self) -> None:
-        """Steps until the work is done. Raises KeyboardInterrupt, with the state kept, on Ctrl-C."""
+        """Steps until the work is done. KeyboardInterrupt where a signal asks to end (interrupts.py), with the state of
+        the step kept."""
         self._lap = self._clock()
-        with interrupts() as interrupted:
+        with interrupts() as asked:
             while self._share() < 1:
-                agreed = self._step(interrupted())
+                agreed = self._step(asked() > 0)
                 done = self._share() >= 1
                 if done or self.state.step % REPORT_EVERY == 0:
                     self._tell(done or self.state.step % HELD_OUT_EVERY == 0)
@@ -289,7 +325,7 @@ class _Run:
                 if not done and (agreed.save or agreed.stop):
                     self.keep()
                 if agreed.stop and not done:
-                    raise KeyboardInterrupt
+                    raise ended_by(asked())
 
     def _share(self) -> float:
         train = self.config.train
@@ -302,7 +338,7 @@ class _Run:
             group["lr"] = self._rate()
         torch.manual_seed(_chance(self.config.train.seed, state.step, self.ranks.rank))
         parts, frames = state.learner.losses(state.step, self._share())
-        total = sum(parts.values(), torch.zeros(()))
+        total = torch.stack(list(parts.values())).sum()
         if frames:
             self._need_finite("loss", total.detach())
         means = {name: value.detach() if frames else torch.zeros(()) for name, value in parts.items()}
@@ -313,11 +349,18 @@ class _Run:
         if frames:
             (total * (frames / agreed.frames)).backward()
         self.ranks.add_gradients(net.parameters())
-        self._need_finite("gradient", nn.utils.clip_grad_norm_(net.parameters(), 5.0))
+        self._clip(list(net.parameters()))
         state.optimizer.step()
         state.average.update(state.step)
         self._count(agreed)
         return agreed
+
+    def _clip(self, parameters: list[nn.Parameter]) -> None:
+        """Gradients at most so long; most are, and are left as they are."""
+        length = nn.utils.get_total_norm([one.grad for one in parameters if one.grad is not None])
+        self._need_finite("gradient", length)
+        if length > GRADIENT_MOST:
+            nn.utils.clip_grads_with_norm_(parameters, GRADIENT_MOST, length)
 
     def _need_finite(self, what: str, got: Tensor) -> None:
         """WmTrainError where a number that training goes on from is none."""

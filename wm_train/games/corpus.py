@@ -232,7 +232,8 @@ def split_games(
     games = meta.by_match
     ranked = sorted(share, key=share.__getitem__)
     held = [match for match in ranked if hold_character < 0 or hold_character in meta.cast(games[match])]
-    others = [match for match in ranked if match not in held]
+    apart = set(held)
+    others = [match for match in ranked if match not in apart]
     if hold_character >= 0 and not (len(held) > 1 and others):
         found = f"{len(held)} of {len(ranked)} usable games have character {hold_character}"
         raise WmTrainError(f"{dataset}: {found}; expected at least two with it, and one without; see {META_NAME}")
@@ -247,7 +248,7 @@ def _parted(ranked: list[str], share: Mapping[str, float], holdout: float) -> tu
     below = [match for match in ranked if share[match] < holdout] or ranked[:1]
     if 1 < len(ranked) == len(below):
         below.pop()
-    return below, [match for match in ranked if match not in below]
+    return below, ranked[len(below) :]
 
 
 def _hashed(match: str, seed: int) -> float:

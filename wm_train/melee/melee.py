@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from wm_train.melee.coasting import coasted
 from wm_train.melee.columns import ITEM_COLUMNS, PLAYER_COLUMNS
 from wm_train.melee.derived import EXTRAS
+from wm_train.melee.ecs import COMPONENTS
 from wm_train.melee.field_table import CONTROLS, SPEEDS, STAGE, STATE, STATE_AGE_ID
 from wm_train.melee.first_frame import opening
 from wm_train.melee.game_kinds import KINDS
@@ -137,6 +138,7 @@ GAME = Game(
     usual=(31, (22, 1)),
     settled=settled,
     symmetry=SYMMETRY,
+    components=COMPONENTS,
     columns=PLAYER_COLUMNS,
     lists=ITEM_COLUMNS,
     facts=FACTS,

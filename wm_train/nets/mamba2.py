@@ -17,7 +17,7 @@ Glossary
 `reset` (B, L) marks frames that begin a game: nothing from before them reaches them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -79,28 +79,60 @@ def scan(
     out = []
     for start in range(0, x.shape[1], chunk):
         part = slice(start, start + chunk)
-        y, h = _scan_chunk(x[:, part], dt[:, part], A, B_[:, part], C[:, part], h, reset[:, part])
+        y, h = _scan_chunk(x[:, part], dt[:, part], A, B_[:, part], C[:, part], D_, h, reset[:, part])
         out.append(y)
-    return torch.cat(out, 1) + D_[:, None] * x, h
+    return torch.cat(out, 1) if len(out) > 1 else out[0], h
 
 
 def _scan_chunk(
-    x: Tensor, dt: Tensor, A: Tensor, B_: Tensor, C: Tensor, h: Tensor, reset: Tensor
+    x: Tensor, dt: Tensor, A: Tensor, B_: Tensor, C: Tensor, D_: Tensor, h: Tensor, reset: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """One chunk as an attention with decay, plus what the state from before still says."""
+    """One chunk as an attention with decay, plus what the state from before still says. Factors of a frame go to what
+    is narrow, so that x, which is wide, is only multiplied as a matrix; and the skip is its weight for itself."""
+    lanes, frames = reset.shape
     game = reset.cumsum(1)
     # (B, H, L), log. What lies between two frames is a difference of two sums, to which each frame that forgets all, in
     # this game or one before, adds FORGOTTEN: float32 would keep little of the rest.
     decay = (dt * A).clamp(min=-FORGOTTEN).to(widest(dt.device.type)).cumsum(1).transpose(1, 2)
     apart = (decay[..., :, None] - decay[..., None, :]).to(x.dtype)
     same = (game[:, :, None] == game[:, None, :]).tril_()[:, None]
-    weight = apart.masked_fill(~same, -torch.inf).exp() * (C @ B_.mT)[:, None]
-    written = (dt[..., None] * x).transpose(1, 2)  # (B, H, L, P)
+    size, skip = dt.transpose(1, 2), D_[:, None, None] * torch.eye(frames)
+    weight = apart.masked_fill(~same, -torch.inf).exp() * (C @ B_.mT)[:, None] * size[..., None, :] + skip
     old = torch.where((game == 0)[:, None], decay.exp().to(x.dtype), 0.0)  # (B, H, L)
-    y = weight @ written + old[..., None] * (C[:, None] @ h.mT)
     kept = torch.where((game == game[:, -1:])[:, None], (decay[..., -1:] - decay).exp().to(x.dtype), 0.0)
-    h = old[..., -1, None, None] * h + (written * kept[..., None]).mT @ B_[:, None]
-    return y.transpose(1, 2), h
+    read, write = old[..., None] * C[:, None], (kept * size)[..., None] * B_[:, None]  # (B, H, L, N)
+    every, before = x.transpose(1, 2).flatten(0, 1), h.flatten(0, 1)
+    y = (weight.flatten(0, 1) @ every).baddbmm_(read.flatten(0, 1), before.mT)
+    after = (old[..., -1, None, None] * h).flatten(0, 1).baddbmm_(every.mT, write.flatten(0, 1))
+    return y.unflatten(0, (lanes, -1)).transpose(1, 2), after.unflatten(0, (lanes, -1))
+
+
+class _Taps(torch.autograd.Function):
+    """Sums over the taps of a convolution over `seen` (B, L + D_CONV - 1, channels); what `ours` (D_CONV, B, L, 1)
+    leaves out of a tap, if it is given, is of another game. With a gradient that is written out: autograd's own takes
+    three times as many passes."""
+
+    @staticmethod
+    def forward(ctx: Any, seen: Tensor, weight: Tensor, bias: Tensor, ours: Tensor | None) -> Tensor:
+        taps = weight.T.contiguous()  # what is multiplied elementwise lies side by side
+        ctx.save_for_backward(seen, taps, ours)
+        frames = seen.shape[1] - D_CONV + 1
+        out = torch.addcmul(bias, taps[-1], seen[:, D_CONV - 1 :])
+        for tap in reversed(range(D_CONV - 1)):
+            past = seen[:, tap : tap + frames]
+            out.addcmul_(taps[tap], past if ours is None else torch.where(ours[tap], past, 0.0))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,), (seen, taps, ours) = gradients, ctx.saved_tensors
+        frames = gradient.shape[1]
+        to_seen, to_taps = torch.zeros_like(seen), torch.empty_like(taps)
+        for tap in range(D_CONV):
+            here, at = gradient if ours is None else gradient * ours[tap], slice(tap, tap + frames)
+            to_seen[:, at].addcmul_(here, taps[tap])
+            to_taps[tap] = (here * seen[:, at]).sum((0, 1))
+        return to_seen, to_taps.T, gradient.sum((0, 1)), None
 
 
 def causal_conv(xBC: Tensor, weight: Tensor, bias: Tensor, before: Tensor, reset: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,21 +141,37 @@ def causal_conv(xBC: Tensor, weight: Tensor, bias: Tensor, before: Tensor, reset
     xBC (B, L, channels), weight (channels, D_CONV) newest tap last, before (B, D_CONV - 1, channels)
     returns the same shape as xBC, and the new `before`
     """
-    frames, borders = xBC.shape[1], bool(reset.any())
-    game = F.pad(reset.cumsum(1), (D_CONV - 1, 0))
     seen = torch.cat([before, xBC], 1)
-    out = torch.addcmul(bias, weight[:, -1], xBC)
-    for back in range(1, D_CONV):
-        at = slice(D_CONV - 1 - back, D_CONV - 1 - back + frames)
-        past = seen[:, at]
-        if borders:  # in a few chunks only, and not for free
-            past = torch.where((game[:, at] == game[:, D_CONV - 1 :])[..., None], past, 0.0)
-        out = torch.addcmul(out, weight[:, -1 - back], past)
-    ours = (game[:, -(D_CONV - 1) :] == game[:, -1:])[..., None]
-    return out, torch.where(ours, seen[:, -(D_CONV - 1) :], 0.0)
+    last = seen[:, -(D_CONV - 1) :]
+    if not reset.any():  # most chunks begin no game
+        out: Tensor = _Taps.apply(seen, weight, bias, None)
+        return out, last.contiguous()
+    game = F.pad(reset.cumsum(1), (D_CONV - 1, 0))
+    ours = torch.stack([game[:, tap : tap + reset.shape[1]] == game[:, D_CONV - 1 :] for tap in range(D_CONV)])
+    out = _Taps.apply(seen, weight, bias, ours[..., None])
+    return out, torch.where((game[:, -(D_CONV - 1) :] == game[:, -1:])[..., None], last, 0.0)
 
 
 # ------------------------------------------------------------------------------------------------------- the network
+
+
+class _Scaled(torch.autograd.Function):
+    """x / rms(x) * weight, with a gradient that is written out: autograd's own takes twice as many passes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        scale = x.square().mean(-1, keepdim=True).add_(NORM_EPS).rsqrt_()
+        unit = x * scale
+        ctx.save_for_backward(unit, scale, weight)
+        return unit * weight
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        (gradient,), (unit, scale, weight) = gradients, ctx.saved_tensors
+        along = gradient * unit
+        share = (along @ weight / len(weight))[..., None]
+        to_x = torch.addcmul(gradient * weight, unit, share, value=-1).mul_(scale)
+        return to_x, along.flatten(0, -2).sum(0)
 
 
 class RMSNorm(nn.Module):
@@ -135,7 +183,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Same shape."""
-        return F.rms_norm(x, self.weight.shape, self.weight, NORM_EPS)
+        scaled: Tensor = _Scaled.apply(x, self.weight)
+        return scaled
 
 
 class Block(nn.Module):

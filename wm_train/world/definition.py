@@ -171,6 +171,8 @@ class Game:
     settled     recorded states of one whole game (T, 2, len(state)) int32 -> its Frames, where a Frame tells what a
                 recording leaves out; None if they are the same
     symmetry    what leaves the game as it is, for training to make several games of one
+    components  name -> fields of a player that are one component of an entity component system; none if the game does
+                not say, else every field of the state is in one
     columns     of one player in a dataset; lists: columns of a list per frame; recorded: words for recordings that a
                 field's `since` counts versions of
     facts       of whole games in a dataset; reader: what reads recordings, imported when it is called; None if the
@@ -203,6 +205,7 @@ class Game:
     usual: tuple[int, tuple[int, ...]] = (0, (0,) * PLAYERS)
     settled: Callable[[Any], Any] | None = None
     symmetry: Symmetry = field(default_factory=Symmetry)
+    components: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     columns: tuple[Column, ...] = ()
     lists: tuple[Column, ...] = ()
     facts: Facts = Facts()
@@ -227,6 +230,10 @@ class Game:
         for problem in filter(None, map(check_sight, self.sights.values())):
             raise WmTrainError(f"game {self.name}: {problem}")
         self.symmetry.check([*self.state, *self.controls, *self._flagged])
+        held = sorted(name for names in self.components.values() for name in names)
+        if self.components and held != sorted(self.state_index):
+            odd = min(set(held) ^ set(self.state_index), default="a field that is in two")
+            raise WmTrainError(f"game {self.name}: components do not hold every field once: {odd!r}")
         for heads in self.head_sets.values():
             if unknown := set(heads.writes).difference(self.state_index):
                 raise WmTrainError(

@@ -28,7 +28,7 @@ pub mod gate;
 pub mod gather;
 pub mod geometry;
 pub mod matvec;
-#[cfg(target_arch = "bpf")]
+#[cfg(all(target_arch = "bpf", not(feature = "std")))]
 pub mod mem;
 pub mod norm;
 pub mod requantize;

@@ -11,6 +11,7 @@ use crate::{
     accounts::Area,
     error::{require, WorldError},
     instruction::{Input, Record},
+    memory,
 };
 
 /// Checks that a controller can send this.
@@ -46,7 +47,7 @@ pub fn check_ids(ids: &[u16; SESSION_IDS]) -> ProgramResult {
     require(allowed, WorldError::WrongIds)
 }
 
-/// Writes the first accumulator's start for a session's ids into a work area.
+/// Writes what a session with these ids begins with into a work area: the start of its first accumulator, an empty memory.
 ///
 /// The ids are checked again: what a rollup commits is its operator's word, and they say where the model is read.
 ///
@@ -58,6 +59,7 @@ pub fn write_bias(all: &[u16; SESSION_IDS], blobs: Blobs, work: Area) -> Program
     let ids: [u16; SESSION_VOCAB.len()] = core::array::from_fn(|i| all[i]);
     // SAFETY: the ids lie in their tables; the model's shards and the work area are as long as `layout` says.
     unsafe { session_bias(&ids, blobs, work.start()) }
+    memory::hash_all(work);
     Ok(())
 }
 

@@ -300,6 +300,35 @@ pub mod memory {
     pub const CHUNKS: usize = 0;
     /// Bytes of its digest; none for a network that keeps nothing.
     pub const MEMORY_DIGEST_BYTES: usize = 0;
+    /// Bytes of the region: the first, and how many.
+    pub type Stretch = (u32, u32);
+    /// What is in no turn.
+    pub const ALWAYS: [Stretch; 0] = [];
+    /// What an op writes in turn.
+    pub struct InTurn {
+        /// First byte in the region of the `u32` that says whose turn comes next, plus `bias`.
+        pub next: usize,
+        /// See `next`.
+        pub bias: u32,
+        /// How many turns there are.
+        pub turns: usize,
+        /// Stretches of each turn.
+        pub each: usize,
+        /// The first of its stretches among `STRETCHES`, turn by turn.
+        pub stretches: usize,
+        /// Where the hash of its first turn lies in the work area.
+        pub hashes: usize,
+    }
+    /// Each op that writes in turn.
+    pub const IN_TURN: [InTurn; 0] = [];
+    /// Stretches of every turn.
+    pub static STRETCHES: [Stretch; 0] = [];
+    /// Most stretches of a turn.
+    pub const MOST: usize = 0;
+    /// Where the hashes of all turns lie in the work area.
+    pub const HASHES: usize = 0;
+    /// How many there are.
+    pub const TURNS: usize = 0;
     /// Digest of what a session begins with.
     pub const EMPTY: [u8; MEMORY_DIGEST_BYTES] = [];
 }

@@ -100,7 +100,7 @@ def run(minutes: float = 4) -> int:
     return demo.run_demo(Path("replays"), Path("out"), minutes)
 
 
-ALL = ["ingest", "train run False", "train run-qat False", "evaluate run", "evaluate run-qat", "quantize run-qat",
+ALL = ["ingest", "train run None", "train run-qat None", "evaluate run", "evaluate run-qat", "quantize run-qat",
        "evaluate qnet", "alone 500", "quantize run", "evaluate qnet-ptq", "export solana", "export onnx", "build", "cu",
        "parity ['ort', 'native', 'svm']", "report"]  # fmt: skip
 
@@ -191,12 +191,12 @@ def test_training_resumes_only_what_was_begun_on_the_same_data(log: Log) -> None
     _leave(resume)
     log.clear()
     run()
-    assert log[0] == "train run True"
+    assert log[0] == "train run yes"
     os.utime(resume, (1, 1))
     (Path("out") / demo.RUN).unlink()
     log.clear()
     run()
-    assert log[0] == "train run False"
+    assert log[0] == "train run None"
 
 
 def test_without_a_toolchain_the_rest_is_done(

@@ -34,6 +34,16 @@ def test_the_widest_that_fits_is_found(arch: str) -> None:
         assert not priced(shape(base, variant, widths[widths.index(own) + 1])).fits(limits)
 
 
+def test_heads_that_are_written_in_turn_are_in_every_width() -> None:
+    turning = Mamba2Config(write_every=2)
+    (variant, *_) = variants("mamba2", ["integrated"], GIVEN["mamba2"])
+    for width in (64, 96, 320):
+        model = shape(turning, variant, width)
+        assert isinstance(model, Mamba2Config) and model.write_every == model.n_heads
+        assert priced(model).cu < priced(replace(model, write_every=0)).cu
+    assert widest(turning, variant, Limits(500_000))
+
+
 def test_what_is_priced_is_what_its_lowering_costs() -> None:
     model = shape(BASES["mamba2"], variants("mamba2", ["two_level"], GIVEN["mamba2"])[0], 96)
     program = lower(untrained(model))

@@ -15,11 +15,13 @@ from tests.wm_export.lower.ends import ENDS
 from tests.wm_export.lower.recurrences import RECURRENCES, Recurrence
 from tests.wm_export.lower.sbpf import DATA, Machine
 from wm_export.lower.asm.argmax_asm import WITHIN_INDEX_BITS
+from wm_export.lower.asm.chunked_asm import BIAS
 from wm_export.lower.asm.gather_asm import GATHER_BYTES_PER_WORD, GATHER_UNROLL, GATHER_WORDS
 from wm_export.lower.asm.listing import Count, Fork, Kernel, Repeat, clamp, segment
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec
 from wm_export.lower.asm.ssm_asm import SSM_CELLS_MAX, ssm
 from wm_export.lower.asm.table_asm import TABLE_BIAS, TABLE_ENTRIES
+from wm_export.lower.chunked_lowering import turns_kept
 from wm_export.lower.conv_lowering import pack_filters
 from wm_export.lower.kernel_files import HERE
 from wm_export.lower.kernels import KERNELS, kernel_named
@@ -260,20 +262,43 @@ def test_ssm(case: Recurrence) -> None:
         assert left == [*parts[:4], memory, raw(frame.out)]
 
 
+def chunked_frame(case: Frames, codes: I64, dt: I64, memory: bytes) -> tuple[bytes, bytes]:
+    """(memory, out) after a frame; nothing else is written, and it costs what it should."""
+    width = case.shape.heads * case.shape.channels
+    parts = [raw(codes), raw(dt), case.packed, memory + bytes(-len(memory) % 8), bytes(8 * width)]
+    starts = np.cumsum([DATA + 48, *map(len, parts)]).tolist()
+    places = [starts[0], starts[0] + 8 * width, *starts[1:5]]
+    machine = Machine(b"".join([raw(places), *parts]))
+    machine.run(case.kernel.text, [DATA, case.shape.heads])
+    assert machine.spent == case.kernel.cu(heads=case.shape.heads)
+    left = [bytes(machine.areas[DATA][a - DATA : b - DATA]) for a, b in pairwise(starts)]
+    assert left[:3] == parts[:3]
+    return left[3][: len(memory)], left[4]
+
+
 @pytest.mark.parametrize("case", FRAMES, ids=str)
 def test_ssm_chunked(case: Frames) -> None:
     shape, buffer, count = case.shape, case.buffer, 2 * case.shape.every + 1 if case.shape.cells < 32 else 9
     for codes, dt, before, out, after in case.frames(count):
-        parts = [raw(codes), raw(dt), case.packed, buffer.pack(before).tobytes(), bytes(8 * len(out))]
-        parts[3] += bytes(-len(parts[3]) % 8)
-        starts = np.cumsum([DATA + 48, *map(len, parts)]).tolist()
-        places = [starts[0], starts[0] + 8 * len(out), *starts[1:5]]
-        machine = Machine(b"".join([raw(places), *parts]))
-        machine.run(case.kernel.text, [DATA, shape.heads])
-        assert machine.spent == case.kernel.cu(heads=shape.heads)
-        left = [bytes(machine.areas[DATA][a - DATA : b - DATA]) for a, b in pairwise(starts)]
-        assert left[:3] == parts[:3] and left[4] == raw(out)
-        assert left[3][: buffer.count * 4] == buffer.pack(after).tobytes()
+        left = chunked_frame(case, codes, dt, buffer.pack(before).tobytes())
+        assert left == (buffer.pack(after).tobytes(), raw(out)), shape
+
+
+@pytest.mark.parametrize("case", FRAMES, ids=str)
+@pytest.mark.parametrize("said", [-(2**16), -1, 0, 1, 2**16, None])
+def test_ssm_chunked_writes_the_turn_that_its_memory_names_and_no_other(case: Frames, said: int | None) -> None:
+    """Whatever else the memory holds: what is in the other turns is not hashed again (memory.py)."""
+    shape, rng = case.shape, np.random.default_rng(0)
+    codes, dt, *_ = next(case.frames(1))
+    before = np.frombuffer(rng.bytes(4 * case.buffer.count), "<u4").copy()
+    if said is not None:
+        before[0] = said + BIAS
+    turn = int(np.clip(int(before[0]) - BIAS, 0, shape.every - 1))
+    after = np.frombuffer(chunked_frame(case, codes, dt, before.tobytes())[0], "<u4")
+    turns = turns_kept(shape)
+    assert after[turns.next] == (turn + 1) % shape.every + BIAS
+    others = [one for number, stretches in enumerate(turns.stretches) if number != turn for one in stretches]
+    assert all((after[at : at + count] == before[at : at + count]).all() for at, count in others)
 
 
 def test_formulas_are_the_costs() -> None:

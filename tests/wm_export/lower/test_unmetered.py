@@ -8,12 +8,13 @@ from tests.factories import random_checkpoint, small_model
 from wm_export.lower.cost import PRESET_OVERHEADS, cost, preset_cost
 from wm_export.lower.handled import WORLD, handled
 from wm_export.lower.lowering import lower
-from wm_export.lower.unmetered import estimated, known_overheads
+from wm_export.lower.unmetered import RULE_OPERATION_CU, estimated, known_overheads
 from wm_export.solana.layout import layout
 from wm_quant.convert import from_checkpoint
 from wm_quant.presets import preset, untrained
 from wm_quant.qnet import QNet, validate
 from wm_train.config import Mamba2Config, MLPConfig, ModelConfig
+from wm_train.melee.melee_flags import MeleeFlags
 
 MAMBA2 = Mamba2Config(d_model=64, d_state=16, n_layers=2, headdim=32)
 NETS = {"mlp": preset("mlp"), "mamba2": untrained(MAMBA2)}
@@ -25,6 +26,22 @@ def test_an_estimate_comes_near_what_was_metered(name: str) -> None:
     near, exact = cost(program, estimated(program)), preset_cost(name)
     assert [op.kernel_cu for op in near.ops] == [op.kernel_cu for op in exact.ops]
     assert abs(near.total_cu - exact.total_cu) <= exact.total_cu // 500
+
+
+def test_laws_and_sights_are_estimated_by_their_operations() -> None:
+    """Presets have the rules of `integrated`; a world with laws and sights runs more of them, and no other kernel."""
+    sights = MeleeFlags(geometry=True, reach=True)
+    plain, seen, lawful = (
+        lower(untrained(replace(MAMBA2, **more)))
+        for more in ({}, {"flags": sights}, {"flags": sights, "heads": "lawful"})
+    )
+    operations = [[call.operations for call in program.routines[-1].calls] for program in (plain, seen, lawful)]
+    assert operations[0] < operations[1] == operations[2]
+    decode, push = plain.names[-2:]
+    first, second, third = (estimated(program).ops for program in (plain, seen, lawful))
+    assert first[push] < second[push] == third[push] and second[decode] == first[decode] < third[decode]
+    extra = lawful.routines[-2].calls[0].operations - plain.routines[-2].calls[0].operations
+    assert third[decode] - first[decode] == pytest.approx(RULE_OPERATION_CU * extra, abs=1)
 
 
 def test_only_a_metered_shape_in_one_transaction_is_known() -> None:

@@ -1,4 +1,4 @@
-"""ranks.py: two processes that torchrun starts train what one does, to float tolerance."""
+"""ranks.py: two processes that torchrun starts train what one does, to float tolerance, also if one of them dies."""
 
 import json
 import os
@@ -89,6 +89,46 @@ def test_two_processes_give_the_losses_of_one(tmp_path: Path, monkeypatch: pytes
         first, second = (load_checkpoint(tmp_path / side / name) for side in ("one", "two"))
         for key, array in first.arrays.items():
             assert np.abs(array - second.arrays[key]).max() < 1e-3, key
+
+
+#: Killed between two steps, as a machine that is lost: torchrun starts both processes anew.
+LOST = """
+import os, signal
+from pathlib import Path
+from wm_train.config import load_config
+from wm_train.fit import train as module
+from wm_train.fit.train import Job, train
+
+module.SAVE_SECONDS = -1.0
+lost = os.environ["LOCAL_RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0" and os.environ["LOSE"]
+taken = module._Run._step
+
+def step(run, asked):
+    if lost and run.state.step == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return taken(run, asked)
+
+module._Run._step = step
+train(Job(Path("dataset"), Path("run" + os.environ["LOSE"]), load_config(Path("c.yaml")), resume=True, auto=True))
+"""
+
+
+def test_a_process_that_is_lost_costs_nothing_but_time(tmp_path: Path, python: str) -> None:
+    (tmp_path / "dataset").mkdir()
+    write_dataset(tmp_path / "dataset", [50, 40, 60, 45])
+    model = "{arch: mamba2, d_model: 16, d_state: 8, headdim: 16, n_layers: 1}"
+    (tmp_path / "c.yaml").write_text(f"model: {model}\ntrain: {{lanes: 3, chunk: 8, steps: 8, holdout: 0.3}}\n")
+    (tmp_path / "script.py").write_text(LOST)
+    command = [python, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    for lose in ("", "-lost"):
+        environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "LOSE": lose}
+        done = subprocess.run(
+            [*command, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert ("exitcode: -9" in done.stderr or "Signal 9" in done.stderr) == bool(lose), done.stderr[-3000:]
+    straight, lost = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "run-lost"))
+    assert straight == lost
 
 
 def test_alone_nothing_is_changed() -> None:

@@ -25,6 +25,8 @@ torch = pytest.importorskip("torch")
 
 from wm_train.fit import learners  # noqa: E402
 from wm_train.fit import train as module  # noqa: E402
+from wm_train.fit.interrupts import Terminated  # noqa: E402
+from wm_train.fit.resume import settled  # noqa: E402
 from wm_train.fit.train import BEST, RESUME_FILE, STARTED_LEARNING_RATE, Job, Progress, learning_rate, train  # noqa: E402
 from wm_train.nets.observers import OBSERVERS, min_max  # noqa: E402
 
@@ -215,26 +217,28 @@ def test_a_killed_run_resumes_to_the_same_bytes(
     assert not list(killed.run.rglob(RESUME_FILE))
 
 
+@pytest.mark.parametrize("asks", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_an_interrupted_run_resumes_to_the_same_bytes(
-    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dataset: Path, tmp_path: Path, asks: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C keeps the state of the step that it interrupts, however short ago the last one was kept."""
+    """A signal keeps the state of the step that it interrupts, however short ago the last one was kept."""
     monkeypatch.setattr(module, "REPORT_EVERY", 5)
     straight, stopped = (Job(dataset, tmp_path / name, CONFIG) for name in ("straight", "stopped"))
     train(straight)
 
     def press(progress: Progress) -> None:
         if progress.step == 10:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), asks)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    own = signal.default_int_handler if asks == signal.SIGINT else signal.SIG_DFL
+    before = signal.signal(asks, own)
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt if asks == signal.SIGINT else Terminated):
             train(stopped, press)
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(asks) is own
     finally:
-        signal.signal(signal.SIGINT, before)
-    assert (stopped.run / RESUME_FILE).exists()
+        signal.signal(asks, before)
+    assert torch.load(stopped.run / RESUME_FILE, weights_only=True)["step"] == 11
     train(replace(stopped, resume=True))
     assert model_bytes(straight.run) == model_bytes(stopped.run)
 
@@ -244,6 +248,45 @@ def test_a_finished_run_is_not_resumed(dataset: Path, tmp_path: Path) -> None:
     train(job)
     with pytest.raises(WmTrainError, match="is finished"):
         train(replace(job, resume=True))
+
+
+@pytest.mark.parametrize("qat", [False, True])
+def test_an_automatic_resume_begins_goes_on_and_then_does_nothing(
+    dataset: Path, tmp_path: Path, busy: None, qat: bool
+) -> None:
+    straight = Job(dataset, tmp_path / "straight", CONFIG, qat=qat)
+    train(straight)
+    job = replace(straight, run=tmp_path / "run", resume=True, auto=True)
+    for share in (0.3, 0.9):
+        with pytest.raises(KilledError):
+            train(job, killed_at(share))
+    train(job)
+    assert model_bytes(job.run) == model_bytes(straight.run)
+    written = {path: path.stat().st_mtime_ns for path in job.run.rglob("*") if path.is_file()}
+    reports: list[Progress] = []
+    assert train(job, reports.append).figures["steps"] == (6 if qat else 15) and not reports
+    assert {path: path.stat().st_mtime_ns for path in job.run.rglob("*") if path.is_file()} == written
+
+
+@pytest.mark.parametrize("qat", [False, True])
+def test_an_automatic_resume_takes_no_other_run_for_its_own(dataset: Path, tmp_path: Path, qat: bool) -> None:
+    job = Job(dataset, tmp_path, replace(CONFIG, train=replace(CONFIG.train, steps=4)), qat=qat)
+    train(job)
+    longer = replace(job.config, train=replace(job.config.train, steps=8))
+    with pytest.raises(WmTrainError, match=r"run\.json: is of another run: config\.train\.steps was \d, now \d;"):
+        train(replace(job, config=longer, resume=True, auto=True))
+    assert (tmp_path / "run.json").exists()
+
+
+def test_a_run_that_was_begun_over_a_finished_one_is_gone_on_with(dataset: Path, tmp_path: Path, busy: None) -> None:
+    """The float part of the new one has begun, and what the old one came to is still there."""
+    job = Job(dataset, tmp_path, CONFIG, qat=True)
+    train(job)
+    old = (tmp_path / "run.json").read_bytes()
+    with pytest.raises(KilledError):
+        train(replace(job, overwrite=True), killed_at(0.3))
+    (tmp_path / "run.json").write_bytes(old)
+    assert not settled(tmp_path)
 
 
 def test_without_a_kept_state_resume_begins(dataset: Path, tmp_path: Path) -> None:

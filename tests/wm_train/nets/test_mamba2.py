@@ -13,7 +13,17 @@ from wm_train.shapes import D_CONV, array_shapes, parameter_count, scale_names
 torch = pytest.importorskip("torch")
 
 from wm_train.fit.batches import WindowTensors  # noqa: E402
-from wm_train.nets.mamba2 import SCAN_CHUNK, Mamba2, Memory, causal_conv, scan, scan_ref, step  # noqa: E402
+from wm_train.nets.mamba2 import (  # noqa: E402
+    NORM_EPS,
+    SCAN_CHUNK,
+    Mamba2,
+    Memory,
+    RMSNorm,
+    causal_conv,
+    scan,
+    scan_ref,
+    step,
+)
 from wm_train.nets.matmul import use_exact_matmul  # noqa: E402
 from wm_train.nets.network import from_arrays, to_arrays  # noqa: E402
 
@@ -131,6 +141,23 @@ def test_the_convolution_sees_the_last_frames_of_its_game(length: int, kind: str
         causal_conv(x, weight, bias, before, reset), obvious_conv(x, weight, bias, before, reset), strict=True
     ):
         torch.testing.assert_close(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["nowhere", "at random"])
+def test_gradients_that_are_written_out_are_those_of_small_steps(kind: str) -> None:
+    def doubles(*shape: int) -> Any:
+        return torch.randn(*shape, dtype=torch.float64, requires_grad=True)
+
+    reset = resets(kind, 5)
+    leaves = doubles(LANES, 5, 3), doubles(3, D_CONV), doubles(3), doubles(LANES, D_CONV - 1, 3)
+    assert torch.autograd.gradcheck(lambda x, w, b, before: causal_conv(x, w, b, before, reset), leaves)
+    norm = RMSNorm(3).double()
+    assert torch.autograd.gradcheck(lambda x, weight: torch.func.functional_call(norm, {"weight": weight}, x),
+                                    (doubles(2, 4, 3), doubles(3)))  # fmt: skip
+    x = doubles(2, 4, 3)
+    # What torch's own gives.
+    expected = torch.nn.functional.rms_norm(x, (3,), norm.weight, NORM_EPS)
+    torch.testing.assert_close(norm(x), expected)
 
 
 # ------------------------------------------------------------------------------------------------------- the network

@@ -34,7 +34,7 @@ pub fn process(context: Context, proved: &Proved) -> ProgramResult {
     require(data.lacks_memory_at(session.frame_number()), WorldError::WrongStatus)?;
     let leaves = session.leaves()?;
     tree::verify(data.peaks(), leaves, leaves.wrapping_sub(1), proved)?;
-    require(memory::digest(data.work()) == *proved.memory, WorldError::WrongDigest)?;
+    require(memory::digest_of_all(data.work()) == *proved.memory, WorldError::WrongDigest)?;
     data.set_loaded(WHOLE);
     Ok(())
 }

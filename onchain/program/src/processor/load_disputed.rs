@@ -51,7 +51,7 @@ pub fn process(context: Context, leaf: u64, proved: &Proved) -> ProgramResult {
             data.set_verdict(Verdict::Wrong);
         }
     } else if loaded + 1 == SLOTS {
-        require(memory::digest(data.work()) == *proved.memory, WorldError::WrongDigest)?;
+        require(memory::digest_of_all(data.work()) == *proved.memory, WorldError::WrongDigest)?;
     }
     Ok(())
 }

@@ -1,0 +1,1 @@
+"""A composed world as programs of BOLT, MagicBlock's entity component system."""
