@@ -28,7 +28,7 @@ demo: setup  ## the whole way once; REPLAYS=folder takes your own .slp files
 
 live: setup rollup  ## after `make demo`: its world on a rollup of its own, a frame in one transaction and in three
 	cd demo && ../$(BIN)/wmq live --frames 3600
-	cd demo && ../$(BIN)/wmq export --target solana --overwrite --out export-split --cut 2 --cut 6
+	cd demo && ../$(BIN)/wmq export --target solana --overwrite --out export-split --transactions 3
 	cd demo && ../$(BIN)/wmq build export-split
 	cd demo && ../$(BIN)/wmq live export-split --frames 600
 

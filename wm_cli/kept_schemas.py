@@ -128,15 +128,18 @@ _DIFFERENCE = js.record(
         "expected": js.integer(),
     }
 )
-_PARITY = js.record(
-    {
-        "executors": js.list_of(_LINE, least=1, most=64),
-        "mismatches": _COUNT,
-        "first_difference": js.nullable(_DIFFERENCE),
-        "outcomes": js.list_of(
-            js.record({"executor": _LINE, "frames": _COUNT, "mismatches": _COUNT}, more=True), most=64
-        ),
-    },
+_COMPARED = {
+    "executors": js.list_of(_LINE, least=1, most=64),
+    "mismatches": _COUNT,
+    "first_difference": js.nullable(_DIFFERENCE),
+    "outcomes": js.list_of(js.record({"executor": _LINE, "frames": _COUNT, "mismatches": _COUNT}, more=True), most=64),
+}
+_PARITY = js.record(_COMPARED, _OF, more=True)
+_APPLY = js.record({"system": _LINE, **dict.fromkeys(("cu", "own_cu", "world_cu"), _COUNT)})
+_BOLT = js.record(
+    _COMPARED
+    | dict.fromkeys(("frames", "rollout_frames", "transactions", "frame_cu"), _COUNT)
+    | {"applies": js.list_of(_APPLY, least=1, most=64)},
     _OF,
     more=True,
 )
@@ -230,6 +233,7 @@ _BY_VERB: Mapping[str, js.Schema] = {
     "evaluate": _EVALUATION,
     "cu": _CU,
     "parity": _PARITY,
+    "bolt": _BOLT,
     "build": _BUILD,
     "deploy": _DEPLOYED,
     "rollout": _FREE_RUNS,

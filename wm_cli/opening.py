@@ -2,7 +2,7 @@
 
 import hashlib
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Seed of the windows that `cu` and `parity` take, and that sessions start from.
 FRAMES_SEED = 1
+#: Frames of a stretch that a network with a memory is compared over, about: several turns of heads in turn.
+WALK = 50
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,13 @@ class OpenedModel:
         return held_out_games(self.world, self.origin, dataset)
 
 
-def open_model(path: Path, option: str = "") -> OpenedModel:
-    """A run or a QNet folder; `option` is what names it, if it is no argument. WmCliError if it is neither."""
+def open_model(path: Path, option: str = "", device: str = "cpu") -> OpenedModel:
+    """A run or a QNet folder; `option` is what names it, if it is no argument. WmCliError if it is neither.
+
+    device  config.DEVICES, where a run's network computes; a QNet is interpreted in numpy
+    """
     need(path, QNET, RUN, option=option)
-    return _open_qnet(path) if (path / "qnet.json").exists() else _open_run(path)
+    return _open_qnet(path) if (path / "qnet.json").exists() else _open_run(path, device)
 
 
 def _open_qnet(path: Path) -> OpenedModel:
@@ -78,7 +83,7 @@ def _open_qnet(path: Path) -> OpenedModel:
     return OpenedModel(path, net.world, Interpreter(net).model(), origin_of(net.provenance), about)
 
 
-def _open_run(path: Path) -> OpenedModel:
+def _open_run(path: Path, device: str) -> OpenedModel:
     from wm_train.checkpoint import digest
     from wm_train.nets.predict import checkpoint_model
     from wm_train.shapes import parameter_count
@@ -86,7 +91,7 @@ def _open_run(path: Path) -> OpenedModel:
     checkpoint = open_run(path)
     shape = checkpoint.config.model
     about = {"arch": shape.arch, "parameters": parameter_count(shape), "form": checkpoint.form, "sha256": digest(path)}
-    return OpenedModel(path, shape.world, checkpoint_model(checkpoint), checkpoint.origin, about)
+    return OpenedModel(path, shape.world, checkpoint_model(checkpoint, device), checkpoint.origin, about)
 
 
 def open_run(path: Path) -> "Checkpoint":
@@ -159,9 +164,11 @@ def held_out_games(world: "World", origin: Mapping[str, Any], dataset: Path) -> 
     return held_out(dataset, world.encoding, origin["split"], origin["holdout"])
 
 
-def held_out_window(model: Path, dataset: Path, start: int, frames: int) -> tuple[OpenedModel, Corpus, int]:
+def held_out_window(
+    model: Path, dataset: Path, start: int, frames: int, device: str = "cpu"
+) -> tuple[OpenedModel, Corpus, int]:
     """A model, and the end of held-out window number `start` with `frames` frames of the same game after it."""
-    one = open_model(model)
+    one = open_model(model, device=device)
     corpus = one.held_out(dataset)
     t = corpus.windows(one.world.encoding)
     t = t[t + frames < len(corpus.game)]
@@ -201,10 +208,31 @@ def recording(net: "QNet", dataset: Path, starts: int, length: int) -> "Recordin
     return Recording(Interpreter(net).begin(windows), inputs)
 
 
-def executor_windows(net: "QNet", dataset: Path, starts: int, length: int) -> "tuple[Window, NDArray[np.int8]]":
-    """`starts` seeded windows, and the inputs (length, starts, 2, len(game.controls)) of the frames after each."""
+def _seeded(net: "QNet", dataset: Path, starts: int, length: int) -> "tuple[Corpus, NDArray[np.int64]]":
+    """`executor_games`, WmTrainError where there is no window."""
     corpus, t = executor_games(net, dataset, starts, length, made_up=starts + length)
     if not len(t):
         raise WmTrainError(f"{dataset}: no held-out game has {length} frames after a window; ask for fewer")
+    return corpus, t
+
+
+def walk(net: "QNet", dataset: Path, frames: int) -> "Iterator[Recording]":
+    """Worlds at true frames, `frames` or a few more in all: of a network with a memory, stretches of about WALK frames
+    of games, side by side, one frame of each at a time; else all at once."""
+    from wm_export.parity import Recording
+    from wm_quant.interp import Interpreter
+
+    starts = max(1, round(frames / WALK)) if net.memories else frames
+    length, encoding = -(-frames // starts), net.world.encoding
+    corpus, t = _seeded(net, dataset, starts, length)
+    interpreter = Interpreter(net)
+    for at in (t + frame for frame in range(length)):
+        inputs = corpus.inputs[at[None] + 1][..., : len(net.world.game.controls)]
+        yield Recording(interpreter.begin(window_at(corpus, encoding, at)), inputs)
+
+
+def executor_windows(net: "QNet", dataset: Path, starts: int, length: int) -> "tuple[Window, NDArray[np.int8]]":
+    """`starts` seeded windows, and the inputs (length, starts, 2, len(game.controls)) of the frames after each."""
+    corpus, t = _seeded(net, dataset, starts, length)
     inputs: NDArray[np.int8] = corpus.inputs[t[None, :] + 1 + np.arange(length)[:, None]]
     return window_at(corpus, net.world.encoding, t), inputs[..., : len(net.world.game.controls)]

@@ -13,16 +13,13 @@ from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from wm_cli.artifacts import FLOAT_RUN, QNET, RUN, Kind, need
 from wm_cli.errors import WmCliError
-
-if TYPE_CHECKING:
-    from wm_train.config import RunConfig
 
 WORLDS = Path(__file__).resolve().parent / "worlds"
 START = "start"
@@ -42,17 +39,22 @@ def example(kind: Kind = QNET) -> str:
     return next(iter(worlds(kind)), "NAME")
 
 
-def start_of(config: "RunConfig") -> Path | None:
-    """The name of a float run with a config's model, to train further; None if none comes with wmq."""
+def demo_start() -> str:
+    """The name of the float run that `wmq demo` trains further: a game's, `GAME-start`."""
+    return next((name for name in worlds(RUN) if name.endswith(f"-{START}")), example(RUN))
+
+
+def start_of(config: Path) -> Path | None:
+    """The name of the float run that comes with wmq for a config's name, if it has its model; else None."""
     from wm_train.checkpoint import RUN_JSON
-    from wm_train.config import RunConfig
+    from wm_train.config import RunConfig, load_config
     from wm_train.reading import read_json
 
-    for name in worlds(RUN):
-        meta = read_json(WORLDS / name / START / "run.json", RUN_JSON)
-        if RunConfig.from_json(meta["config"]).model == config.model:
-            return Path(name)
-    return None
+    if config.stem not in worlds(RUN):
+        return None
+    meta = read_json(WORLDS / config.stem / START / "run.json", RUN_JSON)
+    same = RunConfig.from_json(meta["config"]).model == load_config(config).model
+    return Path(config.stem) if same else None
 
 
 def packaged(name: Path, kind: Kind = QNET) -> Path | None:

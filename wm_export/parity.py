@@ -1,10 +1,11 @@
 """The same frames through two executors, compared whole: every tensor and every byte of the next Frame.
 
-Teacher-forced: each frame starts from the reference's State. Rollouts: each executor feeds on its own.
+Teacher-forced: each frame starts from true frames, and from what the reference's network keeps by then. Rollouts: each
+executor feeds on its own.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -69,46 +70,47 @@ def _row(tensors: "Trace", index: int) -> "Trace":
 
 
 def teacher_forced(
-    name: str,
-    executor: Executor,
+    executors: Mapping[str, Executor],
     reference: Executor,
-    recording: Recording,
+    recordings: Iterable[Recording],
     progress: Callable[[], None] = lambda: None,
-) -> Outcome:
-    """Compare the first frame of every world of a recording, one world at a time."""
-    outcome, inputs = Outcome(name), recording.inputs[0]
-    expected = as_tensors(*reference.step(recording.state, inputs))
-    for index in range(inputs.shape[0]):
-        part = slice(index, index + 1)
-        got = as_tensors(*executor.step(recording.state.at(part), inputs[part]))
-        outcome.note(first_difference(name, index, got, _row(expected, index)))
-        progress()
-    return outcome
+) -> list[Outcome]:
+    """Compare the first frame of every world of each recording; of each executor, by its name, an Outcome.
+
+    recordings  the same worlds at successive true frames: what the network keeps goes from each to the next, and the
+                reference says it
+    """
+    outcomes = [Outcome(name) for name in executors]
+    kept: Mapping[str, Any] | None = None
+    for recording in recordings:
+        state, inputs = recording.state if kept is None else replace(recording.state, memory=kept), recording.inputs[0]
+        trace, after = reference.step(state, inputs)
+        expected, kept = as_tensors(trace, after), after.memory
+        for outcome, executor in zip(outcomes, executors.values(), strict=True):
+            for index in range(inputs.shape[0]):
+                part = slice(index, index + 1)
+                got = as_tensors(*executor.step(state.at(part), inputs[part]))
+                outcome.note(first_difference(outcome.executor, outcome.frames, got, _row(expected, index)))
+                progress()
+    return outcomes
 
 
 def rollouts(
-    name: str,
-    executor: Executor,
+    executors: Mapping[str, Executor],
     reference: Executor,
     recording: Recording,
     progress: Callable[[], None] = lambda: None,
-) -> Outcome:
-    """Compare every frame of worlds that run by themselves."""
-    outcome = Outcome(name)
+) -> list[Outcome]:
+    """Compare every frame of worlds that run by themselves, one world after the other; of each executor an Outcome."""
+    outcomes = [Outcome(name) for name in executors]
     for index in range(recording.inputs.shape[1]):
-        mine = theirs = recording.state.at(slice(index, index + 1))
-        for frame, (got, expected) in enumerate(
-            _together(executor, reference, mine, theirs, recording.inputs[:, [index]])
-        ):
-            outcome.note(first_difference(name, frame, got, expected))
-            progress()
-    return outcome
-
-
-def _together(
-    executor: Executor, reference: Executor, mine: "State", theirs: "State", inputs: NDArray[np.int8]
-) -> "Iterator[tuple[Trace, Trace]]":
-    for following in inputs:
-        trace, mine = executor.step(mine, following)
-        expected, theirs = reference.step(theirs, following)
-        yield as_tensors(trace, mine), as_tensors(expected, theirs)
+        theirs = recording.state.at(slice(index, index + 1))
+        states = dict.fromkeys(executors, theirs)
+        for frame, following in enumerate(recording.inputs[:, [index]]):
+            trace, theirs = reference.step(theirs, following)
+            expected = as_tensors(trace, theirs)
+            for outcome, (name, executor) in zip(outcomes, executors.items(), strict=True):
+                trace, states[name] = executor.step(states[name], following)
+                outcome.note(first_difference(name, frame, as_tensors(trace, states[name]), expected))
+                progress()
+    return outcomes

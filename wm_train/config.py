@@ -1,6 +1,7 @@
 """What a run is made of: frozen, checked when built, saved inside the artifact; an unknown key is an error."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -281,6 +282,8 @@ def _part(key: str, data: Any) -> "MLPConfig | Mamba2Config":
 CALIBRATIONS = ("mse", "min-max")
 #: Where a network computes (nets/device.py).
 DEVICES = ("auto", "cpu", "cuda", "mps")
+#: Names of projects of Weights & Biases.
+PROJECT = re.compile(r"[A-Za-z0-9_.-]{0,128}")
 #: Weights of the parts of a loss.
 WEIGHTS = Range(0, 1000, below=True)
 #: Losses of a number, as robust.py names them.
@@ -416,6 +419,12 @@ class TrainConfig:
         "[train](#another-device)",
         named=False,
     )
+    wandb: str = _key(
+        "",
+        "project of Weights & Biases that the curves go to as well, where the package wandb is installed; none if "
+        "nothing is said",
+        named=False,
+    )
     holdout: float = _key(
         0.125,
         "share of games (of frames, if there is one game) kept for validation",
@@ -442,6 +451,7 @@ class TrainConfig:
         _check(bool(self.only), "train.only", self.only, f"kinds of games, such as {STANDARD}")
         _check_numbers(self, "train")
         _check(self.device in DEVICES, "train.device", self.device, " or ".join(DEVICES))
+        _check(PROJECT.fullmatch(self.wandb) is not None, "train.wandb", self.wandb, f"a project: {PROJECT.pattern}")
         _check(self.calibration in CALIBRATIONS, "train.calibration", self.calibration, " or ".join(CALIBRATIONS))
         _check(
             self.hold_character >= 0 or not self.hold_seen,

@@ -61,9 +61,9 @@ class Halve(Slice):
 # ----------------------------------------------------------------------------- 3. wm_export/onnx/forms.py
 
 
-def halve_form(graph: Graph, net: QNet, op: Halve, values: Mapping[str, str]) -> str:
+def halve_form(graph: Graph, net: QNet, op: Halve, values: Mapping[str, str]) -> dict[str, str]:
     """One shift."""
-    return graph.shift_right(values[op.source], 1, plus=1)
+    return {op.out: graph.shift_right(values[op.source], 1, plus=1)}
 
 
 # ------------------------------------------------------------- 4. wm_export/lower/<family>_lowering.py

@@ -76,9 +76,9 @@ def recording(export: Export, dataset: Path, worlds: int, frames: int) -> Record
 
 def same(name: str, executor: Executor, export: Export, dataset: Path) -> None:
     reference = Interpreter(export.net)
-    one = teacher_forced(name, executor, reference, recording(export, dataset, 40, 1))
+    (one,) = teacher_forced({name: executor}, reference, [recording(export, dataset, 40, 1)])
     assert (one.frames, one.mismatches, one.first) == (40, 0, None)
-    free = rollouts(name, executor, reference, recording(export, dataset, 2, 30))
+    (free,) = rollouts({name: executor}, reference, recording(export, dataset, 2, 30))
     assert (free.frames, free.mismatches, free.first) == (60, 0, None)
 
 

@@ -58,6 +58,7 @@ def test_it_is_built_and_compared(inside: Path) -> None:
             "expected one of subsystems; make it with",
         ),
         (("export", "--target", "bolt", "--cut", "layer2"), "only with --target solana, got --target bolt"),
+        (("parity", "export", "--target", "ort"), "--target ort: an export to BOLT is compared in svm, or in er"),
         (("cu", "export"), "is an export to BOLT, expected an export"),
     ],
 )

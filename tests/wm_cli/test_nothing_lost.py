@@ -20,6 +20,7 @@ from wm_cli import project
 from wm_cli.demo.journey import run_demo
 from wm_cli.documents.guide_tables import leaves
 from wm_cli.errors import INTERRUPTED, WmCliError
+from wm_cli.experiments import experiments
 from wm_cli.options import Verb
 from wm_export.solana.export import export_solana
 from wm_quant.qnet import save_qnet
@@ -200,7 +201,7 @@ def test_no_link_inside_a_build_is_followed(folder: Path, name: str) -> None:
 def test_a_demo_is_made_in_a_folder_of_its_own(folder: Path) -> None:
     before = held(folder)
     with pytest.raises(WmCliError, match=r"holds c\.yaml, and was not made by a demo"):
-        run_demo(folder / "c.yaml", folder, 1)
+        run_demo(folder / "c.yaml", folder, 1, experiments()["melee-mlp"])
     assert held(folder) == before
 
 

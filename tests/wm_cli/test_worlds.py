@@ -13,6 +13,7 @@ from wm_cli.artifacts import RUN
 from wm_cli.errors import WmCliError
 from wm_cli.experiments import experiments
 from wm_cli.packaged import PARTS, START, WORLDS, packaged, unpack, worlds
+from wm_export.onnx.runtime import OrtRunner
 from wm_live.session.inputs import by_chance
 from wm_live.watch.arena import opened
 from wm_quant.interp import Interpreter
@@ -48,11 +49,12 @@ def test_every_world_can_be_trained_further() -> None:
 
 @pytest.mark.parametrize("name", worlds())
 def test_it_is_exported_by_its_name(name: str, tmp_path: Path) -> None:
-    """What stops a graph of it is that a Mamba-2 has none: that costs less to see than a program does."""
+    """As a graph, which costs less than a program."""
     mistyped = run("export", name[:-1], "--target", "solana")
     assert mistyped.exit_code == 1 and f"come with wmq: {name}" in mistyped.output
-    stopped = run("export", name, "--target", "onnx", "--out", str(tmp_path / "world.onnx"))
-    assert stopped.exit_code == 1 and "no form yet" in stopped.output
+    exported = run("export", name, "--target", "onnx", "--out", str(tmp_path / "world.onnx"))
+    assert exported.exit_code == 0, exported.output
+    OrtRunner(tmp_path / "world.onnx")
 
 
 @pytest.mark.parametrize("name", STARTS)

@@ -92,7 +92,7 @@ def test_a_frame_in_several_transactions(tmp_path: Path, small: Built, cuts: tup
     meter.step(run.state.at(slice(0, 1)), run.inputs[0, :1])
     firsts = {export.lowered.names[first] for first, _ in export.lowered.plan}
     assert metered_ops(meter, export) == {op.name: op.cu for op in cost.ops if op.name not in firsts}
-    found = rollouts("svm", runner(export), small.reference, recording(export.net, 2, 10))
+    (found,) = rollouts({"svm": runner(export)}, small.reference, recording(export.net, 2, 10))
     assert (found.frames, found.mismatches, found.first) == (20, 0, None)
 
 

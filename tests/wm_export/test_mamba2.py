@@ -43,7 +43,7 @@ def built(sbpf: Toolchain, export: Export) -> Export:
 def test_frames_are_the_interpreters_and_cost_what_was_predicted(built: Export) -> None:
     """Frame after frame in accounts of its own, through every memory that a frame leaves behind."""
     cost, program, reference, run = predicted(built), runner(built), Interpreter(NET), recording(NET, 2, 60)
-    found = rollouts("svm", program, reference, run)
+    (found,) = rollouts({"svm": program}, reference, run)
     assert (found.frames, found.mismatches, found.first) == (120, 0, None)
     state = run.state.at(slice(0, 1))
     for number, following in enumerate(run.inputs[:10, :1]):
@@ -59,10 +59,10 @@ def test_heads_in_turn(sbpf: Toolchain, cargo: Path, tmp_path: Path) -> None:
     export = open_export(tmp_path)
     build(export)
     cost, program, reference, run = predicted(export), runner(export), Interpreter(net), recording(net, 2, 12)
-    found = rollouts("svm", program, reference, run)
+    (found,) = rollouts({"svm": program}, reference, run)
     assert (found.frames, found.mismatches, found.first) == (24, 0, None)
     with NativeRunner(export) as native:
-        found = rollouts("native", native, reference, run)
+        (found,) = rollouts({"native": native}, reference, run)
     assert (found.frames, found.mismatches, found.first) == (24, 0, None)
     state = run.state.at(slice(0, 1))
     for number, following in enumerate(run.inputs[:5, :1]):
@@ -76,13 +76,13 @@ def test_a_frame_goes_on_from_any_memory(built: Export) -> None:
     state = run.state
     for following in run.inputs[:4]:
         state = reference.step(state, following)[1]
-    found = teacher_forced("svm", runner(built), reference, Recording(state, run.inputs[4:]))
+    (found,) = teacher_forced({"svm": runner(built)}, reference, [Recording(state, run.inputs[4:])])
     assert (found.frames, found.mismatches, found.first) == (8, 0, None)
 
 
 def test_the_host_computes_the_same(export: Export, cargo: Path) -> None:
     with NativeRunner(export) as native:
-        found = rollouts("native", native, Interpreter(NET), recording(NET, 2, 30))
+        (found,) = rollouts({"native": native}, Interpreter(NET), recording(NET, 2, 30))
     assert (found.frames, found.mismatches, found.first) == (60, 0, None)
 
 

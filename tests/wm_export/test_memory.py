@@ -56,7 +56,7 @@ def test_accounts_hold_what_an_op_keeps() -> None:
 
 def test_a_world_with_a_memory_is_the_same_on_the_host(export: Export, cargo: Path) -> None:
     with NativeRunner(export) as native:
-        found = rollouts("native", native, Interpreter(export.net), recording(export.net, 2, 12))
+        (found,) = rollouts({"native": native}, Interpreter(export.net), recording(export.net, 2, 12))
     assert (found.frames, found.mismatches, found.first) == (24, 0, None)
 
 
@@ -64,11 +64,11 @@ def test_a_world_with_a_memory_is_the_same_on_chain(export: Export, sbpf: Toolch
     """Frame after frame in its own accounts, and from a State that is written into them."""
     build(export)
     reference, run = Interpreter(export.net), recording(export.net, 3, 12)
-    found = rollouts("svm", runner(export), reference, run)
+    (found,) = rollouts({"svm": runner(export)}, reference, run)
     assert (found.frames, found.mismatches, found.first) == (36, 0, None)
     later = reference.step(run.state, run.inputs[0])[1]
     assert np.count_nonzero(later.memory["late"]) > 0
-    forced = teacher_forced("svm", runner(export), reference, Recording(later, run.inputs[1:]))
+    (forced,) = teacher_forced({"svm": runner(export)}, reference, [Recording(later, run.inputs[1:])])
     assert (forced.frames, forced.mismatches, forced.first) == (3, 0, None)
     spent = runner(export).metered_step(run.state.at(slice(0, 1)), run.inputs[0, :1])[2]
     assert spent == predicted(export).transactions(0)

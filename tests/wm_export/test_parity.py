@@ -41,9 +41,9 @@ def executor(name: str, built: Built, stack: ExitStack) -> Executor:
 def compare(name: str, built: Built, worlds: int, running: int, frames: int) -> None:
     with ExitStack() as stack:
         other = executor(name, built, stack)
-        forced = teacher_forced(name, other, built.reference, recording(built.export.net, worlds, 1))
+        (forced,) = teacher_forced({name: other}, built.reference, [recording(built.export.net, worlds, 1)])
         assert (forced.frames, forced.mismatches, forced.first) == (worlds, 0, None)
-        free = rollouts(name, other, built.reference, recording(built.export.net, running, frames))
+        (free,) = rollouts({name: other}, built.reference, recording(built.export.net, running, frames))
         assert (free.frames, free.mismatches, free.first) == (running * frames, 0, None)
 
 
@@ -75,7 +75,7 @@ def test_worlds_at_the_end_of_their_stage_are_the_same_everywhere(
     after = small.reference.step(far.state, far.inputs[0])[1].frame[..., POSITION]
     assert (after == bounds[:, None, first::2]).any((0, 1)).all()
     with ExitStack() as stack:
-        found = teacher_forced(name, executor(name, small, stack), small.reference, far)
+        (found,) = teacher_forced({name: executor(name, small, stack)}, small.reference, [far])
     assert (found.frames, found.mismatches, found.first) == (33, 0, None)
 
 
@@ -95,7 +95,7 @@ def test_portable_kernels_compute_the_same_within_one_transaction(default_size: 
     with staged(checked_sources(export)) as workspace:
         build_program(workspace / "program", program, features=["portable"])
     portable = SvmRunner(export.net, export.lowered, program, export.shards, export.manifest.hash)
-    found = teacher_forced("portable", portable, default_size.reference, run)
+    (found,) = teacher_forced({"portable": portable}, default_size.reference, [run])
     assert (found.frames, found.first) == (5, None)
     spent = portable.metered_step(run.state.at(slice(0, 1)), run.inputs[0, :1])[2]
     assert predicted(export).total_cu < spent[0] < TRANSACTION_BUDGET
@@ -116,8 +116,8 @@ class Wrong:
 
 @pytest.mark.parametrize(("tensor", "index"), [("acc1", 0), ("hidden2", 5), ("heads", 17)])
 def test_one_wrong_number_is_named(small: Built, tensor: str, index: int) -> None:
-    found = teacher_forced(
-        "wrong", Wrong(small.reference, tensor, index), small.reference, recording(small.export.net, 3, 1)
+    (found,) = teacher_forced(
+        {"wrong": Wrong(small.reference, tensor, index)}, small.reference, [recording(small.export.net, 3, 1)]
     )
     assert found.mismatches == 3 and found.first is not None
     assert (found.first.frame, found.first.tensor, found.first.index) == (0, tensor, index)
@@ -133,7 +133,7 @@ class Forgetful(Interpreter):
 
 
 def test_a_wrong_state_is_found_in_the_frame_that_made_it(small: Built) -> None:
-    found = rollouts("forgetful", Forgetful(small.export.net), small.reference, recording(small.export.net, 1, 5))
+    (found,) = rollouts({"forgetful": Forgetful(small.export.net)}, small.reference, recording(small.export.net, 1, 5))
     assert found.first is not None and (found.first.frame, found.first.tensor) == (0, "next codes")
 
 

@@ -12,11 +12,12 @@ import click
 from wm_cli import output, project
 from wm_cli.artifacts import BOLT_EXPORT
 from wm_cli.number_types import WINDOWS, Whole
-from wm_cli.opening import executor_games, open_export, recording
+from wm_cli.opening import executor_games, open_export, recording, walk
 from wm_cli.options import dataset_option, export_argument, json_option, verb
 from wm_cli.places import inputs_after
 from wm_cli.verbs.making import as_one, built_export, each_program, kept_name
-from wm_cli.verbs.matches import BOLT_PARITY_KEYS, applies_table, compare_matches
+from wm_cli.verbs.matches import BOLT_PARITY_KEYS, compare_matches, print_applies
+from wm_cli.verbs.rollup_matches import ROLLUP_MATCH_KEYS, compare_on_rollup, print_rollup_cost
 
 if TYPE_CHECKING:
     from wm_export.parity import Executor, Outcome
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     "wmq parity\nwmq parity export --frames 2000 --target svm --json",
     prints=(
         "manifest_sha256 frames rollout_frames executors mismatches outcomes executor first_difference "
-        f"frame tensor index got expected programs.* {BOLT_PARITY_KEYS}"
+        f"frame tensor index got expected programs.* {BOLT_PARITY_KEYS} {ROLLUP_MATCH_KEYS}"
     ),
 )
 @export_argument
@@ -56,10 +57,15 @@ def parity(
 
     ref: integer loops in Python; ort: ONNX Runtime; native: the program's crates on this host;
     svm: the program in LiteSVM; er: the program on a real rollup of its own (make rollup), rollouts only.
-    Of an export to BOLT, every system is applied through World in LiteSVM, and every component compared.
+    Of an export to BOLT, every system is applied through World, in LiteSVM (svm) or in matches that are delegated to
+    a rollup (er), and every component compared.
     """
     if BOLT_EXPORT.lies_at(export):
-        _told_of_matches(compare_matches(export, dataset, frames, rollouts, rollout_frames), as_json)
+        if set(targets) not in (set(), {"svm"}, {"er"}):
+            raise click.UsageError(f"--target {' '.join(targets)}: an export to BOLT is compared in svm, or in er")
+        if "er" in targets:
+            _told(compare_on_rollup(export, dataset, max(rollouts, 1), rollout_frames), as_json, print_rollup_cost)
+        _told(compare_matches(export, dataset, frames, rollouts, rollout_frames), as_json, print_applies)
     found = each_program(
         export, lambda folder: compare_executors(folder, dataset, frames, rollouts, rollout_frames, targets)
     )
@@ -71,11 +77,12 @@ def parity(
     sys.exit(1 if any(figures["mismatches"] for figures in found.values()) else 0)
 
 
-def _told_of_matches(figures: Mapping[str, Any], as_json: bool) -> NoReturn:
+def _told(figures: Mapping[str, Any], as_json: bool, cost: Callable[[Mapping[str, Any]], None]) -> NoReturn:
+    """Tell what a comparison of matches found, and end."""
     if as_json:
         output.print_json(figures)
     else:
-        output.print_tables([applies_table(figures)])
+        cost(figures)
         _print(figures)
     sys.exit(1 if figures["mismatches"] else 0)
 
@@ -98,25 +105,25 @@ def compare_executors(
     local = [target for target in targets if target != "er"]
     export = built_export(folder) if wants_program else open_export(folder)
     reference = Interpreter(export.net)
-    single = recording(export.net, dataset, frames, 1)
     running = recording(export.net, dataset, max(rollouts, 1), length if rollouts else 1)
     outcomes = []
     with ExitStack() as stack:
         executors = _executors(export, local, stack) if local or not targets else {}
-        per_executor = single.inputs.shape[1] + rollouts * length
+        per_executor = frames + rollouts * length
         total = per_executor * len(executors) + (rollouts * length if "er" in targets else 0)
         bar, task = stack.enter_context(output.progress_bar("parity", total))
         advance = lambda: bar.advance(task)  # noqa: E731
-        for name, executor in executors.items():
-            outcomes.append(compare.teacher_forced(name, executor, reference, single, advance))
-            if rollouts:
-                outcomes.append(compare.rollouts(f"{name} rollout", executor, reference, running, advance))
+        if executors:
+            outcomes += compare.teacher_forced(executors, reference, walk(export.net, dataset, frames), advance)
+        if executors and rollouts:
+            alone = {f"{name} rollout": executor for name, executor in executors.items()}
+            outcomes += compare.rollouts(alone, reference, running, advance)
         if "er" in targets:
             outcomes.append(rollup_outcome(export, dataset, rollouts, length, advance))
     first = next((o.first for o in outcomes if o.first), None)
     figures = {
         "manifest_sha256": export.manifest.hash.hex(),
-        "frames": single.inputs.shape[1],
+        "frames": outcomes[0].frames if executors else 0,
         "rollout_frames": rollouts * length,
         "executors": ["interp", *executors, *(["er"] if "er" in targets else [])],
         "mismatches": sum(o.mismatches for o in outcomes),

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from wm_cli import output
+from wm_cli import output, project
 from wm_cli.opening import executor_windows, file_figures, open_bolt, open_qnet
 from wm_cli.tables.plain import compact
 
 if TYPE_CHECKING:
+    from wm_export.bolt.bolt_export import BoltExport
     from wm_export.bolt.component_parity import Applied
     from wm_export.bolt.svm_match import Units
 
 #: Keys of figures about exports to BOLT.
-BOLT_EXPORT_KEYS = "network_sha256 systems system turn components weights digest"
+BOLT_EXPORT_KEYS = "network_sha256 systems system turn components weights digest memory_bytes"
 BOLT_PARITY_KEYS = "transactions frame_cu applies system cu own_cu world_cu"
 
 
@@ -54,16 +55,13 @@ def build_matches(folder: Path) -> dict[str, Any]:
 
 def compare_matches(folder: Path, dataset: Path, frames: int, rollouts: int, length: int) -> dict[str, Any]:
     """`wmq parity` of an export to BOLT: every system applied through World in LiteSVM, every component's bytes against
-    the interpreter."""
+    the interpreter. The figures are kept."""
     from wm_export.bolt.component_parity import compare
     from wm_export.bolt.std_programs import programs, world_program
     from wm_export.bolt.svm_match import SvmMatch
-    from wm_export.solana.build_record import built
     from wm_quant.interp import Interpreter
 
-    export = open_bolt(folder)
-    if not built(export):
-        build_matches(folder)
+    export = built_bolt(folder)
     match = SvmMatch(export.sliced, export.network, programs(export), world_program())
     asked = [(starts, steps) for starts, steps in ((frames, 1), (rollouts, length)) if starts]
     with output.progress_bar("parity", frames + rollouts * length) as (bar, task):
@@ -77,7 +75,19 @@ def compare_matches(folder: Path, dataset: Path, frames: int, rollouts: int, len
             for starts, steps in asked
         ]
     figures = {"manifest_sha256": export.identity["manifest_sha256"], "transactions": match.transactions}
-    return figures | _compared(found)
+    figures |= _compared(found)
+    project.keep_figures("bolt", figures)
+    return figures
+
+
+def built_bolt(folder: Path) -> "BoltExport":
+    """An export to BOLT, built first if it is not yet."""
+    from wm_export.solana.build_record import built
+
+    export = open_bolt(folder)
+    if not built(export):
+        build_matches(folder)
+    return export
 
 
 def _compared(found: "Sequence[Applied]") -> dict[str, Any]:
@@ -114,3 +124,8 @@ def applies_table(figures: Mapping[str, Any]) -> Table:
     for row in figures["applies"]:
         table.add_row(row["system"], *(f"{row[key]:,}" for key in ("cu", "own_cu", "world_cu")))
     return table
+
+
+def print_applies(figures: Mapping[str, Any]) -> None:
+    """Tell a person what a frame costs."""
+    output.print_tables([applies_table(figures)])

@@ -16,6 +16,7 @@ from wm_cli.opening import OpenedModel, held_out_games, held_out_window, open_mo
 from wm_cli.options import dataset_option, folder_argument, frames_limit_option, json_option, verb
 from wm_cli.packaged import World
 from wm_cli.verdicts import verdict
+from wm_train.config import DEVICES
 from wm_train.errors import WmTrainError
 from wm_train.measure.measures import measures_of
 from wm_train.ranges import ENDLESS, SEEDS
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 ROLES = find_game().roles
 EVENTS = measures_of(Encoding(find_game().editions[-1].name)).events
 
+device_option = click.option(
+    "--device",
+    type=click.Choice(DEVICES),
+    default="cpu",
+    show_default=True,
+    help="Where the network of a run computes. A QNet is interpreted on the processor.",
+)
+
 
 @verb(
     "wmq evaluate\nwmq evaluate run --dataset other-games --horizon 60 --json\nwmq evaluate run qnet-ptq run-qat qnet",
@@ -42,9 +51,15 @@ EVENTS = measures_of(Encoding(find_game().editions[-1].name)).events
 @click.option(
     "--horizon", "horizons", type=Whole(1, 3600), multiple=True, help="A further rollout horizon; repeatable."
 )
+@device_option
 @json_option
 def evaluate(
-    models: tuple[Path, ...], dataset: Path, limit: int | None, horizons: tuple[int, ...], as_json: bool
+    models: tuple[Path, ...],
+    dataset: Path,
+    limit: int | None,
+    horizons: tuple[int, ...],
+    device: str,
+    as_json: bool,
 ) -> None:
     """Measure runs or QNets on games they were not trained on, beside baselines that know no model.
 
@@ -55,7 +70,7 @@ def evaluate(
 
     models = models or (newest_model(),)
     with output.progress_bar("evaluate", len(models)) as (bar, task):
-        measured = evaluate_models(models, dataset, limit or 0, horizons, lambda: bar.advance(task))
+        measured = evaluate_models(models, dataset, limit or 0, horizons, lambda: bar.advance(task), device)
     lost = differences(models, measured)
     if as_json:
         several = {"models": [{"path": str(p), **m} for p, m in zip(models, measured, strict=True)]}
@@ -81,13 +96,14 @@ def evaluate_models(
     limit: int = 0,
     further: Sequence[int] = (),
     advance: Callable[[], None] = lambda: None,
+    device: str = "cpu",
 ) -> list[dict[str, Any]]:
     """Metrics of each model, and the baselines', on the same frames: of games that none of them was trained on."""
     from wm_train.measure.evaluate import baselines as baselines_of
     from wm_train.measure.evaluate import evaluate as measure
     from wm_train.measure.recorded import recorded
 
-    found = [open_model(path) for path in models]
+    found = [open_model(path, device=device) for path in models]
     origin = _common([one.origin for one in found])
     past = max(one.world.encoding.span for one in found) if len(found) > 1 else 0
     metrics = partial(measure, limit=limit, further=further, past=past)
@@ -180,6 +196,7 @@ def differences(paths: Sequence[Path], measured: Sequence[Mapping[str, Any]]) ->
 @click.option("--seconds", type=Whole(1, 1_000), help="The same in seconds of 60 frames.")
 @click.option("--starts", type=Whole(2, 1_000), help="So many worlds, from seeded windows, instead of one.")
 @click.option("--seed", type=Whole(0, int(SEEDS.most)), default=0, show_default=True, help="Of those windows.")
+@device_option
 @json_option
 def rollout(
     model: Path | None,
@@ -189,6 +206,7 @@ def rollout(
     seconds: int | None,
     starts: int | None,
     seed: int,
+    device: str,
     as_json: bool,
 ) -> None:
     """Let a world run by itself on true inputs, and follow how far it drifts from the real game.
@@ -203,10 +221,10 @@ def rollout(
     length = frames or (seconds * open_model(model).world.game.fps if seconds else 300)
     if starts:
         with output.progress_bar("rollout", length) as (bar, task):
-            figures = free_runs(model, dataset, length, starts, seed, lambda: bar.advance(task))
+            figures = free_runs(model, dataset, length, starts, seed, lambda: bar.advance(task), device)
         tables = drift_tables(figures)
     else:
-        figures = one_rollout(model, dataset, start or 0, length)
+        figures = one_rollout(model, dataset, start or 0, length, device)
         tables = [track_table(figures["position_error"]), *law_tables(figures)]
     if as_json:
         output.print_json(figures)
@@ -214,11 +232,11 @@ def rollout(
         output.print_tables(tables)
 
 
-def one_rollout(model: Path, dataset: Path, start: int, frames: int) -> dict[str, Any]:
+def one_rollout(model: Path, dataset: Path, start: int, frames: int, device: str) -> dict[str, Any]:
     """One world against its game, frame by frame."""
     from wm_train.measure.evaluate import rollout as run
 
-    one, corpus, t = held_out_window(model, dataset, start, frames)
+    one, corpus, t = held_out_window(model, dataset, start, frames, device)
     predicted = run(one.model, corpus, one.world.encoding, np.array([t]), frames)[0]
     true = corpus.frames[t + 1 : t + 1 + frames]
     tracks = _tracks(one.world.game, predicted, true)
@@ -268,13 +286,19 @@ def longest_game(model: Path, dataset: Path) -> int:
 
 
 def free_runs(
-    model: Path, dataset: Path, frames: int, starts: int, seed: int, advance: Callable[[], None]
+    model: Path,
+    dataset: Path,
+    frames: int,
+    starts: int,
+    seed: int,
+    advance: Callable[[], None],
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Many worlds that run by themselves: how far they drift, and what happens in them beside the real games."""
     from wm_train.measure.drift import drift_figures
     from wm_train.measure.recorded import recorded
 
-    one = open_model(model)
+    one = open_model(model, device=device)
     corpus, encoding = one.held_out(dataset), one.world.encoding
     shown = recorded(dataset, encoding, one.origin["split"], one.origin["holdout"])
     figures = drift_figures(one.model, corpus, encoding, frames, starts, seed, advance, shown)
@@ -295,8 +319,9 @@ def free_runs(
 @click.argument("model", type=World(), required=False)
 @dataset_option
 @click.option("--limit", type=Whole(1, ENDLESS), default=None, help="At most this many frames, evenly spread.")
+@device_option
 @json_option
-def diagnose(model: Path | None, dataset: Path, limit: int | None, as_json: bool) -> None:
+def diagnose(model: Path | None, dataset: Path, limit: int | None, device: str, as_json: bool) -> None:
     """Where a run or a QNet errs on games it was not trained on, and which flag of its encoding might help.
 
     Also which events it finds, how it does where training has shown little, and whether its worlds do what players say.
@@ -305,21 +330,21 @@ def diagnose(model: Path | None, dataset: Path, limit: int | None, as_json: bool
     """
     from wm_cli.tables.drifting import diagnosis_tables
 
-    figures = diagnose_model(model or newest_model(), dataset, limit or 0)
+    figures = diagnose_model(model or newest_model(), dataset, limit or 0, device)
     if as_json:
         output.print_json(figures)
         return
     output.print_tables(diagnosis_tables(figures))
 
 
-def diagnose_model(model: Path, dataset: Path, limit: int) -> dict[str, Any]:
+def diagnose_model(model: Path, dataset: Path, limit: int, device: str) -> dict[str, Any]:
     """Measures on held-out games, and which gate each of them opens."""
     from wm_train.measure.diagnose import aside_of, head_figures, predicted, verdicts
     from wm_train.measure.evaluate import compared, felt
     from wm_train.measure.interventions import intervention_figures
     from wm_train.measure.recorded import recorded
 
-    one = open_model(model)
+    one = open_model(model, device=device)
     corpus, encoding = one.held_out(dataset), one.world.encoding
     extras = aside_of(one.world.game, dataset, corpus, one.origin["split"], one.origin["holdout"])
     seen = predicted(one.model, encoding, corpus, extras, limit)

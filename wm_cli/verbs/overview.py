@@ -9,8 +9,11 @@ import click
 from rich.text import Text
 
 from wm_cli import output, project
+from wm_cli.artifacts import RUN
+from wm_cli.experiments import ConfigFile, experiments
 from wm_cli.number_types import Real
 from wm_cli.options import dataset_option, json_option, overwrite_option, path_option, verb
+from wm_cli.packaged import demo_start, example
 from wm_cli.plain_text import plain
 from wm_cli.staleness import tell_of_figures
 from wm_cli.writing import place_of
@@ -40,7 +43,8 @@ def report(out: Path, dataset: Path, overwrite: bool) -> None:
 
 
 @verb(
-    "wmq demo\nwmq demo --replays ~/replays --out demo",
+    f"wmq demo\nwmq demo --replays ~/replays --out demo\nwmq demo --config {example(RUN)} --out demo-other\n"
+    "wmq demo --target bolt",
     stopped="stages that were done are kept; the same command goes on",
 )
 @click.option(
@@ -48,19 +52,44 @@ def report(out: Path, dataset: Path, overwrite: bool) -> None:
     type=click.Path(path_type=Path, exists=True),
     help="Your own .slp files instead of the demo's one game.",
 )
-@path_option("--out", Path("demo"), "Project folder; run again to go on where it stopped.")
+@click.option(
+    "--target",
+    type=click.Choice(["solana", "bolt"]),
+    default="solana",
+    show_default=True,
+    help="One network as a Solana program, or its subsystems as BOLT's components and systems; for these, what "
+    "scripts/bolt.sh needs is installed where it is missing: Debian packages among it, as root.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Project folder; run again to go on where it stopped.  [default: demo, or demo-bolt]",
+)
 @click.option(
     "--max-minutes",
     type=Real(0.05, MINUTES.most),
     default=4.0,
     show_default=True,
-    help="Float training; QAT gets half of it.",
+    help="Float training, of all networks together; QAT gets half of it.",
 )
-def demo(replays: Path | None, out: Path, max_minutes: float) -> None:
+@click.option(
+    "--config",
+    type=ConfigFile(),
+    help="What to train: the run of that name that comes with wmq, further; else an experiment, or a YAML file.  "
+    f"[default: {demo_start()}; with --target bolt five of the default's shape, and no other]",
+)
+def demo(replays: Path | None, target: str, out: Path | None, max_minutes: float, config: Path | None) -> None:
     """The whole way once: replay, training, QAT, integers, program, LiteSVM, parity, report."""
     from wm_cli.demo.journey import run_demo
+    from wm_cli.demo.match_journey import run_match_demo
 
-    sys.exit(run_demo(replays, out, max_minutes))
+    if target == "bolt":
+        if config is not None:
+            raise click.UsageError(
+                "demo: --config is for one network; --target bolt trains five of the default's shape"
+            )
+        sys.exit(run_match_demo(replays, out or Path("demo-bolt"), max_minutes))
+    sys.exit(run_demo(replays, out or Path("demo"), max_minutes, config or experiments()[demo_start()]))
 
 
 @verb(

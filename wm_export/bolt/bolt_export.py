@@ -90,6 +90,7 @@ class BoltExport:
                     "weights": {"bytes": len(one.network.weights), "digest": one.network.digest.hex()}
                     if one.network
                     else None,
+                    "memory_bytes": one.network.memory_bytes if one.network else 0,
                 }
                 for one in self.sliced.systems
             ],

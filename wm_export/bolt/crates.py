@@ -5,6 +5,7 @@
     programs/weights                   accounts of weights, of any network
     programs-ecs/components/NAME       a program for each component
     programs-ecs/systems/NAME          one for each system; `inputs` has the window
+    target/idl/NAME.json               an IDL for each program, where Anchor's tools look for it
     tests/match.ts                     a match by bolt-sdk
 
 The same text on every machine, and as rustfmt has it: what is recorded, and may be of any length, lies in modules that
@@ -21,8 +22,9 @@ from wm_export.bolt.components import CLOCK, Component
 from wm_export.bolt.inputs_crate import inputs_crate
 from wm_export.bolt.lockfile import lockfile
 from wm_export.bolt.program_addresses import WORLD, program_key, registry_address
+from wm_export.bolt.program_idls import component_idl, system_idl, weights_idl
 from wm_export.bolt.rust_pieces import Crate, fill
-from wm_export.bolt.slices import INPUTS, LAWS, Slice, Sliced
+from wm_export.bolt.slices import INPUTS, LAWS, STEP_BYTES, Slice, Sliced
 from wm_export.bolt.system_crates import laws_crate, learned_crate
 from wm_export.schema.accounts import discriminator
 from wm_export.schema.limits import PIECE_BYTES, SESSION_IDS
@@ -91,8 +93,17 @@ class Workspace:
             home = f"{package.folder}/{package.name}"
             texts[f"{home}/Cargo.toml"] = _manifest(package)
             texts |= {f"{home}/{name}": text for name, text in package.texts.items()}
+        texts |= {f"target/idl/{lib}.json": text for lib, text in self._idls()}
         made = {name: text.encode() for name, text in texts.items()}
         return made | kernels | {"rustfmt.toml": workspace_files()["rustfmt.toml"]}
+
+    def _idls(self) -> Iterator[tuple[str, str]]:
+        """The name of each program in Rust, and its IDL."""
+        for component in self.sliced.components.every:
+            yield component.name, component_idl(component, self.address(component.crate))
+        for system in self.sliced.systems:
+            yield system.key, system_idl(system, self.address(system.crate))
+        yield WEIGHTS, weights_idl(WEIGHTS, self.address(WEIGHTS))
 
     def _cluster(self) -> dict[str, object]:
         """What a local cluster is told."""
@@ -107,6 +118,8 @@ class Workspace:
             "programs": "\n".join(keys),
             "systems": "\n".join(named),
             "learned": ", ".join(f'"{one.key}"' for one, _, _ in self.sliced.learned),
+            "memories": "\n".join(f"  {one.key}: {made.memory_bytes}," for one, _, made in self.sliced.remembering),
+            "step_bytes": STEP_BYTES,
             "session_ids": SESSION_IDS,
             "frame_bytes": records.frame_size,
             "inputs_bytes": records.inputs_size,
@@ -152,7 +165,8 @@ class Workspace:
                 found.append(self._system(one, texts, [KERNELS, inputs]))
             else:
                 texts = learned_crate(components, one, *rows[one.key], address)
-                found.append(self._system(one, texts, [KERNELS, self._weights, inputs]))
+                keeps = [BYTES] if rows[one.key][1].memory.size else []
+                found.append(self._system(one, texts, [*keeps, KERNELS, self._weights, inputs]))
         return tuple(found)
 
     def _system(self, one: Slice, texts: Crate, more: Iterable["str | Package"]) -> Package:

@@ -7,6 +7,7 @@ from wm_export.bolt.slices import Slice, Sliced
 from wm_export.lower.world_lowering import CODES, CONTROL_CODES, IDS
 from wm_export.schema.limits import SESSION_IDS
 from wm_export.schema.records import Records
+from wm_export.schema.seeds import DELEGATION_PROGRAM
 from wm_export.solana.layout import session_vocab
 from wm_export.solana.rust_network import bounds_table
 from wm_export.solana.rust_rules import pieces, rule_holes
@@ -27,7 +28,7 @@ def inputs_crate(sliced: Sliced, own: Slice, address: str) -> Crate:
                 "inputs_bytes": records.inputs_size,
                 "session_id_places": SESSION_IDS,
                 "frame_bytes": records.frame_size,
-                "imports": uses(own.components, "window::{place, Window, WindowError}"),
+                "imports": uses(own.components, "delegation::*", "window::{place, Window, WindowError}"),
                 "id": address,
                 "players": PLAYERS,
                 "input_bytes": records.input_size,
@@ -39,6 +40,7 @@ def inputs_crate(sliced: Sliced, own: Slice, address: str) -> Crate:
             },
         ),
         "src/window.rs": fill("window.rs", _window(sliced)),
+        "src/delegation.rs": fill("delegation.rs", {"delegation_program": DELEGATION_PROGRAM}),
         "src/codes.rs": fill("codes.rs", _codes(sliced)),
     }
 

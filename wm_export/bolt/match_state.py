@@ -1,4 +1,4 @@
-"""A State of one world as the accounts of a match: components and window; and what components hold after a frame."""
+"""A State of one world as the accounts of a match: components, window, memories; and what they hold after a frame."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_export.bolt.components import CLOCK, INPUT, Components, Values
-from wm_export.bolt.slices import Sliced
+from wm_export.bolt.slices import Network, Sliced
 from wm_export.lower.world_lowering import CODES, CONTROL_CODES, IDS
 from wm_export.schema.accounts import discriminator
 from wm_export.schema.limits import SESSION_IDS
@@ -21,7 +21,7 @@ from wm_train.world.step import World, decided, newest_controls
 if TYPE_CHECKING:
     from wm_quant.interp import State
 
-WINDOW_TAG = discriminator("account", "Window")
+WINDOW_TAG, MEMORY_TAG = (discriminator("account", name) for name in ("Window", "Memory"))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class MatchCodec:
         older[behind] = np.concatenate([older.get(behind, np.zeros(0, np.int64)), self._following(state)])
         parts = [
             WINDOW_TAG,
-            (1).to_bytes(8, "little"),
+            (1).to_bytes(8, "little") + bytes(8),
             ids.astype("<u2").tobytes(),
             *components,
             bytes(Records(self.world.game).frame_size),
@@ -78,6 +78,22 @@ class MatchCodec:
             state.bounds[0].astype("<i8").tobytes(),
         ]
         return b"".join(parts)
+
+    def opened_memory(self, one: Network, clock: bytes) -> bytes:
+        """Data of the account that a network keeps its memory in, as a match begins with it; `clock` is the address of
+        the match's clock."""
+        return (MEMORY_TAG + clock).ljust(one.memory_bytes, b"\0")
+
+    def memories(self, clock: bytes, frames: int, before: "State", after: "State") -> dict[str, bytes]:
+        """System -> what its account of memory holds after `frames` frames, up to the vectors of its work area; the
+        last of them led from one State of one world to the other."""
+        head = MEMORY_TAG + clock + frames.to_bytes(8, "little")
+        found = {}
+        for one, _, network in self.sliced.remembering:
+            # The first frame begins with nothing, whatever lies there: zeros, in an account that was just made.
+            older = _region(one.key, network, before) if frames > 1 else bytes(network.memory.size)
+            found[one.key] = head + older + _region(one.key, network, after)
+        return found
 
     def _following(self, state: "State") -> Ints:
         """What `inputs` wrote last: codes of the controls that the State's Frame was made with."""
@@ -99,6 +115,12 @@ class MatchCodec:
             for name in found:
                 found[name][player] = rows[name][0]
         return found
+
+
+def _region(key: str, network: Network, state: "State") -> bytes:
+    """What the network of a system keeps in a State of one world, as its kernels have it."""
+    own = {name.removeprefix(f"{key}."): kept for name, kept in state.memory.items() if name.startswith(f"{key}.")}
+    return network.memory.pack(own)
 
 
 def _field(frames: Frames, index: dict[str, int], player: int, name: str) -> Ints:

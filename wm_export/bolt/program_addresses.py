@@ -41,3 +41,8 @@ def component_address(program: Pubkey, entity: Pubkey) -> Pubkey:
 def window_address(inputs: Pubkey, entity: Pubkey) -> Pubkey:
     """The window of a match."""
     return Pubkey.find_program_address([b"window", bytes(entity)], inputs)[0]
+
+
+def memory_address(system: Pubkey, entity: Pubkey) -> Pubkey:
+    """What a system's network keeps in a match."""
+    return Pubkey.find_program_address([b"memory", bytes(entity)], system)[0]

@@ -16,6 +16,7 @@ from wm_export.bolt.components import ADDRESS_BYTES, CLOCK, Component, Component
 from wm_export.errors import WmExportError
 from wm_export.lower.lowered_program import Buffer, Program
 from wm_export.lower.lowering import lower
+from wm_export.lower.memory import Memory, memory
 from wm_export.lower.world_lowering import CODES, CONTROL_CODES, IDS
 from wm_export.schema.limits import SESSION_IDS
 from wm_export.schema.records import Records
@@ -28,8 +29,10 @@ from wm_train.world.systems import System, systems
 INPUTS, LAWS = "inputs", "laws"
 #: Bytes that a program gives back to World: of each component 4 more than it has, and 4.
 RETURN_MAX = 1024
-#: Bytes of an account that a program can make in one instruction.
-WINDOW_MAX = 10_240
+#: Bytes of an account that a program can make, or add to one, in one instruction.
+STEP_BYTES = 10_240
+#: What stands before the areas of an account of memory: tag, clock, frames.
+MEMORY_HEAD = 8 + ADDRESS_BYTES + 8
 #: Bytes of the heap that a work area may take of the 32 KiB that a program has.
 WORK_MAX = 24 * 1024
 
@@ -56,6 +59,19 @@ class Network:
     def work_bytes(self) -> int:
         """Bytes of its work area."""
         return max(section.end for section in work(self.program).values())
+
+    @cached_property
+    def memory(self) -> Memory:
+        """The region at the beginning of its work area that holds what it keeps from frame to frame."""
+        found = memory(self.program)
+        assert found.start == 0, "what ops keep comes first"
+        return found
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the account that it is in: a head, what was kept before the last frame, the work area; 0 if
+        nothing is kept."""
+        return MEMORY_HEAD + self.memory.size + self.work_bytes if self.memory.size else 0
 
 
 @dataclass(frozen=True)
@@ -92,16 +108,11 @@ class Sliced:
     net: QNet
 
     def __post_init__(self) -> None:
-        if self.net.memories:
-            raise WmExportError(
-                "export: the systems of a BOLT world keep nothing from frame to frame, and these networks do "
-                f"({next(iter(self.net.memories))}); compose runs of `arch: mlp`, or export with --target solana"
-            )
         for one in self.systems:
             self._check(one)
-        if self.window_bytes > WINDOW_MAX:
+        if self.window_bytes > STEP_BYTES:
             raise WmExportError(
-                f"export: the window of a match would be {self.window_bytes:,} bytes, at most {WINDOW_MAX:,} can be "
+                f"export: the window of a match would be {self.window_bytes:,} bytes, at most {STEP_BYTES:,} can be "
                 "made; train networks of fewer slots"
             )
 
@@ -111,7 +122,7 @@ class Sliced:
                 f"export: components of system {one.key} have {one.result_bytes} bytes, and a program gives back at "
                 f"most {RETURN_MAX}; make components of fewer fields in Game.components"
             )
-        if one.network and one.network.work_bytes > WORK_MAX:
+        if one.network and not one.network.memory_bytes and one.network.work_bytes > WORK_MAX:
             raise WmExportError(
                 f"export: system {one.key} computes in {one.network.work_bytes:,} bytes, at most {WORK_MAX:,} of a "
                 "program's heap are there for that; train a smaller one, or one of fewer slots"
@@ -144,9 +155,9 @@ class Sliced:
 
     @property
     def window_bytes(self) -> int:
-        """Bytes of a window's account: tag, flag and ids, components, Frame, window, numbers of the place."""
+        """Bytes of a window's account: tag, flag, frames and ids, components, Frame, window, numbers of the place."""
         world, every = self.net.world, self.components.every
-        head = 8 + 8 + 2 * SESSION_IDS + ADDRESS_BYTES * len(every) + Records(world.game).frame_size
+        head = 8 + 16 + 2 * SESSION_IDS + ADDRESS_BYTES * len(every) + Records(world.game).frame_size
         return head + sum(buffer.width * buffer.count for buffer in self.window_buffers) + 8 * world.place_size
 
     @property
@@ -156,10 +167,16 @@ class Sliced:
             if one.row and one.network:
                 yield one, one.row, one.network
 
+    @property
+    def remembering(self) -> Iterator[tuple[Slice, System, Network]]:
+        """Those whose network keeps something from frame to frame."""
+        return (found for found in self.learned if found[2].memory.size)
+
     def _subsystems(self) -> Iterator[Slice]:
         parts = subsystems(self.net)
         for row in systems(self.net.world.head_set):
-            program = lower(parts[row.key])
+            # A work area in an account is paid for; one on the heap is not.
+            program = lower(parts[row.key], compact=bool(parts[row.key].memories))
             made = Network(parts[row.key], program, pack(program))
             yield Slice(row.key, 1 + row.place, self._named_by((*row.reads, *row.takes, *row.writes)), row, made)
 

@@ -2,6 +2,7 @@
 compared; and World's own, once for each user."""
 
 import hashlib
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +23,24 @@ SCRIPT = SCRIPTS / "bolt.sh"
 def versions() -> tuple[str, ...] | None:
     """The tools of scripts/bolt.sh, one a line; None where they are not installed."""
     return version_lines(["bash", str(SCRIPT), "versions"])
+
+
+def install() -> tuple[str, ...]:
+    """Run `bolt.sh install`, which says on standard error what it does and is done at once where nothing is missing;
+    gives `versions`. WmExportError where this machine cannot have it."""
+    done = subprocess.run(["bash", str(SCRIPT), "install"], stdout=subprocess.DEVNULL, check=False)
+    tools = versions() if done.returncode == 0 else None
+    if tools is None:
+        raise WmExportError(
+            f"bolt.sh install ended with status {done.returncode}, expected 0, and said why above; "
+            f"next: mend that, then `{INSTALL_BOLT}`"
+        )
+    return tools
+
+
+def fetch(workspace: Path) -> None:
+    """Get the crates that a workspace's Cargo.lock names, where they are not on this machine; builds are offline."""
+    run_tool(["bash", str(SCRIPT), "fetch", str(workspace.absolute())], workspace, f"crates of {workspace}")
 
 
 def compile_crates(workspace: Path, out: Path, crates: Sequence[str]) -> None:
@@ -58,10 +77,14 @@ def programs(export: BoltExport) -> Mapping[str, bytes]:
     return {crate: BUILT.read(export.build_folder / name) for crate, name in found.items()}
 
 
+def world_path() -> Path:
+    """Where this user's build of BOLT's World lies."""
+    return cache_folder() / "bolt" / "programs" / f"{WORLD}.so"
+
+
 def world_program() -> bytes:
     """BOLT's World, built from the crate registry where this user has not done so."""
-    folder = cache_folder() / "bolt" / "programs"
-    path = folder / f"{WORLD}.so"
+    path = world_path()
     if not path.exists():
-        run_tool(["bash", str(SCRIPT), "world", str(folder)], Path("/"), "BOLT's World")
+        run_tool(["bash", str(SCRIPT), "world", str(path.parent)], Path("/"), "BOLT's World")
     return BUILT.read(path)

@@ -7,28 +7,27 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from solders.account import Account
-from solders.instruction import AccountMeta, Instruction
+from solders.instruction import Instruction
 from solders.keypair import Keypair
 from solders.message import Message
 from solders.pubkey import Pubkey
 from solders.transaction import Transaction
 from solders.transaction_metadata import FailedTransactionMetadata
 
+from wm_export.bolt.components import CLOCK
 from wm_export.bolt.crates import WEIGHTS
+from wm_export.bolt.match_instructions import HEADER_BYTES, MatchInstructions
 from wm_export.bolt.match_state import MatchCodec
-from wm_export.bolt.program_addresses import WORLD, component_address, program_key, window_address
-from wm_export.bolt.slices import INPUTS, LAWS, Slice, Sliced
-from wm_export.bolt.world_client import SYSTEM_PROGRAM, Scene, shown, written
+from wm_export.bolt.program_addresses import WORLD
+from wm_export.bolt.slices import INPUTS, Slice, Sliced
+from wm_export.bolt.world_client import Scene
 from wm_export.errors import WmExportError
-from wm_export.schema.accounts import discriminator
 from wm_export.schema.limits import PIECE_BYTES, TRANSACTION_BUDGET
-from wm_export.schema.records import Records
 from wm_export.solana.svm import RENT_OVERHEAD, RENT_PER_BYTE
 from wm_export.solana.virtual_machine import Cluster, virtual_machine
 from wm_train.grid.arithmetic import Ints
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
 
 #: Bytes of a transaction.
 PACKET = 1232
-#: What stands before the bytes of weights: tag, authority, digest, bytes hashed.
-HEADER_BYTES = 80
 _CONSUMED = re.compile(r"Program (\w+) consumed (\d+) of \d+ compute units")
 
 
@@ -57,67 +54,39 @@ class Units:
         return self.total - self.own
 
 
-class SvmMatch:
+class SvmMatch(MatchInstructions):
     """One match of a network of this sha256 (BoltExport.network); `programs` are those built, by their crates' names,
     and `world` is World's.
 
-    The world, its entity, components, window and weights are made as on a chain, but for the weights' upload: they are
-    put into their accounts, and hashed there.
+    The world, its entity, components, window, memories and weights are made as on a chain, but for the weights' upload:
+    they are put into their accounts, and hashed there.
     """
 
     def __init__(self, sliced: Sliced, network: str, programs: Mapping[str, bytes], world: bytes) -> None:
-        self.sliced, self.codec = sliced, MatchCodec(sliced)
-        self.svm = virtual_machine(Cluster.ROLLUP)
         self.payer = Keypair.from_seed(hashlib.sha256(b"wmq:payer").digest())
+        super().__init__(sliced, network, programs, Scene(self.payer.pubkey()))
+        self.codec, self.svm = MatchCodec(sliced), virtual_machine(Cluster.ROLLUP)
         self.svm.airdrop(self.payer.pubkey(), 10**12)
-        self.scene = Scene(self.payer.pubkey())
-        self.programs = {crate: program_key(network, crate).pubkey() for crate in programs}
         self.svm.add_program(WORLD, world)
         for crate, elf in programs.items():
             self.svm.add_program(self.programs[crate], elf)
-        for instruction in self.scene.opening():
+        scene = self.scene
+        for instruction in (scene.registry(), scene.world_made(), scene.entity_made(), *self.making()):
             self.send(instruction)
-        for component in sliced.components.every:
-            self.send(self.scene.component(self.programs[component.crate]))
-        self.send(self._open())
+        for one, _, made in sliced.remembering:
+            self.send(*self.opening(one, made, self.scene.entity))
         self.weights = {one.key: self._upload(one.key, made.weights) for one, _, made in sliced.learned}
         self._groups: Sequence[Sequence[Slice]] = ()
-
-    # --- what a match is made of ---
-
-    @property
-    def window(self) -> Pubkey:
-        """Address of the match's window."""
-        return window_address(self.programs[INPUTS], self.scene.entity)
-
-    @cached_property
-    def accounts(self) -> dict[str, Pubkey]:
-        """Address of each component."""
-        every = self.sliced.components.every
-        return {one.name: component_address(self.programs[one.crate], self.scene.entity) for one in every}
-
-    def _open(self) -> Instruction:
-        accounts = [
-            written(self.payer.pubkey(), signs=True),
-            shown(self.scene.entity),
-            written(self.window),
-            shown(SYSTEM_PROGRAM),
-        ]
-        return Instruction(self.programs[INPUTS], discriminator("global", "open"), accounts)
 
     def _upload(self, key: str, weights: bytes) -> Pubkey:
         """Seals weights in an account of their own."""
         address = Pubkey.from_bytes(hashlib.sha256(f"wmq:weights {key}".encode()).digest())
         self.put(address, bytes(HEADER_BYTES + len(weights)), self.programs[WEIGHTS])
-        self.send(self._of_weights("begin", address))
+        self.send(self.of_weights("begin", address))
         self.put(address, self.data(address)[:HEADER_BYTES] + weights, self.programs[WEIGHTS])
         for _ in range(0, len(weights), PIECE_BYTES):
-            self.send(self._of_weights("hash", address))
+            self.send(self.of_weights("hash", address))
         return address
-
-    def _of_weights(self, name: str, address: Pubkey, arguments: bytes = b"") -> Instruction:
-        accounts = [shown(self.payer.pubkey(), signs=True), written(address)]
-        return Instruction(self.programs[WEIGHTS], discriminator("global", name) + arguments, accounts)
 
     # --- the machine ---
 
@@ -149,27 +118,24 @@ class SvmMatch:
     # --- frames ---
 
     def load(self, state: "State", session: Ints) -> None:
-        """Set the match to a State of one world whose session has these ids (S,)."""
+        """Set the match to a State of one world, whose networks have seen nothing, in a session with these ids (S,)."""
         values, authority = self.codec.beginning(state), bytes(self.payer.pubkey())
         for one in self.sliced.components.every:
             data = one.account(values[one.name], authority)
             self.put(self.accounts[one.name], data, self.programs[one.crate])
+        clock = bytes(self.accounts[CLOCK])
+        for keeps, _, made in self.sliced.remembering:
+            self.put(self.memories[keeps.key], self.codec.opened_memory(made, clock), self.programs[keeps.crate])
         addresses = [bytes(self.accounts[one.name]) for one in self.sliced.components.every]
         self.put(self.window, self.codec.window(state, session, addresses), self.programs[INPUTS])
 
     def begin(self, session: Ints, frame: NDArray[np.int32]) -> None:
         """Begin the match, once, as on a chain: with a Frame (2, fields), in a session with these ids."""
-        ids = np.zeros(4, "<u2")
-        ids[: len(session)] = session
-        self.send(self.apply(self.sliced.systems[0], ids.tobytes() + Records(self._game).frame_bytes(frame)))
-
-    @property
-    def _game(self) -> Any:
-        return self.sliced.net.world.game
+        self.send(self.begins(session, frame))
 
     def frame(self, following: NDArray[np.int8]) -> list[Units]:
         """Apply every system, with the inputs (2, controls) of the frame; units of each."""
-        inputs = Records(self._game).input_bytes(following)
+        inputs = self.records.input_bytes(following)
         if not self._groups:
             found = [self._together((one,), inputs) for one in self.sliced.systems]
             spent = [units for part in found for units in part]
@@ -191,17 +157,6 @@ class SvmMatch:
             Units(one.key, total, own[str(self.programs[one.crate])]) for one, total in zip(group, totals, strict=True)
         ]
 
-    def apply(self, one: Slice, arguments: bytes = b"", extras: Sequence[AccountMeta] = ()) -> Instruction:
-        """A system, applied through World; `extras` are what it is given beside its components."""
-        components = [self.programs[component.crate] for component in one.components]
-        return self.scene.apply(self.programs[one.crate], components, extras or self.extras(one), arguments)
-
-    def extras(self, one: Slice) -> list[AccountMeta]:
-        """What a system of a frame is given beside its components: the window, and its weights."""
-        if one.key == INPUTS:
-            return [written(self.window)]
-        return [shown(self.window), *([] if one.key == LAWS else [shown(self.weights[one.key])])]
-
     def _grouped(self, totals: Sequence[int]) -> list[list[Slice]]:
         """Systems by transaction: each takes as many as fit."""
         groups: list[list[Slice]] = [[]]
@@ -217,4 +172,4 @@ class SvmMatch:
 
     def _filler(self, one: Slice) -> bytes:
         """Arguments as long as those of a frame."""
-        return bytes(Records(self._game).inputs_size) if one.key == INPUTS else b""
+        return bytes(self.records.inputs_size) if one.key == INPUTS else b""

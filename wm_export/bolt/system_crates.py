@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from wm_export.bolt.component_rules import Body, laws_body, rule_body
 from wm_export.bolt.components import Components
 from wm_export.bolt.rust_pieces import Crate, about, checks, fill, members, uses
-from wm_export.bolt.slices import Network, Slice, Sliced
+from wm_export.bolt.slices import STEP_BYTES, Network, Slice, Sliced
 from wm_export.lower.kernels import kernel_named
 from wm_export.lower.lowered_program import Routine
 from wm_export.solana.layout import session_vocab, work
@@ -37,10 +37,10 @@ def learned_crate(components: Components, own: Slice, row: System, made: Network
                     f"System `{own.key}` of a match: its network reads the window, and its rule makes of what that "
                     f"says the next {', '.join(row.writes)}."
                 ),
-                "imports": uses(own.components),
                 "id": address,
                 "turn": own.turn,
                 "components": members(own.components),
+                **_memory(own, made),
             },
         ),
         "src/frame.rs": fill("frame.rs", _frame(own, made, body)),
@@ -48,7 +48,24 @@ def learned_crate(components: Components, own: Slice, row: System, made: Network
         "src/network.rs": indented(fill_shared("network.rs", network(program, blob) | bounds_table(made.net.world))),
         "src/rules.rs": fill("rule.rs", _rule(own, made, body)),
     }
+    if made.memory.size:
+        texts["src/memory.rs"] = fill("memory.rs", {"step": f"{STEP_BYTES:_}"})
     return texts | kernel_sources([kernel_named(name) for name in program.kernels()])
+
+
+def _memory(own: Slice, made: Network) -> dict[str, object]:
+    """The holes of a crate that what its network keeps has to do with."""
+    keeps = bool(made.memory.size)
+    extras = ("window", "weights", *["memory"] * keeps)
+    return {
+        "imports": uses(own.components, *["memory::Memory"] * keeps),
+        "memory_module": "mod memory;\n" if keeps else "",
+        "extras": ", ".join(extras),
+        "given": ", ".join(f"ctx.{name}()?" for name in extras),
+        "memory": fill("extra_memory.rs", {}) if keeps else "",
+        "open": fill("open_memory.rs", {}) if keeps else "",
+        "accounts": fill("memory_accounts.rs", {}) if keeps else "",
+    }
 
 
 def laws_crate(components: Components, own: Slice, sliced: Sliced, address: str) -> Crate:
@@ -73,7 +90,14 @@ def laws_crate(components: Components, own: Slice, sliced: Sliced, address: str)
 def _areas(made: Network) -> str:
     where = work(made.program)
     blob = module("blob", "Sections of the weights.", b"", starts(made.blob.sections), made.blob.sizes)
-    return f"{blob}\n{module('work', 'The work area.', b'', starts(where), made.work_bytes)}"
+    own = module("work", "The work area.", b"", starts(where), made.work_bytes)
+    return "\n".join((blob, own, *_kept(made)))
+
+
+def _kept(made: Network) -> Iterator[str]:
+    if made.memory.size:
+        about = "What the network keeps from frame to frame, in the work area."
+        yield module("memory", about, b"", {"start": made.memory.start}, made.memory.size)
 
 
 def _frame(own: Slice, made: Network, body: Body) -> dict[str, object]:
@@ -81,8 +105,8 @@ def _frame(own: Slice, made: Network, body: Body) -> dict[str, object]:
     world = made.net.world
     shape = f"[[i64; {world.place_numbers}]; {world.place_seats}]"
     return {
-        "uses": "\n".join(_frame_uses(own)),
-        "keys": checks(own.components),
+        "uses": "\n".join(_frame_uses(own, made)),
+        "run": fill("run_with_memory.rs" if made.memory.size else "run.rs", {"keys": checks(own.components)}),
         "session_ids": len(session_vocab(made.net)),
         "calls": "\n".join(map(_call, routines)),
         "places": f"let places = &*(work.add(work::BOUNDS) as *const {shape});\n" if body.place else "",
@@ -90,8 +114,9 @@ def _frame(own: Slice, made: Network, body: Body) -> dict[str, object]:
     }
 
 
-def _frame_uses(own: Slice) -> Iterator[str]:
-    yield from sorted((f"use crate::{own.key}::Components;", "use crate::layout::{work, Blobs, WEIGHTS};"))
+def _frame_uses(own: Slice, made: Network) -> Iterator[str]:
+    keeps = ["use crate::memory::Memory;"] * bool(made.memory.size)
+    yield from sorted((f"use crate::{own.key}::Components;", "use crate::layout::{work, Blobs, WEIGHTS};", *keeps))
     yield "use crate::{network, rules, TURN};"
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from wm_export.errors import WmExportError
-from wm_export.onnx.graph_builder import IR_VERSION, MIDDLE, OPSET, Graph
+from wm_export.onnx.graph_builder import IR_VERSION, MIDDLE, OPSET, Byte, Graph
 from wm_train.grid.arithmetic import CODE_MAX, CODE_MIN
 
 #: Versions that are wrong on some processors, and what is known of it; pyproject.toml excludes them as well.
@@ -43,7 +43,7 @@ def multiplied(codes: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.
     """`codes` (B, K) @ `rows` (K, N) as a graph does it, INT8 both."""
     graph = Graph()
     lifted = graph.constant("rows", (rows + MIDDLE).astype(np.uint8))
-    graph.add("Identity", graph.product("codes", lifted), name="out")
+    graph.add("Identity", graph.product([Byte("codes")], [Byte(lifted)]), name="out")
     given = helper.make_tensor_value_info("codes", TensorProto.UINT8, ["B", rows.shape[0]])
     out = helper.make_tensor_value_info("out", TensorProto.INT64, ["B", rows.shape[1]])
     body = helper.make_graph(graph.nodes, "products", [given], [out], list(graph.constants.values()))

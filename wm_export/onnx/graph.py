@@ -6,9 +6,10 @@
                    session_bias  int64 (B, N)
                    bounds        int64 (B, place_size)
                    inputs        int8  (B, 2 * len(game.controls))       the following inputs
+                   <op>.memory   int64 (B, length)    of each op that keeps something from frame to frame
     output         trace.<name>  every tensor of the interpreter's Trace: codes int8, frame int32, the others int64
-                   next_codes    int8, next_ids int64: with trace.frame, the next state; session_bias and
-                   bounds stay
+                   next_codes    int8, next_ids int64: with trace.frame and trace.<op>.memory, the next state;
+                   session_bias and bounds stay
 
 The world's rules are not written here: wm_train.world.step's encode and decode are recorded, once for both players, on
 values of shape (B, 2, 1).
@@ -26,7 +27,7 @@ from wm_export.onnx.forms import need_forms, network
 from wm_export.onnx.graph_builder import IR_VERSION, OPSET, Graph
 from wm_export.recorder import Sym, SymOps
 from wm_export.scope import check_flags
-from wm_quant.ops.base import CODES, IDS, SESSION_BIAS
+from wm_quant.ops.base import CODES, IDS, KEPT, SESSION_BIAS
 from wm_quant.qnet import HEADS, QNet, vector_of
 from wm_train.files import atomic_write_bytes
 from wm_train.world.encoding import Encoding
@@ -53,11 +54,7 @@ def _input_codes(graph: Graph, encoding: Encoding) -> list[str]:
 def _newest_controls(graph: Graph, encoding: Encoding) -> list[str]:
     """Codes of each control in the newest slot, (B, 2, 1) int64."""
     width, first = encoding.slot_columns, encoding.controls_at
-    start, end = (
-        graph.constant(f"newest.{name}", np.array([width * slot]))
-        for name, slot in (("first", encoding.slots - 1), ("last", encoding.slots))
-    )
-    newest = graph.add("Slice", "codes", start, end, graph.constant("axis.1", np.array([1])))
+    newest = graph.part("codes", width * (encoding.slots - 1), width)
     players = graph.reshape(graph.cast(newest, TensorProto.INT64), PLAYERS, len(encoding.columns))
     return graph.split(players, [1] * len(encoding.columns))[first : first + len(encoding.game.controls)]
 
@@ -138,9 +135,7 @@ def _push(graph: Graph, encoding: Encoding, frame: dict[str, Sym], tail: str) ->
     ids = graph.reshape(graph.concat(names, 2), encoding.slot_ids)
     pushed = {"codes": (encoding.slot_columns, graph.cast(slot, TensorProto.INT8)), "ids": (encoding.slot_ids, ids)}
     for name, (width, new) in pushed.items():
-        first = graph.constant(f"first.{name}", np.array([width]))
-        last = graph.constant(f"last.{name}", np.array([width * encoding.slots]))
-        kept = graph.add("Slice", name, first, last, graph.constant("axis.1", np.array([1])))
+        kept = graph.part(name, width, width * (encoding.slots - 1))
         graph.concat([kept, new], 1, f"next_{name}")
 
 
@@ -153,8 +148,9 @@ def _record(graph: Graph, net: QNet) -> dict[str, tuple[int, int]]:
     flat = graph.cast(graph.reshape(ahead, PLAYERS * len(read)), TensorProto.INT8)
     whole = graph.concat(["codes", flat] if encoding.conditioned else ["codes"], 1, f"{TRACE}codes")
     graph.add("Identity", "ids", name=f"{TRACE}ids")
+    kept = _kept(net)
     given = {CODES: graph.cast(whole, TensorProto.INT64), IDS: IDS, SESSION_BIAS: SESSION_BIAS}
-    written = network(graph, net, given)
+    written = network(graph, net, given | {name: name for name in kept})
     for name, value in written.items():
         graph.add("Identity", value, name=f"{TRACE}{name}")
     frame = _next_frame(graph, net, written)
@@ -165,7 +161,7 @@ def _record(graph: Graph, net: QNet) -> dict[str, tuple[int, int]]:
     return {
         f"{TRACE}codes": (TensorProto.INT8, encoding.dense_columns),
         f"{TRACE}ids": (int64, encoding.slots * encoding.slot_ids),
-        **{f"{TRACE}{op.out}": (int64, op.size) for op in net.ops},
+        **{f"{TRACE}{name}": (int64, kept.get(name) or net.sizes[name]) for name in written},
         f"{TRACE}frame": (TensorProto.INT32, PLAYERS * len(game.state)),
         "next_codes": (TensorProto.INT8, encoding.slots * encoding.slot_columns),
         "next_ids": (int64, encoding.slots * encoding.slot_ids),
@@ -182,7 +178,13 @@ def _inputs(net: QNet) -> dict[str, tuple[int, int]]:
         SESSION_BIAS: (TensorProto.INT64, start.size),
         "bounds": (TensorProto.INT64, net.world.place_size),
         "inputs": (TensorProto.INT8, PLAYERS * len(game.controls)),
+        **{name: (TensorProto.INT64, length) for name, length in _kept(net).items()},
     }
+
+
+def _kept(net: QNet) -> dict[str, int]:
+    """Length of what each op keeps, by the name of its vector."""
+    return {name + KEPT: length for name, length in net.memories.items()}
 
 
 def _infos(values: dict[str, tuple[int, int]]) -> list[onnx.ValueInfoProto]:

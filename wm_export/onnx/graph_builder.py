@@ -4,6 +4,8 @@ ONNX has no signed shift, so a value is lifted by 2^62 and shifted as uint64.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,19 @@ OPSET, IR_VERSION = 17, 8
 LIFT = 1 << 62
 #: Zero point of a matrix product's operands, which are uint8.
 MIDDLE = 128
+
+
+@dataclass(frozen=True)
+class Byte:
+    """A value of uint8 that stands for (value - zero) * factor: an operand of a product, or one of its bytes."""
+
+    value: str
+    zero: int = MIDDLE
+    factor: int = 1
+
+    def as_value(self, value: str) -> "Byte":
+        """The same of another value."""
+        return replace(self, value=value)
 
 
 class Graph:
@@ -55,6 +70,19 @@ class Graph:
         """`value` as another integer type."""
         return self.add("Cast", value, to=dtype, name=name)
 
+    def axis(self, number: int) -> str:
+        """The list of one axis."""
+        return self.constant(f"axis.{number}", np.array([number]))
+
+    def part(self, value: str, first: int, size: int) -> str:
+        """(B, size) of (B, N), from `first` on."""
+        ends = (self.constant(f"int64.[{end}]", np.array([end])) for end in (first, first + size))
+        return self.add("Slice", value, *ends, self.axis(1))
+
+    def total(self, value: str) -> str:
+        """(B, 1) the sum of (B, N)."""
+        return self.add("ReduceSum", value, self.axis(1), keepdims=1)
+
     def concat(self, values: Sequence[str], axis: int, name: str = "") -> str:
         """Values end to end."""
         return self.add("Concat", *values, axis=axis, name=name)
@@ -70,14 +98,36 @@ class Graph:
         shifted = self.add("BitShift", lifted, by, direction="RIGHT")
         return self.add("Sub", self.cast(shifted, TensorProto.INT64), LIFT >> shift)
 
-    def product(self, a: str, b: str, zero: int = MIDDLE) -> str:
-        """a @ b in int64, of uint8 with zero points 128 and `zero`: exact on every processor.
+    def shift_by(self, value: str, shift: str, rounded: bool = False) -> str:
+        """value >> shift of a shift that is a value itself, rounding down, or ties toward +inf.
+
+        shift 0..62, from 1 where it is rounded; |value| + 2^(shift - 1) < 2^62.
+        """
+        lift, by = self.constant("uint64.lift", np.array(LIFT, np.uint64)), self.cast(shift, TensorProto.UINT64)
+
+        def right(lifted: str, places: str) -> str:
+            return self.cast(self.add("BitShift", lifted, places, direction="RIGHT"), TensorProto.INT64)
+
+        lifted = self.add("Add", value, LIFT)
+        if rounded:
+            half = right(lift, self.cast(self.add("Sub", 63, shift), TensorProto.UINT64))
+            lifted = self.add("Add", lifted, half)
+        return self.add("Sub", right(self.cast(lifted, TensorProto.UINT64), by), right(lift, by))
+
+    def product(self, a: Sequence[Byte], b: Sequence[Byte]) -> str:
+        """a @ b in int64, exact on every processor: a product of uint8 for each pair of bytes, added up.
 
         ONNX Runtime's kernels for uint8 by int8 saturate pairs of products at 16 bits on x86 without VNNI, and those
         for int8 by int8 are not vectorized there.
         """
-        middle, other = (self.constant(f"uint8.{point}", np.array(point, np.uint8)) for point in (MIDDLE, zero))
-        return self.cast(self.add("MatMulInteger", a, b, middle, other), TensorProto.INT64)
+        total = ""
+        for left, right in product(a, b):
+            zeros = (self.constant(f"uint8.{byte.zero}", np.array(byte.zero, np.uint8)) for byte in (left, right))
+            part = self.cast(self.add("MatMulInteger", left.value, right.value, *zeros), TensorProto.INT64)
+            factor = left.factor * right.factor
+            scaled = part if factor == 1 else self.add("Mul", part, factor)
+            total = self.add("Add", total, scaled) if total else scaled
+        return total
 
     def binary(self, op: str, a: str | int, b: str | int) -> str:
         """See Target."""

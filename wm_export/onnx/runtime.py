@@ -19,6 +19,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 from wm_export.errors import WmExportError
 from wm_export.onnx.exactness import need_exact_products
 from wm_export.onnx.graph import FORMAT, TRACE
+from wm_quant.ops.base import KEPT
 from wm_train.reading import Artifact, one_line
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class OrtRunner:
             "session_bias": np.ascontiguousarray(state.bias),
             "bounds": np.ascontiguousarray(state.bounds),
             "inputs": following.reshape(len(following), -1),
+            **{name + KEPT: np.ascontiguousarray(kept) for name, kept in state.memory.items()},
         }
         try:
             values = dict(zip(self._outputs, self._session.run(None, feed), strict=True))
@@ -84,5 +86,5 @@ class OrtRunner:
             raise WmExportError(f"{self._what}: this state does not fit it ({one_line(error, 200)}); "
                                 "was it begun with another QNet?") from None  # fmt: skip
         trace = {name.removeprefix(TRACE): v.astype(np.int64) for name, v in values.items() if name.startswith(TRACE)}
-        codes = values["next_codes"].astype(np.int64)
-        return trace, replace(state, frame=frame, codes=codes, ids=values["next_ids"])
+        codes, memory = values["next_codes"].astype(np.int64), {name: trace[name + KEPT] for name in state.memory}
+        return trace, replace(state, frame=frame, codes=codes, ids=values["next_ids"], memory=memory)

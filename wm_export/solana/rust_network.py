@@ -122,7 +122,7 @@ def _cleared(program: Program) -> Iterator[str]:
     for _, buffer in kept.buffers:
         if buffer.bias:
             start = at("work", "work", buffer.name, f"*mut {buffer.dtype}")
-            yield f"core::slice::from_raw_parts_mut({start}, {buffer.count}).fill({buffer.bias});"
+            yield f"wmq_kernels::fill::fill({start}, {buffer.count}, {buffer.bias});"
 
 
 def step(program: Program, blob: Blob) -> dict[str, object]:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -151,6 +151,7 @@ class Localnet:
               is taken up again; the rollup always begins anew and clones what it needs
     ports     calls of base chain and rollup; each also takes the next port, and the rollup one more. Free ones for None
     slot_ms   time of one block height on "lite"
+    programs  folders of <address>.so, programs that "lite" begins with beside those of the platform
     """
 
     def __init__(
@@ -159,11 +160,12 @@ class Localnet:
         storage: Path | None = None,
         ports: tuple[int | None, int | None] = (None, None),
         slot_ms: float = 400,
+        programs: Sequence[Path] = (),
     ) -> None:
         installed = find_installed()
         if installed is None:
             raise WmLiveError(f"localnet: no validator in {rollup_home()}; next: {INSTALL_ROLLUP}")
-        self._installed, self._slot_ms = installed, slot_ms
+        self._installed, self._slot_ms, self._programs = installed, slot_ms, (installed.programs, *programs)
         self._tool: BaseTool | None = None if base == "lite" or "://" in base else base_tool(base)
         self._temporary = None if storage else tempfile.TemporaryDirectory(prefix="wmq-localnet-")
         self.storage = storage or Path(self._temporary.name if self._temporary else "")
@@ -245,7 +247,8 @@ class Localnet:
         else:
             command = [sys.executable, "-m", "wm_live.localnet.base_chain", "--port", str(port)]
             command += ["--validator", str(IDENTITY)]
-            command += ["--programs", str(self._installed.programs), "--slot-ms", str(self._slot_ms)]
+            command += [word for folder in self._programs for word in ("--programs", str(folder))]
+            command += ["--slot-ms", str(self._slot_ms)]
             command += ["--ledger", str(self.storage / "base")]
         path = os.pathsep.join([str(REPOSITORY), *filter(None, [os.environ.get("PYTHONPATH")])])
         log = self.storage / "base.log"

@@ -122,6 +122,11 @@ class Op(ABC):
         return True
 
     @property
+    def ends(self) -> tuple[int, int] | None:
+        """What every result of a proved op lies inside, both included; None where that depends on its tensors."""
+        return self.clamp
+
+    @property
     def stretch(self) -> tuple[int, int]:
         """The elements of `out` that the op writes: the first, and one past the last."""
         return 0, self.size

@@ -36,6 +36,11 @@ class RMSNorm(Slice):
 
     shift: int
 
+    @property
+    def ends(self) -> tuple[int, int]:
+        """See Op."""
+        return 1 - NORM_CODE_BOUND, NORM_CODE_BOUND - 1
+
     def check(self, net: Network, known: Set[str]) -> None:
         """See Op."""
         super().check(net, known)

@@ -105,7 +105,7 @@ class Record:
             "commit": commit(),
             "reports": [],
         }
-        self._curves: Curves | None = None
+        self._curves: list[Curves] = []
 
     def go_on(self, step: int) -> None:
         """Take up the reports of a run that was killed, up to a step."""
@@ -116,8 +116,8 @@ class Record:
     def add(self, report: Mapping[str, Any]) -> None:
         """One more report; its curves are on disk at once, the rest with `write`."""
         self.data["reports"].append(dict(report))
-        if self._curves:
-            self._curves.add(report)
+        for curves in self._curves:
+            curves.add(report)
 
     def files(self) -> dict[Path, bytes]:
         """The manifest as it is now."""
@@ -125,12 +125,13 @@ class Record:
 
     def __enter__(self) -> "Record":
         """Begin the curves, with the reports that are there already."""
-        self._curves = open_curves(self._run, datetime.fromisoformat(self.data["started"]).timestamp())
-        if self._curves:
+        began = datetime.fromisoformat(self.data["started"]).timestamp()
+        self._curves = open_curves(self._run, began, self.data["config"])
+        for curves in self._curves:
             for report in self.data["reports"]:
-                self._curves.add(report)
+                curves.add(report)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._curves:
-            self._curves.close()
+        for curves in self._curves:
+            curves.close()

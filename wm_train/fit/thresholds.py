@@ -51,16 +51,16 @@ def thresholds(checkpoint: Checkpoint, held_out: Corpus) -> Mapping[str, float]:
     asked = world.head_set.happenings
     if not asked or not len(t):
         return {}
-    found = list(heads_along(replace(checkpoint, thresholds={}), held_out, t))
+    # Of a network's thousand numbers a frame, those alone that are asked for: all of them would be gigabytes.
+    columns = [world.span(player, name).start for name in asked for player in range(PLAYERS)]
+    found = [(some, heads[:, columns]) for some, heads in heads_along(replace(checkpoint, thresholds={}), held_out, t)]
     at = np.concatenate([some for some, _ in found])
-    heads = np.concatenate([some for _, some in found]) / float(1 << FRAC_BITS)
+    values = np.concatenate([some for _, some in found]) / float(1 << FRAC_BITS)
+    by_event = dict(zip(asked, np.split(values, len(asked), 1), strict=True))
     shown = at + 1 - world.encoding.lookahead
     true = happened(world, *(in_units(world.encoding, held_out.frames[frame]) for frame in (shown, at + 1)))
     return {
-        name: best_cut(
-            np.concatenate([heads[:, world.span(player, name)][:, 0] for player in range(PLAYERS)]),
-            true[name].numpy().T.ravel(),
-        )
+        name: best_cut(by_event[name].T.ravel(), true[name].numpy().T.ravel())
         for name in asked
         if int(true[name].sum()) >= LEAST
     }

@@ -16,6 +16,7 @@ from wm_train.checkpoint import Checkpoint, load_checkpoint, need_storable, save
 from wm_train.config import RunConfig, TrainConfig, need_category_loss, one_network
 from wm_train.errors import WmTrainError
 from wm_train.fit.average import Average
+from wm_train.fit.curves import need_wandb
 from wm_train.fit.held_out import HELD_OUT_GAMES, HeldOut
 from wm_train.fit.interrupts import ended_by, interrupts
 from wm_train.fit.learners import learner
@@ -234,6 +235,7 @@ class _Run:
         one_network(self.config.model)
         need_category_loss(self.config)
         need_storable(self.config.model)
+        need_wandb(self.config.train.wandb)
         self._parent = parent_digest(job.start, job.run) if job.start else None
         self._weights = start.weights if start else None
         use_fast_matmul(self.config.train.threads)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from wm_train.config import TrainConfig
 from wm_train.errors import WmTrainError
-from wm_train.games.dataset import META_NAME, DatasetMeta, StoredGame, open_dataset, read_game
+from wm_train.games.dataset import META_NAME, Dataset, DatasetMeta, StoredGame, open_dataset, read_game
 from wm_train.grid.arithmetic import FRAC_BITS, AnyInts, Ints, round_half_up
 from wm_train.world.definition import STANDARD, Game
 from wm_train.world.encoding import Encoding
@@ -106,11 +106,13 @@ def game_arrays(encoding: Encoding, columns: Columns, place: int) -> tuple[NDArr
     return with_extras(encoding, columns, place, states, stack(game.controls, np.int8).astype(np.int8))
 
 
-def played_dataset(dataset: Path, encoding: Encoding) -> DatasetMeta:
+def played_dataset(dataset: Dataset, encoding: Encoding) -> DatasetMeta:
     """`open_dataset`; WmTrainError unless its games are of the encoding's game."""
     meta = open_dataset(dataset)
     if meta.game is not encoding.game:
-        raise WmTrainError(f"{dataset}: its games are of {meta.game.name}, expected {encoding.game.name}; name another")
+        raise WmTrainError(
+            f"{meta.path}: its games are of {meta.game.name}, expected {encoding.game.name}; name another"
+        )
     return meta
 
 
@@ -121,14 +123,14 @@ def place_of(game: Game, stored: StoredGame) -> int:
     return int(with_a_row(game.place, np.array([stored.about[game.facts.place]]))[0])
 
 
-def load_corpus(dataset: Path, names: Iterable[str], encoding: Encoding) -> Corpus:
+def load_corpus(dataset: Dataset, names: Iterable[str], encoding: Encoding) -> Corpus:
     """The games of a dataset with these matches; WmTrainError where one lacks a column that the encoding reads."""
     meta = played_dataset(dataset, encoding)
     frames, inputs, place, game = [], [], [], []
     names = tuple(names)
     for index, stored in enumerate(map(meta.stored, names)):
         where = place_of(encoding.game, stored)
-        columns = read_game(dataset, stored.md5, encoding.read_columns)
+        columns = read_game(meta, stored.md5, encoding.read_columns)
         one_frames, one_inputs = game_arrays(encoding, columns, where)
         length = len(one_frames)
         frames.append(one_frames)
@@ -136,7 +138,7 @@ def load_corpus(dataset: Path, names: Iterable[str], encoding: Encoding) -> Corp
         place.append(np.full(length, where, np.int64))
         game.append(np.full(length, index, np.int64))
     if not frames:
-        raise WmTrainError(f"{dataset}: no game to read; run `wmq ingest` on a folder of 1v1 recordings first")
+        raise WmTrainError(f"{meta.path}: no game to read; run `wmq ingest` on a folder of 1v1 recordings first")
     return Corpus(np.concatenate(frames), np.concatenate(inputs), np.concatenate(place), np.concatenate(game), names)
 
 
@@ -182,38 +184,39 @@ class Split:
 ANY_KIND = ("any",)
 
 
-def readable_games(dataset: Path, encoding: Encoding) -> list[StoredGame]:
+def readable_games(dataset: Dataset, encoding: Encoding) -> list[StoredGame]:
     """The games that have every field of the encoding; WmTrainError if there is none."""
-    games = played_dataset(dataset, encoding).games
-    readable = [game for game in games if not encoding.required_columns & set(game.missing)]
+    meta = played_dataset(dataset, encoding)
+    readable = [game for game in meta.games if not encoding.required_columns & set(game.missing)]
     if not readable:
         needed = ".".join(map(str, encoding.since))
         raise WmTrainError(
-            f"{dataset}: none of {len(games)} games has every field of encoding {encoding.name}, which needs "
+            f"{meta.path}: none of {len(meta.games)} games has every field of encoding {encoding.name}, which needs "
             f"{encoding.game.recorded} {needed} or newer; ingest such games or choose an older encoding"
         )
     return readable
 
 
-def usable_games(dataset: Path, encoding: Encoding, only: Sequence[str] = (STANDARD,)) -> list[str]:
+def usable_games(dataset: Dataset, encoding: Encoding, only: Sequence[str] = (STANDARD,)) -> list[str]:
     """Matches of the readable games whose kinds are all among `only`; WmTrainError if there is none."""
     known = (STANDARD, *encoding.game.facts.words, *ANY_KIND)
     if strange := [kind for kind in only if kind not in known]:
         raise WmTrainError(f"only: got {strange[0]!r}, expected kinds of games: {', '.join(known)}")
-    meta, readable = played_dataset(dataset, encoding), readable_games(dataset, encoding)
+    meta = played_dataset(dataset, encoding)
+    readable = readable_games(meta, encoding)
     usable = [g.match for g in readable if ANY_KIND[0] in only or set(only).issuperset(meta.kinds(g))]
     if not usable:
         found = Counter(" and ".join(meta.kinds(game)) for game in readable).most_common(3)
         there = ", ".join(f"{count} {kinds}" for kinds, count in found)
         raise WmTrainError(
-            f"{dataset}: none of {len(readable)} games is {' or '.join(only)}: there are {there}; ingest others, or "
+            f"{meta.path}: none of {len(readable)} games is {' or '.join(only)}: there are {there}; ingest others, or "
             f"say which to take with `wmq train --only`, such as --only {ANY_KIND[0]}"
         )
     return usable
 
 
 def split_games(
-    dataset: Path,
+    dataset: Dataset,
     encoding: Encoding,
     holdout: float,
     seed: int,
@@ -227,8 +230,8 @@ def split_games(
     With `hold_character`, a character-select id, `holdout` is the share of the games with that character that
     validate, and those without it train. With `hold_seen` as many train, first the character's other games.
     """
-    share = {match: _hashed(match, seed) for match in usable_games(dataset, encoding, only)}
     meta = played_dataset(dataset, encoding)
+    share = {match: _hashed(match, seed) for match in usable_games(meta, encoding, only)}
     games = meta.by_match
     ranked = sorted(share, key=share.__getitem__)
     held = [match for match in ranked if hold_character < 0 or hold_character in meta.cast(games[match])]
@@ -236,7 +239,7 @@ def split_games(
     others = [match for match in ranked if match not in apart]
     if hold_character >= 0 and not (len(held) > 1 and others):
         found = f"{len(held)} of {len(ranked)} usable games have character {hold_character}"
-        raise WmTrainError(f"{dataset}: {found}; expected at least two with it, and one without; see {META_NAME}")
+        raise WmTrainError(f"{meta.path}: {found}; expected at least two with it, and one without; see {META_NAME}")
     valid, rest = _parted(held, share, holdout)
     train = [*rest * hold_seen, *others][: len(others)] if hold_character >= 0 else rest or valid
     parts = [tuple(sorted(part)) for part in (train, valid, set(games) - {*train, *valid})]
@@ -303,18 +306,20 @@ def any_games(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdo
     """Frames to run executors on: held-out games, else any of the dataset, else `frames` made-up ones."""
     if not (dataset / META_NAME).exists():
         return made_up_corpus(frames, 0, encoding.game)
-    usable = set(usable_games(dataset, encoding, only_of(split)))
+    meta = open_dataset(dataset)
+    usable = set(usable_games(meta, encoding, only_of(split)))
     fresh = usable - set(split.get("train", ()))
-    return held_out(dataset, encoding, split, holdout) if fresh else load_corpus(dataset, sorted(usable), encoding)
+    return held_out(meta, encoding, split, holdout) if fresh else load_corpus(meta, sorted(usable), encoding)
 
 
-def held_out(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float) -> Corpus:
+def held_out(dataset: Dataset, encoding: Encoding, split: Mapping[str, Any], holdout: float) -> Corpus:
     """What of a dataset a run has not trained on: every game of its kinds outside its training games; where one
     game served as both, that game's held-out middle. WmTrainError if nothing is left."""
     trained, valid = set(split.get("train", ())), set(split.get("valid", ()))
-    usable = set(usable_games(dataset, encoding, only_of(split)))
+    meta = open_dataset(dataset)
+    usable = set(usable_games(meta, encoding, only_of(split)))
     if fresh := usable - trained:
-        return load_corpus(dataset, sorted(fresh), encoding)
+        return load_corpus(meta, sorted(fresh), encoding)
     if is_cut(split) and usable & valid:
-        return cut(load_corpus(dataset, sorted(usable & valid), encoding), "valid", holdout)
-    raise WmTrainError(f"{dataset}: the run was trained on all {len(usable)} usable games; evaluate on others")
+        return cut(load_corpus(meta, sorted(usable & valid), encoding), "valid", holdout)
+    raise WmTrainError(f"{meta.path}: the run was trained on all {len(usable)} usable games; evaluate on others")

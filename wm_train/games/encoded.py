@@ -170,7 +170,7 @@ def encode(
     disk that is full.
     """
     began, meta = time.monotonic(), open_dataset(dataset.resolve())
-    games, folder = readable_games(dataset, encoding), meta.path / ENCODED / identity(encoding)
+    games, folder = readable_games(meta, encoding), meta.path / ENCODED / identity(encoding)
     try:
         with one_writer(folder, "encode"):
             tasks = [Task(meta.path, game, encoding, encoded_path(meta.path, game, encoding)) for game in games]

@@ -12,7 +12,7 @@ import numpy as np
 
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, Split, cut, load_corpus, place_of, split_games
-from wm_train.games.dataset import DatasetMeta, StoredGame, open_dataset
+from wm_train.games.dataset import Dataset, DatasetMeta, StoredGame, open_dataset
 from wm_train.games.encoded import Records, encode_game, map_game, record_type
 from wm_train.grid.arithmetic import Ints
 from wm_train.world.encoding import Encoding
@@ -57,10 +57,10 @@ class HeldGames:
 class StoredGames:
     """Games of a dataset: mapped where they are encoded, else read from Parquet, many times as slowly."""
 
-    def __init__(self, dataset: Path, names: Iterable[str], encoding: Encoding) -> None:
+    def __init__(self, dataset: Dataset, names: Iterable[str], encoding: Encoding) -> None:
         meta = open_dataset(dataset)
         self.names = tuple(names)
-        self._dataset, self._encoding = dataset, encoding
+        self._dataset, self._encoding = meta.path, encoding
         self._games = [_usable(meta, name, encoding) for name in self.names]
         self.lengths: Ints = np.array([game.frames for game in self._games], np.int64)
         self._places = np.array([place_of(encoding.game, game) for game in self._games], np.int64)
@@ -115,8 +115,9 @@ def _usable(meta: DatasetMeta, name: str, encoding: Encoding) -> StoredGame:
 
 def open_split(dataset: Path, encoding: Encoding, holdout: float, **rule: Any) -> tuple[Games, Games, Split]:
     """(training games, validation games, which is which), nothing loaded yet; arguments as of windows.split_games."""
-    split = split_games(dataset, encoding, holdout, **rule)
+    meta = open_dataset(dataset)
+    split = split_games(meta, encoding, holdout, **rule)
     if split.train != split.valid:
-        return StoredGames(dataset, split.train, encoding), StoredGames(dataset, split.valid, encoding), split
-    only = load_corpus(dataset, split.train, encoding)
+        return StoredGames(meta, split.train, encoding), StoredGames(meta, split.valid, encoding), split
+    only = load_corpus(meta, split.train, encoding)
     return HeldGames(cut(only, "train", holdout)), HeldGames(cut(only, "valid", holdout)), split

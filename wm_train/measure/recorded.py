@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wm_train.games.corpus import Corpus, cut, load_corpus, only_of, usable_games
+from wm_train.games.dataset import open_dataset
 from wm_train.grid.arithmetic import Ints
 from wm_train.measure.footage import Frames, footage, game_field
 from wm_train.measure.measures import Known, measures_of
@@ -44,9 +45,10 @@ def recorded(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdou
     trained, valid = set(split.get("train", ())), set(split.get("valid", ()))
     count, tables = measures_of(encoding).count, []
     seen = np.zeros(_cells(encoding.game), np.int64)
-    names = usable_games(dataset, encoding, only_of(split))[:GAMES]
+    meta = open_dataset(dataset)
+    names = usable_games(meta, encoding, only_of(split))[:GAMES]
     for name in names:
-        one = load_corpus(dataset, [name], encoding)
+        one = load_corpus(meta, [name], encoding)
         if count is not None:
             tables.append(count(footage(encoding.game, one)))
         if name in trained:

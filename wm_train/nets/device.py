@@ -1,4 +1,4 @@
-"""Where a network is trained, and what differs there.
+"""Where a network computes, and what differs there.
 
 Games are read and prepared by numpy wherever that is; what torch makes of them is made on the device. A step runs
 within `placed`, so that every tensor that code makes without saying where is where the parameters are.
@@ -32,10 +32,14 @@ def find_device(asked: str, exact: bool) -> torch.device:
     usable = tuple(kind for kind in present() if not (exact and kind == MPS))
     kind = usable[0] if asked == AUTO else asked
     if kind not in usable:
-        why = "it has no float64, which QAT needs" if kind in present() else "torch finds none here"
-        raise WmTrainError(f"config: train.device = {asked}: {why}; expected {' or '.join((AUTO, *usable))}")
+        why = "it has no float64, which integers need" if kind in present() else "torch finds none here"
+        raise WmTrainError(f"device {asked}: {why}; expected {' or '.join((AUTO, *usable))}")
     # torchrun numbers the processes of a machine, each of which has a device of its own.
     return torch.device(kind, int(os.environ.get("LOCAL_RANK", "0"))) if kind == CUDA else torch.device(kind)
+
+
+#: What needs no finding.
+HERE = torch.device(CPU)
 
 
 @contextmanager

@@ -15,15 +15,16 @@ def use_fast_matmul(threads: int) -> None:
 
 
 def use_exact_matmul() -> None:
-    """Evaluation multiplies in plain float32, exact for integers below 2^24."""
+    """Evaluation multiplies in plain float32 on every device, exact for integers below 2^24."""
     torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
+    use_tensor_cores(exact=True)
 
 
 @contextmanager
 def exact_matmul() -> Iterator[None]:
     """Plain float32 for a while, where integers are multiplied that bfloat16 does not hold."""
     before = torch.backends.mkldnn.matmul.fp32_precision  # type: ignore[attr-defined]
-    use_exact_matmul()
+    torch.backends.mkldnn.matmul.fp32_precision = "ieee"  # type: ignore[attr-defined]
     try:
         yield
     finally:

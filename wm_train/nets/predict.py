@@ -18,6 +18,7 @@ from wm_train.grid.arithmetic import FRAC_BITS, Ints, round_half_up, within_floa
 from wm_train.measure.evaluate import ROLLOUT_STARTS, Model, Predictor, Window, chunks, evaluate, stepper, window_at
 from wm_train.measure.recurrent import Memory as Arrays
 from wm_train.measure.recurrent import Recurrent, Stretch, forced_heads
+from wm_train.nets.device import CPU, HERE, find_device, placed
 from wm_train.nets.mamba2 import Mamba2, Memory
 from wm_train.nets.matmul import use_exact_matmul
 from wm_train.nets.mlp import FrameStackMLP
@@ -35,7 +36,7 @@ def fixed_heads(world: World, heads: Tensor) -> Ints:
 
 def exact_heads(world: World, heads: Tensor) -> Ints:
     """What a world reads of heads (..., outputs) that are integers already."""
-    return world.read(heads.numpy().astype(np.int64))
+    return world.read(heads.cpu().numpy().astype(np.int64))
 
 
 def float_predictor(net: FrameStackMLP) -> Predictor:
@@ -63,10 +64,11 @@ def quantized_predictor(quantized: QuantizedMLP) -> Predictor:
 
 
 class TorchMamba2:
-    """A Mamba2 as a Recurrent: the float network, or, if it is given, the one that was converted from it."""
+    """A Mamba2 as a Recurrent: the float network, or, if it is given, the one that was converted from it. `device` is
+    where the network is; memory and heads are arrays of this process."""
 
-    def __init__(self, net: Mamba2, quantized: QuantizedMamba2 | None = None) -> None:
-        self.net, self.quantized = net.eval(), quantized
+    def __init__(self, net: Mamba2, quantized: QuantizedMamba2 | None = None, device: torch.device = HERE) -> None:
+        self.net, self.quantized, self.device = net.eval(), quantized, device
 
     @property
     def world(self) -> World:
@@ -80,17 +82,18 @@ class TorchMamba2:
     @torch.no_grad()
     def run(self, memory: Arrays, stretch: Stretch) -> tuple[Ints, Arrays]:
         """See Recurrent."""
-        reset = torch.zeros(stretch.frames.shape[:2], dtype=torch.bool)
-        read = _read(self.world.encoding, stretch, as_codes=self.quantized is not None)
-        if self.quantized is None:
-            heads, after = self.net(*read, self._layers(memory), reset)
-            return fixed_heads(self.world, heads), _arrays(after)
-        exact, after = self.quantized.heads(*read, self._layers(memory), reset)
-        return exact_heads(self.world, exact), _arrays(after)
+        with placed(self.device):
+            reset = torch.zeros(stretch.frames.shape[:2], dtype=torch.bool)
+            read = _read(self.world.encoding, stretch, as_codes=self.quantized is not None)
+            if self.quantized is None:
+                heads, after = self.net(*read, self._layers(memory), reset)
+                return fixed_heads(self.world, heads), _arrays(after)
+            exact, after = self.quantized.heads(*read, self._layers(memory), reset)
+            return exact_heads(self.world, exact), _arrays(after)
 
     def _layers(self, memory: Arrays) -> list[Memory]:
         names = [[f"{i}.{name}" for name in Memory._fields] for i in range(len(self.net.blocks))]
-        return [Memory(*(torch.from_numpy(memory[name]) for name in layer)) for layer in names]
+        return [Memory(*(torch.as_tensor(memory[name]) for name in layer)) for layer in names]
 
 
 class SideBySide:
@@ -121,7 +124,9 @@ class SideBySide:
 
 
 def _arrays(layers: list[Memory]) -> Arrays:
-    return {f"{i}.{name}": part.numpy() for i, layer in enumerate(layers) for name, part in layer._asdict().items()}
+    return {
+        f"{i}.{name}": part.cpu().numpy() for i, layer in enumerate(layers) for name, part in layer._asdict().items()
+    }
 
 
 def _read(encoding: Encoding, stretch: Stretch, as_codes: bool) -> tuple[Tensor, Tensor, Tensor]:
@@ -132,9 +137,11 @@ def _read(encoding: Encoding, stretch: Stretch, as_codes: bool) -> tuple[Tensor,
     return dense, ids, session
 
 
-def checkpoint_model(checkpoint: Checkpoint) -> Model:
-    """What steps the world of a checkpoint, in its own form. WmTrainError where its weights are beyond all bounds."""
-    return model_of(_network(checkpoint), checkpoint.config.model.world)
+def checkpoint_model(checkpoint: Checkpoint, device: str = CPU) -> Model:
+    """What steps the world of a checkpoint, in its own form, computed on a device (config.DEVICES). WmTrainError where
+    its weights are beyond all bounds, or there is no such device."""
+    found = find_device(device, exact=checkpoint.form == "qat")
+    return model_of(_network(checkpoint, found), checkpoint.config.model.world)
 
 
 def model_of(network: Predictor | Recurrent, world: World) -> Model:
@@ -161,26 +168,37 @@ def heads_of(
         yield chunk, network(window_at(corpus, encoding, chunk))
 
 
-def _network(checkpoint: Checkpoint) -> Predictor | Recurrent:
-    """What gives the heads of a checkpoint, in its own form."""
+def _network(checkpoint: Checkpoint, device: torch.device = HERE) -> Predictor | Recurrent:
+    """What gives the heads of a checkpoint, in its own form, computed on a device."""
     if checkpoint.parts:
-        return _side_by_side(checkpoint)
+        return _side_by_side(checkpoint, device)
     use_exact_matmul()
-    net = float_network(checkpoint)
-    if checkpoint.form == "float":
-        return float_form(net)
-    from wm_train.nets.door import converted, prepared
+    with placed(device):
+        net = float_network(checkpoint)
+        if checkpoint.form == "float":
+            return float_form(net, device)
+        from wm_train.nets.door import converted, prepared
 
-    with within_floats(WmTrainError):
-        through = converted(prepared(net, checkpoint.config.model, checkpoint.scales))
+        with within_floats(WmTrainError):
+            through = converted(prepared(net, checkpoint.config.model, checkpoint.scales))
     if isinstance(through, QuantizedMamba2):
-        return TorchMamba2(through.net, through)
-    return quantized_predictor(through)
+        return TorchMamba2(through.net, through, device)
+    return _there(quantized_predictor(through), device)
 
 
-def _side_by_side(checkpoint: Checkpoint) -> Predictor | Recurrent:
+def _there(predict: Predictor, device: torch.device) -> Predictor:
+    """A predictor whose network is on a device."""
+
+    def placed_predict(window: Window) -> Ints:
+        with placed(device):
+            return predict(window)
+
+    return placed_predict
+
+
+def _side_by_side(checkpoint: Checkpoint, device: torch.device) -> Predictor | Recurrent:
     """The networks of a composed one, each in its own form."""
-    networks = {key: _network(part) for key, part in checkpoint.parts.items()}
+    networks = {key: _network(part, device) for key, part in checkpoint.parts.items()}
     recurrent = {key: net for key, net in networks.items() if isinstance(net, Recurrent)}
     if recurrent:
         return SideBySide(checkpoint.config.model.world, recurrent)
@@ -188,9 +206,9 @@ def _side_by_side(checkpoint: Checkpoint) -> Predictor | Recurrent:
     return lambda window: joined_heads([predict(window) for predict in predictors])
 
 
-def float_form(net: FrameStackMLP | Mamba2) -> Predictor | Recurrent:
-    """What gives the heads of a network in floats."""
-    return TorchMamba2(net) if isinstance(net, Mamba2) else float_predictor(net)
+def float_form(net: FrameStackMLP | Mamba2, device: torch.device = HERE) -> Predictor | Recurrent:
+    """What gives the heads of a network in floats, which is on a device."""
+    return TorchMamba2(net, device=device) if isinstance(net, Mamba2) else _there(float_predictor(net), device)
 
 
 def float_network(checkpoint: Checkpoint) -> FrameStackMLP | Mamba2:

@@ -6,7 +6,7 @@ the recurrence is computed twice: step by step in integers for its value, and as
 """
 
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ __all__ = ["QuantizedMamba2", "calibrate", "gated"]
 
 #: Lanes whose states are worked on at once.
 SCAN_LANES = 8
+#: float64 has the powers of two from minus this to this.
+MOST_POWER = 1000
 
 
 def _f32(values: Floats) -> Tensor:
@@ -121,6 +123,17 @@ def _linear(codes: Tensor, layer: IntegerDense, weight: Tensor, bias: Tensor | N
     return acc if bias is None else acc + _as(torch.as_tensor(layer.bias).to(acc.dtype), bias / scale)
 
 
+@cache
+def _powers(device: torch.device) -> Tensor:
+    """(2 MOST_POWER + 1,) powers of two, float64."""
+    return torch.as_tensor(np.ldexp(1.0, np.arange(-MOST_POWER, MOST_POWER + 1)), device=device)
+
+
+def _power_of_two(e: Tensor) -> Tensor:
+    """2^e in float64, |e| <= MOST_POWER: looked up, as what a device makes of `pow` may be off in the last bit."""
+    return _powers(e.device)[e.long() + MOST_POWER]
+
+
 def _rms_codes(values: Tensor, norm: IntegerNorm) -> Tensor:
     """Codes of the RMS norm over the last dimension."""
     with torch.no_grad():
@@ -129,10 +142,10 @@ def _rms_codes(values: Tensor, norm: IntegerNorm) -> Tensor:
         # 2^(bits - 1) <= total < 2^bits
         bits = torch.frexp(total).exponent
         e = torch.div(bits - 9, 2, rounding_mode="floor") * 2
-        mantissa = torch.ldexp(total, -e).floor_().long()
+        mantissa = (total * _power_of_two(-e)).floor_().long()
         shift = e // 2 + norm.shift
         scaled = wide * _f64(norm.table)[mantissa - NORM_MANTISSAS[0]]
-        exact = torch.ldexp(scaled + torch.ldexp(torch.ones_like(total), shift - 1), -shift).floor_().float()
+        exact = (scaled + _power_of_two(shift - 1)).mul_(_power_of_two(-shift)).floor_().float()
     eps = norm.eps / values.shape[-1]
     return _as(exact, F.rms_norm(values, values.shape[-1:], eps=eps) / NORM_UNIT)
 

@@ -24,6 +24,7 @@ pub mod argmax;
 pub mod branchless;
 pub mod chunked;
 pub mod conv;
+pub mod fill;
 pub mod gate;
 pub mod gather;
 pub mod geometry;

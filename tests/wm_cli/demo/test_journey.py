@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from wm_cli import project
+from wm_cli.demo import demo_stages as stages
 from wm_cli.demo import journey as demo
 from wm_cli.errors import WmCliError
+from wm_cli.experiments import experiments
 from wm_cli.verbs import compute_units, executors, making, measuring, training
 from wm_train.files import atomic_write_json
 
@@ -74,9 +76,9 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Log:
         _leave(demo.META)
         project.keep_figures("ingest", {})
 
-    monkeypatch.setattr(demo, "_ingest", ingest)
+    monkeypatch.setattr(stages, "_ingest", ingest)
     monkeypatch.setattr(demo, "_report", stage("report", lambda: project.REPORT))
-    monkeypatch.setattr(training, "train_run", stage("train {1} {5}", lambda _, run, *more: run / "run.json"))
+    monkeypatch.setattr(training, "train_run", stage("train {1} {4} {5}", lambda _, run, *more: run / "run.json"))
     monkeypatch.setattr(measuring, "evaluate_models", evaluate)
     monkeypatch.setattr(measuring, "longest_game", lambda model, dataset: 1000)
     monkeypatch.setattr(measuring, "free_runs", alone)
@@ -96,13 +98,13 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Log:
     return noted
 
 
-def run(minutes: float = 4) -> int:
-    return demo.run_demo(Path("replays"), Path("out"), minutes)
+def run(minutes: float = 4, config: str = "melee-start") -> int:
+    return demo.run_demo(Path("replays"), Path("out"), minutes, experiments()[config])
 
 
-ALL = ["ingest", "train run None", "train run-qat None", "evaluate run", "evaluate run-qat", "quantize run-qat",
-       "evaluate qnet", "alone 500", "quantize run", "evaluate qnet-ptq", "export solana", "export onnx", "build", "cu",
-       "parity ['ort', 'native', 'svm']", "report"]  # fmt: skip
+ALL = ["ingest", "train run melee-start None", "train run-qat run None", "evaluate run", "evaluate run-qat",
+       "quantize run-qat", "evaluate qnet", "alone 500", "quantize run", "evaluate qnet-ptq", "export solana",
+       "export onnx", "build", "cu", "parity ['ort', 'native', 'svm']", "report"]  # fmt: skip
 
 
 def test_every_stage_once_and_in_order(log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,6 +147,23 @@ def test_other_minutes_train_again(log: Log) -> None:
     assert log == ALL
 
 
+def test_another_config_makes_everything_anew(log: Log) -> None:
+    run()
+    log.clear()
+    run(config="melee-mlp")
+    assert log == ["ingest", "train run melee-mlp None", *ALL[2:]]
+
+
+def test_what_does_not_come_with_wmq_is_trained_from_nothing(log: Log, capsys: pytest.CaptureFixture[str]) -> None:
+    run(config="tick")
+    assert "train run None None" in log and "train tick in float, 4 min" in capsys.readouterr().out
+
+
+def test_a_config_that_is_none_is_refused(log: Log) -> None:
+    with pytest.raises(WmCliError, match="no file and no experiment"):
+        demo.run_demo(Path("replays"), Path("out"), 4, Path("melee-nothing"))
+
+
 def test_another_replay_in_the_folder_makes_everything_anew(log: Log) -> None:
     run()
     log.clear()
@@ -156,7 +175,7 @@ def test_another_replay_in_the_folder_makes_everything_anew(log: Log) -> None:
 def test_other_replays_need_another_folder(log: Log) -> None:
     run()
     with pytest.raises(WmCliError, match="--out"):
-        demo.run_demo(Path("replays/a.slp"), Path("out"), 4)
+        demo.run_demo(Path("replays/a.slp"), Path("out"), 4, experiments()["melee-start"])
 
 
 def test_an_interrupt_leaves_a_demo_that_goes_on(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +196,7 @@ def test_an_interrupted_ingest_is_not_taken_for_a_whole_one(log: Log, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(demo, "_ingest", interrupted)
+        patch.setattr(stages, "_ingest", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run()
     run()
@@ -191,12 +210,12 @@ def test_training_resumes_only_what_was_begun_on_the_same_data(log: Log) -> None
     _leave(resume)
     log.clear()
     run()
-    assert log[0] == "train run yes"
+    assert log[0] == "train run melee-start yes"
     os.utime(resume, (1, 1))
     (Path("out") / demo.RUN).unlink()
     log.clear()
     run()
-    assert log[0] == "train run None"
+    assert log[0] == "train run melee-start None"
 
 
 def test_without_a_toolchain_the_rest_is_done(
@@ -242,5 +261,5 @@ def test_a_stage_without_its_output_stops_the_demo(log: Log, monkeypatch: pytest
 
 def test_without_own_replays_the_demo_fetches_its_own(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "fetch_demo_replay", lambda folder: Path("replays/a.slp"))
-    assert demo.run_demo(None, Path("out"), 4) == 0
-    assert json.loads((Path("out") / demo.SETTINGS).read_text())["replays"].endswith("replays/a.slp")
+    assert demo.run_demo(None, Path("out"), 4, experiments()["melee-start"]) == 0
+    assert json.loads((Path("out") / stages.SETTINGS).read_text())["replays"].endswith("replays/a.slp")

@@ -78,3 +78,21 @@ def test_one_export_replaces_another_only_when_told_to(exported: BoltExport, tmp
 def test_a_world_of_one_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WmQuantError, match="expected one of subsystems"):
         export_bolt(small_qnet(), tmp_path)
+
+
+def test_idls_say_what_the_programs_have(exported: BoltExport) -> None:
+    files = exported.workspace.files
+    idls = {one.lib: json.loads(files[f"target/idl/{one.lib}.json"]) for one in exported.workspace.packages}
+    assert [idl["address"] for idl in idls.values()] == [one["address"] for one in exported.manifest["programs"]]
+    for name, idl in idls.items():
+        assert idl["metadata"]["name"] == name and len(idl["instructions"]) >= 3
+    (struct, metadata) = idls["motion"]["types"]
+    members = {one["name"]: one["type"] for one in struct["type"]["fields"]}
+    source = files["programs-ecs/components/motion/src/lib.rs"].decode()
+    declared = re.findall(r"pub (\w+): \[(\w+); (\d)\],", source)
+    assert [(name, {"array": [kind, int(n)]}) for name, kind, n in declared] == list(members.items())[:-1]
+    assert metadata["name"] == "BoltMetadata" and [*members][-1] == "bolt_metadata"
+    calls = {one["name"]: one for one in idls["inputs"]["instructions"]}
+    inputs = files["programs-ecs/systems/inputs/src/lib.rs"].decode()
+    functions = re.findall(r"    pub fn (\w+)\(\s*ctx", inputs)
+    assert set(functions) | {"bolt_execute", "init_extra_accounts"} == calls.keys()

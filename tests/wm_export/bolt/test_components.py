@@ -1,16 +1,17 @@
 """components.py, slices.py: which component holds what, and which system needs which."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.factories import random_frames, random_window, small_parts
-from tests.wm_export.bolt.conftest import composed_net
+from tests.wm_export.bolt.conftest import composed_net, remembering_net
 from wm_export.bolt.bolt_export import BoltExport
 from wm_export.bolt.components import ADDRESS_BYTES, RULED, Components
 from wm_export.bolt.match_state import MatchCodec
-from wm_export.bolt.slices import LAWS, RETURN_MAX, Sliced
+from wm_export.bolt.slices import LAWS, MEMORY_HEAD, RETURN_MAX, Sliced
 from wm_export.errors import WmExportError
 from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
@@ -53,13 +54,40 @@ def test_a_system_names_what_its_rule_reads_and_writes(exported: BoltExport) -> 
     assert all(one.result_bytes <= RETURN_MAX for one in exported.sliced.systems)
 
 
-@pytest.mark.parametrize(("encoding", "slots"), [("v2.2", 2), ("v2", 3), ("v1", 1)])
-def test_a_window_is_as_long_as_its_parts(encoding: str, slots: int) -> None:
-    net = from_checkpoint(composed(small_parts(encoding=encoding, slots=slots)), "ab" * 32)
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"encoding": "v2.2", "slots": 2},
+        {"encoding": "v2", "slots": 3},
+        {"encoding": "v1", "slots": 1},
+        {"recurrent": True},
+    ],
+)
+def test_a_window_is_as_long_as_its_parts(shape: dict[str, Any]) -> None:
+    net = from_checkpoint(composed(small_parts(**shape)), "ab" * 32)
     sliced = Sliced(net)
     state = Interpreter(net).begin(random_window(net.world.encoding, 1))
     made = MatchCodec(sliced).window(state, np.zeros(1, np.int64), [bytes(32)] * 7)
     assert len(made) == sliced.window_bytes
+
+
+def test_a_memory_is_as_long_as_its_parts(exported: BoltExport) -> None:
+    sliced = Sliced(remembering_net())
+    assert [one.key for one, _, _ in sliced.remembering] == [one.key for one, _, _ in sliced.learned]
+    interpreter = Interpreter(sliced.net)
+    state = interpreter.begin(random_window(sliced.net.world.encoding, 1))
+    _, after = interpreter.step(state, np.zeros((1, 2, len(sliced.net.world.game.controls)), np.int8))
+    clock = bytes(range(32))
+    first = MatchCodec(sliced).memories(clock, 1, state, after)
+    second = MatchCodec(sliced).memories(clock, 2, after, after)
+    for one, _, made in sliced.remembering:
+        kept = made.memory.size
+        assert len(first[one.key]) == MEMORY_HEAD + 2 * kept == made.memory_bytes - made.work_bytes + kept
+        assert first[one.key][-kept:] == second[one.key][-kept:] == second[one.key][MEMORY_HEAD : MEMORY_HEAD + kept]
+        assert not any(first[one.key][MEMORY_HEAD : MEMORY_HEAD + kept]) and any(first[one.key][-kept:])
+        assert len(MatchCodec(sliced).opened_memory(made, clock)) == made.memory_bytes > kept
+    assert not list(exported.sliced.remembering)
+    assert all(made.memory_bytes == 0 for _, _, made in exported.sliced.learned)
 
 
 def test_a_window_is_made_in_one_instruction() -> None:
@@ -73,9 +101,6 @@ def test_laws_are_a_system_of_their_own() -> None:
 
 
 def test_what_bolt_cannot_run_is_refused() -> None:
-    recurrent = from_checkpoint(composed(small_parts(recurrent=True)), "ab" * 32)
-    with pytest.raises(WmExportError, match="keep nothing from frame to frame"):
-        Sliced(recurrent)
     bare = replace(GAME, components={})
     with pytest.raises(WmExportError, match="does not say which fields are one component"):
         Components(bare, GAME.head_sets["integrated"])

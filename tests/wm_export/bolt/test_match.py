@@ -8,34 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from solders.instruction import AccountMeta, Instruction
+from solders.keypair import Keypair
+from solders.message import Message
 from solders.pubkey import Pubkey
+from solders.transaction import Transaction
+from solders.transaction_metadata import FailedTransactionMetadata
 
 from tests import builds
-from tests.factories import random_corpus
-from tests.wm_export.bolt.conftest import Played
+from tests.wm_export.bolt.conftest import Played, beginnings, refused, system
 from wm_export.bolt.component_parity import compare
 from wm_export.bolt.lockfile import lockfile
-from wm_export.bolt.slices import Slice
-from wm_export.bolt.svm_match import HEADER_BYTES, SvmMatch
-from wm_export.bolt.world_client import bytes_argument, shown, written
+from wm_export.bolt.match_instructions import HEADER_BYTES
+from wm_export.bolt.program_addresses import window_address
+from wm_export.bolt.svm_match import SvmMatch
+from wm_export.bolt.world_client import SYSTEM_PROGRAM, bytes_argument, shown, written
 from wm_export.errors import WmExportError
 from wm_export.schema.accounts import discriminator
 from wm_export.schema.records import Records
 from wm_quant.interp import Interpreter
-from wm_train.measure.evaluate import Window, window_at
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "bolt" / "walking"
-
-
-def beginnings(played: Played, count: int, frames: int) -> tuple[Window, NDArray[np.int8]]:
-    """Windows of a made-up game, and inputs (frames, count, 2, controls) after each."""
-    encoding = played.export.net.world.encoding
-    corpus = random_corpus(lengths=(60,), encoding=encoding)
-    t = np.arange(count) * 9 + encoding.slots
-    inputs = corpus.inputs[t[None, :] + 1 + np.arange(frames)[:, None]]
-    return window_at(corpus, encoding, t), inputs[..., : len(encoding.game.controls)]
 
 
 @pytest.fixture
@@ -45,17 +38,6 @@ def loaded(played: Played) -> SvmMatch:
     state = Interpreter(played.export.net).begin(windows)
     played.match.load(state, windows.session[0])
     return played.match
-
-
-def system(match: SvmMatch, key: str) -> Slice:
-    return next(one for one in match.sliced.systems if one.key == key)
-
-
-def refused(match: SvmMatch, *instructions: Instruction) -> str:
-    """The error of a transaction."""
-    with pytest.raises(WmExportError) as raised:
-        match.send(*instructions)
-    return str(raised.value)
 
 
 def inputs(match: SvmMatch, arguments: bytes = bytes(12)) -> Instruction:
@@ -128,6 +110,22 @@ def test_inputs_are_those_of_a_controller(loaded: SvmMatch, arguments: bytes) ->
     assert "WrongArguments" in refused(loaded, inputs(loaded, arguments))
 
 
+def test_nobody_but_the_delegation_program_makes_a_window(loaded: SvmMatch) -> None:
+    entity, program, buffer = Pubkey.new_unique(), loaded.programs["inputs"], Keypair()
+    address = window_address(program, entity)
+    loaded.put(buffer.pubkey(), loaded.data(loaded.window), SYSTEM_PROGRAM)
+    seeds = [b"window", bytes(entity)]
+    arguments = len(seeds).to_bytes(4, "little") + b"".join(map(bytes_argument, seeds))
+    accounts = [written(address), shown(buffer.pubkey(), signs=True), written(loaded.payer.pubkey(), signs=True)]
+    data = discriminator("global", "process_undelegation") + arguments
+    forged = Instruction(program, data, [*accounts, shown(SYSTEM_PROGRAM)])
+    blockhash = loaded.svm.latest_blockhash()
+    message = Message.new_with_blockhash([forged], loaded.payer.pubkey(), blockhash)
+    result = loaded.svm.send_transaction(Transaction([loaded.payer, buffer], message, blockhash))
+    assert isinstance(result, FailedTransactionMetadata) and "ConstraintSeeds" in "".join(result.meta().logs())
+    assert loaded.svm.get_account(address) is None
+
+
 def test_a_frame_outside_its_range_is_not_taken(loaded: SvmMatch) -> None:
     one = loaded.sliced.components.named("action")
     data = bytearray(loaded.data(loaded.accounts["action"]))
@@ -185,7 +183,7 @@ def test_a_match_begins_once(played: Played) -> None:
         blank = {member.name: np.zeros(member.shape, np.int64) for member in one.members}
         match.put(match.accounts[one.name], one.account(blank, bytes(match.payer.pubkey())), match.programs[one.crate])
     data = match.data(match.window)
-    match.put(match.window, data[:8] + bytes(8) + data[16:], match.programs["inputs"])
+    match.put(match.window, data[:8] + bytes(16) + data[24:], match.programs["inputs"])
     assert "NotBegun" in refused(match, inputs(match))
     session = np.array([22, 1, 31])
     with pytest.raises(WmExportError, match="WrongArguments"):

@@ -14,13 +14,17 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
 
-from tests.factories import small_parts
+from tests.factories import small_mamba2, small_parts, small_qnet
 from wm_export.errors import WmExportError
 from wm_export.onnx.graph import export_onnx, onnx_model
 from wm_export.onnx.graph_builder import IR_VERSION, OPSET, Graph
 from wm_export.onnx.runtime import OrtRunner
 from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter, State, Trace
+from wm_quant.ops.base import Op
+from wm_quant.ops.dense import Matvec
+from wm_quant.ops.norm import RMSNorm
+from wm_quant.ops.within import Within
 from wm_quant.prove import prove
 from wm_quant.qnet import QNet, validate
 from wm_train.checkpoint import Checkpoint
@@ -36,7 +40,7 @@ from wm_train.world.fields import Kind, fixed
 torch = pytest.importorskip("torch")
 
 SMALL = (64, 32)
-MODELS = {
+MODELS: dict[str, ModelConfig] = {
     "default": MLPConfig(hidden=SMALL),
     "one slot": MLPConfig(slots=1, hidden=SMALL),
     "v1 published": MLPConfig(encoding="v1", heads="published", slots=3, hidden=SMALL),
@@ -49,7 +53,16 @@ MODELS = {
     "two level": MLPConfig(heads="two_level", slots=2, hidden=SMALL),
     "in groups": MLPConfig(heads="lawful_grouped", slots=2, hidden=SMALL, bits={"heads": 16}),
     "v2 gated": MLPConfig(encoding="v2", heads="gated", slots=2, hidden=SMALL),
+    "mamba2": small_mamba2(),
+    "mamba2 with laws": small_mamba2(
+        n_layers=1, heads="lawful", flags=MeleeFlags(geometry=True, reach=True, press_events="next")
+    ),
+    "mamba2 in turn": small_mamba2(
+        heads="lawful_grouped", write_every=2, bits={"layer1": 16, "heads": 16, "blocks.0.in_proj": 4}
+    ),
 }
+#: Vectors in which a dead network would show.
+ALIVE = ("acc1", "hidden1", "hidden2", "residual", "blocks.0.y", "heads")
 INTEGERS = {TensorProto.INT8, TensorProto.UINT8, TensorProto.INT32, TensorProto.INT64, TensorProto.UINT64}
 
 
@@ -58,8 +71,9 @@ def random_net(model: ModelConfig) -> QNet:
     from wm_train.nets.mlp import FrameStackMLP
     from wm_train.nets.network import to_arrays
 
+    if not isinstance(model, MLPConfig):
+        return small_qnet(model)
     torch.manual_seed(1)
-    assert isinstance(model, MLPConfig)
     network = FrameStackMLP(model)
     with torch.no_grad():
         network.heads.weight.normal_(0, 0.5)
@@ -103,7 +117,9 @@ def assert_same(got: tuple[Trace, State], expected: tuple[Trace, State]) -> None
     assert list(got[0]) == list(expected[0])
     pairs = [(name, got[0][name], value) for name, value in expected[0].items()]
     states = [dict(vars(state)) for state in (got[1], expected[1])]
-    assert states[0].pop("memory") == states[1].pop("memory") == {}
+    memories = [state.pop("memory") for state in states]
+    assert memories[0].keys() == memories[1].keys()
+    pairs += [(f"memory of {name}", memories[0][name], kept) for name, kept in memories[1].items()]
     pairs += [(f"next {name}", states[0][name], value) for name, value in states[1].items()]
     for name, have, want in pairs:
         assert (have.dtype, have.shape) == (want.dtype, want.shape), name
@@ -128,7 +144,7 @@ def test_64_frames_have_the_interpreters_bits(net: QNet, tmp_path: Path) -> None
     expected = interpreter.step(state, window.following)
     assert_same(runner.step(state, window.following), expected)
     # A dead network would agree too.
-    assert all(len(np.unique(expected[0][name])) > 8 for name in ("acc1", "hidden1", "hidden2", "heads"))
+    assert all(len(np.unique(expected[0][name])) > 8 for name in ALIVE if name in expected[0])
 
 
 def test_rollout_stays_with_the_interpreter(net: QNet) -> None:
@@ -142,8 +158,9 @@ def test_rollout_stays_with_the_interpreter(net: QNet) -> None:
         mine, theirs = got[1], expected[1]
 
 
-def test_subsystems_side_by_side_have_the_interpreters_bits() -> None:
-    whole = from_checkpoint(composed(small_parts()), "ab" * 32)
+@pytest.mark.parametrize("recurrent", [False, True])
+def test_subsystems_side_by_side_have_the_interpreters_bits(recurrent: bool) -> None:
+    whole = from_checkpoint(composed(small_parts(recurrent)), "ab" * 32)
     runner, interpreter = OrtRunner(onnx_model(whole).SerializeToString()), Interpreter(whole)
     window = random_window(np.random.default_rng(2), whole.world.encoding, 8)
     state = interpreter.begin(window)
@@ -174,15 +191,17 @@ def test_equal_logits_choose_the_lowest_id(default_net: QNet) -> None:
     assert_same(got, interpreter.step(state, window.following))
 
 
-def test_any_runtime_may_run_it() -> None:
+@pytest.mark.parametrize("name", ["one slot", "mamba2", "mamba2 in turn"])
+def test_any_runtime_may_run_it(name: str) -> None:
     """The graph keeps to what ONNX itself says, as far as its reference evaluator knows."""
-    net = random_net(MODELS["one slot"])
+    net = random_net(MODELS[name])
     interpreter = Interpreter(net)
     window = random_window(np.random.default_rng(5), net.world.encoding, 8)
-    state = interpreter.begin(window)
+    state = interpreter.step(interpreter.begin(window), window.following)[1]
     trace, _ = interpreter.step(state, window.following)
     feed = {"frame": state.frame.reshape(8, -1), "codes": state.codes.astype(np.int8), "ids": state.ids,
             "session_bias": state.bias, "bounds": state.bounds, "inputs": window.following.reshape(8, -1)}  # fmt: skip
+    feed |= {f"{name}.memory": kept for name, kept in state.memory.items()}
     names = [f"trace.{name}" for name in trace]
     for name, value in zip(trace, ReferenceEvaluator(onnx_model(net)).run(names, feed), strict=True):
         np.testing.assert_array_equal(value, trace[name], err_msg=name)
@@ -197,7 +216,7 @@ def _types(model: onnx.ModelProto) -> Iterator[tuple[str, int]]:
         yield tensor.name, tensor.data_type
     for node in model.graph.node:
         for attribute in node.attribute:
-            assert attribute.type in (onnx.AttributeProto.INT, onnx.AttributeProto.STRING), attribute.name
+            assert onnx.AttributeProto.AttributeType.Name(attribute.type) in ("INT", "INTS", "STRING"), attribute.name
             if attribute.name == "to":
                 yield node.output[0], attribute.i
 
@@ -206,9 +225,18 @@ def test_no_float_anywhere(net: QNet) -> None:
     model = onnx_model(net)
     types = dict(_types(model))
     masks = {node.output[0] for node in model.graph.node if node.op_type in ("Greater", "Equal", "And", "Or")}
+    masks |= {node.output[0] for node in model.graph.node if node.op_type == "Reshape" and node.input[0] in masks}
     assert {name for node in model.graph.node for name in (*node.input, *node.output)} <= set(types)
     assert {name for name, dtype in types.items() if dtype not in INTEGERS} == masks
     assert {types[name] for name in masks} == {TensorProto.BOOL}
+
+
+def _products(net: QNet, op: Op) -> int:
+    """Pairs of bytes that an op multiplies: one of INT8, two of what has 16 bits; a gather sums by one."""
+    if not isinstance(op, Matvec | Within):
+        return int(op.reads_ids)
+    behind_a_norm = any(isinstance(other, RMSNorm) and other.out == op.source for other in net.ops)
+    return (1 + behind_a_norm) * (1 + (op.bits == 16))
 
 
 def test_matrix_products_are_unsigned(net: QNet) -> None:
@@ -216,10 +244,7 @@ def test_matrix_products_are_unsigned(net: QNet) -> None:
     model = onnx_model(net)
     types = dict(_types(model))
     products = [node for node in model.graph.node if node.op_type == "MatMulInteger"]
-    in_groups = len(list(net.world.choices_in_groups))
-    assert len(products) == 4 + in_groups + sum(
-        1 + (layer == "heads") * in_groups for layer, bits in net.model.bits.items() if bits == 16
-    )
+    assert len(products) == sum(_products(net, op) for op in net.ops)
     assert {types[name] for node in products for name in node.input} == {TensorProto.UINT8}
 
 
@@ -287,5 +312,5 @@ def test_state_of_another_net_is_refused(default_net: QNet) -> None:
 
 def test_wide_values_are_not_multiplied(default_net: QNet) -> None:
     ops = [replace(op, source="acc1") if op.name == "layer2" else op for op in default_net.ops]
-    with pytest.raises(WmExportError, match="op \"layer2\" multiplies 'acc1'"):
+    with pytest.raises(WmExportError, match="op \"layer2\" multiplies 'acc1', which may not fit 16 bits"):
         onnx_model(QNet(default_net.model, tuple(ops), default_net.tensors))

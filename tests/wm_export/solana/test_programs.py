@@ -95,7 +95,7 @@ def _equal(export: Export) -> None:
     run, reference, cost = recording(export.net, 2, 6), Interpreter(export.net), predicted(export)
     with NativeRunner(export) as native:
         for executor in (native, runner(export)):
-            found = rollouts("one", executor, reference, run)
+            (found,) = rollouts({"one": executor}, reference, run)
             assert (found.frames, found.mismatches) == (12, 0)
     program = runner(export)
     for i in range(2):

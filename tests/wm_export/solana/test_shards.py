@@ -50,9 +50,9 @@ def ready(sbpf: Toolchain, cargo: Path, sharded: Export) -> Built:
 
 def same(name: str, other: Executor, ready: Built) -> None:
     net = ready.export.net
-    forced = teacher_forced(name, other, ready.reference, recording(net, 20, 1))
+    (forced,) = teacher_forced({name: other}, ready.reference, [recording(net, 20, 1)])
     assert (forced.frames, forced.mismatches, forced.first) == (20, 0, None)
-    free = rollouts(name, other, ready.reference, recording(net, 2, 20))
+    (free,) = rollouts({name: other}, ready.reference, recording(net, 2, 20))
     assert (free.frames, free.mismatches, free.first) == (40, 0, None)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -177,6 +178,60 @@ def test_curves_are_those_of_the_reports(dataset: Path, tmp_path: Path, busy: No
         assert found["loss/speed"] == pytest.approx(progress.losses["speed"])
         assert found["held_out"] == pytest.approx(sum((progress.held_out or {}).values()))
         assert found["learning_rate"] == pytest.approx(progress.learning_rate)
+
+
+class FakeWandb:
+    """What wandb is asked for: a module whose runs keep their points by id, and go on where they are resumed."""
+
+    Settings = dict
+
+    def __init__(self) -> None:
+        self.asked, self.closed = list[dict[str, Any]](), 0
+        self.points = dict[str, list[tuple[int, dict[str, float]]]]()
+
+    def init(self, **asked: Any) -> "FakeWandb":
+        self.asked.append(asked)
+        self._own = self.points.setdefault(asked["id"], [])
+        return self
+
+    @property
+    def step(self) -> int:
+        return self._own[-1][0] + 1 if self._own else 0
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self._own.append((step, values))
+
+    def finish(self) -> None:
+        self.closed += 1
+
+
+def test_a_named_project_has_the_curves(
+    dataset: Path, tmp_path: Path, busy: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each report once, of a run that was killed too; a run that names no project loads nothing of wandb."""
+    fake, reports = FakeWandb(), list[Progress]()
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    train(Job(dataset, tmp_path / "quiet", CONFIG), reports.append)
+    assert not fake.asked
+    job = Job(dataset, tmp_path / "told", replace(CONFIG, train=replace(CONFIG.train, wandb="melee")))
+    with pytest.raises(KilledError):
+        train(job, killed_at(0.6))
+    train(replace(job, resume=True))
+    assert [(asked["project"], asked["name"]) for asked in fake.asked] == [("melee", "told")] * 2 and fake.closed == 2
+    (points,) = fake.points.values()
+    assert [step for step, _ in points] == [report.step for report in reports]
+    assert points[-1][1]["loss/speed"] == pytest.approx(reports[-1].losses["speed"])
+
+
+def test_a_project_without_the_package_is_refused(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    named = replace(CONFIG, train=replace(CONFIG.train, wandb="melee"))
+    with pytest.raises(WmTrainError, match=r"train\.wandb = melee: .* `pip install \"wmq\[wandb\]\"`"):
+        train(Job(dataset, tmp_path / "run", named))
+    with pytest.raises(WmTrainError, match=r"train\.wandb = 'a/b', expected a project"):
+        replace(CONFIG.train, wandb="a/b")
 
 
 @pytest.mark.parametrize("steps", [3, 8])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.factories import add_game, game_columns, random_corpus, write_dataset
 from wm_train.errors import WmTrainError
+from wm_train.games import dataset
 from wm_train.games.corpus import Corpus, load_corpus, split_games
 from wm_train.games.encoded import encode
 from wm_train.games.store import Games, HeldGames, StoredGames, open_split
@@ -97,6 +98,20 @@ def test_a_split_hands_out_what_its_lists_say(tmp_path: Path) -> None:
     for games, names in ((train, split.train), (valid, split.valid)):
         assert games.names == names
         assert same(games.corpus(range(len(names))), load_corpus(tmp_path, names, V22))
+
+
+def test_a_split_reads_the_list_of_games_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 22,000 games a reading takes longer than a second."""
+    write_dataset(tmp_path, [40, 30, 20, 10])
+    readings, read = list[Path](), dataset.read_meta
+
+    def counted(path: Path) -> dataset.DatasetMeta:
+        readings.append(path)
+        return read(path)
+
+    monkeypatch.setattr(dataset, "read_meta", counted)
+    open_split(tmp_path, V22, 0.3, seed=1)
+    assert readings == [tmp_path]
 
 
 def test_a_held_corpus_is_not_copied() -> None:

@@ -1,5 +1,9 @@
 """Where networks compute: which device is taken, that all of a step is there, and that integers are the same there."""
 
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
@@ -7,17 +11,24 @@ pytest.importorskip("torch")
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from tests.factories import random_corpus, small_mamba2, small_model
+from tests.factories import random_checkpoint, random_corpus, small_mamba2, small_model
+from wm_quant.convert import from_checkpoint
+from wm_quant.interp import Interpreter
 from wm_train.config import LossConfig, ModelConfig, RunConfig, TrainConfig
 from wm_train.errors import WmTrainError
 from wm_train.fit import learners
+from wm_train.fit.feed import FedChunk
 from wm_train.fit.learners import PlacedLearner, StreamLearner, learner
 from wm_train.fit.loss import losses
 from wm_train.games.store import HeldGames
+from wm_train.grid.arithmetic import FRAC_BITS
+from wm_train.measure.evaluate import forced, rollout
 from wm_train.nets import device
 from wm_train.nets.device import find_device, placed, present
 from wm_train.nets.mamba2 import Mamba2
+from wm_train.nets.matmul import use_exact_matmul
 from wm_train.nets.mlp import FrameStackMLP
+from wm_train.nets.predict import checkpoint_model
 
 CORPUS = random_corpus(3, (41, 30))
 ELSEWHERE = torch.device("cuda")
@@ -48,7 +59,7 @@ def test_a_device_is_found(
     ("there", "asked", "exact", "said"),
     [
         (("cpu",), "cuda", False, "finds none here; expected auto or cpu"),
-        (("mps", "cpu"), "mps", True, "no float64, which QAT needs; expected auto or cpu"),
+        (("mps", "cpu"), "mps", True, "no float64, which integers need; expected auto or cpu"),
         (("cuda", "cpu"), "mps", False, "finds none here; expected auto or cuda or cpu"),
     ],
 )
@@ -97,6 +108,53 @@ def test_a_step_elsewhere_is_close_to_one_on_the_cpu(model: ModelConfig) -> None
     there.net.load_state_dict(here.net.state_dict())
     for (name, one), other in zip(here.losses(0)[0].items(), there.losses(0)[0].values(), strict=True):
         assert float(one) == pytest.approx(float(other), rel=2e-2), name  # bfloat16 and TF32 hold 8 and 10 bits
+
+
+DEVICES = [
+    pytest.param(kind, marks=pytest.mark.skipif(kind not in present(), reason=f"torch finds no {kind} here"))
+    for kind in ("cpu", "cuda")
+]
+#: Of every way of computing: windows, a state written in each frame, heads written in turn.
+SHAPES = {
+    "mlp": small_model(heads="lawful"),
+    "mamba2": small_mamba2(heads="lawful"),
+    "in turn": small_mamba2(write_every=4),
+}
+
+
+@pytest.mark.parametrize("model", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("kind", DEVICES)
+def test_a_run_through_the_grid_gives_its_qnets_integers_on_any_device(model: ModelConfig, kind: str) -> None:
+    """Frame by frame along true games, and far ahead: so a QNet's figures do not depend on where they were made."""
+    checkpoint = random_checkpoint(model)
+    qnet, run = Interpreter(from_checkpoint(checkpoint, parent="ab" * 32)).model(), checkpoint_model(checkpoint, kind)
+    encoding = model.world.encoding
+    t = CORPUS.windows(encoding)
+    ahead, apart = (list(forced(world, CORPUS, encoding, t)) for world in (qnet, run))
+    for one, other in zip(ahead, apart, strict=True):
+        assert np.array_equal(one[0], other[0]) and np.array_equal(one[1], other[1])
+    here, there = (rollout(world, CORPUS, encoding, t[:2], 12) for world in (qnet, run))
+    assert np.array_equal(here, there)
+
+
+@pytest.mark.parametrize("kind", DEVICES)
+@pytest.mark.parametrize("model", [small_model(), small_mamba2()], ids=["mlp", "mamba2"])
+def test_training_sees_the_same_integers(model: ModelConfig, kind: str) -> None:
+    """The forward pass of QAT, which gradients go through, is what is measured afterwards."""
+    checkpoint = replace(random_checkpoint(model), form="float")
+    config = config_of(model, kind)
+    through = learner(config, HeldGames(CORPUS), replace(checkpoint, config=config))
+    own: Any = through._made if isinstance(through, PlacedLearner) else through
+    use_exact_matmul()
+    with placed(find_device(kind, exact=True)):
+        fed = own._feed.at(0, slice(None))
+        read: tuple[Any, ...] = (fed.batch.dense, fed.batch.ids, fed.batch.session)
+        if isinstance(fed, FedChunk):
+            read = (*learners._lanes(fed.batch, fed.reset), own._model.start(len(fed.reset)), fed.reset)
+        trained, measured = own._model(*read), own._model.heads(*read)
+        if isinstance(fed, FedChunk):
+            trained, measured = trained[0], measured[0]
+    assert (trained.double() * 2.0**FRAC_BITS == measured).all() and measured.abs().max() > 0
 
 
 def test_nothing_is_done_on_the_cpu() -> None:
