@@ -49,7 +49,7 @@ def run_demo(replays: Path | None, out: Path, max_minutes: float, config: Path) 
     config       what is trained: the float run that comes with wmq for it, further, or else from nothing
     """
     need_config(config)
-    source = (replays or fetch_demo_replay(replay_cache())).resolve()
+    source, config = (replays or fetch_demo_replay(replay_cache())).resolve(), config.resolve()
     text = hashlib.sha256(project.FILE.read(config)).hexdigest()
     with demo_project(out, source, {"max_minutes": max_minutes, "config": text}):
         todo = _stages(source, max_minutes, config)

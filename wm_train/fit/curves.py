@@ -57,16 +57,24 @@ class TensorBoardCurves:
 
 
 class WandbCurves:
-    """A run of a project of Weights & Biases, named as the run folder; a run that is resumed goes on there."""
+    """A run of a project of Weights & Biases, named as the run folder; a run that is resumed goes on there.
+
+    WmTrainError where wandb refuses to begin.
+    """
 
     def __init__(self, run: Path, started: float, project: str, config: Mapping[str, Any]) -> None:
         import wandb
 
         name = hashlib.sha256(f"{run.resolve()} {started}".encode()).hexdigest()[:16]
         quiet = wandb.Settings(console="off", silent=True)
-        self._run = wandb.init(
-            project=project, name=run.name, id=name, resume="allow", config=dict(config), settings=quiet
-        )
+        try:
+            self._run = wandb.init(
+                project=project, name=run.name, id=name, resume="allow", config=dict(config), settings=quiet
+            )
+        except wandb.Error as error:
+            raise WmTrainError(
+                f"config: train.wandb = {project}: {error}; mend that, set WANDB_MODE=offline, or leave the key out"
+            ) from None
 
     def add(self, report: Mapping[str, Any]) -> None:
         """See Curves; what is there of a run that was resumed stays as it is."""
@@ -93,8 +101,9 @@ def need_wandb(project: str) -> None:
 def open_curves(run: Path, started: float, config: Mapping[str, Any]) -> list[Curves]:
     """Those of a run: for TensorBoard if it is installed, in a project of Weights & Biases if the config names one."""
     found: list[Curves] = []
-    with suppress(ModuleNotFoundError):
-        found.append(TensorBoardCurves(run, started))
+    # First, as it may be refused: then no file is open yet.
     if project := config["train"].get("wandb"):
         found.append(WandbCurves(run, started, project, config))
+    with suppress(ModuleNotFoundError):
+        found.append(TensorBoardCurves(run, started))
     return found

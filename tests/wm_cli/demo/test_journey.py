@@ -178,6 +178,14 @@ def test_other_replays_need_another_folder(log: Log) -> None:
         demo.run_demo(Path("replays/a.slp"), Path("out"), 4, experiments()["melee-start"])
 
 
+def test_a_config_may_be_named_from_where_the_demo_is_called(log: Log) -> None:
+    """The stages run in the project's folder, where a relative path leads nowhere."""
+    own = Path("experiments") / "melee-start.yaml"
+    own.parent.mkdir()
+    own.write_text(experiments()["melee-start"].read_text())
+    assert demo.run_demo(Path("replays"), Path("out"), 4, own) == 0
+
+
 def test_an_interrupt_leaves_a_demo_that_goes_on(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt

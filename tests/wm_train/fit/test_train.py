@@ -183,7 +183,7 @@ def test_curves_are_those_of_the_reports(dataset: Path, tmp_path: Path, busy: No
 class FakeWandb:
     """What wandb is asked for: a module whose runs keep their points by id, and go on where they are resumed."""
 
-    Settings = dict
+    Settings, Error = dict, RuntimeError
 
     def __init__(self) -> None:
         self.asked, self.closed = list[dict[str, Any]](), 0
@@ -232,6 +232,19 @@ def test_a_project_without_the_package_is_refused(
         train(Job(dataset, tmp_path / "run", named))
     with pytest.raises(WmTrainError, match=r"train\.wandb = 'a/b', expected a project"):
         replace(CONFIG.train, wandb="a/b")
+
+
+def test_a_project_that_wandb_refuses_is_said_in_a_line(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(FakeWandb):
+        def init(self, **asked: Any) -> FakeWandb:
+            raise self.Error("No API key configured.")
+
+    monkeypatch.setitem(sys.modules, "wandb", Refusing())
+    named = replace(CONFIG, train=replace(CONFIG.train, wandb="melee"))
+    with pytest.raises(WmTrainError, match=r"train\.wandb = melee: No API key configured\.; .* WANDB_MODE=offline"):
+        train(Job(dataset, tmp_path / "run", named))
 
 
 @pytest.mark.parametrize("steps", [3, 8])
