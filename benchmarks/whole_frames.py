@@ -1,8 +1,9 @@
 """What a whole frame costs, metered: `python benchmarks/whole_frames.py EXPERIMENT [TRANSACTIONS] [FRAMES]`.
 
-Nothing is trained: no cost depends on a network's numbers. Its program is built in both versions of sBPF, and computes
-made-up frames one after the other in LiteSVM: both inputs, the network, laws, sights, the digest of its memory and the
-session's hash tree. Exit code 1 if a transaction costs one unit more or less than was predicted.
+EXPERIMENT is the name of one, or a config file. Nothing is trained: no cost depends on a network's numbers. Its
+program is built in both versions of sBPF, and computes made-up frames one after the other in LiteSVM: both inputs, the
+network, laws, sights, the digest of its memory and the session's hash tree. Exit code 1 if a transaction costs one unit
+more or less than was predicted.
 """
 
 import sys
@@ -40,7 +41,7 @@ def differing(export: Export, frames: int) -> int:
 
 def main(name: str, transactions: int, frames: int) -> int:
     """A line for each version of sBPF; frames that cost something else."""
-    net, wrong = untrained(load_config(experiments()[name]).model), 0
+    net, wrong = untrained(load_config(experiments().get(name, Path(name))).model), 0
     cuts = balanced_cuts(lower(net), transactions) if transactions > 1 else []
     print(f"{name}: {parameter_count(net.model):,} parameters")
     for arch in Arch:

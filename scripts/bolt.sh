@@ -122,9 +122,10 @@ install_all() {
 
 # --- build -------------------------------------------------------------------------------------------------------
 
-# Debian's cargo, with the patched library in place of its own.
+# Debian's cargo, with the patched library in place of its own. It writes nothing into the workspace.
 with_library() {
-    RUSTC=$DEBIAN_RUSTC RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$LIBRARY "$DEBIAN_CARGO" "$@"
+    CARGO_TARGET_DIR=$TARGET_DIR RUSTC=$DEBIAN_RUSTC RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$LIBRARY \
+        "$DEBIAN_CARGO" "$@"
 }
 
 fetch() {
@@ -156,7 +157,7 @@ rust_flags() {
 }
 
 run_cargo() {
-    CARGO_ENCODED_RUSTFLAGS=$(rust_flags) CARGO_TARGET_DIR=$TARGET_DIR \
+    CARGO_ENCODED_RUSTFLAGS=$(rust_flags) \
         WMQ_SBPF_LINKER=$LINKER WMQ_SBPF_LOWER=$LOWER \
         with_library rustc --quiet --release --locked --offline --lib --crate-type cdylib \
         --target "$TOOLS/sbpf-solana.json" -Z json-target-spec "${STD[@]}" "$@" 9>&-

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wm_export.solana.export import Export
+    from wm_quant.qnet import QNet
 
 
 T = TypeVar("T")
@@ -137,9 +138,8 @@ async def own_session(own: OwnWorld, where: Where, folder: Path) -> OwnSession:
     return game
 
 
-def start_window(export: "Export", dataset: Path, start: int) -> tuple[Window, Corpus, int]:
+def start_window(net: "QNet", dataset: Path, start: int) -> tuple[Window, Corpus, int]:
     """A window of a real game to start from, and where in its corpus it ends."""
-    net = export.net
     corpus, t = executor_games(net, dataset, start + 1, GAME_FRAMES, made_up=GAME_FRAMES)
     if len(t) <= start:
         raise WmLiveError(f"{dataset}: start {start}, but only {len(t)} windows have {GAME_FRAMES} frames after them")

@@ -32,6 +32,9 @@ CASES = [
     ("matvec_fine", 8, 3, 18, 64, 14, 83),
     ("matvec_wide", 4, 6, 24, 9, 9, 84),
     ("matvec_add", 8, 2, 12, 40, 9, 85),
+    ("matvec_blocks_fine", 4, 7, 28, 23, 14, 86),
+    ("matvec_blocks_add", 8, 3, 9, 14, 9, 87),
+    ("matvec_blocks_scale", 4, 2, 8, 5, 20, 88),
     ("gather_add", 8, 259, 20),
     ("gather_add", 120, 518, 21),
     ("gather_add", 13, 300, 22),
@@ -45,8 +48,8 @@ CASES = [
     ("requantize_add", 24, 31, 37),
     ("lut", 8, 70),
     ("lut", 13, 71),
-    ("gated", 16, 31, 74),
-    ("gated", 8, 40, 75),
+    ("gated_norm", 16, 31, 74),
+    ("gated_norm", 48, 40, 75),
     ("gate", 16, 11, 72),
     ("gate", 8, 24, 73),
     ("argmax", 1, 40),
@@ -57,6 +60,8 @@ CASES = [
     ("conv", 1, 5, 70),
     ("conv", 8, 6, 71),
     ("conv", 19, 7, 72),
+    ("conv_lut", 1, 5, 20, 76),
+    ("conv_lut", 16, 6, 31, 77),
     ("rmsnorm", 1, 9, 90),
     ("rmsnorm", 8, 9, 91),
     ("rmsnorm", 37, 12, 92),
@@ -97,19 +102,21 @@ def matvec(lcg: Lcg, bits: int, _words: int, rows: int, columns: int) -> list[in
 
 
 def finished(lcg: Lcg, finish: str, sizes: tuple[int, ...]) -> list[int]:
-    """As matvec, then multipliers, then what is added to; the sums multiplied down and finished."""
+    """As matvec, then multipliers, then what is added to; the sums multiplied down and finished. Whether a kernel sums
+    up by blocks of columns changes nothing."""
     bits, words, rows, columns, shift = sizes
     sums = matvec(lcg, bits, words, rows, columns)
     mult, out = lcg.draws(rows, 0, 2 ** max(shift - 13, 1)), lcg.draws(rows, -WIDE_MAX, WIDE_MAX)
     values = [(a * m + (1 << (shift - 1))) >> shift for a, m in zip(sums, mult, strict=True)]
-    if finish == "matvec_add":
+    end = finish.rsplit("_", 1)[1]
+    if end == "add":
         values = [a + b for a, b in zip(values, out, strict=True)]
     low, high = {
-        "matvec_scale": (-(2**63), 2**63 - 1),
-        "matvec_relu": (0, 127),
-        "matvec_code": (-127, 127),
-        "matvec_fine": (-2047, 2047),
-    }.get(finish, (-WIDE_MAX, WIDE_MAX))
+        "scale": (-(2**63), 2**63 - 1),
+        "relu": (0, 127),
+        "code": (-127, 127),
+        "fine": (-2047, 2047),
+    }.get(end, (-WIDE_MAX, WIDE_MAX))
     return [min(max(value, low), high) for value in values]
 
 
@@ -164,12 +171,15 @@ def lut(lcg: Lcg, n: int) -> list[int]:
     return [table[code + 2048] for code in lcg.draws(n, -2048, 2047)]
 
 
-def gated(lcg: Lcg, n: int, shift: int) -> list[int]:
-    """The table, accumulators, codes, multipliers; wide values times what the table makes of the codes."""
-    table, acc = lcg.draws(4096, -(2**15), 2**15 - 1), lcg.draws(n, -(2**30), 2**30)
-    codes, mult = lcg.draws(n, -2048, 2047), lcg.draws(n, 0, 2**21 - 1)
+def gated_norm(lcg: Lcg, n: int, shift: int) -> list[int]:
+    """The table, the roots of all mantissas, accumulators, codes, multipliers, and what is added to the squares of wide
+    values times what the table makes of the codes, which are then normed."""
+    table, roots = lcg.draws(4096, -2047, 2047), lcg.draws(768, 0, 2**16)
+    acc, codes = lcg.draws(n, -(2**30), 2**30), lcg.draws(n, -2048, 2047)
+    mult, eps = lcg.draws(n, 0, 2**21 - 1), lcg.draw(1, 2**30)
     wide = within([(a * m + (1 << (shift - 1))) >> shift for a, m in zip(acc, mult, strict=True)], WIDE_MAX)
-    return [(w * table[code + 2048] + 1024) >> 11 for w, code in zip(wide, codes, strict=True)]
+    values = [(w * table[code + 2048] + 1024) >> 11 for w, code in zip(wide, codes, strict=True)]
+    return _normed(values, eps, roots, 10)
 
 
 def gate(lcg: Lcg, n: int, shift: int) -> list[int]:
@@ -195,13 +205,26 @@ def argmax_within(lcg: Lcg, n: int, kinds: int) -> list[int]:
 def conv(lcg: Lcg, n: int, frames: int) -> list[int]:
     """Taps channel by channel, then biases, then codes frame by frame; what is before the first frame is zero."""
     taps = [lcg.draws(4, -128, 127) for _ in range(n)]
-    bias = lcg.draws(n, -(2**30), 2**30 - 1)
-    codes = [[0] * n] * 3 + [lcg.draws(n, -32768, 32767) for _ in range(frames)]
+    return _convolved(lcg, taps, lcg.draws(n, -(2**30), 2**30 - 1), frames)
+
+
+def _convolved(lcg: Lcg, taps: list[list[int]], bias: list[int], frames: int) -> list[int]:
+    n = len(taps)
+    codes = [[0] * n] * 3 + [lcg.draws(n, -2048, 2047) for _ in range(frames)]
     return [
         bias[c] + sum(tap * codes[frame + i][c] for i, tap in enumerate(taps[c]))
         for frame in range(frames)
         for c in range(n)
     ]
+
+
+def conv_lut(lcg: Lcg, n: int, frames: int, shift: int) -> list[int]:
+    """The table, taps, biases, multipliers, and codes frame by frame; what the table makes of codes of the sums."""
+    table, taps = lcg.draws(4096, -(2**15), 2**15 - 1), [lcg.draws(4, -128, 127) for _ in range(n)]
+    bias, mult = lcg.draws(n, -(2**18), 2**18 - 1), lcg.draws(n, 0, 2 ** (shift - 7))
+    sums = _convolved(lcg, taps, bias, frames)
+    codes = within([(a * mult[i % n] + (1 << (shift - 1))) >> shift for i, a in enumerate(sums)], 2047)
+    return [table[code + 2048] for code in codes]
 
 
 def rmsnorm(lcg: Lcg, n: int, shift: int) -> list[int]:
@@ -210,14 +233,17 @@ def rmsnorm(lcg: Lcg, n: int, shift: int) -> list[int]:
     roots, out = lcg.draws(768, 0, 2**16), []
     for _ in range(16):
         most = 2 ** lcg.draw(0, 20) - 1
-        values, total = lcg.draws(n, -most, most), lcg.draw(1, 2**30)
-        total, e = total + sum(value * value for value in values), 0
-        while not 256 * 4**e <= total * 4**10 < 1024 * 4**e:
-            e += 1
-        places = shift + e - 10
-        root = roots[total * 4**10 // 4**e - 256]
-        out += [(value * root + 2 ** (places - 1)) >> places for value in values]
+        values = lcg.draws(n, -most, most)
+        out += _normed(values, lcg.draw(1, 2**30), roots, shift)
     return out
+
+
+def _normed(values: list[int], eps: int, roots: list[int], shift: int) -> list[int]:
+    total, e = eps + sum(value * value for value in values), 0
+    while not 256 * 4**e <= total * 4**10 < 1024 * 4**e:
+        e += 1
+    places, root = shift + e - 10, roots[total * 4**10 // 4**e - 256]
+    return [(value * root + 2 ** (places - 1)) >> places for value in values]
 
 
 def ssm(lcg: Lcg, heads: int, channels: int, cells: int, frames: int) -> list[int]:
@@ -279,7 +305,8 @@ def _gain_most(decay: int) -> int:
 def text() -> str:
     """The whole file."""
     requantized = (requantize, requantize_relu, requantize_code, requantize_fine, requantize_wide, requantize_add)
-    every = (matvec, gather_add, *requantized, lut, gate, gated, argmax, argmax_within, conv, rmsnorm, ssm, ssm_chunked)
+    small = (gather_add, lut, gate, gated_norm, argmax, argmax_within, conv, conv_lut, rmsnorm)
+    every = (matvec, *requantized, *small, ssm, ssm_chunked)
     functions = {f.__name__: f for f in every}
     lines = [BANNER]
     for name, *sizes, seed in CASES:

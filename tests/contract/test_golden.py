@@ -24,7 +24,7 @@ from wm_train.measure.evaluate import Window
 GOLDEN = Path(__file__).parent / "golden"
 MODELS: dict[str, ModelConfig] = {"mlp": small_model(), "mamba2": small_mamba2()}
 #: sha256 of the MLP's weight blob.
-BLOB = "e97ef817d151ab9555dcc9b405f28827a1e63c15f770359d88c69d35f6438faf"
+BLOB = "4d92dbf38b7492bbeb6470f1b8d59c4d92dda93e11677d1eb58019c5fea8f03e"
 WORLDS, FRAMES = 3, 8
 
 

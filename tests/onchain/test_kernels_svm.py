@@ -24,13 +24,18 @@ from solders.transaction_metadata import FailedTransactionMetadata
 
 from tests.builds import build_program
 from tests.wm_export.lower.chunked_frames import FRAMES, Frames
+from tests.wm_export.lower.convolutions import convolution
 from tests.wm_export.lower.ends import ENDS
+from tests.wm_export.lower.gates import gated
+from tests.wm_export.lower.products import GROUPS, PRODUCTS, Product
 from tests.wm_export.lower.recurrences import RECURRENCES, Recurrence
+from wm_export.lower.asm.conv_asm import conv_lut
+from wm_export.lower.asm.gate_asm import gated_norm
 from wm_export.lower.asm.listing import Kernel
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec
 from wm_export.lower.asm.ssm_asm import ssm
 from wm_export.lower.asm.table_asm import TABLE_BIAS, TABLE_ENTRIES
-from wm_export.lower.conv_lowering import pack_filters
+from wm_export.lower.conv_lowering import lut_words, pack_filters, pack_lut_filters
 from wm_export.lower.kernel_files import changes, committed, counted, sizes_text
 from wm_export.lower.kernels import FAMILIES, KERNELS
 from wm_export.schema.sbpf import Arch
@@ -44,7 +49,10 @@ CRATE = Path(__file__).resolve().parents[2] / "onchain" / "kernels"
 #: What the harness calls, by number.
 OWN = ["wmq_nothing", "choices", "copy"]
 RECURRENT = [*(ssm(case.cells) for case in RECURRENCES), *(case.kernel for case in FRAMES)]
-EVERY = {kernel.name: kernel for kernel in (*KERNELS.values(), *RECURRENT)}
+#: What takes other numbers of values at a time than the kernels that are committed.
+MORE = [*map(conv_lut, (1, 64)), *map(gated_norm, (1, 32))]
+STRAIGHT = [case.kernel for case in PRODUCTS]
+EVERY = {kernel.name: kernel for kernel in (*KERNELS.values(), *RECURRENT, *MORE, *STRAIGHT)}
 NAMES = [*OWN, *EVERY]
 #: Words a column of the matvec kernels.
 R = range(1, MATVEC_MAX_R + 1)
@@ -243,6 +251,16 @@ def test_matvec_that_ends_as_requantize(harness: Harness, bits: int, finish: str
     assert run.cost_cu == kernel.cu(groups=groups, columns=columns)
 
 
+@pytest.mark.parametrize("case", PRODUCTS, ids=lambda case: case.kernel.name)
+def test_straight_matvec(harness: Harness, case: Product) -> None:
+    x, before = case.factors[1], case.scales[2]
+    data = i64_bytes(x) + i64_bytes(before)
+    args = [table_address(len(data)), data_address(0), data_address(8 * len(x)), GROUPS, len(x)]
+    run = harness.call(case.kernel.name, args, data, i64_bytes(case.words))
+    np.testing.assert_array_equal(np.frombuffer(run.data, "<i8")[len(x) :], case.out)
+    assert run.cost_cu == case.kernel.cu(groups=GROUPS)
+
+
 # ------------------------------------------------------------------------------------------------ gather
 
 
@@ -316,25 +334,39 @@ def test_requantize(harness: Harness, name: str, in_place: bool, n: int, shift: 
 # -------------------------------------------------------------------------------------------------- conv
 
 
+def convolved(harness: Harness, kernel: Kernel, words: bytes, x: I64, memory: bytes) -> tuple[bytes, bytes]:
+    """(memory, out) after a frame; it costs what it should."""
+    n = len(x)
+    args = [data_address(0), table_address(24 * n), data_address(8 * n), data_address(16 * n), n]
+    run = harness.call(kernel.name, args, i64_bytes(x) + memory + bytes(8 * n), words)
+    assert run.cost_cu == kernel.cu(n=n)
+    return run.data[8 * n : 16 * n], run.data[16 * n :]
+
+
 @pytest.mark.parametrize("n", [1, 8, 19])
 @pytest.mark.parametrize("ends", [False, True])
 def test_conv(harness: Harness, n: int, ends: bool) -> None:
     """Frame after frame; at the ends, what the words of a filter and the codes can be at most."""
-    g, most = rng(n, ends), 2**31 - 1 - 4 * 2**22
-    taps, bias, frames = g.integers(-128, 128, (n, 4)), g.integers(-most, most, n), g.integers(-(2**15), 2**15, (6, n))
-    if ends:
-        taps, bias = g.choice([-128, 127], (n, 4)), g.choice([-most, most], n)
-        frames = g.choice([-(2**15), 2**15 - 1], (6, n))
-    seen, memory = np.concatenate([np.zeros((3, n), np.int64), frames]), bytes(8 * n)
-    for t, x in enumerate(frames):
-        args = [data_address(0), table_address(24 * n), data_address(8 * n), data_address(16 * n), n]
-        run = harness.call("conv", args, i64_bytes(x) + memory + bytes(8 * n), pack_filters(taps, bias).tobytes())
-        memory = run.data[8 * n : 16 * n]
-        np.testing.assert_array_equal(
-            np.frombuffer(run.data[16 * n :], "<i8"), bias + (taps * seen[t : t + 4].T).sum(1)
-        )
-        np.testing.assert_array_equal(np.frombuffer(memory, "<i2").reshape(n, 4)[:, :3], seen[t + 1 : t + 4].T)
-        assert run.cost_cu == KERNELS["conv"].cu(n=n)
+    case, memory = convolution(n, ends), bytes(8 * n)
+    for x, sums, after in case.frames(6):
+        memory, out = convolved(harness, KERNELS["conv"], pack_filters(case.taps, case.bias).tobytes(), x, memory)
+        assert (memory, out) == (i64_bytes(after), i64_bytes(sums))
+
+
+@pytest.mark.parametrize("tile", [1, 8, 64])
+@pytest.mark.parametrize("shift", [4, 31, 51])
+@pytest.mark.parametrize("ends", [False, True])
+def test_conv_lut(harness: Harness, tile: int, shift: int, ends: bool) -> None:
+    n, g = 2 * tile, rng(tile, shift)
+    case, memory, kernel = convolution(n, ends), bytes(8 * n), conv_lut(tile)
+    bias, mult = case.bias >> 9, g.integers(0, 2 ** min(max(shift - 8, 3), 31), n)
+    table = g.integers(-TABLE_BIAS, TABLE_BIAS, TABLE_ENTRIES)
+    words = lut_words(table).tobytes() + i64_bytes([shift])
+    words += pack_lut_filters(case.taps, bias, mult, shift).tobytes()
+    for x, sums, after in case.frames(6):
+        memory, out = convolved(harness, kernel, words, x, memory)
+        codes = np.clip(((sums - case.bias + bias) * mult + (1 << (shift - 1))) >> shift, -2047, 2047)
+        assert (memory, out) == (i64_bytes(after), i64_bytes(table[codes + 2048]))
 
 
 # ----------------------------------------------------------------------------------------------- rmsnorm
@@ -418,21 +450,15 @@ def test_gate(harness: Harness, n: int, shift: int) -> None:
     assert run.cost_cu == KERNELS["gate"].cu(n=n)
 
 
-@pytest.mark.parametrize(("n", "shift"), [(8, 1), (24, 9), (512, 31)])
-def test_gated(harness: Harness, n: int, shift: int) -> None:
-    g, half = rng(n, shift), TABLE_ENTRIES // 2
-    table, codes = g.integers(-TABLE_BIAS, TABLE_BIAS, TABLE_ENTRIES), g.integers(-half, half, n)
-    acc, mult = g.integers(-(2**30), 2**30, n), g.integers(0, 2**21, n)
-    acc[:4], mult[:4] = np.array([1, -1, 2, -2]) * (WIDE_MAX << shift), 1
-    codes[:1], codes[-1:] = -half, half - 1
-    held = (table + TABLE_BIAS).astype("<u2").tobytes() + i64_bytes([shift, *mult])
-    data = i64_bytes(acc) + i64_bytes(codes) + bytes(8 * n)
+@pytest.mark.parametrize(("tile", "n", "shift"), [(1, 16, 1), (8, 48, 9), (32, 512, 31)])
+@pytest.mark.parametrize("way", ["above", "below", "mixed", "in turn"])
+def test_gated_norm(harness: Harness, tile: int, n: int, shift: int, way: str) -> None:
+    case, kernel = gated(n, shift, way), gated_norm(tile)
+    data = i64_bytes(case.acc) + i64_bytes(case.codes) + bytes(8 * n)
     args = [data_address(0), data_address(8 * n), table_address(len(data)), data_address(16 * n), n]
-    run = harness.call("gated", args, data, held)
-    wide = np.clip((acc * mult + (1 << (shift - 1))) >> shift, -WIDE_MAX, WIDE_MAX)
-    expected = (wide * table[codes + half] + (1 << 10)) >> 11
-    np.testing.assert_array_equal(np.frombuffer(run.data[16 * n :], "<i8"), expected)
-    assert run.cost_cu == KERNELS["gated"].cu(n=n)
+    run = harness.call(kernel.name, args, data, i64_bytes(case.words))
+    np.testing.assert_array_equal(np.frombuffer(run.data[16 * n :], "<i8"), case.out)
+    assert run.cost_cu == kernel.cu(n=n)
 
 
 # ------------------------------------------------------------------------------------------------ argmax

@@ -137,4 +137,6 @@ def _summary(out: Path) -> int:
         output.out.print(f"every byte of every component is the interpreter's, over {compared:,} frames")
     output.out.print(f"{out / project.EXPORT / 'bolt' / 'workspace'}: the workspace", soft_wrap=True)
     output.out.print(f"play it: wmq play --world {shlex.quote(str(out / project.QNET))}", soft_wrap=True)
+    begin = f"cd {shlex.quote(str(out))} && wmq localnet --storage net --bolt {project.EXPORT}"
+    output.out.print(f"as a match on a rollup: {begin}; then as docs/bolt.md says", soft_wrap=True)
     return 1 if wrong else 0

@@ -13,6 +13,7 @@ from wm_cli.verbs.character_study import MIN_GAMES
 from wm_cli.verbs.measuring import BARS
 from wm_export.lower.asm.gather_asm import GATHER_BYTES_PER_WORD, GATHER_WORDS
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R
+from wm_export.lower.asm.straight_asm import STRAIGHT_MAX_R
 from wm_export.lower.cost import preset_cost
 from wm_export.lower.lowering import lower
 from wm_export.schema.accounts import discriminator
@@ -55,7 +56,7 @@ def numeric_facts() -> tuple[str, ...]:
         f"`{grid.FRAC_BITS}` fractional bits",
         f"`{1 << grid.FRAC_BITS}` is one unit",
         *(f"{g.lanes} lanes of {g.lane_bits} bits" for g in grid.WEIGHT_GRIDS.values()),
-        *(f"{g.lanes * MATVEC_MAX_R} rows" for g in grid.WEIGHT_GRIDS.values()),
+        *(f"{g.lanes * MATVEC_MAX_R} or {g.lanes * STRAIGHT_MAX_R} rows" for g in grid.WEIGHT_GRIDS.values()),
         f"tiles of {grid.TILE_COLUMNS} columns",
         f"code {flag_code} for 1",
         *(f"[-{g.weight_max}, {g.weight_max}]" for g in grid.WEIGHT_GRIDS.values()),

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 import click
 
 from wm_cli import output
-from wm_cli.artifacts import LOG, need
+from wm_cli.artifacts import BOLT_EXPORT, LOG, need
 from wm_cli.json_keys import AUDIT_KEYS, DISPUTE_KEYS
 from wm_cli.number_types import FRAMES_OF_A_DAY, Whole
-from wm_cli.opening import built
+from wm_cli.opening import built, open_bolt
 from wm_cli.options import (
     SENT_STAYS,
     cluster_option,
@@ -42,11 +43,13 @@ from wm_live.judge.pin import Pin, pin_of
 from wm_live.judge.pinning import PIN_COST, UNPIN_COST
 from wm_live.session.committed import check_log, read_session, read_world
 from wm_live.session.log import Log, read_log
+from wm_live.session.recompute import Progress
 
 
 @verb(
     "wmq verify --log session-1\nwmq verify --log session-1 --rollup http://127.0.0.1:7799 --json\n"
-    "wmq verify --log session-1 --pin\nwmq verify --log session-1 --offline",
+    "wmq verify --log session-1 --pin\nwmq verify --log session-1 --offline\n"
+    "wmq verify export-bolt --log session-3 --rollup http://127.0.0.1:7799",
     prints=f"{AUDIT_KEYS} pin",
     stopped="a pin that was made stays on the chain; the same command begins again",
 )
@@ -77,11 +80,15 @@ def verify(
     With --pin the wallet pays for a pin of that root, first of all: whatever is committed later, `wmq dispute` can be
     asked about any frame up to there. Exit code 1 if a frame is not what the model computes, or the chain has not
     committed to this log. Of a session that is closed only pins are left on the chain; --offline does without.
+
+    Of a match (an export to BOLT) every byte of its components is compared: before its end those of --rollup.
     """
     if offline and (pins or rollup):
         raise click.UsageError("--offline asks no node; leave out --pin and --rollup")
+    if pins and BOLT_EXPORT.lies_at(export):
+        raise click.UsageError("--pin: a match of an export to BOLT has no root to keep")
     pinned = pin_session(export, cluster, keypair, folder, trust, yes) if pins else None
-    found = verify_offline(export, folder) if offline else verify_session(export, cluster, rollup, folder)
+    found = verify_log(export, cluster, rollup, folder, offline)
     lines = [*([pinned_text(pinned)] if pinned else []), *found.lines(log_words(export, cluster, folder))]
     output.say(as_json, found.to_json() | {"pin": str(pinned.address) if pinned else ""}, "\n".join(lines))
     sys.exit(0 if found.ok else 1)
@@ -92,28 +99,46 @@ def _log_at(folder: Path) -> Log:
     return read_log(folder)
 
 
-def verify_offline(folder: Path, log_folder: Path) -> Audit:
-    """`wmq verify --offline`: a log by itself."""
-    export = built(folder)
-    with _log_at(log_folder) as log, output.progress_bar("verify", max(log.frames, 1)) as (bar, task):
-        shown = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
-        return audit_offline(export, log, address_of(log.about.session), shown)
+def verify_log(folder: Path, cluster: str, rollup: str | None, log_folder: Path, offline: bool) -> Audit:
+    """`wmq verify`: a log against the chain, or by itself."""
+    alone, asking = (_match_audits if BOLT_EXPORT.lies_at(folder) else _session_audits)(folder)
 
-
-def verify_session(folder: Path, cluster: str, rollup: str | None, log_folder: Path) -> Audit:
-    """`wmq verify`: a log against the chain."""
-    export = built(folder)
-
-    async def run(log: Log) -> Audit:
+    async def run(log: Log, shown: Progress) -> Audit:
         async with AsyncExitStack() as stack:
             base = await stack.enter_async_context(Rpc(cluster_url(cluster)))
             node = await stack.enter_async_context(Rpc(rollup)) if rollup else None
-            bar, task = stack.enter_context(output.progress_bar("verify", max(log.frames, 1)))
-            shown = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
-            return await audit(base, node, export, log, address_of(log.about.session), shown)
+            return await asking(base, node, log, shown)
 
-    with _log_at(log_folder) as log:
-        return asyncio.run(run(log))
+    with _log_at(log_folder) as log, output.progress_bar("verify", max(log.frames, 1)) as (bar, task):
+        shown = lambda done, total: bar.update(task, completed=done, total=total)  # noqa: E731
+        return alone(log, shown) if offline else asyncio.run(run(log, shown))
+
+
+#: What audits a log without a node, and what does with the base chain's node, and the rollup's if that is given.
+_Audits = tuple[
+    Callable[[Log, Progress], Audit], Callable[[Rpc, Rpc | None, Log, Progress], Coroutine[None, None, Audit]]
+]
+
+
+def _session_audits(folder: Path) -> _Audits:
+    export = built(folder)
+
+    async def asking(base: Rpc, node: Rpc | None, log: Log, shown: Progress) -> Audit:
+        return await audit(base, node, export, log, address_of(log.about.session), shown)
+
+    return lambda log, shown: audit_offline(export, log, address_of(log.about.session), shown), asking
+
+
+def _match_audits(folder: Path) -> _Audits:
+    """Of an export to BOLT."""
+    from wm_live.bolt.match_audit import audit_match, audit_match_offline
+
+    export = open_bolt(folder)
+
+    async def asking(base: Rpc, node: Rpc | None, log: Log, shown: Progress) -> Audit:
+        return await audit_match(base, node, export, log, shown)
+
+    return lambda log, shown: audit_match_offline(export, log, shown), asking
 
 
 def pin_session(folder: Path, cluster: str, keypair: Path, log_folder: Path, trust: Trust, yes: bool) -> Pin:

@@ -68,7 +68,7 @@ def live(export: Path, dataset: Path, frames: int, disputed: int, as_json: bool)
 def live_once(folder: Path, dataset: Path, frames: int, dispute_frame: int) -> dict[str, Any]:
     """The whole life of a session on a rollup of its own, and the checks that anybody can make at its end."""
     export = built(folder)
-    window, corpus, t = start_window(export, dataset, 0)
+    window, corpus, t = start_window(export.net, dataset, 0)
     inputs = replayed(inputs_after(export.net.world.game, corpus, t))
 
     async def run(localnet: Localnet, log_folder: Path) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def bench_rollup(dataset: Path, seconds: float, sessions: int, as_json: bool, **
 def measure_rollup(where: Where, dataset: Path, seconds: float, sessions: int) -> dict[str, Any]:
     """Sessions of their own, played at the game's pace and then as fast as they are computed."""
     export = built(where.export)
-    window, corpus, t = start_window(export, dataset, 0)
+    window, corpus, t = start_window(export.net, dataset, 0)
     fps = export.net.world.game.fps
     inputs, frames = replayed(inputs_after(export.net.world.game, corpus, t)), max(1, round(seconds * fps))
 

@@ -1,9 +1,7 @@
 """`wmq play`: a session of a deployed world, frame by frame."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ import click
 import numpy as np
 
 from wm_cli import output
+from wm_cli.artifacts import BOLT_EXPORT
 from wm_cli.json_keys import PLAYED_KEYS, SESSION_KEYS
 from wm_cli.local_play import Asked, play_world
 from wm_cli.number_types import FRAMES_OF_A_DAY, Real, Whole
@@ -32,13 +31,13 @@ from wm_cli.places import (
     address_of,
     comparable,
     found_session,
-    inputs_after,
     own_session,
     places,
     start_window,
     tell_of_start,
     with_world,
 )
+from wm_cli.play_options import Messages, Pace, chosen_inputs, watched
 from wm_cli.seats import coverage_text, join, opponent_of, state_of
 from wm_cli.tally import Tally, frame_cu
 from wm_live.chain.rpc import RpcError
@@ -49,17 +48,15 @@ from wm_live.session import lifecycle
 from wm_live.session.commits import COMMITS
 from wm_live.session.game import OwnSession, OwnWorld, Recorder, again, open_game, session_key, take_up
 from wm_live.session.game import play as play_frames
-from wm_live.session.inputs import Inputs, by_chance, keyboard, replayed
+from wm_live.session.inputs import Inputs
 from wm_live.session.instructions import Session
 from wm_live.session.lifecycle import SessionNodes, need_session
 from wm_live.session.log import Log
 from wm_live.session.play import Beat, Guest
 from wm_live.session.spending import committing, delegation, opening
-from wm_live.watch.server import Watch
-from wm_live.watch.viewer import FrameMessage, Hello, LiveFeed, cast_of
+from wm_live.watch.viewer import FrameMessage
 from wm_train.games.corpus import Corpus
 from wm_train.measure.evaluate import Window
-from wm_train.world.definition import Game
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +65,8 @@ if TYPE_CHECKING:
 @verb(
     f"wmq play --frames 3600\nwmq play --world {example()}\n"
     "wmq play --world qnet --against random\n"
-    "wmq play --inputs keyboard --watch\nwmq play --id 2 --cluster devnet --fps 30",
+    "wmq play --inputs keyboard --watch\nwmq play --id 2 --cluster devnet --fps 30\n"
+    "wmq play export-bolt --id 3 --watch",
     prints=f"{SESSION_KEYS} {PLAYED_KEYS} log cu_per_frame player",
     stopped="the log has every frame that was computed; the same command goes on",
 )
@@ -125,6 +123,7 @@ def play(
     """Play a session: 60 frames a second, each computed by the program on the rollup, and every one kept in a log.
 
     Opens the session if there is none; one that was interrupted, or lost by its rollup, goes on where its log allows.
+    Of an export to BOLT it plays a match, every system applied in one transaction a frame, into a log of the same kind.
     With --world a world is played in a browser instead, with keys or a gamepad, before anything is on a chain.
     """
     if world is not None:
@@ -142,37 +141,34 @@ def play(
             as_json, figures, f"session {guest}: played as {figures['player']} up to frame {figures['frame_number']:,}"
         )
         return
-    figures = play_session(where, pace)
+    is_match = BOLT_EXPORT.lies_at(where.export)
+    figures = _play_in_match(where, pace) if is_match else play_session(where, pace)
+    stands = (
+        f"the match stays on the rollup until `wmq session end --id {number}`" if is_match else coverage_text(figures)
+    )
     output.say(
         as_json,
         figures,
         f"{figures['frames']:,} frames at {figures['fps']:.1f} fps, {figures['late_frames']} late, "
-        f"{figures['cu_per_frame']:,} units a frame; log in {figures['log']}\n{coverage_text(figures)}",
+        f"{figures['cu_per_frame']:,} units a frame; log in {figures['log']}\n{stands}",
     )
 
 
-@dataclass(frozen=True)
-class Pace:
-    """How `wmq play` plays."""
+def _play_in_match(where: Where, how: Pace) -> dict[str, Any]:
+    from wm_cli.verbs.match_sessions import play_in_match
 
-    dataset: Path
-    start: int
-    frames: int
-    fps: float
-    inputs: str
-    folder: Path | None
-    watch: bool
-    port: int
-    opponent: str | None = None
+    if how.opponent is not None:
+        raise click.UsageError("--opponent: in a match of an export to BOLT one wallet plays both")
+    return play_in_match(where, how)
 
 
 def play_session(where: Where, how: Pace) -> dict[str, Any]:
     """`wmq play`: opens the session if there is none, else takes it up, and computes frames."""
     export = built(where.export)
-    window, corpus, t = start_window(export, how.dataset, how.start)
+    window, corpus, t = start_window(export.net, how.dataset, how.start)
     folder = how.folder or where.log
     with ExitStack() as stack:
-        inputs = _inputs(export.net.world.game, how, corpus, t, stack)
+        inputs = chosen_inputs(export.net.world.game, how, corpus, t, stack)
 
         async def do(own: OwnWorld) -> dict[str, Any]:
             if (folder / "log.json").exists():
@@ -195,7 +191,7 @@ def play_session(where: Where, how: Pace) -> dict[str, Any]:
 def play_as_guest(where: Where, how: Pace, address: str, trust: Trust) -> dict[str, Any]:
     """`wmq play --guest SESSION`: takes the second seat if it is free, and sends its inputs."""
     export, wallet, at = comparable(where.export, trust), load_keypair(where.keypair), address_of(address)
-    window, corpus, t = start_window(export, how.dataset, how.start)
+    window, corpus, t = start_window(export.net, how.dataset, how.start)
 
     async def run(inputs: Inputs) -> dict[str, Any]:
         async with places(where) as nodes:
@@ -210,19 +206,12 @@ def play_as_guest(where: Where, how: Pace, address: str, trust: Trust) -> dict[s
             return {"session": address, "player": str(wallet.pubkey()), "frame_number": state.frame_number}
 
     with ExitStack() as stack:
-        return asyncio.run(run(_inputs(export.net.world.game, how, corpus, t, stack)))
+        return asyncio.run(run(chosen_inputs(export.net.world.game, how, corpus, t, stack)))
 
 
 async def _has_started(nodes: SessionNodes, session: Session) -> bool:
     state = await lifecycle.read_session(nodes.rollup, session)
     return state is not None and state.status == "started"
-
-
-def _inputs(played: Game, how: Pace, corpus: Corpus, t: int, stack: ExitStack) -> Inputs:
-    replay = replayed(inputs_after(played, corpus, t))
-    if how.inputs == "keyboard":
-        return stack.enter_context(keyboard(played, replay))
-    return replay if how.inputs == "replay" else by_chance(played, how.start)
 
 
 async def _opened(game: OwnSession, window: Window, folder: Path, inputs: Inputs, yes: bool) -> tuple[Log, Inputs]:
@@ -240,10 +229,14 @@ async def _opened(game: OwnSession, window: Window, folder: Path, inputs: Inputs
     return log, again(log.codec, lost, lambda frame: inputs(done + frame + len(lost)))
 
 
+async def _page(game: OwnSession, how: Pace, at: tuple[Corpus, int], stack: AsyncExitStack) -> Messages:
+    return await watched(f"session {game.session.address}", game.session.world.export.net, how, at, stack)
+
+
 async def _played(game: OwnSession, log: Log, inputs: Inputs, how: Pace, at: tuple[Corpus, int]) -> dict[str, Any]:
     tally, cu = Tally(), frame_cu(game.session.world.export)
     async with AsyncExitStack() as stack:
-        shown = await _watched(game, how, at, stack) if how.watch else None
+        shown = await _page(game, how, at, stack) if how.watch else None
         bar, task = stack.enter_context(output.progress_bar("play", how.frames))
 
         def beat(beat: Beat, frame: "NDArray[np.int32]") -> None:
@@ -256,37 +249,3 @@ async def _played(game: OwnSession, log: Log, inputs: Inputs, how: Pace, at: tup
 
         await play_frames(game, inputs, how.frames, how.fps, Recorder(game, log, beat), output.note)
     return await state_of(game) | tally.figures() | {"log": str(log.folder), "cu_per_frame": cu(0)}
-
-
-async def _watched(
-    game: OwnSession, how: Pace, at: tuple[Corpus, int], stack: AsyncExitStack
-) -> "asyncio.Queue[FrameMessage | None]":
-    """A page that shows what is put into the queue, and says at the end of `stack` that there is no more."""
-    queue: asyncio.Queue[FrameMessage | None] = asyncio.Queue()
-    corpus, t = at
-    played = game.session.world.export.net.world.game
-    hello = Hello(
-        f"session {game.session.address}",
-        played,
-        int(corpus.place[t]),
-        cast_of(played, corpus.frames[t]),
-        game.session.world.slots,
-        over="this play is over; wmq play goes on with the session",
-    )
-
-    class Source:
-        async def frames(self) -> AsyncIterator[FrameMessage]:
-            while (message := await queue.get()) is not None:
-                yield message
-
-    page = Watch(LiveFeed(hello, Source()), how.port)
-    await page.start()
-
-    async def end() -> None:
-        queue.put_nowait(None)
-        await page.finish()
-        await page.stop()
-
-    stack.push_async_callback(end)
-    output.note(f"watch it at {page.url}")
-    return queue

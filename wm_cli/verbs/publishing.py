@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from wm_cli import output
 from wm_cli.asking import somebody_there
 from wm_cli.json_keys import VERIFICATION_KEYS
 from wm_cli.number_types import Real, Whole
-from wm_cli.opening import built, open_export
+from wm_cli.opening import built, open_bolt, open_export
 from wm_cli.options import (
     SENT_STAYS,
     cluster_option,
@@ -50,7 +51,7 @@ from wm_train.shapes import parameter_count
 
 
 @verb(
-    "wmq localnet\nwmq localnet --storage net --base-chain surfpool --json",
+    "wmq localnet\nwmq localnet --storage net --base-chain surfpool --json\nwmq localnet --storage net --bolt export",
     prints="base rollup identity storage",
 )
 @click.option(
@@ -79,19 +80,36 @@ from wm_train.shapes import parameter_count
     show_default=True,
     help="Of the rollup; the next two are taken too.",
 )
+@click.option(
+    "--bolt",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="EXPORT",
+    help="A built export to BOLT, with whose programs, and World, the base chain begins.",
+)
 @json_option
-def localnet(base: str, storage: Path | None, port: int, rollup_port: int, as_json: bool) -> None:
+def localnet(base: str, storage: Path | None, port: int, rollup_port: int, bolt: Path | None, as_json: bool) -> None:
     """Run a base chain and the real MagicBlock validator on this machine until Ctrl-C.
 
     Needs `make rollup` once. Everything listens on 127.0.0.1 only.
     """
+    if bolt is not None and base != "lite":
+        raise click.UsageError(f"--bolt: only with --base-chain lite, got {base}")
 
     def ready(at: LocalnetPlaces) -> None:
         where = {"base": at.base, "rollup": at.rollup, "identity": str(at.identity), "storage": str(at.storage)}
         output.say(as_json, where, "\n".join(f"{name:9} {value}" for name, value in where.items()))
         sys.stdout.flush()
 
-    run_localnet(Localnet(base, storage, (port, rollup_port)), ready)
+    with ExitStack() as stack:
+        programs = [stack.enter_context(_programs_of(bolt))] if bolt is not None else []
+        run_localnet(Localnet(base, storage, (port, rollup_port), programs=programs), ready)
+
+
+def _programs_of(export: Path) -> AbstractContextManager[Path]:
+    """The folder of the programs of a built export to BOLT."""
+    from wm_live.bolt.own_match import programs_of
+
+    return programs_of(open_bolt(export))
 
 
 class _DeployGroup(click.Group):
@@ -257,7 +275,7 @@ def run_deploy(
 def deploy_rent(export: Path, config: Path | None, preset: str | None, as_json: bool) -> None:
     """What each part of a world costs to keep, what comes back when, and what smaller shapes would cost.
 
-    Asks no node, and needs no compilers: a program that is not built yet is taken to have 170,000 bytes.
+    Asks no node, and needs no compilers: a program that is not built yet is taken to have 200,000 bytes.
     """
     figures, lines = run_rent(export, config, preset)
     output.say(as_json, figures, "\n".join(lines))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from wm_cli import output
+from wm_cli.artifacts import BOLT_EXPORT
 from wm_cli.json_keys import SESSION_KEYS
 from wm_cli.opening import built
 from wm_cli.options import (
@@ -85,7 +86,7 @@ def session_open(
 
 def open_session(where: Where, dataset: Path, start: int, folder: Path | None, opponent: str | None) -> dict[str, Any]:
     """`wmq session open`."""
-    window, _, _ = start_window(built(where.export), dataset, start)
+    window, _, _ = start_window(built(where.export).net, dataset, start)
 
     async def do(own: OwnWorld) -> dict[str, Any]:
         begun = time.monotonic()
@@ -200,9 +201,18 @@ def commit_session(where: Where, folder: Path | None) -> dict[str, Any]:
 def session_end(folder: Path | None, as_json: bool, **where: Any) -> None:
     """End a session, and take all of it back to the base chain: it can be verified and disputed until it is closed.
 
-    Exit code 1 if it is not what its log has.
+    Exit code 1 if it is not what its log has. Of a match of an export to BOLT the components come back, and are
+    compared.
     """
-    figures = end_session(Where(**where), folder)
+    asked = Where(**where)
+    if BOLT_EXPORT.lies_at(asked.export):
+        from wm_cli.verbs.match_sessions import end_in_match
+
+        figures = end_in_match(asked, folder)
+        ended = f"match {figures['session']}: ended at frame {figures['frame_number']:,}"
+        output.say(as_json, figures, f"{ended}; its components are those of its log")
+        return
+    figures = end_session(asked, folder)
     equal = ", equal to its log" if figures["compared"] else ""
     text = f"session {figures['session']}: ended{equal}\n{_ended(figures['frame_number'], figures['uncommitted'])}"
     more = f"until `wmq session close --id {figures['number']}` returns its rent, any of them can be disputed"

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from wm_cli import output
-from wm_cli.artifacts import newest_model
+from wm_cli.artifacts import BOLT_EXPORT, newest_model
 from wm_cli.local_play import Asked, play_world
 from wm_cli.number_types import WINDOWS, Whole
 from wm_cli.opening import built, held_out_window
@@ -39,7 +39,7 @@ NAMES = " or ".join(worlds())
 
 @verb(
     "wmq watch 7hGx...Qe --rpc http://127.0.0.1:7799\nwmq watch --rollout qnet --start 5000 --frames 600\n"
-    f"wmq watch --world {example()}\nwmq watch 7hGx...Qe --pin"
+    f"wmq watch --world {example()}\nwmq watch 7hGx...Qe --pin\nwmq watch 9kLm...Xa export-bolt"
 )
 @click.argument("address", required=False)
 @click.option(
@@ -80,7 +80,7 @@ def watch(
     trust: Trust,
     yes: bool,
 ) -> None:
-    """Show a session as it is played, or a rollout beside its replay, or a world alone, in a browser on this machine.
+    """Show a session or a match as it is played, a rollout beside its replay, or a world alone, in a browser here.
 
     With --pin the wallet pays for a pin of each commit that is seen: what is committed later cannot outrun a dispute.
     """
@@ -88,6 +88,13 @@ def watch(
         raise click.UsageError("--pin: only a session is committed; name its address")
     if world is not None:
         play_world(Asked(world, start=start, port=port, watched=True))
+        return
+    if address and BOLT_EXPORT.lies_at(export):
+        if pins:
+            raise click.UsageError("--pin: a match of an export to BOLT has no root to keep")
+        from wm_cli.verbs.match_sessions import match_feed
+
+        show_page(match_feed(address, rpc, export), port, output.note)
         return
     feed = (
         session_feed(address, rpc, export) if address else rollout_feed(model or newest_model(), dataset, start, frames)

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 
-from wm_export.bolt.rust_pieces import Crate, checks, fill, gathered, members, spread, uses
+from wm_export.bolt.rust_pieces import Crate, checks, delegation, fill, gathered, members, spread, uses
 from wm_export.bolt.slices import Slice, Sliced
 from wm_export.lower.world_lowering import CODES, CONTROL_CODES, IDS
 from wm_export.schema.limits import SESSION_IDS
 from wm_export.schema.records import Records
-from wm_export.schema.seeds import DELEGATION_PROGRAM
 from wm_export.solana.layout import session_vocab
 from wm_export.solana.rust_network import bounds_table
 from wm_export.solana.rust_rules import pieces, rule_holes
@@ -40,7 +39,9 @@ def inputs_crate(sliced: Sliced, own: Slice, address: str) -> Crate:
             },
         ),
         "src/window.rs": fill("window.rs", _window(sliced)),
-        "src/delegation.rs": fill("delegation.rs", {"delegation_program": DELEGATION_PROGRAM}),
+        "src/delegation.rs": delegation(
+            "window", "it goes there empty, a match begins and ends there, and it comes back empty"
+        ),
         "src/codes.rs": fill("codes.rs", _codes(sliced)),
     }
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
-from wm_export.bolt.crates import WEIGHTS
 from wm_export.bolt.program_addresses import component_address, memory_address, program_key, window_address
 from wm_export.bolt.slices import INPUTS, LAWS, STEP_BYTES, Network, Slice, Sliced
 from wm_export.bolt.world_client import SYSTEM_PROGRAM, Scene, shown, written
@@ -19,6 +18,12 @@ from wm_train.grid.arithmetic import Ints
 
 #: What stands before the bytes of weights: tag, authority, digest, bytes hashed.
 HEADER_BYTES = 80
+
+
+def of_weights(program: Pubkey, authority: Pubkey, name: str, address: Pubkey, arguments: bytes = b"") -> Instruction:
+    """An instruction of the program of weights: begin, write or hash."""
+    accounts = [shown(authority, signs=True), written(address)]
+    return Instruction(program, discriminator("global", name) + arguments, accounts)
 
 
 class MatchInstructions:
@@ -55,10 +60,12 @@ class MatchInstructions:
 
     @property
     def owned(self) -> Iterator[tuple[Pubkey, Pubkey]]:
-        """(account, program that it belongs to) of each component, and of the window."""
+        """(account, program that it belongs to) of each component, of the window, and of each memory."""
         for one in self.sliced.components.every:
             yield self.accounts[one.name], self.programs[one.crate]
         yield self.window, self.programs[INPUTS]
+        for keeps, _, _ in self.sliced.remembering:
+            yield self.memories[keeps.key], self.programs[keeps.crate]
 
     # --- before the match ---
 
@@ -69,7 +76,8 @@ class MatchInstructions:
         yield self._opened(self.programs[INPUTS], self.scene.entity, self.window)
 
     def opening(self, one: Slice, made: Network, entity: Pubkey) -> Iterator[Instruction]:
-        """What makes the memory of a system for an entity: a program can make so many bytes at a time."""
+        """What makes the memory of a system for an entity: `open`, then `grow` for as many bytes again, until it has
+        all."""
         program = self.programs[one.crate]
         account = memory_address(program, entity)
         yield self._opened(program, entity, account)
@@ -80,11 +88,6 @@ class MatchInstructions:
         """Makes an account of a system for an entity, or makes it longer."""
         accounts = [written(self.scene.payer, signs=True), shown(entity), written(account), shown(SYSTEM_PROGRAM)]
         return Instruction(program, discriminator("global", name), accounts)
-
-    def of_weights(self, name: str, address: Pubkey, arguments: bytes = b"") -> Instruction:
-        """An instruction of the program of weights: begin, write or hash."""
-        accounts = [shown(self.scene.payer, signs=True), written(address)]
-        return Instruction(self.programs[WEIGHTS], discriminator("global", name) + arguments, accounts)
 
     # --- frames ---
 

@@ -109,9 +109,8 @@ COMPONENT_CALLS = (
     ),
     _UNDELEGATE,
 )
-#: What `inputs` has beside a system's own (templates/inputs.rs, delegation.rs).
-WINDOW_CALLS = (
-    Call("open", ("payer writable signer", "entity", "window writable", "system_program"), {}),
+#: How an account of a system goes to a rollup and comes back (templates/delegation.rs).
+_DELEGATION_CALLS = (
     _DELEGATE,
     _UNDELEGATE,
     Call(
@@ -120,10 +119,18 @@ WINDOW_CALLS = (
         {"seeds": {"vec": "bytes"}},
     ),
 )
+#: What `inputs` has beside a system's own (templates/inputs.rs).
+WINDOW_CALLS = (
+    Call("open", ("payer writable signer", "entity", "window writable", "system_program"), {}),
+    *_DELEGATION_CALLS,
+)
 #: What a system has whose network keeps something from frame to frame (templates/memory.rs).
-MEMORY_CALLS = tuple(
-    Call(name, ("payer writable signer", "entity", "memory writable", "system_program"), {})
-    for name in ("open", "grow")
+MEMORY_CALLS = (
+    *(
+        Call(name, ("payer writable signer", "entity", "memory writable", "system_program"), {})
+        for name in ("open", "grow")
+    ),
+    *_DELEGATION_CALLS,
 )
 #: The program of weights (templates/weights.rs).
 WEIGHTS_CALLS = (

@@ -5,6 +5,7 @@ from pathlib import Path
 from textwrap import wrap
 
 from wm_export.bolt.components import RULED, Component, Components
+from wm_export.schema.seeds import DELEGATION_PROGRAM
 from wm_export.solana.rust_text import fill as fill_from
 from wm_export.solana.rust_text import indented, upper
 
@@ -17,6 +18,12 @@ def fill(template: str, holes: Mapping[str, object]) -> str:
     """A template of this package with its holes filled, as deep as its braces say."""
     text = fill_from(template, holes, TEMPLATES)
     return indented(text) if template.endswith(".rs") else text
+
+
+def delegation(what: str, way: str) -> str:
+    """The module that gives an account of a system to a rollup, its `window` or `memory`; `way` says how it goes."""
+    holes = {"what": what, "struct": what.capitalize(), "way": way, "delegation_program": DELEGATION_PROGRAM}
+    return fill("delegation.rs", holes)
 
 
 def about(text: str) -> str:

@@ -21,7 +21,7 @@ from solders.transaction_metadata import FailedTransactionMetadata
 
 from wm_export.bolt.components import CLOCK
 from wm_export.bolt.crates import WEIGHTS
-from wm_export.bolt.match_instructions import HEADER_BYTES, MatchInstructions
+from wm_export.bolt.match_instructions import HEADER_BYTES, MatchInstructions, of_weights
 from wm_export.bolt.match_state import MatchCodec
 from wm_export.bolt.program_addresses import WORLD
 from wm_export.bolt.slices import INPUTS, Slice, Sliced
@@ -82,10 +82,11 @@ class SvmMatch(MatchInstructions):
         """Seals weights in an account of their own."""
         address = Pubkey.from_bytes(hashlib.sha256(f"wmq:weights {key}".encode()).digest())
         self.put(address, bytes(HEADER_BYTES + len(weights)), self.programs[WEIGHTS])
-        self.send(self.of_weights("begin", address))
+        program, authority = self.programs[WEIGHTS], self.payer.pubkey()
+        self.send(of_weights(program, authority, "begin", address))
         self.put(address, self.data(address)[:HEADER_BYTES] + weights, self.programs[WEIGHTS])
         for _ in range(0, len(weights), PIECE_BYTES):
-            self.send(self.of_weights("hash", address))
+            self.send(of_weights(program, authority, "hash", address))
         return address
 
     # --- the machine ---

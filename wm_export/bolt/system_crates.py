@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from wm_export.bolt.component_rules import Body, laws_body, rule_body
 from wm_export.bolt.components import Components
-from wm_export.bolt.rust_pieces import Crate, about, checks, fill, members, uses
+from wm_export.bolt.rust_pieces import Crate, about, checks, delegation, fill, members, uses
 from wm_export.bolt.slices import STEP_BYTES, Network, Slice, Sliced
 from wm_export.lower.kernels import kernel_named
 from wm_export.lower.lowered_program import Routine
@@ -50,6 +50,8 @@ def learned_crate(components: Components, own: Slice, row: System, made: Network
     }
     if made.memory.size:
         texts["src/memory.rs"] = fill("memory.rs", {"step": f"{STEP_BYTES:_}"})
+        way = "it goes there as `open` made it, grows there, and comes back as `open` made it"
+        texts["src/delegation.rs"] = delegation("memory", way)
     return texts | kernel_sources([kernel_named(name) for name in program.kernels()])
 
 
@@ -58,7 +60,8 @@ def _memory(own: Slice, made: Network) -> dict[str, object]:
     keeps = bool(made.memory.size)
     extras = ("window", "weights", *["memory"] * keeps)
     return {
-        "imports": uses(own.components, *["memory::Memory"] * keeps),
+        "imports": uses(own.components, *["delegation::*", "memory::Memory"] * keeps),
+        "delegation_module": "pub mod delegation;\n" if keeps else "",
         "memory_module": "mod memory;\n" if keeps else "",
         "extras": ", ".join(extras),
         "given": ", ".join(f"ctx.{name}()?" for name in extras),

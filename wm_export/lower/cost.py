@@ -147,13 +147,10 @@ _MLP = Overheads(
 )
 _MAMBA2_BLOCK = {
     "norm": 7,
-    "in_proj": 16,
-    "conv": 8,
-    "conv_scale": 7,
-    "silu": 23,
+    "in_proj": 24,
+    "conv": 29,
     "ssm": 17,
     "y_scale": 7,
-    "gated_norm": 7,
     "out_proj": 16,
 }
 _MAMBA2 = Overheads(
@@ -164,18 +161,17 @@ _MAMBA2 = Overheads(
         "enter": 8,
         **{f"blocks.0.{name}": cu for name, cu in _MAMBA2_BLOCK.items()},
         **{f"blocks.1.{name}": cu for name, cu in _MAMBA2_BLOCK.items()},
-        "blocks.1.in_proj": 18,
-        "blocks.1.conv": 9,
-        "blocks.1.silu": 25,
+        "blocks.1.in_proj": 25,
+        "blocks.1.conv": 30,
         "blocks.1.ssm": 16,
         "blocks.1.y_scale": 8,
         "blocks.1.out_proj": 13,
         "norm": 7,
-        "heads": 14,
+        "heads": 6,
         "decode": 924,
         "push": 764,
     },
-    (1978,),
+    (1972,),
     164,
     28,
     "debian",
@@ -184,7 +180,7 @@ _MAMBA2 = Overheads(
 PRESET_OVERHEADS: Mapping[str, Overheads] = {
     "mlp": _MLP,
     "mlp-two-level": replace(_MLP, ops={**_MLP.ops, "decode": 846}),
-    "mlp-int4": replace(_MLP, ops={**_MLP.ops, "layer1": 58, "gather": 1693, "layer2": 87, "relu2": 8}, steps=(1843,)),
+    "mlp-int4": replace(_MLP, ops={**_MLP.ops, "heads": 7}),
     "mamba2-small": _MAMBA2,
 }
 

@@ -6,7 +6,8 @@ rows of an op are full groups of that many words, and one smaller group for the 
 tiles; missing weights are zero.
 
 A sum need not be stored where all that reads it multiplies it down (`scaled`): kernels do that with what is in the
-lanes.
+lanes. Of the kernels that can, those are taken that cost least: with a loop over columns or straight, for each of the
+row groups.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, MATVEC_TILE_MAX, matvec_name
+from wm_export.lower.asm.matvec_asm import matvec as matvec_kernel
 from wm_export.lower.asm.requantize_asm import REQUANTIZE_UNROLL
+from wm_export.lower.asm.straight_asm import STRAIGHT_MAX_R, Straight, straight
 from wm_export.lower.builder import Builder
 from wm_export.lower.lowered_program import (
     Call,
@@ -48,6 +51,7 @@ class Tile:
     on, `step` columns at a time.
 
     scaled   the words of a group end with what its rows are multiplied down by
+    block    columns between two flushes of the lanes, of a straight kernel; 0: its kernel has a loop
     """
 
     grid: WeightGrid
@@ -58,6 +62,23 @@ class Tile:
     columns: int = 0
     step: int = TILE_COLUMNS
     scaled: bool = False
+    block: int = 0
+
+    @property
+    def straight(self) -> Straight:
+        """The shape of its kernel, if that is a straight one."""
+        return Straight(self.accumulators, self.grid.bits, self.block, self.columns)
+
+    @property
+    def flushes(self) -> int:
+        """How often the lanes start anew."""
+        return len(self.straight.blocks) if self.block else 1
+
+    def kernel(self, finish: str | None = None) -> str:
+        """Its kernel's name; `finish` as matvec_name takes it."""
+        if self.block:
+            return self.straight.name(finish or "")
+        return matvec_name(self.accumulators, self.grid.bits, self.step, finish)
 
     @property
     def group_rows(self) -> int:
@@ -80,12 +101,12 @@ class Tile:
         return self.accumulators * self.columns + self.scaled * (1 + 2 * self.group_rows)
 
 
-def row_tiles(size: int, grid: WeightGrid) -> list[Tile]:
-    """The rows of an op: as many full groups as fit, then one smaller."""
-    full = size // (grid.lanes * MATVEC_MAX_R)
-    done = full * grid.lanes * MATVEC_MAX_R
+def row_tiles(size: int, grid: WeightGrid, most: int = MATVEC_MAX_R) -> list[Tile]:
+    """The rows of an op: as many full groups of `most` words as fit, then one smaller."""
+    full = size // (grid.lanes * most)
+    done = full * grid.lanes * most
     rest = -(-(size - done) // grid.lanes)
-    return [Tile(grid, 0, full, MATVEC_MAX_R)] * (full > 0) + [Tile(grid, done, 1, rest)] * (rest > 0)
+    return [Tile(grid, 0, full, most)] * (full > 0) + [Tile(grid, done, 1, rest)] * (rest > 0)
 
 
 @cache
@@ -198,7 +219,7 @@ def _call(op: Matvec, tile: Tile, words: Load, out: str, macs: int, finish: str 
         Groups(tile.groups),
         tile.columns,
     )
-    return Call(matvec_name(tile.accumulators, op.bits, tile.step, finish), operands, macs)
+    return Call(tile.kernel(finish), operands, macs)
 
 
 #: An op that multiplies rows of a product down, and the way that its kernel ends, a name in FINISHES.
@@ -206,7 +227,7 @@ Part = tuple[Scaling, str]
 
 
 def scaled(op: Matvec, parts: Sequence[Part], builder: Builder) -> Routine:
-    """A product of one column block and the ops that multiply it down: the calls of each, one after the other."""
+    """A product and the ops that multiply it down: the calls of each, one after the other."""
     rows = builder.net.tensor(op, "rows")
     made = [(part, finish, tile) for part, finish in parts for tile in _scaled_tiles(op, part, rows.shape[1])]
 
@@ -227,7 +248,41 @@ def scaled(op: Matvec, parts: Sequence[Part], builder: Builder) -> Routine:
 
 def _scaled_tiles(op: Matvec, part: Scaling, columns: int) -> list[Tile]:
     """Those of the rows that one op multiplies down; row 0 is the first of them."""
-    return [replace(tile, scaled=True) for tile in tiles(replace(op, size=part.size), columns)]
+    return [replace(tile, scaled=True) for tile in cheapest_to_scale(part.size, columns, op.block, op.grid)]
+
+
+def cheapest_to_scale(size: int, columns: int, block: int, grid: WeightGrid) -> list[Tile]:
+    """The Tiles of a product that is multiplied down, of so many rows; the way of ways_to_scale that costs least."""
+    ways = ways_to_scale(size, columns, block, grid)
+    return min(ways, key=lambda tiles: sum(map(_units, tiles)))
+
+
+def can_be_scaled(op: Matvec, columns: int) -> bool:
+    """Whether a kernel multiplies down what it has summed over so many columns."""
+    return any(ways_to_scale(op.size, columns, op.block, op.grid))
+
+
+def ways_to_scale(size: int, columns: int, block: int, grid: WeightGrid) -> Iterator[list[Tile]]:
+    """Row tiles that cover all columns: of kernels with a loop where lanes hold the whole sum, and of straight ones, of
+    which the smaller group has a loop if it may."""
+    looped = tiles_of(size, columns, block, grid) if block >= columns else []
+    if looped:
+        yield looped
+    for most in range(MATVEC_MAX_R if not looped else STRAIGHT_MAX_R, STRAIGHT_MAX_R + 1):
+        rows = [replace(tile, columns=columns, block=min(block, columns)) for tile in row_tiles(size, grid, most)]
+        if looped and rows[-1].accumulators < most:
+            rest = tiles_of(size - rows[-1].row, columns, block, grid)
+            rows = [*rows[:-1], *(replace(tile, row=tile.row + rows[-1].row) for tile in rest)]
+        if all(tile.straight.possible for tile in rows if tile.block):
+            yield rows
+
+
+def _units(tile: Tile) -> int:
+    """Compute units of a Tile's kernel, whichever way of those that keep values inside bounds it ends."""
+    if tile.block:
+        return straight(tile.straight, "code").cu(groups=tile.groups)
+    sizes = {"groups": tile.groups, "columns": tile.columns}
+    return matvec_kernel(tile.accumulators, tile.grid.bits, tile.step, "code").cu(**sizes)
 
 
 def pack_scaled(op: Matvec, part: Scaling, tile: Tile, builder: Builder) -> NDArray[np.uint64]:
@@ -240,9 +295,9 @@ def pack_scaled(op: Matvec, part: Scaling, tile: Tile, builder: Builder) -> NDAr
 def scaled_words(rows: Values, bias: Values, mult: Values, shift: int, tile: Tile) -> NDArray[np.uint64]:
     """Words of one call that multiplies rows (N, K) with biases and multipliers (N,) int64 down: of each group the
     columns', the shift, and of each row the multiplier and what is added to its lane times that; flat."""
-    # The bias less half a lane, times the multiplier, and half of what the shift divides by. It may wrap: so does the
-    # kernel, and the sum of the two fits.
-    constant = (bias - tile.grid.lane_bound) * mult + (1 << (shift - 1))
+    # The bias less what lanes started from, times the multiplier, and half of what the shift divides by. It may wrap:
+    # so does the kernel, and the sum of the two fits.
+    constant = (bias - tile.flushes * tile.grid.lane_bound) * mult + (1 << (shift - 1))
     factors = np.zeros((tile.rows, 2), np.int64)
     piece = np.stack([mult, constant], 1)[tile.row : tile.row + tile.rows]
     factors[: len(piece)] = piece

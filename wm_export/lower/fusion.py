@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wm_export.lower import dense_lowering, gate_lowering
-from wm_export.lower.asm.gate_asm import GATE_UNROLL
+from wm_export.lower import conv_lowering, dense_lowering, gate_lowering
 from wm_export.lower.builder import Builder
 from wm_export.lower.lowered_program import Routine
 from wm_quant.ops.base import BIAS, Op
+from wm_quant.ops.conv import Conv
 from wm_quant.ops.dense import Matvec
 from wm_quant.ops.gate import Gate
+from wm_quant.ops.norm import RMSNorm
 from wm_quant.ops.requantize import (
     Add,
     Requantize,
@@ -60,9 +61,8 @@ ENDINGS: Mapping[type[Op], str] = {
 
 
 def _product(net: QNet, product: Matvec, following: Sequence[Op]) -> Fusion | None:
-    """A product that is all of its sum, of one column block; what follows multiplies all of it down, stretch by
-    stretch."""
-    if product.init != BIAS or product.block < net.sizes[product.source]:
+    """A product that is all of its sum; what follows multiplies all of it down, stretch by stretch."""
+    if product.init != BIAS or not dense_lowering.can_be_scaled(product, net.sizes[product.source]):
         return None
     parts: list[Any] = []
     at = 0
@@ -78,23 +78,38 @@ def _product(net: QNet, product: Matvec, following: Sequence[Op]) -> Fusion | No
 
 
 def _gated(net: QNet, scaling: RequantizeWide, following: Sequence[Op]) -> Fusion | None:
-    """A product of wide values and a function of codes, which are made for it and nobody else."""
-    match following[:2]:
-        case [table, product] if (type(table), type(product)) == (Lut, Gate):
-            ops: tuple[Any, Any, Any] = (scaling, table, product)
+    """A product of wide values and a function of codes, which are made for it and nobody else, and its norm."""
+    match following[:3]:
+        case [table, product, norm] if (type(table), type(product), type(norm)) == (Lut, Gate, RMSNorm):
+            ops: tuple[Any, Any, Any, Any] = (scaling, table, product, norm)
         case _:
             return None
-    read = (product.source, ops[2].by) == (scaling.out, table.out)
-    alike = ops[2].shift == GATE_SHIFT and len(net.tensor(table, "table")) == 1 and product.size % GATE_UNROLL == 0
-    if not (read and alike and scaling.size == table.size == product.size):
+    read = (product.source, ops[2].by, norm.source, ops[3].first) == (scaling.out, table.out, product.out, 0)
+    alike = ops[2].shift == GATE_SHIFT and len(net.tensor(table, "table")) == 1
+    if not (read and alike and scaling.size == table.size == product.size == norm.size):
         return None
-    return Fusion(ops, lambda builder: gate_lowering.gated(*ops, builder))
+    return Fusion(ops, lambda builder: gate_lowering.gated_norm(*ops, builder))
+
+
+def _looked_up(net: QNet, conv: Conv, following: Sequence[Op]) -> Fusion | None:
+    """A convolution whose sums become codes, all of them, and those a function of each."""
+    match following[:2]:
+        case [scaling, table] if (type(scaling), type(table)) == (RequantizeFine, Lut):
+            ops: tuple[Any, Any, Any] = (conv, scaling, table)
+        case _:
+            return None
+    sources = [(op.source, op.first) for op in ops[1:]]
+    alike = conv.size == scaling.size == table.size and ops[1].shift in conv_lowering.LUT_SHIFTS
+    if sources != [(conv.out, 0), (scaling.out, 0)] or not alike:
+        return None
+    return Fusion(ops, lambda builder: conv_lowering.looked_up(*ops, builder))
 
 
 #: By the class of the first op: network, that op and those behind it in; None where nothing is fused.
 FUSIONS: Mapping[type[Op], Callable[[QNet, Any, Sequence[Op]], Fusion | None]] = {
     Matvec: _product,
     RequantizeWide: _gated,
+    Conv: _looked_up,
 }
 
 

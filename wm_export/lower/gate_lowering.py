@@ -1,12 +1,15 @@
-"""Products of two vectors: one call of gate over all values, in eights; or of gated, which makes both of them first."""
+"""Products of two vectors: one call of gate over all values, in eights; or of gated_norm, which makes both of them
+first, and norms the products."""
 
 import numpy as np
 
-from wm_export.lower.asm.gate_asm import GATE_UNROLL, TABLE_WORDS
+from wm_export.lower.asm.gate_asm import GATE_UNROLL, GATED_FRONT, GATED_TILE_MAX, gated_norm_name
 from wm_export.lower.builder import Builder
-from wm_export.lower.lowered_program import Call, Read, Routine, Values, padded
+from wm_export.lower.lowered_program import Call, Read, Routine, Values, divisor, padded
+from wm_export.lower.norm_lowering import pack_roots
 from wm_export.lower.table_lowering import unsigned
 from wm_quant.ops.gate import Gate
+from wm_quant.ops.norm import RMSNorm
 from wm_quant.ops.requantize import RequantizeWide
 from wm_quant.ops.table import Lut
 from wm_train.grid.arithmetic import TILE_COLUMNS
@@ -23,17 +26,22 @@ def gate(op: Gate, builder: Builder) -> Routine:
     return Routine(op.name, op.kind, f"{op.out} = {op.size} values of {op.source}, times {op.by}", (call,))
 
 
-def gated(scaling: RequantizeWide, table: Lut, op: Gate, builder: Builder) -> Routine:
-    """One call, of a size that is whole eights: what lies behind the codes may be no codes."""
+def gated_norm(scaling: RequantizeWide, table: Lut, op: Gate, norm: RMSNorm, builder: Builder) -> Routine:
+    """One call, of as many values as there are: what lies behind the codes may be no codes."""
     net = builder.net
 
     def scales() -> Values:
         entries = unsigned(net.tensor(table, "table")).view(np.uint64)
-        return np.concatenate([entries, [np.uint64(scaling.shift)], net.ints(scaling, "mult").view(np.uint64)])
+        roots = pack_roots(net.tensor(norm, "eps"), net.tensor(norm, "table"))
+        numbers = np.concatenate([roots, [norm.shift, scaling.shift], net.ints(scaling, "mult")])
+        return np.concatenate([entries, numbers.view(np.uint64)])
 
-    held = builder.constant(f"{scaling.name}.scales", "u64", TABLE_WORDS + 1 + op.size, scales)
-    codes, out = Read(table.source, table.first), builder.write(op.out, padded(op.size, TILE_COLUMNS))
-    call = Call("gated", (Read(scaling.source, scaling.first), codes, held, out, op.size))
-    kinds = " + ".join(it.kind for it in (scaling, table, op))
-    about = f"{op.out} = {op.size} values of {scaling.source} multiplied down, times a function of {table.source}"
+    held = builder.constant(f"{scaling.name}.scales", "u64", GATED_FRONT + op.size, scales)
+    codes, out = Read(table.source, table.first), builder.write(norm.out, padded(op.size, TILE_COLUMNS))
+    kernel = gated_norm_name(divisor(op.size, GATED_TILE_MAX))
+    call = Call(kernel, (Read(scaling.source, scaling.first), codes, held, out, op.size))
+    kinds = " + ".join(it.kind for it in (scaling, table, op, norm))
+    about = (
+        f"{norm.out} = {op.size} values of {scaling.source} multiplied down, times a function of {table.source}, normed"
+    )
     return Routine(scaling.name, kinds, about, (call,))

@@ -51,6 +51,31 @@ class Turns:
 
 
 @dataclass(frozen=True)
+class Lanes:
+    """Several integers in one element of 64 bits: `count` of them added up, each `bits` bits above the one before, the
+    first from bit `first` on. Each fits into so many bits, with its sign."""
+
+    count: int
+    bits: int
+    first: int = 0
+
+    def join(self, values: Values) -> NDArray[np.int64]:
+        """(N,) the elements of (N, count) integers."""
+        shifts = self.first + self.bits * np.arange(self.count)
+        joined: NDArray[np.int64] = (values.astype(np.int64) << shifts).sum(1)
+        return joined
+
+    def split(self, elements: Values) -> NDArray[np.int64]:
+        """(N, count) the integers of elements (N,)."""
+        rest, half = elements.astype(np.int64) >> self.first, 1 << (self.bits - 1)
+        out = []
+        for _ in range(self.count):
+            out.append(((rest + half) & (2 * half - 1)) - half)
+            rest = (rest - out[-1]) >> self.bits
+        return np.stack(out, 1)
+
+
+@dataclass(frozen=True)
 class Buffer:
     """`count` integers of type `dtype` ("i64", "u16") in the work area.
 
@@ -60,6 +85,7 @@ class Buffer:
     places  (length of the interpreter's vector,) the element of each integer; None: the first ones, in order. Elements
             that hold none are as if they held zeros
     turns   of a memory whose frames write parts of it in turn
+    lanes   how an element holds several integers, and places count lanes; None: one each
     """
 
     name: str
@@ -69,6 +95,7 @@ class Buffer:
     bias: int = 0
     places: Values | None = field(default=None, compare=False, repr=False)
     turns: Turns | None = field(default=None, compare=False, repr=False)
+    lanes: Lanes | None = None
 
     @property
     def width(self) -> int:
@@ -82,12 +109,18 @@ class Buffer:
     def pack(self, values: Values) -> Values:
         """(count,) the elements that hold a vector of the interpreter, little-endian."""
         elements = self.zeros()
-        elements[self._at(len(values))] = values + self.bias
+        if self.lanes:
+            held = np.zeros(self.count * self.lanes.count, np.int64)
+            held[self._at(len(values))] = values
+            elements[:] = self.lanes.join(held.reshape(-1, self.lanes.count)).view(elements.dtype)
+        else:
+            elements[self._at(len(values))] = values + self.bias
         return elements
 
     def unpack(self, elements: Values, length: int) -> NDArray[np.int64]:
         """(length,) the vector of the interpreter that these elements hold."""
-        return elements[self._at(length)].astype(np.int64) - self.bias
+        held = self.lanes.split(elements).reshape(-1) if self.lanes else elements
+        return held[self._at(length)].astype(np.int64) - self.bias
 
     def _at(self, length: int) -> Any:
         return slice(length) if self.places is None else self.places
@@ -117,6 +150,11 @@ class Constant:
 def padded(size: int, step: int) -> int:
     """`size` rounded up to a multiple of `step`."""
     return -(-size // step) * step
+
+
+def divisor(size: int, most: int) -> int:
+    """The largest number up to `most` that `size` is a multiple of."""
+    return next(step for step in range(most, 0, -1) if size % step == 0)
 
 
 def numpy_type(dtype: str) -> "np.dtype[Any]":

@@ -8,8 +8,11 @@
 gather.rows           u64: seven bytes a word, entry + 128; one neutral row more than the tables have
 gather.k              u32
 <requantize>.mult     u32, padded with zeros
+<requantize>.scales   u64: of a gate and its norm the table, eps and the roots, both shifts, a multiplier for each value
 <rmsnorm>.roots       i64: what is added to the sum of squares, then a root for each mantissa
-<conv>.filters        u64: three words a channel: two of two taps, and its bias; see onchain/kernels/src/conv.rs
+<conv>.filters        u64: three words a channel: its taps in two, and its bias. Where its sums are looked up, of each
+                      run of channels that share a table: the table, the shift, and four words a channel, its taps,
+                      its multiplier and a constant; see onchain/kernels/src/conv.rs
 <ssm>.tables          u64: of each head decay and gain for each code of dt, and its skip; see onchain/kernels/src/ssm.rs
 <lut>.table           u16: entries + 2^15
 layer1.session        i32: tables of the session's ids; layer1.bias i32: together they make a session's bias

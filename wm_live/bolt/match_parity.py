@@ -1,4 +1,5 @@
-"""A match on the real rollup against the interpreter: every byte of every component, after every frame."""
+"""A match on the real rollup against the interpreter: every byte of every component, and of what networks keep, after
+every frame."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_export.bolt.component_parity import difference
+from wm_export.bolt.components import CLOCK
 from wm_export.bolt.match_state import MatchCodec
 from wm_export.parity import Outcome
 from wm_live.bench.pace import percentiles
@@ -28,7 +30,7 @@ class Compared:
     spent: list[Spent] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
-        """Figures; compute units are the most of any frame, times are medians."""
+        """Figures; compute units are the most of any frame, times are medians, transactions are those of the last."""
         first, seconds = self.outcome.first, [one.seconds for one in self.spent]
         return {
             "rollout_frames": self.outcome.frames,
@@ -36,7 +38,7 @@ class Compared:
             "mismatches": self.outcome.mismatches,
             "first_difference": first.to_json() if first else None,
             "outcomes": [self.outcome.to_json()],
-            "transactions": 1,
+            "transactions": self.spent[-1].transactions,
             "frame_cu": max(one.cu for one in self.spent),
             "frame_ms": percentiles([1e3 * one for one in seconds]),
             "fps": round(1 / float(np.median(seconds)), 1),
@@ -56,8 +58,10 @@ async def compare(
         found.spent.append(await match.frame(following))
         trace, after = reference.step(state, following[None])
         values = codec.values(after.frame[0], codec.ruled(state, net.heads(trace)), following, number + 1)
-        got = await match.components(match.rollup)
-        found.outcome.note(difference(EXECUTOR, number, match.export.sliced, got, values, authority))
+        memories = codec.memories(bytes(match.match.accounts[CLOCK]), number + 1, state, after)
+        got, kept = await match.components(match.rollup), await match.memories(match.rollup)
+        noted = difference(EXECUTOR, number, match.export.sliced, got, values, authority, kept, memories)
+        found.outcome.note(noted)
         state = after
         progress()
     last = await match.components(match.rollup)

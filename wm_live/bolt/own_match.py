@@ -10,7 +10,8 @@ from solders.keypair import Keypair
 from wm_export.bolt.bolt_export import BoltExport
 from wm_export.bolt.program_addresses import WORLD, program_key
 from wm_export.bolt.std_programs import programs, world_program
-from wm_live.bolt.rollup_match import RollupMatch, Uploaded
+from wm_live.bolt.match_weights import Uploaded
+from wm_live.bolt.rollup_match import RollupMatch
 from wm_live.chain.rpc import Rpc
 from wm_live.chain.wallet import SOL, fund
 from wm_live.localnet.servers import Localnet
@@ -21,16 +22,22 @@ PURSE_SOL = 500
 
 
 @contextmanager
-def own_localnet(export: BoltExport) -> Iterator[Localnet]:
-    """A localnet whose base chain has the built programs of an export, and World, from the start: World's address is
-    nobody's to deploy to."""
+def programs_of(export: BoltExport) -> Iterator[Path]:
+    """A folder of <address>.so: the built programs of an export, and World. A base chain begins with them, as World's
+    address is nobody's to deploy to."""
     with tempfile.TemporaryDirectory(prefix="wmq-bolt-") as name:
         folder = Path(name)
         for crate, elf in programs(export).items():
             atomic_write_bytes(folder / f"{program_key(export.network, crate).pubkey()}.so", elf)
         atomic_write_bytes(folder / f"{WORLD}.so", world_program())
-        with Localnet(programs=[folder]) as net:
-            yield net
+        yield folder
+
+
+@contextmanager
+def own_localnet(export: BoltExport) -> Iterator[Localnet]:
+    """A localnet whose base chain begins with the programs of an export."""
+    with programs_of(export) as folder, Localnet(programs=[folder]) as net:
+        yield net
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from solders.pubkey import Pubkey
 
+from wm_export.lower.memory import Memory
 from wm_export.schema.accounts import session_ids
 from wm_export.solana.export import Export
 from wm_live.chain.fees import rent_exempt
@@ -25,6 +26,7 @@ from wm_live.session.last_commit import last_commit
 from wm_live.session.log import Log
 from wm_live.session.recompute import Progress, Replay, WrongFrame, legal_ids, wrong_frames
 from wm_live.session.tree import Hash, root_of
+from wm_quant.qnet import QNet
 
 #: Wrong frames that are printed; one is enough to dispute.
 SHOWN = 5
@@ -124,8 +126,7 @@ class Audit:
             lines.append(f"and {len(self.wrong) - SHOWN:,} more frames are wrong")
         if not self.wrong:
             lines.append(f"all {self.frames:,} frames of the log are what the model computes")
-        elif self.wrong[0].frame < self.frames - self.uncommitted:
-            lines.append(f"next: wmq dispute {self.wrong[0].frame} {options}")
+        lines += self._disputed(options)
         lines += [f"not proved: {it}" for it in self.unproved]
         if self.status == GONE and not any(not it.own for it in self.comparisons):
             lines.append(f"next: wmq verify {options} --offline, which checks the log by itself")
@@ -138,6 +139,12 @@ class Audit:
             return f"session {self.session}: not on the base chain; closed, never created, or on another cluster"
         where = f"delegated to {self.validator}" if self.validator else "on the base chain"
         return f"session {self.session}: {self.status}, {where}"
+
+    def _disputed(self, options: str) -> list[str]:
+        """The command that has the first wrong frame judged."""
+        if not self.wrong or self.wrong[0].frame >= self.frames - self.uncommitted:
+            return []
+        return [f"next: wmq dispute {self.wrong[0].frame} {options}"]
 
     def _uncovered(self) -> list[str]:
         """What of a session that is there, and is this log's, is not committed."""
@@ -171,7 +178,7 @@ async def audit(
     if rollup is not None:
         comparisons.append(compare(ROLLUP, (await read_session(rollup, world, session)).state, log))
     commits = commits_beside(log.folder, subject_of(log.about))
-    wrong, seconds = _computed(export, committed.state.terms.ids, log, progress)
+    wrong, seconds = computed(export.net, export.layout.memory, committed.state.terms.ids, log, progress)
     return Audit(
         str(session),
         committed.state.status,
@@ -207,7 +214,7 @@ def _by_itself(export: Export, log: Log, status: str, held: Sequence[Comparison]
         comparisons.append(Comparison("the session's address", 0, "", other, own=True))
     commits = commits_beside(log.folder, subject_of(log.about))
     comparisons += _other_commits(commits, log)
-    wrong, seconds = _computed(export, log.about.ids, log, progress)
+    wrong, seconds = computed(export.net, export.layout.memory, log.about.ids, log, progress)
     if not held:
         unproved.append("this is what was played: no root of a chain was compared")
     return Audit(
@@ -235,16 +242,18 @@ def _held(what: str, leaves: int, root: Hash, log: Log, own: bool = False) -> Co
     return Comparison(what, number, root.hex(), _other_past(number, leaves, root, log), own)
 
 
-def _computed(export: Export, ids: Sequence[int], log: Log, progress: Progress) -> tuple[list[WrongFrame], float]:
-    """(wrong frames of a log, seconds that it took)."""
+def computed(
+    net: QNet, kept: Memory, ids: Sequence[int], log: Log, progress: Progress
+) -> tuple[list[WrongFrame], float]:
+    """(wrong frames of a log, seconds that it took); `kept` as of Replay."""
     started = time.perf_counter()
-    return _wrong(export, ids, log, progress), time.perf_counter() - started
+    return _wrong(net, kept, ids, log, progress), time.perf_counter() - started
 
 
-def _wrong(export: Export, ids: Sequence[int], log: Log, progress: Progress) -> list[WrongFrame]:
-    if not legal_ids(export.net, ids):
-        return [WrongFrame(0, f"the committed session ids {list(ids)} lie outside their tables")]
-    return wrong_frames(Replay(export.net, export.layout.memory, ids), log.records, progress)
+def _wrong(net: QNet, kept: Memory, ids: Sequence[int], log: Log, progress: Progress) -> list[WrongFrame]:
+    if not legal_ids(net, ids):
+        return [WrongFrame(0, f"the session ids {list(ids)} lie outside their tables")]
+    return wrong_frames(Replay(net, kept, ids), log.records, progress)
 
 
 def compare(chain: str, state: SessionState, log: Log) -> Comparison:

@@ -1,6 +1,6 @@
 """A session's log: what anyone needs to compute the session again, and to dispute a frame of it.
 
-    log.json        program, session, what was agreed, manifest, ids, slots, record size
+    log.json        program, session, what was agreed, manifest, ids, slots, record size; of a match, its place in World
     records.bin     one record after the other: both inputs, the Frame they led to, and the digest of what the network
                     keeps after it, if it keeps anything; first the window it began with
     sent.bin        both inputs of each frame, by its number, written before they are sent
@@ -41,10 +41,11 @@ from wm_train.writer import one_writer
 
 FORMAT = "wmq-log-1"
 #: Of log.json: what is not written.
-_UNSAID = {"game": DEFAULT_GAME, "terms": "", "agreed": None, "empty_memory": ""}
+_UNSAID = {"game": DEFAULT_GAME, "terms": "", "agreed": None, "empty_memory": "", "match": None}
 _AGREED = js.record(
     {name: js.text() for name in ("creator", "opponent", "validator")} | {"number": js.text(re.compile("[0-9]{1,20}"))}
 )
+_MATCH = js.record({name: js.integer(0, (1 << 64) - 1) for name in ("world", "entity")} | {"authority": js.text()})
 RECORDS, SENT, COMMITS = "records.bin", "sent.bin", "commits.json"
 #: A day at 60 frames a second.
 MOST_RECORDS = 60 * 86_400
@@ -69,6 +70,7 @@ LOG_JSON = JsonArtifact(
             "terms": js.text(re.compile("([0-9a-f]{64})?")),
             "agreed": _AGREED,
             "empty_memory": js.text(js.SHA256),
+            "match": _MATCH,
         },
     ),
 )
@@ -85,12 +87,24 @@ class Agreed:
 
 
 @dataclass(frozen=True)
+class MatchPlace:
+    """Of a match of components and systems: number of its world, of its entity in that, and who alone may have its
+    components written, as base58."""
+
+    world: int
+    entity: int
+    authority: str
+
+
+@dataclass(frozen=True)
 class About:
     """What a log is of; addresses as base58, hashes as hexadecimal.
 
+    program, model, session   of a match: World, the world that it is in, its entity
     terms   hash of what was agreed, which leads to the session's address; empty where it was not kept
     agreed  who has made the session, and of the Terms what the log does not say otherwise; None where it was not kept
     empty_memory  digest of what the network keeps before the first frame; empty of one that keeps nothing
+    match   where it is played; None of a session of a program
     """
 
     program: str
@@ -103,6 +117,7 @@ class About:
     terms: str = ""
     agreed: Agreed | None = None
     empty_memory: str = ""
+    match: MatchPlace | None = None
 
     @property
     def codec(self) -> Records:
@@ -266,4 +281,5 @@ def _about(path: Path) -> About:
         raise LOG_JSON.refuse(path, f"records are of {data['record_bytes']} bytes, expected {size}")
     program, model, session, manifest = (data[text] for text in ("program", "model", "session", "manifest_sha256"))
     more = data.get("terms", ""), Agreed(**data["agreed"]) if "agreed" in data else None
-    return About(program, model, session, manifest, tuple(data["ids"]), data["slots"], game.name, *more, empty)
+    match = MatchPlace(**data["match"]) if "match" in data else None
+    return About(program, model, session, manifest, tuple(data["ids"]), data["slots"], game.name, *more, empty, match)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wm_export.lower.memory import Memory
 from wm_export.schema.records import Records
 from wm_export.solana.layout import session_vocab
-from wm_quant.interp import CHUNK, State, Successive
+from wm_quant.interp import CHUNK, State, Successive, Trace
 from wm_quant.qnet import QNet
 from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.measure.evaluate import Window
@@ -25,6 +25,8 @@ from wm_train.world.fields import PLAYERS, Field, Kind, ends
 
 #: Called with (frames done, frames in all).
 Progress = Callable[[int, int], None]
+#: The State before frames, their Trace, the State after them.
+Stepped = tuple[State, Trace, State]
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,11 @@ class Replay:
     """A session computed again from its records, in order; of a network that keeps nothing each frame stands alone.
 
     ids    of the session, as its account holds them, legal
-    kept   where what the network keeps lies in the accounts (Layout.memory)
+    kept   where what the network keeps lies in the accounts (Layout.memory); NOTHING where records say nothing of it
     frames   that are done
     """
 
     def __init__(self, net: QNet, kept: Memory, ids: Sequence[int]) -> None:
-        assert bool(net.memories) == bool(kept.size)
         self.net, self.kept, self.frames = net, kept, 0
         self._interpreter, self._slots = Successive(net), net.world.encoding.slots
         self._session = np.array(ids[: len(session_vocab(net))], np.int64)[None]
@@ -103,8 +104,14 @@ class Replay:
         """The record that the model gives after these, which are legal, with these inputs (2, len(game.controls))."""
         self.through(records)
         inputs, frames = arrays(self._codec, records[-self._slots :])
-        after = self._step(Window(frames[None], inputs[None], following[None], self._session))
+        _, _, after = self._step(Window(frames[None], inputs[None], following[None], self._session))
         return self._codec.record_bytes(following, after.frame[0], self.kept.digest(self.kept.pack(after.memory)))
+
+    def last(self, records: Sequence[bytes]) -> Stepped:
+        """The last frame of these records, which are legal, computed again."""
+        self.through(records[:-1])
+        inputs, frames = arrays(self._codec, records[-self._slots - 1 :])
+        return self._step(Window(frames[None, :-1], inputs[None, :-1], inputs[-1:], self._session))
 
     def go_on(self, records: Sequence[bytes]) -> Computed:
         """Compute the frames of these records, at most CHUNK; they begin with the window before the first."""
@@ -116,17 +123,18 @@ class Replay:
         inputs, frames = (np.where(good[:, None, None], part, 0) for part in (inputs, frames))
         before = np.arange(len(known))[:, None] + np.arange(slots)
         session = np.repeat(self._session, len(known), 0)
-        after = self._step(Window(frames[before], inputs[before], inputs[slots:], session))
+        _, _, after = self._step(Window(frames[before], inputs[before], inputs[slots:], session))
         self._memory = {name: values[-1:] for name, values in after.memory.items()}
         self.frames += len(known)
         regions = (self.kept.pack(after.memory, t) for t in range(len(known)))
         return Computed(known, after.frame, [self.kept.digest(region) for region in regions])
 
-    def _step(self, window: Window) -> State:
-        """The State after each frame of a window (N, ...), of which the first begins with what is kept now."""
+    def _step(self, window: Window) -> Stepped:
+        """Each frame of a window (N, ...), of which the first begins with what is kept now."""
         state, shape = self._interpreter.begin(window), len(window.following)
         memory = {name: np.repeat(kept, shape, 0) for name, kept in self._memory.items()}
-        return self._interpreter.step(replace(state, memory=memory), window.following)[1]
+        state = replace(state, memory=memory)
+        return state, *self._interpreter.step(state, window.following)
 
 
 def wrong_frames(replay: Replay, records: Sequence[bytes], progress: Progress = lambda *_: None) -> list[WrongFrame]:

@@ -8,10 +8,11 @@ import numpy as np
 from wm_quant.ops.base import Network, Numbers, Slice, Tensor, Values, fits, integers
 from wm_quant.ops.intervals import Bounds, Interval, Intervals, below
 from wm_train.grid.arithmetic import HEAD_BOUND
+from wm_train.grid.integer_mamba2 import FINE_MAX
 from wm_train.shapes import D_CONV
 
-#: Codes of the frames before are kept in 16 bits.
-CODE_BOUND = 1 << 15
+#: Codes of the frames before are kept in 12 bits.
+CODE_BOUND = FINE_MAX + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Conv(Slice):
         return {self.out: out, self.kept: seen[self.size :]}
 
     def bounds(self, net: Network, values: Intervals) -> Bounds:
-        """What it keeps begins as zeros, so each tap reaches as far as the source does. Codes are kept in 16 bits, sums
+        """What it keeps begins as zeros, so each tap reaches as far as the source does. Codes are kept in 12 bits, sums
         in 32; how far a sum may get is proved where it is multiplied down."""
         rows, bias = (net.tensor(self, part).astype(np.float64) for part in ("rows", "bias"))
         codes = self.read_bounds(values).reach

@@ -20,6 +20,8 @@ def scalars(report: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         if parts:
             yield name, sum(parts.values())
         yield from ((f"{name}/{part}", value) for part, value in parts.items())
+    # A run that an older wmq began has reports without it.
+    yield from ((f"alone/{name}", value) for name, value in (report.get("alone") or {}).items())
 
 
 class Curves(Protocol):

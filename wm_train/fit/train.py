@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from wm_train.checkpoint import Checkpoint, load_checkpoint, need_storable, save_checkpoint
 from wm_train.config import RunConfig, TrainConfig, need_category_loss, one_network
 from wm_train.errors import WmTrainError
+from wm_train.fit.alone import Alone
 from wm_train.fit.average import Average
 from wm_train.fit.curves import need_wandb
 from wm_train.fit.held_out import HELD_OUT_GAMES, HeldOut
@@ -45,9 +46,10 @@ from wm_train.nets.matmul import use_fast_matmul, use_tensor_cores
 from wm_train.nets.network import to_arrays
 from wm_train.writer import one_writer
 
-#: Steps between two reports, and between two measurements of the held-out loss (a multiple).
+#: Steps between two reports, two measurements of the held-out loss, and two of worlds alone (multiples).
 REPORT_EVERY = 100
 HELD_OUT_EVERY = 500
+ALONE_EVERY = 4000
 SAVE_SECONDS = 60.0
 #: Length that a gradient, of all parameters together, is cut to.
 GRADIENT_MOST = 5.0
@@ -66,6 +68,7 @@ class Progress:
     seconds   processor seconds, of all threads and ranks; seconds of all ranks where another device computes;
               frames_per_second: of those too
     losses    means by name since the last report; held_out: the same on held-out games, where they were measured
+    alone     what the network's world did by itself in held-out games (Alone.figures), where it was measured
     """
 
     share: float
@@ -76,6 +79,7 @@ class Progress:
     frames_per_second: float
     losses: dict[str, float]
     held_out: dict[str, float] | None = None
+    alone: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -239,14 +243,15 @@ class _Run:
         self._parent = parent_digest(job.start, job.run) if job.start else None
         self._weights = start.weights if start else None
         use_fast_matmul(self.config.train.threads)
-        exact = job.qat and not job.stock
-        self._device = find_device(self.config.train.device, exact)
-        use_tensor_cores(exact)
+        self._exact = job.qat and not job.stock
+        self._device = find_device(self.config.train.device, self._exact)
+        use_tensor_cores(self._exact)
         # What another device computes in takes this process's processor seconds only where it waits for it.
         self._clock = time.process_time if self._device.type == CPU else time.monotonic
         games = self._open(start)
         begun = self._calibrated(start, games)
         self._held_out = self._measures(begun)
+        self._alone = self._free_runs()
         self._frames = int(window_counts(games.lengths, self.config.model.world.encoding).sum())
         trained = learner(self.config, games, begun, ranks, job.stock, job.qat)
         decay, net = self.config.train.weight_decay, trained.net
@@ -291,6 +296,12 @@ class _Run:
         if self.config.train.best:
             held_out.need_parts(self.config.train.best)
         return held_out
+
+    def _free_runs(self) -> Alone | None:
+        """What its worlds are run alone with, where games are held out."""
+        if self._games_held_out is None:
+            return None
+        return Alone(self.job.dataset, self.config, self._games_held_out, self._split.to_json())
 
     def _new_record(self) -> Record:
         asked = {"config": self.config.to_json(), "form": self.state.learner.form, "parent": self._parent}
@@ -387,6 +398,7 @@ class _Run:
         """Report the steps since the last report, with the held-out loss if `measure`."""
         state = self.state
         held_out = self._measure() if measure and self._held_out else None
+        alone = self._run_alone(self._alone) if self._alone and state.step % ALONE_EVERY == 0 else None
         frames, seconds = state.frames - state.reported[0], state.seconds - state.reported[1]
         progress = Progress(
             share=min(1.0, self._share()),
@@ -397,6 +409,7 @@ class _Run:
             frames_per_second=frames / seconds if seconds > 0 else 0.0,
             losses={name: float(value) / state.summed for name, value in state.sums.items()},
             held_out=held_out,
+            alone=alone,
         )
         state.sums, state.summed, state.reported = {}, 0, (state.frames, state.seconds)
         if self.record:
@@ -416,6 +429,16 @@ class _Run:
                 (self.job.run / BEST).mkdir(exist_ok=True)
                 save_checkpoint(self.job.run / BEST, self._checkpoint())
         return losses
+
+    def _run_alone(self, runs: Alone) -> dict[str, float]:
+        """See Alone.figures. They are measured as evaluation measures; training goes on as it did."""
+        with self.state.average.in_place():
+            checkpoint = self._checkpoint()
+        try:
+            return runs.figures(checkpoint)
+        finally:
+            use_fast_matmul(self.config.train.threads)
+            use_tensor_cores(self._exact)
 
     def keep(self) -> None:
         """Write what `take_up` needs: the reports first, as they may be ahead of the state but never behind."""

@@ -4,6 +4,8 @@
 //! accumulators. A wider group loads `x[k]` less often; the last rows of a layer are a smaller one. It works on `TILE`
 //! columns at a time: a larger tile is longer code and fewer turns of a loop. Its name ends with what it does with a sum
 //! beyond adding it to what is there (`_scale`, `_relu`, `_code`, `_fine`, `_wide`, `_add`: as the requantize kernels do).
+//! One that is for so many columns and no others, `matvec_<R>x<BITS>_<BLOCK>of<COLUMNS>_fine`, has no loop over them, and
+//! empties the lanes after each block of columns.
 //!
 //! Layout of `w`, for group `g`, column `k`, accumulator `r` of `R`; `wl` is the signed weight of row
 //! `(g * R + r) * lanes + l`:
@@ -31,6 +33,11 @@
 //! range (2^20, 2^15 or 2^31), so that lanes stay non-negative and no borrow crosses them: for every row, the sum over
 //! the columns of `|w| * max|x|` must stay below that. At the end of a group each lane, less its start, is added to its
 //! output.
+//!
+//! Where that holds for every block of columns, but not for all together, lanes of blocks are added up row by row. Four
+//! lanes of 16 bits do so as a sum of lanes 0 and 2, at bits 0 and 32, and one of lanes 1, 2 and 3, at bits 0, 16 and 32,
+//! from which the one of lane 2 is taken off: below 2^16 blocks, no sum gets into the next one's bits, and where they lie
+//! across each other they are added as one number.
 
 use crate::geometry::LANES;
 
@@ -94,9 +101,28 @@ pub fn matvec<const BITS: usize, const R: usize>(w: &[u64], x: &[i64], out: &mut
     }
 }
 
+/// Most rows in a word.
+const LANES_MAX: usize = 4;
+
+/// The lanes of one group, row by row, added up over blocks of `BLOCK` columns.
+fn sums<const BITS: usize, const R: usize, const BLOCK: usize>(
+    words: &[u64],
+    x: &[i64],
+) -> [[u64; LANES_MAX]; R] {
+    let mut sums = [[0; LANES_MAX]; R];
+    for (x, words) in x.chunks(BLOCK).zip(words.chunks(BLOCK.saturating_mul(R))) {
+        for (sums, acc) in sums.iter_mut().zip(accumulate::<BITS, R>(words, x)) {
+            for (lane, sum) in sums.iter_mut().enumerate().take(const { lanes(BITS) }) {
+                *sum += of_lane::<BITS>(acc, lane);
+            }
+        }
+    }
+    sums
+}
+
 /// `out = finish((W x + bias) * mult / 2^shift, out)` by the tie rule. The words of a group end with the shift and with two
-/// words for each row: `mult`, and `(bias - half a lane) * mult + 2^(shift-1)`.
-fn matvec_scaled<const BITS: usize, const R: usize>(
+/// words for each row: `mult`, and `(bias - half a lane for each block) * mult + 2^(shift-1)`.
+fn matvec_scaled<const BITS: usize, const R: usize, const BLOCK: usize>(
     w: &[u64],
     x: &[i64],
     out: &mut [i64],
@@ -105,11 +131,10 @@ fn matvec_scaled<const BITS: usize, const R: usize>(
     let (lanes, weights) = (const { lanes(BITS) }, x.len() * R);
     for (w, out) in w.chunks_exact(weights + 1 + 2 * lanes * R).zip(out.chunks_exact_mut(lanes * R)) {
         let (words, scales) = (&w[..weights], &w[weights..]);
-        let acc = accumulate::<BITS, R>(words, x);
+        let sums = sums::<BITS, R, BLOCK>(words, x);
         for (row, out) in out.iter_mut().enumerate() {
             let (mult, constant) = (scales[1 + 2 * row], scales[2 + 2 * row]);
-            let sum =
-                of_lane::<BITS>(acc[row / lanes], row % lanes).wrapping_mul(mult).wrapping_add(constant);
+            let sum = sums[row / lanes][row % lanes].wrapping_mul(mult).wrapping_add(constant);
             *out = finish(sum as i64 >> scales[0], *out);
         }
     }
@@ -134,13 +159,19 @@ pub unsafe fn matvec_ref<const BITS: usize, const R: usize>(
 }
 
 /// Portable twin of `matvec_<R>x<BITS>_<TILE>_relu` and of all others that write what they make of their sums: clamped to
-/// `LOW..=HIGH`, which are an `i64`'s ends where nothing is.
+/// `LOW..=HIGH`, which are an `i64`'s ends where nothing is; and of those `of` so many columns, in blocks of `BLOCK`.
 ///
 /// # Safety
 /// `w` reads `groups * (columns * R + 1 + 2 * R * lanes(BITS))` words, `x` reads `columns` values, `out` writes
 /// `groups * R * lanes(BITS)` values and overlaps neither; `groups >= 1`; `columns` is a positive multiple of the kernel's
 /// tile. Shifts are in `1..=63`, where `LOW` is 0 in `7..=63`.
-pub unsafe fn matvec_within_ref<const BITS: usize, const R: usize, const LOW: i64, const HIGH: i64>(
+pub unsafe fn matvec_within_ref<
+    const BITS: usize,
+    const R: usize,
+    const BLOCK: usize,
+    const LOW: i64,
+    const HIGH: i64,
+>(
     w: *const u64,
     x: *const i64,
     out: *mut i64,
@@ -149,7 +180,7 @@ pub unsafe fn matvec_within_ref<const BITS: usize, const R: usize, const LOW: i6
 ) {
     // SAFETY: the same contract.
     let (w, x, out) = unsafe { parts::<BITS, R>(w, x, out, groups, columns, 1 + 2 * R * lanes(BITS)) };
-    matvec_scaled::<BITS, R>(w, x, out, |value, _| value.clamp(LOW, HIGH));
+    matvec_scaled::<BITS, R, BLOCK>(w, x, out, |value, _| value.clamp(LOW, HIGH));
 }
 
 /// Portable twin of `matvec_<R>x<BITS>_<TILE>_add`: what is made of the sums is added to `out`, and that clamped to
@@ -157,7 +188,7 @@ pub unsafe fn matvec_within_ref<const BITS: usize, const R: usize, const LOW: i6
 ///
 /// # Safety
 /// As [`matvec_within_ref`]; `out` is read too.
-pub unsafe fn matvec_add_ref<const BITS: usize, const R: usize, const MOST: i64>(
+pub unsafe fn matvec_add_ref<const BITS: usize, const R: usize, const BLOCK: usize, const MOST: i64>(
     w: *const u64,
     x: *const i64,
     out: *mut i64,
@@ -166,7 +197,7 @@ pub unsafe fn matvec_add_ref<const BITS: usize, const R: usize, const MOST: i64>
 ) {
     // SAFETY: the same contract.
     let (w, x, out) = unsafe { parts::<BITS, R>(w, x, out, groups, columns, 1 + 2 * R * lanes(BITS)) };
-    matvec_scaled::<BITS, R>(w, x, out, |value, before| value.wrapping_add(before).clamp(-MOST, MOST));
+    matvec_scaled::<BITS, R, BLOCK>(w, x, out, |value, before| value.wrapping_add(before).clamp(-MOST, MOST));
 }
 
 /// The three slices of a call; `more` words follow those of a group's columns.

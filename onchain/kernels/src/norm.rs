@@ -21,10 +21,16 @@ pub fn mantissa(mut sum: i64) -> (i64, i64) {
     (sum, half)
 }
 
+/// What a sum, eps among it, makes of a table and the shift of an exponent of zero: the root, and the results' shift.
+pub fn root(sum: i64, table: &[i64], shift: u64) -> (i64, u64) {
+    let (m, half) = mantissa(sum);
+    (table[1 + (m - MANTISSAS.0) as usize], shift.wrapping_add_signed(half))
+}
+
 /// `out = values` over their root mean square; `table` as the module says, `shift` that of an exponent of zero.
 pub fn rmsnorm(values: &[i64], table: &[i64], out: &mut [i64], shift: u64) {
-    let (m, half) = mantissa(values.iter().fold(table[0], |sum, value| sum + value * value));
-    let (root, shift) = (table[1 + (m - MANTISSAS.0) as usize], shift as i64 + half);
+    let sum = values.iter().fold(table[0], |sum, value| sum + value * value);
+    let (root, shift) = root(sum, table, shift);
     for (out, value) in out.iter_mut().zip(values) {
         *out = (value * root + (1 << (shift - 1))) >> shift;
     }

@@ -3,14 +3,23 @@
 /// Entries of a table.
 pub const ENTRIES: usize = 1 << 12;
 
+/// The entry at a place, with its sign.
+///
+/// # Safety
+/// `table` reads [`ENTRIES`] entries, 2-byte aligned; `place` is one of them.
+pub unsafe fn entry_at(table: *const u16, place: i64) -> i64 {
+    // SAFETY: the caller vouches for an entry at this place.
+    let entry = unsafe { *table.offset(place as isize) };
+    i64::from(entry) - (1 << 15)
+}
+
 /// What a table makes of a code.
 ///
 /// # Safety
-/// `table` reads [`ENTRIES`] entries, 2-byte aligned; `code` is in `-2048..=2047`.
+/// As [`entry_at`]; `code` is in `-2048..=2047`.
 pub unsafe fn looked_up(table: *const u16, code: i64) -> i64 {
     // SAFETY: the caller vouches for an entry for the code.
-    let entry = unsafe { *table.offset((code + (ENTRIES / 2) as i64) as isize) };
-    i64::from(entry) - (1 << 15)
+    unsafe { entry_at(table, code + (ENTRIES / 2) as i64) }
 }
 
 /// Portable twin of `lut`: `out[i] = table[codes[i] + 2048] - 2^15`.

@@ -32,8 +32,9 @@ fn finished(
     let most = 1i64 << shift.saturating_sub(13).max(1);
     let mult = lcg.draws(rows, 0, most).iter().map(|&mult| mult as u32).collect();
     let out = lcg.draws(rows, -WIDE_MAX, WIDE_MAX);
-    let finish = finish.replace("matvec", "requantize").replace("_scale", "");
-    finished_packed(&weights, &x, &Scales { bias, mult, shift }, out, (bits, r, &finish))
+    let (broken, end) = (finish.starts_with("matvec_blocks"), finish.rsplit('_').next().unwrap());
+    let finish = if end == "scale" { "requantize".into() } else { format!("requantize_{end}") };
+    finished_packed(&weights, &x, &Scales { bias, mult, shift, broken }, out, (bits, r, &finish))
 }
 
 fn gather_add(lcg: &mut Lcg, n: usize, size: usize) -> Vec<i64> {
@@ -57,11 +58,11 @@ fn lut(lcg: &mut Lcg, n: usize) -> Vec<i64> {
     lut_packed(&lcg.draws(n, -2048, 2047), &table)
 }
 
-fn gated(lcg: &mut Lcg, n: usize, shift: u64) -> Vec<i64> {
-    let table = lcg.draws(4096, -(1 << 15), (1 << 15) - 1);
+fn gated_norm(lcg: &mut Lcg, n: usize, shift: u64) -> Vec<i64> {
+    let (table, roots) = (lcg.draws(4096, -2047, 2047), lcg.draws(768, 0, 1 << 16));
     let (acc, codes) = (lcg.draws(n, -(1 << 30), 1 << 30), lcg.draws(n, -2048, 2047));
-    let mult: Vec<_> = lcg.draws(n, 0, (1 << 21) - 1).iter().map(|&mult| mult as u64).collect();
-    gated_packed(&acc, &mult, &codes, &table, shift)
+    let (mult, eps) = (lcg.draws(n, 0, (1 << 21) - 1), lcg.draw(1, 1 << 30));
+    gated_norm_packed(&acc, &codes, &Gated { table, eps, roots, norm_shift: 10, shift, mult })
 }
 
 fn gate(lcg: &mut Lcg, n: usize, shift: u64) -> Vec<i64> {
@@ -79,8 +80,18 @@ fn argmax_every(lcg: &mut Lcg, n: usize, kinds: usize) -> Vec<i64> {
 fn conv(lcg: &mut Lcg, n: usize, frames: usize) -> Vec<i64> {
     let taps: Vec<_> = (0..n).map(|_| lcg.draws(4, -128, 127)).collect();
     let bias = lcg.draws(n, -(1 << 30), (1 << 30) - 1);
-    let mut memory = vec![0; 4 * n];
-    let frame = |_| conv_packed(&taps, &bias, &mut memory, &lcg.draws(n, -32768, 32767));
+    let mut memory = vec![0; n];
+    let frame = |_| conv_packed(&taps, &bias, &mut memory, &lcg.draws(n, -2048, 2047));
+    (0..frames).flat_map(frame).collect()
+}
+
+fn conv_lut(lcg: &mut Lcg, n: usize, frames: usize, shift: u64) -> Vec<i64> {
+    let table = lcg.draws(4096, -(1 << 15), (1 << 15) - 1);
+    let taps: Vec<_> = (0..n).map(|_| lcg.draws(4, -128, 127)).collect();
+    let bias = lcg.draws(n, -(1 << 18), (1 << 18) - 1);
+    let then = LookedUp { mult: lcg.draws(n, 0, 1 << (shift - 7)), shift, table };
+    let mut memory = vec![0; n];
+    let frame = |_| conv_lut_packed(&taps, &bias, &then, &mut memory, &lcg.draws(n, -2048, 2047));
     (0..frames).flat_map(frame).collect()
 }
 
@@ -138,7 +149,7 @@ fn run(name: &str, sizes: &[usize], lcg: &mut Lcg) -> Vec<i64> {
         }
         ("gather_add", &[n, size]) => gather_add(lcg, n, size),
         ("lut", &[n]) => lut(lcg, n),
-        ("gated", &[n, shift]) => gated(lcg, n, shift as u64),
+        ("gated_norm", &[n, shift]) => gated_norm(lcg, n, shift as u64),
         ("gate", &[n, shift]) => gate(lcg, n, shift as u64),
         ("argmax", &[n]) => vec![argmax(&lcg.draws(n, -20, 20)) as i64],
         ("argmax_within", &[n, kinds]) => argmax_every(lcg, n, kinds),
@@ -146,6 +157,7 @@ fn run(name: &str, sizes: &[usize], lcg: &mut Lcg) -> Vec<i64> {
         ("ssm", &[heads, channels, cells, frames]) => ssm(lcg, heads, channels, cells, frames),
         ("ssm_chunked", sizes) => ssm_chunked(lcg, sizes.try_into().expect("five sizes")),
         ("conv", &[n, frames]) => conv(lcg, n, frames),
+        ("conv_lut", &[n, frames, shift]) => conv_lut(lcg, n, frames, shift as u64),
         (name, &[n, shift]) if name.starts_with("requantize") => requantize(lcg, name, n, shift as u64),
         _ => panic!("golden/kernels.txt: no kernel `{name}` with sizes {sizes:?}"),
     }

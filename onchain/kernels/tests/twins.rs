@@ -2,7 +2,11 @@
 
 mod common;
 use common::*;
-use wmq_kernels::{branchless::*, geometry::*, matvec::lanes};
+use wmq_kernels::{
+    branchless::*,
+    geometry::*,
+    matvec::{lane_bits, lanes},
+};
 
 /// `bias + rows * x`.
 fn matvec_slow(rows: &[Vec<i64>], x: &[i64], bias: &[i64]) -> Vec<i64> {
@@ -83,7 +87,7 @@ fn matvec_that_ends_as_requantize_is_matvec_then_requantize() {
                 let rows: Vec<_> = (0..count).map(|_| lcg.draws(columns, -most, most)).collect();
                 let x = lcg.draws(columns, -128, 127);
                 let mult = lcg.draws(count, 0, 1 << (shift / 2)).iter().map(|&mult| mult as u32).collect();
-                let scales = Scales { bias: lcg.draws(count, -1 << 20, 1 << 20), mult, shift };
+                let scales = Scales { bias: lcg.draws(count, -1 << 20, 1 << 20), mult, shift, broken: false };
                 let out = lcg.draws(count, -WIDE_MAX, WIDE_MAX);
                 let sums = matvec_slow(&rows, &x, &scales.bias);
                 let expected = requantize_slow(finish, &sums, &scales.mult, &out, shift);
@@ -92,6 +96,37 @@ fn matvec_that_ends_as_requantize_is_matvec_then_requantize() {
                     expected,
                     "{bits} {r} {finish}"
                 );
+            }
+        }
+    }
+}
+
+#[test]
+fn matvec_in_blocks_of_which_each_fills_its_lanes() {
+    // In every block sums of -half a lane's range, or of half of it less 1, whichever their neighbours have.
+    let mut lcg = Lcg(10);
+    for (bits, lanes) in LANES {
+        let half = 1i64 << (lane_bits(lanes) - 1);
+        for r in 1..=MATVEC_MAX_R + 1 {
+            for (finish, columns) in ENDINGS.iter().zip([1, 4, 5, 6, 10, 23]) {
+                let (count, shift) = (2 * lanes * r, 9);
+                let mut rows: Vec<_> = (0..count).map(|_| vec![0; columns]).collect();
+                let mut x = lcg.draws(columns, -9, 9);
+                for first in (0..columns).step_by(BLOCK) {
+                    x[first] = 1 - half;
+                    x[first + 1..columns.min(first + 2)].fill(1);
+                    for row in &mut rows {
+                        row[first] = lcg.draw(-1, 1);
+                        row[first + 1..columns.min(first + 2)].fill(-1);
+                    }
+                }
+                let mult = lcg.draws(count, 0, 1 << 14).iter().map(|&mult| mult as u32).collect();
+                let scales = Scales { bias: lcg.draws(count, -1 << 20, 1 << 20), mult, shift, broken: true };
+                let out = lcg.draws(count, -WIDE_MAX, WIDE_MAX);
+                let sums = matvec_slow(&rows, &x, &scales.bias);
+                let expected = requantize_slow(finish, &sums, &scales.mult, &out, shift);
+                let got = finished_packed(&rows, &x, &scales, out, (bits, r, finish));
+                assert_eq!(got, expected, "{bits} {r} {finish}");
             }
         }
     }
@@ -186,20 +221,23 @@ fn gate_random_and_around_ties() {
 }
 
 #[test]
-fn gated_is_requantize_then_lut_then_gate() {
+fn gated_norm_is_requantize_then_lut_then_gate_then_rmsnorm() {
     let mut lcg = Lcg(9);
-    let table = lcg.draws(4096, -(1 << 15), (1 << 15) - 1);
-    for shift in [1, 20, 40] {
+    let (table, roots) = (lcg.draws(4096, -2047, 2047), (256..1024).map(|m| m << 22).collect::<Vec<_>>());
+    for (shift, eps) in [(1, 1), (20, 1 << 30), (40, 77)] {
         let mut acc = lcg.draws(48, -(1 << 30), 1 << 30);
-        acc[..4].copy_from_slice(&[WIDE_MAX << shift, -WIDE_MAX << shift, (WIDE_MAX + 1) << shift, 0]);
-        let mut mult: Vec<_> = lcg.draws(48, 0, (1 << 21) - 1).iter().map(|&mult| mult as u32).collect();
-        mult[..4].fill(1);
+        let most = WIDE_MAX << shift;
+        acc[..6].copy_from_slice(&[most, -most, most + (1 << shift), -most - (1 << shift), 1 << 61, 0]);
+        let mut mult = lcg.draws(48, 0, (1 << 21) - 1);
+        mult[..6].fill(1);
         let mut codes = lcg.draws(48, -2048, 2047);
         codes[..2].copy_from_slice(&[-2048, 2047]);
-        let wide = requantize_packed("requantize_wide", &acc, &mult, vec![0; 48], shift);
-        let expected = gate_packed(&wide, &lut_packed(&codes, &table), 11);
-        let mult: Vec<_> = mult.into_iter().map(u64::from).collect();
-        assert_eq!(gated_packed(&acc, &mult, &codes, &table, shift), expected);
+        let words: Vec<_> = mult.iter().map(|&mult| mult as u32).collect();
+        let wide = requantize_packed("requantize_wide", &acc, &words, vec![0; 48], shift);
+        let gated = gate_packed(&wide, &lut_packed(&codes, &table), 11);
+        let expected = rmsnorm_packed(&gated, eps, &roots, 12);
+        let by = Gated { table: table.clone(), eps, roots: roots.clone(), norm_shift: 12, shift, mult };
+        assert_eq!(gated_norm_packed(&acc, &codes, &by), expected);
     }
 }
 
@@ -231,19 +269,28 @@ fn argmax_within_random_and_ties() {
     }
 }
 
-/// Frame by frame on plain vectors: what a convolution gives, and that the memory holds the last three codes.
-fn conv_checked(taps: &[Vec<i64>], bias: &[i64], frames: &[Vec<i64>]) {
+/// What a memory holds of a channel: its last three codes, oldest first.
+fn kept_packed(codes: &[i64]) -> u64 {
+    ((codes[0] << 43) + (codes[1] << 22) + (codes[2] << 1)) as u64
+}
+
+/// Frame by frame on plain vectors: what a convolution gives, as sums and looked up, and that the memory holds the last
+/// three codes.
+fn conv_checked(taps: &[Vec<i64>], bias: &[i64], then: &LookedUp, frames: &[Vec<i64>]) {
     let n = bias.len();
-    let (mut memory, mut seen) = (vec![0; 4 * n], vec![vec![0; n]; 3]);
+    let (mut memory, mut other, mut seen) = (vec![0; n], vec![0; n], vec![vec![0; n]; 3]);
     for x in frames {
         let got = conv_packed(taps, bias, &mut memory, x);
+        let looked_up = conv_lut_packed(taps, bias, then, &mut other, x);
+        assert_eq!(memory, other);
         seen.push(x.clone());
         let last = &seen[seen.len() - 4..];
         for c in 0..n {
             let sum: i64 = (0..4).map(|i| taps[c][i] * last[i][c]).sum();
             assert_eq!(got[c], bias[c] + sum);
-            let kept: Vec<_> = last[1..].iter().map(|codes| codes[c] as i16).chain([0]).collect();
-            assert_eq!(memory[4 * c..4 * c + 4], kept[..]);
+            let code = divided(i128::from(got[c]) * i128::from(then.mult[c]), then.shift).clamp(-2047, 2047);
+            assert_eq!(looked_up[c], then.table[(code + 2048) as usize]);
+            assert_eq!(memory[c], kept_packed(&last[1..].iter().map(|codes| codes[c]).collect::<Vec<_>>()));
         }
     }
 }
@@ -251,25 +298,46 @@ fn conv_checked(taps: &[Vec<i64>], bias: &[i64], frames: &[Vec<i64>]) {
 #[test]
 fn conv_random() {
     let mut lcg = Lcg(6);
-    for n in [1, 7, 8, 9, 40] {
+    for (n, shift) in [(1, 4u64), (7, 20), (8, 31), (9, 40), (40, 51)] {
         let taps: Vec<_> = (0..n).map(|_| lcg.draws(4, -128, 127)).collect();
-        let bias = lcg.draws(n, -1 << 30, 1 << 30);
-        let frames: Vec<_> = (0..6).map(|_| lcg.draws(n, -32768, 32767)).collect();
-        conv_checked(&taps, &bias, &frames);
+        let bias = lcg.draws(n, -1 << 21, 1 << 21);
+        let table = lcg.draws(4096, -(1 << 15), (1 << 15) - 1);
+        // Sums of some channels stay inside of the table, of others not.
+        let then =
+            LookedUp { mult: lcg.draws(n, 0, 1 << shift.saturating_sub(7).clamp(3, 30)), shift, table };
+        let frames: Vec<_> = (0..6).map(|_| lcg.draws(n, -2048, 2047)).collect();
+        conv_checked(&taps, &bias, &then, &frames);
     }
 }
 
 #[test]
 fn conv_extremes() {
-    let ends = [-32768, 32767, 0, -1];
+    let ends = [-2048, 2047, 0, -1];
+    let table: Vec<_> = (0..4096).map(|place| (place * 7919) % 65536 - 32768).collect();
     for (i, tap) in [-128, 127].into_iter().enumerate() {
         let taps: Vec<Vec<_>> =
             (0..16).map(|c| (0..4).map(|k| if c >> k & 1 == 0 { tap } else { -1 - tap }).collect()).collect();
-        let most = i64::from(i32::MAX) - 4 * 32768 * 128;
+        let most = i64::from(i32::MAX) - 4 * 2048 * 128;
         let bias: Vec<_> = (0..16).map(|c| if (c + i) % 2 == 0 { most } else { -most }).collect();
         let frames: Vec<_> = (0..64).map(|t| vec![ends[(t >> (2 * (t % 3))) % 4]; 16]).collect();
-        conv_checked(&taps, &bias, &frames);
+        for shift in [4, 51] {
+            let mult = (0..16).map(|c| if c % 3 == 0 { 1 } else { (1 << 21) - 1 }).collect();
+            conv_checked(&taps, &bias, &LookedUp { mult, shift, table: table.clone() }, &frames);
+        }
     }
+}
+
+/// The last sum of a code and the first of the next, at both ends of the table and beyond.
+#[test]
+fn conv_lut_around_ties_and_ends() {
+    let (table, shift) = ((0..4096).map(|place| place - 2048).collect::<Vec<_>>(), 12);
+    let bias: Vec<_> = [-2049, -2048, -2047, -1, 0, 1, 2046, 2047, 2048]
+        .into_iter()
+        .flat_map(|code| [(code << shift) - (1 << 11) - 1, (code << shift) - (1 << 11)])
+        .collect();
+    let n = bias.len();
+    let then = LookedUp { mult: vec![1; n], shift, table };
+    conv_checked(&vec![vec![0; 4]; n], &bias, &then, &[vec![0; n]]);
 }
 
 /// With roots that say their mantissa: at both ends of every power of two, and between.

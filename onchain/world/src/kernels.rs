@@ -41,25 +41,25 @@ wmq_kernels::kernel! {
 wmq_kernels::kernel! {
     /// `out = W x` multiplied down, clamped to `0..=127`, for groups of 18 rows of INT8 weights, 6 words a column.
     matvec_6x8_64_relu(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
-        = wmq_kernels::matvec::matvec_within_ref::<8, 6, 0, 127>
+        = wmq_kernels::matvec::matvec_within_ref::<8, 6, { usize::MAX }, 0, 127>
 }
 
 wmq_kernels::kernel! {
     /// `out = W x` multiplied down, clamped to `0..=127`, for groups of 6 rows of INT8 weights, 2 words a column.
     matvec_2x8_64_relu(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
-        = wmq_kernels::matvec::matvec_within_ref::<8, 2, 0, 127>
+        = wmq_kernels::matvec::matvec_within_ref::<8, 2, { usize::MAX }, 0, 127>
 }
 
 wmq_kernels::kernel! {
-    /// `out = W x` multiplied down, without saturation, for groups of 18 rows of INT8 weights, 6 words a column.
-    matvec_6x8_64_scale(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
-        = wmq_kernels::matvec::matvec_within_ref::<8, 6, -9223372036854775808, 9223372036854775807>
+    /// `out = W x` of 256 columns, multiplied down, without saturation, for groups of 21 rows of INT8 weights, 7 words a column.
+    matvec_7x8_256of256_scale(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_within_ref::<8, 7, 256, -9223372036854775808, 9223372036854775807>
 }
 
 wmq_kernels::kernel! {
-    /// `out = W x` multiplied down, without saturation, for groups of 3 rows of INT8 weights, 1 word a column.
-    matvec_1x8_64_scale(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
-        = wmq_kernels::matvec::matvec_within_ref::<8, 1, -9223372036854775808, 9223372036854775807>
+    /// `out = W x` multiplied down, without saturation, for groups of 15 rows of INT8 weights, 5 words a column.
+    matvec_5x8_64_scale(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)
+        = wmq_kernels::matvec::matvec_within_ref::<8, 5, { usize::MAX }, -9223372036854775808, 9223372036854775807>
 }
 
 wmq_kernels::kernel! {

@@ -126,17 +126,17 @@ pub unsafe fn layer2(blobs: Blobs, work: *mut u8) {
 pub unsafe fn heads(blobs: Blobs, work: *mut u8) {
     // SAFETY: every offset and length below was laid out, and every range proved, for this QNet at export.
     unsafe {
-        kernels::matvec_6x8_64_scale(
+        kernels::matvec_7x8_256of256_scale(
             blobs.first.add(blob::HEADS_WORDS) as *const u64,
             work.add(work::HIDDEN2) as *const i64,
             work.add(work::HEADS) as *mut i64,
-            59,
+            50,
             256,
         );
-        kernels::matvec_1x8_64_scale(
-            blobs.first.add(blob::HEADS_WORDS + 742456) as *const u64,
+        kernels::matvec_5x8_64_scale(
+            blobs.first.add(blob::HEADS_WORDS + 734000) as *const u64,
             work.add(work::HIDDEN2) as *const i64,
-            work.add(work::HEADS + 8496) as *mut i64,
+            work.add(work::HEADS + 8400) as *mut i64,
             1,
             256,
         );

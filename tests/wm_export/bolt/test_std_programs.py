@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.wm_export.bolt.conftest import composed_net
 from wm_export.bolt import std_programs
-from wm_export.bolt.bolt_export import BoltExport
-from wm_export.bolt.std_programs import compile_crates
+from wm_export.bolt.bolt_export import BoltExport, checked_workspace, export_bolt
+from wm_export.bolt.std_programs import compile_crates, fetch
 from wm_export.errors import WmExportError
 
 
@@ -22,3 +23,10 @@ def test_without_tools_it_says_how_to_get_them(exported: BoltExport, monkeypatch
     monkeypatch.setattr(std_programs, "versions", lambda: None)
     with pytest.raises(WmExportError, match=r"next: .*bolt\.sh install"):
         std_programs.build(exported)
+
+
+def test_fetching_crates_leaves_the_workspace_as_it_is(bolt: Path, tmp_path: Path) -> None:
+    """What is built must be what was exported, to the file."""
+    export = export_bolt(composed_net(), tmp_path)
+    fetch(export.workspace_folder)
+    assert checked_workspace(export).keys() >= {"Cargo.lock", "Cargo.toml"}

@@ -47,6 +47,23 @@ def lanes_of(words: Ints, lanes: int) -> Ints:
     return np.stack(out, -1)
 
 
+def _lanes_of_21(words: Ints) -> Ints:
+    """(3, N) what was added up in lanes of 21 bits."""
+    first = ((words + (1 << 20)) & 0x1F_FFFF) - (1 << 20)
+    rest = (words - first) >> 21
+    second = ((rest + (1 << 20)) & 0x1F_FFFF) - (1 << 20)
+    return np.stack([first, second, (rest - second) >> 21])
+
+
+def _normed(values: Ints, table: Ints, shift: int) -> Ints:
+    """Values over their root mean square."""
+    eps, *roots = table.tolist()
+    total = int((values * values).sum()) + eps
+    half = next(half for half in range(-4, 23) if (total << 8) >> (2 * half + 8) < 1024)
+    shift, root = shift + half, roots[((total << 8) >> (2 * half + 8)) - 256]
+    return (values * root + (1 << (shift - 1))) >> shift
+
+
 @dataclass
 class Machine:
     """The memory of one program."""
@@ -114,8 +131,11 @@ class Machine:
         elif call.function == "core::ptr::copy_nonoverlapping":
             source, out, count = numbers
             self.at(out, count)[:] = self.at(source, count)
-        elif made := re.fullmatch(r"matvec_(\d)x(\d+)_(\d+)_?(\w*)", call.function):
-            self._matvec(int(made[1]), int(made[2]), int(made[3]), made[4], numbers)
+        elif made := re.fullmatch(r"matvec_(\d)x(\d+)_(\d+)(?:of(\d+))?_?([a-z]*)", call.function):
+            r, bits, tile = (int(made[i]) for i in (1, 2, 3))
+            if whole := made[4]:
+                assert numbers[4] == int(whole)
+            self._matvec((r, bits, int(whole or tile)), made[5], numbers, -(-int(whole) // tile) if whole else 1)
         else:
             getattr(self, f"_{call.function.split('_')[0]}")(numbers, call.function)
 
@@ -125,7 +145,8 @@ class Machine:
             return Load(operand.name, operand.first + self.given[operand.by] * operand.step)
         return operand.count if isinstance(operand, Groups) else operand
 
-    def _matvec(self, r: int, bits: int, tile: int, finish: str, numbers: Sequence[Any]) -> None:
+    def _matvec(self, shape: tuple[int, int, int], finish: str, numbers: Sequence[Any], flushes: int) -> None:
+        r, bits, tile = shape
         words, source, out, groups, columns = numbers
         assert groups >= 1 and columns % tile == 0 and columns >= tile
         more = 1 + 2 * r * LANES[bits] if finish else 0
@@ -138,7 +159,7 @@ class Machine:
             return
         shift, factors = held[:, columns * r :][:, :1].view(np.int64), held[:, columns * r + 1 :].view(np.int64)
         mult, constant = factors.reshape(-1, 2).T
-        lanes = sums + (1 << (64 // LANES[bits] - 1))
+        lanes = sums + flushes * (1 << (64 // LANES[bits] - 1))
         scaled = (lanes * mult + constant) >> np.repeat(shift, len(rows) // groups)
         scaled += results if finish == "add" else 0
         results[:] = scaled if finish == "scale" else np.clip(scaled, *ENDS[f"requantize_{finish}"])
@@ -158,16 +179,23 @@ class Machine:
         scaled += self.at(out, count) if kernel == "requantize_add" else 0
         self.at(out, count)[:] = np.clip(scaled, *ENDS[kernel]) if kernel in ENDS else scaled
 
-    def _conv(self, numbers: Sequence[Any], _: str) -> None:
+    def _conv(self, numbers: Sequence[Any], kernel: str) -> None:
+        """Lane by lane; a word of memory has the newest code lowest."""
         source, filters, memory, out, count = numbers
-        first, second, start = self.at(filters, 3 * count).reshape(count, 3).T
-        taps = np.stack([lanes_of(words, 2)[:, 1 - i] for i in range(2) for words in (first, second)], 1)
-        bias = (start.view(np.int64) >> 32) + (taps.sum(1) << 15)
-        codes = self.at(memory, 4 * count).reshape(count, 4)
-        assert not codes[:, 3].any()
-        codes[:, 3] = self.at(source, count)
-        self.at(out, count)[:] = bias + (taps * codes).sum(1)
-        codes[:] = np.pad(codes[:, 1:], ((0, 0), (0, 1)))
+        looks_up = kernel != "conv"
+        front, words = (1025, 4) if looks_up else (0, 3)
+        held = self.at(filters, front + words * count).view(np.int64)
+        older, newest, *rest = held[front:].reshape(count, words).T
+        kept, x = self.at(memory, count), self.at(source, count)
+        codes = _lanes_of_21(kept.view(np.int64) >> 1)
+        sums = (_lanes_of_21(older) * codes[::-1]).sum(0) + newest * x
+        kept[:] = (2 * (x + (codes[0] << 21) + (codes[1] << 42))).view(np.uint64)
+        if looks_up:
+            place = (sums * rest[0] + rest[1]) >> int(held[1024])
+            entries = held[:1024].view(np.uint16).astype(np.int64) - (1 << 15)
+            self.at(out, count)[:] = entries[np.clip(place, 0, 4095)]
+        else:
+            self.at(out, count)[:] = sums + rest[0]
 
     def _lut(self, numbers: Sequence[Any], _: str) -> None:
         codes, table, out, count = numbers
@@ -175,12 +203,11 @@ class Machine:
 
     def _gated(self, numbers: Sequence[Any], _: str) -> None:
         acc, codes, scales, out, count = numbers
-        assert count % 8 == 0
-        held = self.at(scales, 1025 + count)
-        shift, mult = int(held[1024]), held[1025:].astype(np.int64)
+        held = self.at(scales, 1795 + count)
+        norm_shift, shift, *mult = held[1793:].astype(np.int64).tolist()
         wide = np.clip((self.at(acc, count) * mult + (1 << (shift - 1))) >> shift, *ENDS["requantize_wide"])
         factor = held[:1024].view(np.uint16)[self.at(codes, count) + 2048].astype(np.int64) - (1 << 15)
-        self.at(out, count)[:] = (wide * factor + (1 << 10)) >> 11
+        self.at(out, count)[:] = _normed((wide * factor + (1 << 10)) >> 11, held[1024:1793].view(np.int64), norm_shift)
 
     def _gate(self, numbers: Sequence[Any], _: str) -> None:
         values, by, out, count, shift = numbers
@@ -252,9 +279,4 @@ class Machine:
 
     def _rmsnorm(self, numbers: Sequence[Any], _: str) -> None:
         values, table, out, count, shift = numbers
-        eps, *roots = self.at(table, 769).tolist()
-        read = self.at(values, count).copy()
-        total = int((read * read).sum()) + eps
-        half = next(half for half in range(-4, 23) if (total << 8) >> (2 * half + 8) < 1024)
-        shift, root = shift + half, roots[((total << 8) >> (2 * half + 8)) - 256]
-        self.at(out, count)[:] = (read * root + (1 << (shift - 1))) >> shift
+        self.at(out, count)[:] = _normed(self.at(values, count), self.at(table, 769), shift)

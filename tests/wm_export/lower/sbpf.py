@@ -27,7 +27,7 @@ ARITHMETIC: Mapping[str, Callable[[int, int], int]] = {
     "s>>=": lambda a, b: signed(a) >> b,
 }
 LOAD = re.compile(r"r(\d) = \*\(u(\d+) \*\)\(r(\d+) ([+-]) (\d+)\)")
-STORE = re.compile(r"\*\(u(\d+) \*\)\(r(\d+) ([+-]) (\d+)\) = r(\d)")
+STORE = re.compile(r"\*\(u(\d+) \*\)\(r(\d+) ([+-]) (\d+)\) = (r?)(-?\d+)")
 JUMP = re.compile(
     r"(?:if r(?P<left>\d+) (?P<test>==|!=|s?[<>]=?) (?P<right>r?-?\d+) )?goto (?P<label>\d+)(?P<way>[fb])"
 )
@@ -37,6 +37,7 @@ TESTS: Mapping[str, Callable[[int, int], bool]] = {
     "<": lambda a, b: a < b,
     ">": lambda a, b: a > b,
     "s>": lambda a, b: signed(a) > signed(b),
+    "s<": lambda a, b: signed(a) < signed(b),
     "s<=": lambda a, b: signed(a) <= signed(b),
     "s>=": lambda a, b: signed(a) >= signed(b),
 }
@@ -86,7 +87,8 @@ class Machine:
         elif found := STORE.fullmatch(line):
             width = int(found[1]) // 8
             area, where = self.place(int(found[2]), int(found[3] + found[4]), width)
-            area[where] = r[int(found[5])].to_bytes(8, "little")[:width]
+            value = r[int(found[6])] if found[5] else int(found[6]) & WORD
+            area[where] = value.to_bytes(8, "little")[:width]
         elif found := JUMP.fullmatch(line):
             if self.jumps(found):
                 step = 1 if found["way"] == "f" else -1

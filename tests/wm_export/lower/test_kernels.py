@@ -3,7 +3,7 @@ its formula says. tests/onchain does the same in LiteSVM, where there is a toolc
 
 import re
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,25 @@ import numpy.typing as npt
 import pytest
 
 from tests.wm_export.lower.chunked_frames import FRAMES, Frames
+from tests.wm_export.lower.convolutions import convolution
 from tests.wm_export.lower.ends import ENDS
+from tests.wm_export.lower.gates import gated
+from tests.wm_export.lower.products import GROUPS, PRODUCTS, Product
 from tests.wm_export.lower.recurrences import RECURRENCES, Recurrence
 from tests.wm_export.lower.sbpf import DATA, Machine
 from wm_export.lower.asm.argmax_asm import WITHIN_INDEX_BITS
 from wm_export.lower.asm.chunked_asm import BIAS
+from wm_export.lower.asm.conv_asm import conv_lut
+from wm_export.lower.asm.gate_asm import gated_norm
 from wm_export.lower.asm.gather_asm import GATHER_BYTES_PER_WORD, GATHER_UNROLL, GATHER_WORDS
-from wm_export.lower.asm.listing import Count, Fork, Kernel, Repeat, clamp, segment
+from wm_export.lower.asm.kept_asm import Value, kept
+from wm_export.lower.asm.listing import Count, Fork, Kernel, Repeat, clamp, load, segment
 from wm_export.lower.asm.matvec_asm import MATVEC_MAX_R, matvec
 from wm_export.lower.asm.ssm_asm import SSM_CELLS_MAX, ssm
+from wm_export.lower.asm.straight_asm import Straight, straight
 from wm_export.lower.asm.table_asm import TABLE_BIAS, TABLE_ENTRIES
 from wm_export.lower.chunked_lowering import turns_kept
-from wm_export.lower.conv_lowering import pack_filters
+from wm_export.lower.conv_lowering import lut_words, pack_filters, pack_lut_filters
 from wm_export.lower.kernel_files import HERE
 from wm_export.lower.kernels import KERNELS, kernel_named
 from wm_train.grid.arithmetic import GATHER_ROWS_MAX, WEIGHT_GRIDS
@@ -96,10 +103,30 @@ def test_matvec_that_ends_as_requantize(bits: int, r: int, finish: str) -> None:
     assert out == raw(np.clip(expected, *ENDS[finish]) if finish else expected)
 
 
+@pytest.mark.parametrize("case", PRODUCTS, ids=lambda case: case.kernel.name)
+def test_straight_matvec(case: Product) -> None:
+    areas, columns = [raw(case.words), raw(case.factors[1]), raw(case.scales[2])], case.shape.columns
+    left = run(case.kernel, [GROUPS, columns], areas, groups=GROUPS)[1]
+    assert left == [*areas[:2], raw(case.out)]
+
+
+@pytest.mark.parametrize("order", list(product([0, 5, -128, 127, 128, 300, -127, -300], repeat=3)))
+def test_values_kept_cost_three_each_and_one_whatever_they_are(order: tuple[int, ...]) -> None:
+    values = [Value((load(0, 1, 8 * i),), 0, 2, 8 * i) for i in range(3)]
+    kernel = Kernel("k", "", "()", "", {}, (*kept(values, -127, 127), segment(["r0 = 5", "exit"])))
+    machine = Machine(raw([*order, 0, 0, 0]))
+    assert machine.run(kernel.text, [DATA, DATA + 24]) == 5
+    assert bytes(machine.areas[DATA]) == raw([*order, *np.clip(order, -127, 127)])
+    assert machine.spent == kernel.cu() == 3 + 3 * 3 + 1 + 2
+
+
 def test_a_kernel_has_one_name() -> None:
-    for kernel in (*KERNELS.values(), matvec(3, 8, 49), matvec(6, 16, 64, ""), matvec(1, 4, 7, "fine"), ssm(192)):
+    others = [matvec(3, 8, 49), matvec(6, 16, 64, ""), matvec(1, 4, 7, "fine"), ssm(192)]
+    others += [case.kernel for case in PRODUCTS]
+    for kernel in (*KERNELS.values(), *others):
         assert kernel_named(kernel.name) == kernel
-    for name in ("matvec", "matvec_6x8", "matvec_6x8_32_none", "requantize_big", "ssm", "ssm_0", "ssm_193"):
+    names = "matvec", "matvec_6x8", "matvec_6x8_32_none", "requantize_big", "ssm", "ssm_0", "ssm_193"
+    for name in (*names, "matvec_2x4_3of6", "matvec_2x4_3of6_none", "matvec_2x4_7of6_fine", "matvec_2x5_3of6_fine"):
         with pytest.raises(KeyError):
             kernel_named(name)
 
@@ -172,18 +199,20 @@ def test_gate(shift: int) -> None:
     assert run(KERNELS["gate"], [n, shift], areas, n=n)[1] == [*areas[:2], raw(expected)]
 
 
+@pytest.mark.parametrize(("tile", "n"), [(1, 7), (16, 48), (32, 64)])
 @pytest.mark.parametrize("shift", [1, 9, 31])
-def test_gated(shift: int) -> None:
-    rng, n, half = np.random.default_rng(shift), 32, TABLE_ENTRIES // 2
-    table, codes = rng.integers(-TABLE_BIAS, TABLE_BIAS, TABLE_ENTRIES), rng.integers(-half, half, n)
-    acc, mult = rng.integers(-(2**30), 2**30, n), rng.integers(0, 2**21, n)
-    edges = [0, 1, -1, *(side for side in around_ends(1 << (shift - 1)) if abs(side) > 2**19)]
-    acc[: len(edges)], mult[: len(edges)], codes[:2] = edges, 1, [-half, half - 1]
-    held = np.concatenate([(table + TABLE_BIAS).astype("<u2").view("<i8"), [shift], mult])
-    areas = [raw(acc), raw(codes), raw(held), bytes(8 * n)]
-    wide = np.clip((acc * mult + (1 << (shift - 1))) >> shift, -WIDE_MAX, WIDE_MAX)
-    expected = (wide * table[codes + half] + (1 << 10)) >> 11
-    assert run(KERNELS["gated"], [n], areas, n=n)[1] == [*areas[:3], raw(expected)]
+@pytest.mark.parametrize("way", ["inside", "above", "below", "mixed", "in turn"])
+def test_gated_norm(tile: int, n: int, shift: int, way: str) -> None:
+    """Of values inside of their range, above and below it, in every order: which way a value goes costs nothing."""
+    case = gated(n, shift, way)
+    areas = [raw(case.acc), raw(case.codes), raw(case.words), bytes(8 * n)]
+    assert run(kernel_named(f"gated_norm_{tile}"), [n], areas, n=n)[1] == [*areas[:3], raw(case.out)]
+
+
+@pytest.mark.parametrize("tile", [0, 33])
+def test_there_are_no_other_gates(tile: int) -> None:
+    with pytest.raises(ValueError, match=f"{tile} values at a time, expected 1..32"):
+        gated_norm(tile)
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 24, 37])
@@ -207,28 +236,53 @@ def test_argmax_within(n: int) -> None:
         assert machine.spent == KERNELS["argmax_within"].cu(n=n)
 
 
-#: Taps, codes and biases of convolutions at their ends: |bias| + 4 * 2^15 * 2^7 is the most that a sum may reach.
-CONV_BIAS = 2**31 - 1 - 4 * 2**22
-
-
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 37])
 @pytest.mark.parametrize("ends", [False, True])
 def test_conv(n: int, ends: bool) -> None:
-    rng = np.random.default_rng((n, ends))
-    taps, bias = rng.integers(-128, 128, (n, 4)), rng.integers(-CONV_BIAS, CONV_BIAS, n)
-    frames = rng.integers(-(2**15), 2**15, (7, n))
-    if ends:
-        taps, bias = rng.choice([-128, 127], (n, 4)), rng.choice([-CONV_BIAS, CONV_BIAS], n)
-        frames = rng.choice([-(2**15), 2**15 - 1], (7, n))
-    memory, seen, filters = bytes(8 * n), np.concatenate([np.zeros((3, n), np.int64), frames]), pack_filters(taps, bias)
-    for t, x in enumerate(frames):
-        starts = [DATA + 8 * n * i for i in (0, 1, 4, 5)]
-        machine = Machine(raw(x) + filters.astype("<u8").tobytes() + memory + bytes(8 * n))
-        machine.run(KERNELS["conv"].text, [*starts, n])
-        assert machine.spent == KERNELS["conv"].cu(n=n)
-        *_, memory, out = (bytes(machine.areas[DATA][start - DATA : start - DATA + 8 * n]) for start in starts)
-        assert out == raw(bias + (taps * seen[t : t + 4].T).sum(1))
-        assert np.frombuffer(memory, "<i2").reshape(n, 4).tolist() == [[*c, 0] for c in seen[t + 1 : t + 4].T.tolist()]
+    case, memory = convolution(n, ends), bytes(8 * n)
+    for x, sums, after in case.frames(7):
+        areas = [raw(x), raw(pack_filters(case.taps, case.bias).view(np.int64)), memory, bytes(8 * n)]
+        memory = raw(after)
+        assert run(KERNELS["conv"], [n], areas, n=n)[1] == [*areas[:2], memory, raw(sums)]
+
+
+@pytest.mark.parametrize(("tile", "n"), [(1, 5), (8, 24), (24, 48), (64, 128)])
+@pytest.mark.parametrize("shift", [4, 31, 51])
+@pytest.mark.parametrize("ends", [False, True])
+def test_conv_lut(tile: int, n: int, shift: int, ends: bool) -> None:
+    """Sums inside of the table and far outside of it."""
+    case, memory, rng = convolution(n, ends), bytes(8 * n), np.random.default_rng(shift)
+    bias, mult = case.bias >> 9, rng.integers(0, 2 ** min(max(shift - 8, 3), 31), n)
+    table = rng.integers(-TABLE_BIAS, TABLE_BIAS, TABLE_ENTRIES)
+    words = pack_lut_filters(case.taps, bias, mult, shift).view(np.int64).reshape(-1)
+    held = np.concatenate([lut_words(table).view(np.int64), [shift], words])
+    for x, sums, after in case.frames(7):
+        codes = np.clip(((sums - case.bias + bias) * mult + (1 << (shift - 1))) >> shift, -2047, 2047)
+        areas = [raw(x), raw(held), memory, bytes(8 * n)]
+        memory = raw(after)
+        assert run(kernel_named(f"conv_lut_{tile}"), [n], areas, n=n)[1] == [
+            *areas[:2],
+            memory,
+            raw(table[codes + 2048]),
+        ]
+
+
+def test_conv_lut_around_ties_and_ends() -> None:
+    """The last sum of a code and the first of the next, about zero and both ends; then places that are in no table."""
+    shift, codes = 12, np.array([-4000, -2049, -2048, -2047, -1, 0, 1, 2046, 2047, 2048, 4000])
+    places = [*(((codes + 2048) << shift) + [[-1], [0]]).ravel(), 2**63 - 1, -(2**63), 2**62]
+    n, table = len(places), np.arange(-2048, 2048)
+    words = np.pad(np.array(places)[:, None], ((0, 0), (3, 0))).ravel()
+    areas = [bytes(8 * n), raw(np.concatenate([lut_words(table).view(np.int64), [shift], words])), bytes(8 * n)]
+    _, left = run(kernel_named("conv_lut_1"), [n], [*areas, bytes(8 * n)], n=n)
+    ends = np.clip([*codes - 1, *codes, 2**20, -(2**20), 2**20], -2047, 2047)
+    assert left == [*areas, raw(ends)]
+
+
+@pytest.mark.parametrize("tile", [0, 65, 99])
+def test_there_are_no_other_convolutions(tile: int) -> None:
+    with pytest.raises(ValueError, match=f"{tile} channels at a time, expected 1..64"):
+        conv_lut(tile)
 
 
 @pytest.mark.parametrize("n", [1, 15, 16, 17, 37])
@@ -344,6 +398,19 @@ def test_there_are_no_other_matvecs(r: int) -> None:
         matvec(r, 8)
     with pytest.raises(ValueError, match=r"tiles of 65 columns, expected 1\.\.64"):
         matvec(1, 8, 65)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Straight(0, 8, 4, 8), Straight(8, 8, 4, 4), Straight(6, 8, 9, 8), Straight(6, 8, 0, 8),
+        Straight(6, 16, 4, 8), Straight(7, 8, 507, 507), Straight(7, 4, 1, 128), Straight(1, 8, 4096, 4096),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_there_are_no_other_straight_matvecs(shape: Straight) -> None:
+    with pytest.raises(ValueError, match=r"expected no more than a kernel's registers, frame and jumps hold"):
+        straight(shape, "fine")
 
 
 @pytest.mark.parametrize("cells", [0, SSM_CELLS_MAX + 1])

@@ -8,7 +8,7 @@ import pytest
 from tests.wm_export.lower.machine import Machine
 from tests.wm_quant.single import CASES, MODEL, Case
 from wm_export.lower.builder import Builder
-from wm_export.lower.lowered_program import Buffer, Lifetime, Load, Program, SessionStart, Write
+from wm_export.lower.lowered_program import Buffer, Lanes, Lifetime, Load, Program, SessionStart, Write
 from wm_export.lower.lowering import LOWERINGS
 from wm_quant.errors import WmQuantError
 from wm_quant.ops.intervals import Interval
@@ -60,12 +60,21 @@ def test_a_buffer_without_more_said_holds_its_vector_as_it_is() -> None:
     assert buffer.unpack(np.array([7, 9, 1, 1], "<u2"), 2).tolist() == [7, 9]
 
 
+def test_an_element_holds_several_integers() -> None:
+    buffer = Buffer("x", 2, dtype="u64", lanes=Lanes(3, 21, 1), places=np.array([2, 1, 0, 3]))
+    values = np.array([-2048, 2047, -1, 5])
+    words = [2 * (-1 + (2047 << 21) - (2048 << 42)) % 2**64, 10]
+    assert buffer.pack(values).tolist() == words
+    assert buffer.unpack(np.array(words, "<u8"), 4).tolist() == values.tolist()
+    assert buffer.zeros().tolist() == [0, 0]
+
+
 def _bounds(case: Case, **reads: Interval) -> Any:
     return case.op.bounds(case.net, case.intervals | reads)
 
 
 def test_what_a_convolution_cannot_keep_is_refused() -> None:
     case = CASES["conv"](np.random.default_rng(0))
-    wide = np.full(8, 40_000.0)
-    with pytest.raises(WmQuantError, match=r'op "op": a code that it keeps of row 0 reaches 40000, .* below 32768'):
+    wide = np.full(8, 2048.0)
+    with pytest.raises(WmQuantError, match=r'op "op": a code that it keeps of row 0 reaches 2048, .* below 2048'):
         _bounds(case, **{"in": Interval(-wide, wide)})

@@ -80,7 +80,7 @@ def deployed(chain: Recorder, target: DeployTarget, faults: Faults, seed: int, c
 
 
 @pytest.mark.parametrize(
-    ("faults", "seed"), [(Faults(), 2), (Faults(busy=0, rate=40), 3)], ids=["by chance", "40 in 10 s"]
+    ("faults", "seed"), [(Faults(), 2), (Faults(busy=0, rate=40), 6)], ids=["by chance", "40 in 10 s"]
 )
 def test_a_deployment_ends_and_costs_what_was_said(tiny: Export, clock: Clock, faults: Faults, seed: int) -> None:
     chain = Recorder(slot_ms=400)

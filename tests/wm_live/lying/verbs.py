@@ -38,8 +38,8 @@ from tests.wm_live.lying.clock import Clock
 from tests.wm_live.lying.lies import THEIRS, Lies
 from tests.wm_live.lying.nodes import Network, Scene, Stage
 from wm_cli.places import Where
+from wm_cli.play_options import Pace
 from wm_cli.verbs import judging, live, playing, publishing, sessions
-from wm_cli.verbs.playing import Pace
 from wm_export.schema.accounts import SESSION
 from wm_export.solana.account_codec import model_accounts
 from wm_export.solana.export import Export
@@ -251,7 +251,7 @@ class Theatre:
                 patch.setattr(module, name, lambda *_: self.export)
             for module in (sessions, playing, live):
                 patch.setattr(module, "start_window", lambda *_: (self.window, None, 0))
-            patch.setattr(playing, "_inputs", lambda *_: self._inputs)
+            patch.setattr(playing, "chosen_inputs", lambda *_: self._inputs)
             patch.setattr(live, "inputs_after", lambda *_: np.stack([self._inputs(0)] * 20))
             for module in (playing, live):
                 patch.setattr(module, "frame_cu", lambda _: lambda frame: 1)

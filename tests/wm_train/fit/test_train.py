@@ -18,13 +18,14 @@ from wm_quant.ops.dense import Matvec
 from wm_train.checkpoint import load_checkpoint
 from wm_train.config import LossConfig, RunConfig, TrainConfig
 from wm_train.errors import WmTrainError
-from wm_train.fit.curves import CURVES
+from wm_train.fit.curves import CURVES, scalars
 from wm_train.games.corpus import split_games
 from wm_train.games.dataset import fingerprint, open_dataset, write_meta
+from wm_train.games.store import open_split
 
 torch = pytest.importorskip("torch")
 
-from wm_train.fit import learners  # noqa: E402
+from wm_train.fit import alone, learners  # noqa: E402
 from wm_train.fit import train as module  # noqa: E402
 from wm_train.fit.interrupts import Terminated  # noqa: E402
 from wm_train.fit.resume import settled  # noqa: E402
@@ -178,6 +179,33 @@ def test_curves_are_those_of_the_reports(dataset: Path, tmp_path: Path, busy: No
         assert found["loss/speed"] == pytest.approx(progress.losses["speed"])
         assert found["held_out"] == pytest.approx(sum((progress.held_out or {}).values()))
         assert found["learning_rate"] == pytest.approx(progress.learning_rate)
+
+
+def test_worlds_alone_are_measured_and_training_is_the_same(
+    dataset: Path, tmp_path: Path, talkative: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alone, "FRAMES", 8)
+    train(Job(dataset, tmp_path / "unseen", CONFIG))
+    monkeypatch.setattr(module, "ALONE_EVERY", 15)
+    seen = list[Progress]()
+    outcome = train(Job(dataset, tmp_path / "seen", CONFIG), seen.append)
+    assert model_bytes(tmp_path / "seen") == model_bytes(tmp_path / "unseen")
+    *before, last = (progress.alone for progress in seen)
+    assert before == [None] * len(before) and last
+    held_out = open_split(dataset, CONFIG.model.world.encoding, **CONFIG.train.split)[1]
+    runs = alone.Alone(dataset, CONFIG, held_out.corpus(range(len(held_out.names))), outcome.split)
+    assert last == runs.figures(replace(outcome, thresholds={}))
+    assert 0 <= last["lawful"] <= 1 and last["position_p50"] > 0
+    assert dict(scalars(vars(seen[-1])))["alone/lawful"] == last["lawful"]
+
+
+def test_games_that_are_too_short_for_worlds_alone(
+    dataset: Path, tmp_path: Path, talkative: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ALONE_EVERY", 5)
+    seen = list[Progress]()
+    train(Job(dataset, tmp_path / "run", CONFIG), seen.append)
+    assert [progress.alone for progress in seen] == [{}] * len(seen)
 
 
 class FakeWandb:

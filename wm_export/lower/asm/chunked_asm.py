@@ -14,12 +14,17 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from wm_export.lower.asm.listing import (
+    FRAME_BYTES,
+    NOTHING,
+    REACH,
     UNBOUNDED,
+    Apart,
     Count,
     Family,
     Kernel,
     Part,
     Repeat,
+    Segment,
     Times,
     load,
     segment,
@@ -33,9 +38,9 @@ from wm_train.grid.integer_mamba2 import DECAY_BITS, DT_CODES, GAIN_BITS
 #: Words of states, of two channels each, that are worked on at once.
 GROUP = 6
 #: Cells of all frames since a head's last write that are written without a loop; else group by group.
-UNROLLED = 256
-#: Bytes of a kernel's frame, and what an instruction's offset reaches.
-FRAME_BYTES, REACH = 4096, 1 << 15
+UNROLLED = 1024
+#: Labels of frames before a head's newest count from here; as many more for the way there.
+_OLDER = 1000
 #: What is added to every integer of the memory.
 BIAS = STATE_BIAS
 #: Where the addresses of vectors lie in `places`.
@@ -158,6 +163,27 @@ def _both(spare: int, value: int) -> list[str]:
     return [f"r{spare} = r{value}", f"r{spare} <<= 32", f"r{value} += r{spare}"]
 
 
+def _dispatch(register: int, labels: list[int], times: Times, number: int) -> tuple[Part, ...]:
+    """To the label of the number in r<register>, from 0 on, in as many units for each: all of them stand further on.
+
+    number   labels from here on, one for each number, are for the way there
+    """
+    units = (len(labels) - 1).bit_length() + 1
+
+    def way(low: int, high: int, left: int) -> tuple[list[str], list[Segment]]:
+        """(instructions in line, those that stand apart) for the numbers low..high - 1, in `left` units."""
+        if high - low == 1:
+            return [*[NOTHING] * (left - 1), f"goto {labels[low]}{'b' if low else 'f'}"], []
+        middle = (low + high + 1) // 2
+        below, apart = way(low, middle, left - 1)
+        above, further = way(middle, high, left - 1)
+        test = f"if r{register} > {middle - 1} goto {number + middle}f"
+        return [test, *below], [*apart, segment(above, str(number + middle)), *further]
+
+    lines, apart = way(0, len(labels), units)
+    return Repeat(times, (segment(lines),)), Apart(tuple(apart))
+
+
 class _Writer:
     """Writes the parts of one kernel."""
 
@@ -249,8 +275,13 @@ class _Writer:
             times = Times(every * count)
             end = [self.get(1, "FIRST"), f"r1 += {8 * words * count}", self.put("FIRST_END", 1)]
             yield Repeat(Times(every), (segment(end),))
-            yield Repeat(times, (segment([*self._read(words), *self._late(words, label)], str(label)),))
-            yield Repeat(Times(older * count), (segment(self._older(words, label), str(label + 1)),))
+            yield Repeat(times, (segment([*self._read(words), *self._late(words)], str(label)),))
+            # A head with so many frames before it goes to the last of them, and from there on through all others.
+            olders = _OLDER + 2 * every * number
+            yield from _dispatch(7, [label + 2, *range(olders, olders + every - 1)], times, olders + every)
+            for frame in reversed(range(every - 1)):
+                heads = Times((every - 1 - frame) * count)
+                yield Repeat(heads, (segment(self._older(words, frame), str(olders + frame)),))
             yield Repeat(times, (segment([*self._finish(words), f"if r2 != r1 goto {label}b"], str(label + 2)),))
         yield Repeat(Times(every), (segment([self.get(1, "PLACE"), f"if r1 != {every - 1} goto 8f"]),))
         yield from self._write()
@@ -291,9 +322,11 @@ class _Writer:
         return [*gain, *kept, *self._product(4), *step]
 
     def _newest(self) -> list[str]:
-        """This frame; then what sums of all of them start from."""
-        gain = ["r8 = r3", f"r8 += {BIAS}", store(2, 0, 8, "u32"), *self._product(3), self.put("NOW", 3), "r0 += r3"]
-        return [*gain, f"r0 *= {-BIAS}", f"r1 = {HALF_LANE:#x} ll", "r0 += r1", *_both(1, 0), self.put("LATE0", 0)]
+        """This frame: what its x counts for in all, before the shift; then what sums of the others start from."""
+        gain = ["r8 = r3", f"r8 += {BIAS}", store(2, 0, 8, "u32"), *self._product(3)]
+        skip = [self.get(1, "SKIP"), f"r1 <<= {DECAY_BITS}", f"r3 <<= {DECAY_BITS - self.shape.places}", "r3 += r1"]
+        start = [f"r0 *= {-BIAS}", f"r1 = {HALF_LANE:#x} ll", "r0 += r1", *_both(1, 0), self.put("LATE0", 0)]
+        return [*gain, *skip, self.put("NOW", 3), *start]
 
     def _rows(self) -> list[str]:
         """Where this frame's x goes, where that of the first one lies, and the states."""
@@ -314,34 +347,32 @@ class _Writer:
         lines += [f"r8 += {8 * words * self.shape.cells}", self.put("STATES", 8)]
         return [*lines, *(self.put("READ", i, 8 * i) for i in range(words))]
 
-    def _late(self, words: int, label: int) -> list[str]:
-        """x of this frame joins its rows, and begins the sum of what each frame counts for times its x."""
+    def _late(self, words: int) -> list[str]:
+        """x of this frame joins its rows; what each frame before counts for times its x is summed up from here on."""
         lines = [self.get(8, "X"), self.get(9, "ROW"), f"r6 = {BIAS * BOTH:#x} ll"]
         for i in range(words):
             lines += [load(i, 8, 16 * i), load(7, 8, 16 * i + 8), "r7 <<= 32", f"r{i} += r7", f"r{i} += r6"]
             lines.append(store(9, 8 * i, i))
-        lines += [self.get(7, "NOW"), self.get(6, "LATE0")]
-        lines += [line for i in range(words) for line in (f"r{i} *= r7", f"r{i} += r6")]
-        walk = [*self.address(9, "K"), self.get(8, "FIRST"), self.get(7, "ROW"), f"if r8 == r7 goto {label + 2}f"]
-        return [*lines, *walk]
+        lines += [self.get(0, "LATE0"), *(f"r{i} = r0" for i in range(1, words))]
+        return [*lines, self.get(8, "FIRST"), self.get(7, "PLACE")]
 
-    def _older(self, words: int, label: int) -> list[str]:
-        """One of the frames before."""
-        lines = [load(6, 9, 0)]
+    def _older(self, words: int, frame: int) -> list[str]:
+        """One of the frames before, by its place."""
+        lines = [self.get(6, "K", 8 * frame)]
         for i in range(words):
-            lines += [load(7, 8, 8 * i), "r7 *= r6", f"r{i} += r7"]
-        return [*lines, f"r8 += {self.at.row}", "r9 += 8", self.get(7, "ROW"), f"if r8 != r7 goto {label + 1}b"]
+            lines += [load(7, 8, self.at.row * frame + 8 * i), "r7 *= r6", f"r{i} += r7"]
+        return lines
 
     def _finish(self, words: int) -> list[str]:
         """y of a group's channels; r2 and r1 say whether there is another one."""
         lines = [self.put("LATE", i, 8 * i) for i in range(words)]
-        lines += [self.get(3, "SKIP"), self.get(4, "ROUND"), self.get(5, "KEPT"), self.get(8, "X")]
+        lines += [self.get(3, "NOW"), self.get(4, "ROUND"), self.get(5, "KEPT"), self.get(8, "X")]
         lines += [self.get(9, "TO_OUT"), "r9 += r8"]
         for i in range(2 * words):
             read = [self.get(1, "READ", 4 * i, "u32"), "r1 *= r5"]
             late = [self.get(2, "LATE", 4 * i, "u32"), f"r2 <<= {DECAY_BITS - self.shape.places}", "r1 += r2"]
             direct = [load(2, 8, 8 * i), "r2 *= r3", "r1 += r2"]
-            lines += [*read, *late, "r1 += r4", f"r1 s>>= {DECAY_BITS}", *direct, store(9, 8 * i, 1)]
+            lines += [*read, *late, *direct, "r1 += r4", f"r1 s>>= {DECAY_BITS}", store(9, 8 * i, 1)]
         row = [self.get(1, "ROW"), f"r1 += {8 * words}", self.put("ROW", 1)]
         first = [self.get(2, "FIRST"), f"r2 += {8 * words}", self.put("FIRST", 2), self.get(1, "FIRST_END")]
         return [*lines, f"r8 += {16 * words}", self.put("X", 8), *row, *first]

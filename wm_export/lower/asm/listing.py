@@ -1,10 +1,10 @@
 """A kernel as a list of sBPF instructions, from which its text, its compute units and their formula follow.
 
-A kernel is a row of Segments (straight lines of instructions), Repeats (counted loops of them) and Forks (two ways of
-equal cost, of which a run takes one). The text is the segments in order, those that stand apart behind all others; the
-cost is the sum of instructions * runs over the same list, so the two cannot part. A cost counts the instructions
-executed inside the function, the final `exit` included, and leaves out the caller's argument set-up and `call`. One
-instruction is one compute unit; `r = imm ll` is one instruction.
+A kernel is a row of Segments (straight lines of instructions), Repeats (counted loops of them), Forks (two ways of
+equal cost, of which a run takes one) and what stands Apart. The text is the segments in order, those that stand apart
+behind all others; the cost is the sum of instructions * runs over the same list, so the two cannot part. A cost counts
+the instructions executed inside the function, the final `exit` included, and leaves out the caller's argument set-up
+and `call`. One instruction is one compute unit; `r = imm ll` is one instruction.
 
 Registers on entry are r1..r5, the result is r0. All ten of r0..r9 may be used: the virtual machine saves r6..r9 at a
 call. r10 is the top of the function's own 4,096-byte stack frame.
@@ -18,6 +18,8 @@ from itertools import chain
 
 #: No size of a call reaches it.
 UNBOUNDED = 1 << 32
+#: Bytes of a kernel's frame, and what an instruction's offset reaches.
+FRAME_BYTES, REACH = 4096, 1 << 15
 #: An instruction that changes nothing, for a way that would else be cheaper than the other.
 NOTHING = "r0 = r0"
 #: Labels of conditional moves count from here, two for each.
@@ -94,7 +96,15 @@ class Fork:
             raise ValueError(f"the ways of a fork cost {first} and {second}, expected the same")
 
 
-Part = Segment | Repeat | Fork
+@dataclass(frozen=True)
+class Apart:
+    """Ways that stand behind the end of the kernel. A run that goes one of them leaves out as many instructions as it
+    finds there, so they add nothing to a cost; that it does is what their jumps must see to."""
+
+    parts: tuple[Part, ...]
+
+
+Part = Segment | Repeat | Fork | Apart
 
 
 @dataclass
@@ -110,7 +120,7 @@ class _Units:
                 self.fixed += len(part.lines) * part.runs
             elif isinstance(part, Fork):
                 self.add(part.first)
-            else:
+            elif isinstance(part, Repeat):
                 self.each.setdefault(part.count, _Units()).add(part.body)
         return self
 
@@ -129,6 +139,8 @@ def _segments(parts: Iterable[Part], behind: list[Part]) -> Iterator[Segment]:
             yield part
         elif isinstance(part, Repeat):
             yield from _segments(part.body, behind)
+        elif isinstance(part, Apart):
+            behind += part.parts
         else:
             behind += part.second if part.apart else ()
             yield from _segments(part.first if part.apart else (*part.first, *part.second), behind)
@@ -211,6 +223,11 @@ def load(dst: int, base: int, offset: int, size: str = "u64") -> str:
 def store(base: int, offset: int, src: int, size: str = "u64") -> str:
     """Instruction that writes the low `size` bytes of r<src> at r<base> + offset."""
     return f"*({size} *)(r{base} {'-' if offset < 0 else '+'} {abs(offset)}) = r{src}"
+
+
+def store_number(base: int, offset: int, value: int) -> str:
+    """Instruction that writes a number of 32 bits, as 64, at r<base> + offset."""
+    return f"*(u64 *)(r{base} {'-' if offset < 0 else '+'} {abs(offset)}) = {value}"
 
 
 def unrolled(

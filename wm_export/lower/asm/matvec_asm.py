@@ -9,10 +9,11 @@ those of the columns, the shift, and of each row its multiplier and a constant.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 from wm_export.lower.asm.finish_asm import FINISHES
+from wm_export.lower.asm.kept_asm import Value, kept
 from wm_export.lower.asm.listing import UNBOUNDED, Count, Family, Kernel, Part, Repeat, Segment, load, segment, store
 from wm_train.grid.arithmetic import TILE_COLUMNS, WEIGHT_GRIDS, WeightGrid
 
@@ -22,6 +23,8 @@ MATVEC_MAX_R = 6
 MATVEC_TILE_MAX = 64
 
 X_SLOT, OUT_SLOT, GROUPS_SLOT, X_END_SLOT, ACC_SLOT, LAST_SLOT = -8, -16, -24, -32, -40, -48
+#: In Rust, the columns that a kernel takes without emptying its lanes: as many as there are.
+UNBROKEN = "{ usize::MAX }"
 _NAME = re.compile(r"matvec_(\d)x(\d+)_(\d+)(?:_([a-z]+))?")
 
 
@@ -62,21 +65,18 @@ def matvec(r: int, bits: int, tile: int = TILE_COLUMNS, finish: str | None = Non
         name=matvec_name(r, bits, tile, finish),
         about=f"{does}, for groups of {r * grid.lanes} rows of INT{bits} weights, {r} {noun} a column.",
         signature="(w: *const u64, x: *const i64, out: *mut i64, groups: u64, columns: u64)",
-        twin=f"matvec::{_twin(r, bits, finish)}",
+        twin=f"matvec::matvec_ref::<{bits}, {r}>" if finish is None else scaled_twin(r, bits, UNBROKEN, finish),
         sizes={"groups": range(1, UNBOUNDED), "columns": range(tile, UNBOUNDED, tile)},
         parts=(segment(entry), Repeat(Count("groups"), group), segment(["exit"])),
     )
 
 
-def _twin(r: int, bits: int, finish: str | None) -> str:
-    if finish is None:
-        return f"matvec_ref::<{bits}, {r}>"
+def scaled_twin(r: int, bits: int, block: str, finish: str) -> str:
+    """The portable twin of a kernel that multiplies its sums down and empties its lanes after so many columns, a
+    constant in Rust."""
     end = FINISHES[finish]
-    return (
-        f"matvec_add_ref::<{bits}, {r}, {end.high}>"
-        if end.adds
-        else (f"matvec_within_ref::<{bits}, {r}, {end.low}, {end.high}>")
-    )
+    kind, bounds = ("add", end.high) if end.adds else ("within", f"{end.low}, {end.high}")
+    return f"matvec::matvec_{kind}_ref::<{bits}, {r}, {block}, {bounds}>"
 
 
 def matvec_family() -> Family:
@@ -94,8 +94,13 @@ def matvec_family() -> Family:
 
 def _clear(r: int, grid: WeightGrid) -> Segment:
     """Accumulators start in the middle of each lane's range, x at its first column."""
-    bias = sum(grid.lane_bound << (grid.lane_bits * lane) for lane in range(grid.lanes))
-    return segment([load(9, 10, X_SLOT), f"r0 = {bias:#x} ll", *(f"r{i} = r0" for i in range(1, r))], "1")
+    starts = [f"r0 = {lane_starts(grid):#x} ll", *(f"r{i} = r0" for i in range(1, r))]
+    return segment([load(9, 10, X_SLOT), *starts], "1")
+
+
+def lane_starts(grid: WeightGrid) -> int:
+    """What an accumulator begins with: each lane half of its range."""
+    return sum(grid.lane_bound << (grid.lane_bits * lane) for lane in range(grid.lanes))
 
 
 def _tile(r: int, tile: int) -> Segment:
@@ -113,7 +118,7 @@ def _flush(r: int, grid: WeightGrid) -> Segment:
     """Each lane, less its bias, is added to its output."""
     lines = [load(9, 10, OUT_SLOT)]
     for row in range(r * grid.lanes):
-        take, register = _take_lane(row // grid.lanes, row % grid.lanes, grid)
+        take, register = cut_lane(row // grid.lanes, row % grid.lanes, grid, ACC_SLOT)
         add = [f"r7 += r{register}", f"r7 += {-grid.lane_bound}"]
         lines += [load(7, 9, 8 * row), *take, *add, store(9, 8 * row, 7)]
     return segment(lines)
@@ -126,16 +131,32 @@ def _finish(r: int, grid: WeightGrid, finish: str) -> Iterator[Part]:
     """
     full = r == MATVEC_MAX_R
     yield segment([load(9, 10, OUT_SLOT), *([store(10, LAST_SLOT, 5)] if full else []), load(5, 8, 0)])
+    values = []
     for row in range(r * grid.lanes):
         word, lane = divmod(row, grid.lanes)
         last = full and word == MATVEC_MAX_R - 1
-        take, value = _take_lane(0 if last else word, lane, grid)
+        take, register = cut_lane(0 if last else word, lane, grid, ACC_SLOT)
         again = [load(0, 10, LAST_SLOT)] if last and not lane else []
-        scale = [load(7, 8, 8 + 16 * row), f"r{value} *= r7", load(7, 8, 16 + 16 * row), f"r{value} += r7"]
-        yield segment([*again, *take, *scale, f"r{value} s>>= r5"])
-        yield from FINISHES[finish].parts(value, 7, 9, 8 * row, row)
-        yield segment([store(9, 8 * row, value)])
+        values.append(scaled([*again, *take], register, row, 8, finish))
+    yield from finished(values, finish)
     yield segment([f"r8 += {8 * (1 + 2 * r * grid.lanes)}"])
+
+
+def scaled(lines: Sequence[str], register: int, row: int, first: int, finish: str) -> Value:
+    """What `lines` leave in r<register>, a row's lane, multiplied down; its multiplier and its constant are at
+    r8 + first, behind those of the rows before it. r5 is the shift, r9 points at what is written; r7 is lost."""
+    at = first + 16 * row
+    down = [load(7, 8, at), f"r{register} *= r7", load(7, 8, at + 8), f"r{register} += r7", f"r{register} s>>= r5"]
+    added = [load(7, 9, 8 * row), f"r{register} += r7"] if FINISHES[finish].adds else []
+    return Value((*lines, *down, *added), register, 9, 8 * row)
+
+
+def finished(values: Sequence[Value], finish: str) -> tuple[Part, ...]:
+    """All values of a group, finished and stored."""
+    end = FINISHES[finish]
+    if end.low < -end.high:
+        return tuple(segment([*value.lines, value.store]) for value in values)
+    return kept(values, end.low, end.high)
 
 
 def _next_group(r: int, grid: WeightGrid) -> Segment:
@@ -143,12 +164,12 @@ def _next_group(r: int, grid: WeightGrid) -> Segment:
     return segment([*lines, load(7, 10, GROUPS_SLOT), "r7 += -1", store(10, GROUPS_SLOT, 7), "if r7 != 0 goto 1b"])
 
 
-def _take_lane(acc: int, lane: int, grid: WeightGrid) -> tuple[list[str], int]:
-    """(instructions, register): one lane of r<acc>. Where memory can cut lanes apart it does; else the accumulator is
-    used up lane by lane."""
+def cut_lane(acc: int, lane: int, grid: WeightGrid, slot: int) -> tuple[list[str], int]:
+    """(instructions, register): one lane of r<acc>. Where memory can cut lanes apart it does, in a slot of the frame;
+    else the accumulator is used up lane by lane."""
     if grid.lane_bits in (16, 32):
-        spill = [] if lane else [store(10, ACC_SLOT, acc)]
-        return [*spill, load(6, 10, ACC_SLOT + grid.lane_bits // 8 * lane, f"u{grid.lane_bits}")], 6
+        spill = [] if lane else [store(10, slot, acc)]
+        return [*spill, load(6, 10, slot + grid.lane_bits // 8 * lane, f"u{grid.lane_bits}")], 6
     shift = [f"r{acc} >>= {grid.lane_bits}"] if lane else []
     if lane == grid.lanes - 1:
         return shift, acc

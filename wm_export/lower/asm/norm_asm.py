@@ -48,10 +48,9 @@ def rmsnorm() -> Kernel:
         parts=(
             segment(squares),
             *_walk(_square, ("r7",), "r8", 1),
-            segment([f"r0 <<= {SPARE}", f"r6 = {-SPARE}"], "4"),
-            *(part for number, places in enumerate(PLACES) for part in _down(places, number)),
-            segment([*_root(), f"if r4 < {NORM_UNROLL} goto 6f"]),
-            *_walk(_scale, ("r1", "r3"), "r4", 5),
+            *root("4"),
+            segment([f"if r4 < {NORM_UNROLL} goto 6f"]),
+            *_walk(lambda i: scale(i, 1, 3), ("r1", "r3"), "r4", 5),
             segment(["exit"], "8"),
         ),
     )
@@ -75,8 +74,22 @@ def _square(i: int) -> list[str]:
     return [load(9, 7, 8 * i), "r9 *= r9", "r0 += r9"]
 
 
-def _scale(i: int) -> list[str]:
-    return [load(7, 1, 8 * i), "r7 *= r2", "r7 += r6", "r7 s>>= r5", store(3, 8 * i, 7)]
+def scale(i: int, values: int, out: int) -> list[str]:
+    """Value i of those at r<values>, times the root, to r<out>: as `root` leaves r2, r5 and r6. r7 is lost."""
+    return [load(7, values, 8 * i), "r7 *= r2", "r7 += r6", "r7 s>>= r5", store(out, 8 * i, 7)]
+
+
+def root(label: str) -> tuple[Part, ...]:
+    """Of the sum in r0, the table at r2 and the shift in r5: the root in r2, the results' shift in r5 and its half in
+    r6. r0 and r7 are lost.
+
+    label   of the first instruction
+    """
+    return (
+        segment([f"r0 <<= {SPARE}", f"r6 = {-SPARE}"], label),
+        *(part for number, places in enumerate(PLACES) for part in _down(places, number)),
+        segment(_root()),
+    )
 
 
 def _down(places: int, number: int) -> tuple[Part, ...]:

@@ -8,6 +8,8 @@ from wm_train.grid.integer_mamba2 import FINE_CODES
 TABLE_UNROLL = 16
 #: Entries of a table, and what is added to each so that none is negative.
 TABLE_ENTRIES, TABLE_BIAS = len(FINE_CODES), 1 << 15
+#: Words of a table that lies among words: four entries each.
+TABLE_WORDS = TABLE_ENTRIES // 4
 
 
 @cache

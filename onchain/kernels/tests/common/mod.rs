@@ -22,7 +22,10 @@ impl Lcg {
 
 type Matvec = unsafe fn(*const u64, *const i64, *mut i64, u64, u64);
 
-/// One function for each number of words a column: of `twin`, for weights of so many bits, with its ends.
+/// Columns of a block, where a kernel empties its lanes between blocks.
+pub const BLOCK: usize = 5;
+
+/// One function for each number of words a column: of `twin`, for weights of so many bits, with its block and its ends.
 macro_rules! every_r {
     ($twin:ident, $bits:tt) => {
         [
@@ -34,17 +37,11 @@ macro_rules! every_r {
             $twin::<$bits, 6>,
         ]
     };
-    ($twin:ident, $bits:tt, $most:tt) => {{
+    ($twin:ident, $bits:tt, $block:tt, $($ends:tt),*) => {{
         const fn of<const R: usize>() -> Matvec {
-            $twin::<$bits, R, $most>
+            $twin::<$bits, R, $block, $($ends),*>
         }
-        [of::<1>(), of::<2>(), of::<3>(), of::<4>(), of::<5>(), of::<6>()]
-    }};
-    ($twin:ident, $bits:tt, $low:tt, $high:tt) => {{
-        const fn of<const R: usize>() -> Matvec {
-            $twin::<$bits, R, $low, $high>
-        }
-        [of::<1>(), of::<2>(), of::<3>(), of::<4>(), of::<5>(), of::<6>()]
+        [of::<1>(), of::<2>(), of::<3>(), of::<4>(), of::<5>(), of::<6>(), of::<7>()]
     }};
 }
 
@@ -59,25 +56,28 @@ pub fn matvec_kernel(bits: usize, r: usize) -> Matvec {
     all[r - 1]
 }
 
-/// The same of those that end as a requantize kernel does, with the ends that it has.
-pub fn finished_kernel(bits: usize, r: usize, finish: &str) -> Matvec {
+/// The same of those that end as a requantize kernel does, with the ends that it has; `broken` into blocks of [`BLOCK`].
+pub fn finished_kernel(bits: usize, r: usize, finish: &str, broken: bool) -> Matvec {
     macro_rules! every_end {
-        ($bits:tt) => {
+        ($bits:tt, $block:tt) => {
             match finish {
-                "requantize" => every_r!(matvec_within_ref, $bits, { i64::MIN }, { i64::MAX }),
-                "requantize_relu" => every_r!(matvec_within_ref, $bits, 0, 127),
-                "requantize_code" => every_r!(matvec_within_ref, $bits, { -127 }, 127),
-                "requantize_fine" => every_r!(matvec_within_ref, $bits, { -2047 }, 2047),
-                "requantize_wide" => every_r!(matvec_within_ref, $bits, { -WIDE_MAX }, WIDE_MAX),
-                "requantize_add" => every_r!(matvec_add_ref, $bits, WIDE_MAX),
+                "requantize" => every_r!(matvec_within_ref, $bits, $block, { i64::MIN }, { i64::MAX }),
+                "requantize_relu" => every_r!(matvec_within_ref, $bits, $block, 0, 127),
+                "requantize_code" => every_r!(matvec_within_ref, $bits, $block, { -127 }, 127),
+                "requantize_fine" => every_r!(matvec_within_ref, $bits, $block, { -2047 }, 2047),
+                "requantize_wide" => every_r!(matvec_within_ref, $bits, $block, { -WIDE_MAX }, WIDE_MAX),
+                "requantize_add" => every_r!(matvec_add_ref, $bits, $block, WIDE_MAX),
                 _ => panic!("no way to end `{finish}`"),
             }
         };
     }
-    let all: [Matvec; MATVEC_MAX_R] = match bits {
-        4 => every_end!(4),
-        8 => every_end!(8),
-        16 => every_end!(16),
+    let all: [Matvec; MATVEC_MAX_R + 1] = match (bits, broken) {
+        (4, false) => every_end!(4, { usize::MAX }),
+        (8, false) => every_end!(8, { usize::MAX }),
+        (16, false) => every_end!(16, { usize::MAX }),
+        (4, true) => every_end!(4, BLOCK),
+        (8, true) => every_end!(8, BLOCK),
+        (16, true) => every_end!(16, BLOCK),
         _ => panic!("no kernel for weights of {bits} bits"),
     };
     all[r - 1]
@@ -122,11 +122,13 @@ pub fn matvec_packed(rows: &[Vec<i64>], x: &[i64], bias: &[i64], bits: usize, r:
     out[..size].to_vec()
 }
 
-/// What a requantize kernel is called with beyond accumulators, in whole groups of rows.
+/// What a requantize kernel is called with beyond accumulators, in whole groups of rows; and whether lanes are emptied
+/// between blocks.
 pub struct Scales {
     pub bias: Vec<i64>,
     pub mult: Vec<u32>,
     pub shift: u64,
+    pub broken: bool,
 }
 
 /// The twin that ends as kernel `finish` does, on rows in whole groups; `out` is what it begins with.
@@ -138,21 +140,29 @@ pub fn finished_packed(
     (bits, r, finish): (usize, usize, &str),
 ) -> Vec<i64> {
     let lanes = lanes(bits);
-    let (words, half) = (pack_weights(rows, lanes, r), 1i64 << (lane_bits(lanes) - 1));
+    let blocks = if scales.broken { x.len().div_ceil(BLOCK) } else { 1 };
+    let (words, starts) = (pack_weights(rows, lanes, r), (blocks as i64) << (lane_bits(lanes) - 1));
     let mut w = Vec::new();
     for (group, words) in words.chunks(x.len() * r).enumerate() {
         w.extend(words);
         w.push(scales.shift);
         for row in group * lanes * r..(group + 1) * lanes * r {
             let mult = i64::from(scales.mult[row]);
-            let constant = (scales.bias[row] - half).wrapping_mul(mult).wrapping_add(1 << (scales.shift - 1));
+            let constant =
+                (scales.bias[row] - starts).wrapping_mul(mult).wrapping_add(1 << (scales.shift - 1));
             w.extend([mult as u64, constant as u64]);
         }
     }
     let groups = (rows.len() / (lanes * r)) as u64;
     // SAFETY: `w`, `x` and `out` have the lengths that these sizes ask for, and `out` is its own vector.
     unsafe {
-        finished_kernel(bits, r, finish)(w.as_ptr(), x.as_ptr(), out.as_mut_ptr(), groups, x.len() as u64)
+        finished_kernel(bits, r, finish, scales.broken)(
+            w.as_ptr(),
+            x.as_ptr(),
+            out.as_mut_ptr(),
+            groups,
+            x.len() as u64,
+        )
     };
     out
 }
@@ -193,12 +203,14 @@ pub fn requantize_packed(name: &str, acc: &[i64], mult: &[u32], mut out: Vec<i64
     out
 }
 
-/// The twin under test, one frame: taps by channel, each channel's bias, four codes a channel of memory.
-pub fn conv_packed(taps: &[Vec<i64>], bias: &[i64], memory: &mut [i16], x: &[i64]) -> Vec<i64> {
-    let filter = |(w, b): (&Vec<i64>, &i64)| {
-        let start = ((b - (w.iter().sum::<i64>() << 15)) << 32) + (1 << 31);
-        [w[2] + (w[0] << 32), w[3] + (w[1] << 32), start].map(|word| word as u64)
-    };
+/// The words of a channel's four taps.
+fn taps_packed(w: &[i64]) -> [u64; 2] {
+    [(w[2] << 42) + (w[1] << 21) + w[0], w[3]].map(|word| word as u64)
+}
+
+/// The twin under test, one frame: taps by channel, each channel's bias, a word a channel of memory.
+pub fn conv_packed(taps: &[Vec<i64>], bias: &[i64], memory: &mut [u64], x: &[i64]) -> Vec<i64> {
+    let filter = |(w, b): (&Vec<i64>, &i64)| taps_packed(w).into_iter().chain([*b as u64]);
     let (filters, mut out): (Vec<_>, _) =
         (taps.iter().zip(bias).flat_map(filter).collect(), vec![0; x.len()]);
     // SAFETY: all have the lengths that so many channels ask for, and are vectors of their own.
@@ -207,6 +219,42 @@ pub fn conv_packed(taps: &[Vec<i64>], bias: &[i64], memory: &mut [i16], x: &[i64
         conv_ref(x.as_ptr(), filters.as_ptr(), memory, out, x.len() as u64);
     }
     out
+}
+
+/// What a convolution's sums become: a multiplier each, one shift, and entries with their signs.
+pub struct LookedUp {
+    pub mult: Vec<i64>,
+    pub shift: u64,
+    pub table: Vec<i64>,
+}
+
+/// The twin under test, one frame: as [`conv_packed`], then looked up.
+pub fn conv_lut_packed(
+    taps: &[Vec<i64>],
+    bias: &[i64],
+    then: &LookedUp,
+    memory: &mut [u64],
+    x: &[i64],
+) -> Vec<i64> {
+    let mut words = table_packed(&[&then.table[1..2], &then.table[1..]].concat());
+    words.push(then.shift);
+    for ((w, b), mult) in taps.iter().zip(bias).zip(&then.mult) {
+        let place = b * mult + (1 << (then.shift - 1)) + (2048 << then.shift);
+        words.extend(taps_packed(w).into_iter().chain([*mult as u64, place as u64]));
+    }
+    let mut out = vec![0; x.len()];
+    // SAFETY: all have the lengths that so many channels ask for, and are vectors of their own.
+    unsafe {
+        let (memory, out) = (memory.as_mut_ptr(), out.as_mut_ptr());
+        conv_lut_ref(x.as_ptr(), words.as_ptr(), memory, out, x.len() as u64);
+    }
+    out
+}
+
+/// A table of entries with their signs, four to a word.
+fn table_packed(table: &[i64]) -> Vec<u64> {
+    let entry = |entry: &i64| (entry + (1 << 15)) as u64;
+    table.chunks(4).map(|four| four.iter().rev().fold(0, |word, it| word << 16 | entry(it))).collect()
 }
 
 /// The twin under test, of entries with their signs.
@@ -219,14 +267,27 @@ pub fn lut_packed(codes: &[i64], table: &[i64]) -> Vec<i64> {
     out
 }
 
-/// The twin under test, of entries with their signs.
-pub fn gated_packed(acc: &[i64], mult: &[u64], codes: &[i64], table: &[i64], shift: u64) -> Vec<i64> {
-    let entry = |entry: &i64| (entry + (1 << 15)) as u64;
-    let words = table.chunks(4).map(|four| four.iter().rev().fold(0, |word, it| word << 16 | entry(it)));
-    let scales: Vec<_> = words.chain([shift]).chain(mult.iter().copied()).collect();
+/// What `gated_norm` reads beside accumulators and codes; entries have their signs.
+pub struct Gated {
+    pub table: Vec<i64>,
+    pub eps: i64,
+    pub roots: Vec<i64>,
+    pub norm_shift: u64,
+    pub shift: u64,
+    pub mult: Vec<i64>,
+}
+
+/// The twin under test.
+pub fn gated_norm_packed(acc: &[i64], codes: &[i64], by: &Gated) -> Vec<i64> {
+    let mut scales = table_packed(&by.table);
+    scales.extend([by.eps].iter().chain(&by.roots).map(|&word| word as u64));
+    scales.extend([by.norm_shift, by.shift]);
+    scales.extend(by.mult.iter().map(|&mult| mult as u64));
     let (mut out, n) = (vec![0; acc.len()], acc.len() as u64);
-    // SAFETY: as many codes and multipliers as results, and an entry for each code.
-    unsafe { gated_ref::<WIDE_MAX, 11>(acc.as_ptr(), codes.as_ptr(), scales.as_ptr(), out.as_mut_ptr(), n) };
+    // SAFETY: as many codes and multipliers as results, an entry for each code, and a root for each mantissa.
+    unsafe {
+        gated_norm_ref::<WIDE_MAX, 11>(acc.as_ptr(), codes.as_ptr(), scales.as_ptr(), out.as_mut_ptr(), n);
+    }
     out
 }
 
