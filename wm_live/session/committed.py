@@ -36,6 +36,7 @@ def check_log(export: Export, log: Log, session: Pubkey) -> tuple[Pubkey, Pubkey
     about = log.about
     _equal(f"{log.folder}: session", about.session, str(session))
     _of_export(f"{log.folder}", about.manifest_sha256, export)
+    _equal(f"{log.folder}: game", about.game, export.net.world.game.name)
     if about.empty_memory != export.layout.memory.empty.hex():
         got, expected = ("digests" if one else "no digests" for one in (about.empty_memory, export.layout.memory.empty))
         raise WmLiveError(f"{log.folder}: {got} of what the network keeps, expected {expected}; is it of another wmq?")

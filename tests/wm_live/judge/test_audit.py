@@ -496,6 +496,7 @@ def test_a_session_that_is_not_there(export: Export) -> None:
         ("session", str(STRANGE), "session: got"),
         ("manifest_sha256", "00" * 32, "manifest: got 00"),
         ("slots", 4, "slots: got 4, expected 3"),
+        ("game", "pong", "game: got pong, expected melee"),
         ("program", "l0l", "program 'l0l'"),
         ("program", str(STRANGE), f"expected one of program {STRANGE}"),
         ("model", str(STRANGE), f"model {STRANGE}: expected one of program"),
