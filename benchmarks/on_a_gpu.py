@@ -16,6 +16,7 @@ resume    runs asked to end by SIGTERM and gone on with: how many come to the un
 
 import json
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,8 @@ class Asked:
 
 def python(*arguments: object) -> subprocess.CompletedProcess[str]:
     """Python in a process of its own, from the checkout; what it prints."""
-    return subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    command = [sys.executable, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def tests() -> dict[str, int]:
@@ -75,7 +77,7 @@ def training(asked: Asked, dataset: Path) -> list[dict[str, Any]]:
         config = asked.config(device, lanes=lanes, chunk=chunk)
         arguments = ("--device", device, "--steps", steps, "--once")
         done = python("benchmarks/training_speed.py", dataset, config, *arguments)
-        speed = json.loads(done.stdout)["speed"] if not done.returncode else None
+        speed = statistics.median(json.loads(done.stdout)["speeds"]) if not done.returncode else None
         found.append({"device": device, "lanes": lanes, "chunk": chunk, "frames_a_second": speed,
                       "error": done.stderr[-400:] if done.returncode else None})  # fmt: skip
     return found

@@ -5,13 +5,15 @@
     python benchmarks/training_speed.py dataset experiments/melee-1.2m.yaml --device cpu --device cuda --steps 400
 
 `--against` names a checkout of another version (`git worktree add ../before COMMIT`). Each run is a process of its own,
-with one thread unless the config says more; versions and devices take turns, round by round, so that what else the
-machine does meets all of them. Frames are counted per processor second, per second where another device computes. The
-first steps warm up and are not counted. It says also how far the versions' losses are apart: they are the means over
-the same frames, of runs with the same seed.
+with one thread unless the config says more. They take turns of a few steps, and only one computes at a time, so that
+what else the machine does meets neighbouring turns alike: the ratio is the median of theirs, beside its quartiles. A
+round begins new processes, as where their memory lies has its part. Frames are counted per processor second, per second
+where another device computes. The first steps warm up and are not counted. It says also how far the versions' losses
+are apart: they are the means over the same frames, of runs with the same seed.
 """
 
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -19,48 +21,96 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from itertools import count, pairwise
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import click
 
 ROOT = Path(__file__).resolve().parents[1]
 WARM = 10
+#: Steps of a turn.
+TURN = 5
 
 
 def measured(dataset: Path, config: Path, device: str, steps: int) -> dict[str, Any]:
-    """One run by the wmq that Python finds: frames a second, and parts of the mean loss of all its steps."""
+    """One run by the wmq that Python finds: frames a second of each turn, and parts of the mean loss of all its steps.
+    It pauses before its first turn and after each."""
     from wm_train.config import Mamba2Config, load_config
     from wm_train.fit import train as module
 
-    module.REPORT_EVERY = module.HELD_OUT_EVERY = steps + WARM  # what is measured besides is not training
+    last = WARM + steps + 1  # after the last turn, as it reports and measures
+    module.REPORT_EVERY = module.HELD_OUT_EVERY = last
+    module.SAVE_SECONDS = math.inf
     loaded = load_config(config)
-    train = replace(loaded.train, steps=steps + WARM + 1, minutes=0.0, device=device)
+    train = replace(loaded.train, steps=last, minutes=0.0, device=device)
     clock = time.process_time if device == "cpu" else time.monotonic
-    moments, reports = list[float](), list[dict[str, float]]()
+    taken, pauses, reports = count(1 - WARM), list[tuple[float, float]](), list[dict[str, float]]()
+
+    def moved(_: float) -> None:
+        step = next(taken)
+        if step >= 0 and step % TURN == 0:
+            ended = clock()
+            pause()
+            pauses.append((ended, clock()))
+
     with tempfile.TemporaryDirectory() as folder:
         job = module.Job(dataset, Path(folder, "run"), replace(loaded, train=train))
-        module.train(job, lambda told: reports.append(told.losses), lambda share: moments.append(clock()))
-    batch = train.lanes * train.chunk if isinstance(loaded.model, Mamba2Config) else train.batch
-    # The step after these reports and measures.
-    return {"speed": batch * (steps - 1) / (moments[WARM + steps - 2] - moments[WARM - 1]), "losses": reports[0]}
+        module.train(job, lambda told: reports.append(told.losses), moved)
+    frames = TURN * (train.lanes * train.chunk if isinstance(loaded.model, Mamba2Config) else train.batch)
+    speeds = [frames / (ended - began) for (_, began), (ended, _) in pairwise(pauses)]
+    return {"speeds": speeds, "losses": reports[0]}
 
 
-def run(root: Path, *arguments: str) -> dict[str, Any]:
-    """`measured` in a process of its own, by the wmq of a checkout."""
-    environment = {"OMP_NUM_THREADS": "1"} | os.environ | {"PYTHONPATH": str(root)}
-    command = [sys.executable, __file__, *arguments, "--once"]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+def pause() -> None:
+    """Says so in an empty line, and waits for one; where standard input is at its end, nobody takes turns."""
+    print(flush=True)
+    sys.stdin.readline()
 
 
-def told(name: str, runs: list[dict[str, Any]]) -> float:
-    """Prints a line of one version on one device; its median speed."""
-    speeds = sorted(run["speed"] for run in runs)
-    middle = statistics.median(speeds)
-    print(f"{name:16} {middle:9,.0f} frames/s   {speeds[0]:,.0f} to {speeds[-1]:,.0f}", flush=True)
-    return middle
+class Run:
+    """`measured` in a process of its own, by the wmq of a checkout. Made, it is warm and waits for its first turn."""
+
+    def __init__(self, root: Path, *arguments: str) -> None:
+        environment = {"OMP_NUM_THREADS": "1"} | os.environ | {"PYTHONPATH": str(root)}
+        command = [sys.executable, __file__, *arguments, "--once"]
+        self._process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True, env=environment)
+        self._until_pause()
+
+    def turn(self) -> None:
+        """Let it take so many steps."""
+        print(file=self._process.stdin, flush=True)
+        self._until_pause()
+
+    def result(self) -> dict[str, Any]:
+        """What `measured` gives, after the last turn."""
+        result: dict[str, Any] = json.loads(self._process.communicate("\n")[0])
+        return result
+
+    def _until_pause(self) -> None:
+        assert self._process.stdout
+        if not self._process.stdout.readline():
+            raise click.ClickException(f"a run has ended with {self._process.wait()}, expected it to pause")
+
+
+def told(name: str, speeds: list[float]) -> None:
+    """Prints a line of one version on one device: the median of its turns, and its quartiles."""
+    low, middle, high = statistics.quantiles(speeds, n=4)
+    print(f"{name:16} {middle:9,.0f} frames/s   {low:,.0f} to {high:,.0f}", flush=True)
+
+
+def speeds_of(runs: list[dict[str, Any]]) -> list[float]:
+    """Those of all turns, in order."""
+    return [speed for run in runs for speed in run["speeds"]]
+
+
+def compared(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:
+    """How many times as fast one version is as the other."""
+    ratios = [here / there for here, there in zip(speeds_of(ours), speeds_of(theirs), strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    difference = apart(ours[0]["losses"], theirs[0]["losses"])
+    return f"{middle:.3f} times, quartiles {low:.3f} to {high:.3f}; losses differ by {difference:.1e} at most"
 
 
 def apart(ours: dict[str, float], theirs: dict[str, float]) -> float:
@@ -73,7 +123,7 @@ def apart(ours: dict[str, float], theirs: dict[str, float]) -> float:
 @click.argument("config", type=click.Path(path_type=Path, exists=True))
 @click.option("--device", "devices", multiple=True, default=("cpu",), show_default=True, help="Repeatable.")
 @click.option("--against", type=click.Path(path_type=Path, exists=True), help="Checkout of another version.")
-@click.option("--steps", default=100, show_default=True)
+@click.option("--steps", default=100, show_default=True, type=click.IntRange(2 * TURN), help=f"Multiple of {TURN}.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--once", is_flag=True, hidden=True)
 def main(
@@ -85,15 +135,19 @@ def main(
         return
     versions = {"here": ROOT} | ({"there": against.resolve()} if against else {})
     runs: dict[tuple[str, str], list[dict[str, Any]]] = {(v, d): [] for d in devices for v in versions}
+    common = (str(dataset), str(config), "--steps", str(steps))
     for _ in range(rounds):
-        for version, device in runs:
-            arguments = (str(dataset), str(config), "--device", device, "--steps", str(steps))
-            runs[version, device].append(run(versions[version], *arguments))
+        begun = {key: Run(versions[key[0]], *common, "--device", key[1]) for key in runs}
+        for _ in range(steps // TURN):
+            for run in begun.values():
+                run.turn()
+        for key, run in begun.items():
+            runs[key].append(run.result())
     for device in devices:
-        middle = {version: told(f"{version}, {device}", runs[version, device]) for version in versions}
+        for version in versions:
+            told(f"{version}, {device}", speeds_of(runs[version, device]))
         if against:
-            difference = apart(runs["here", device][0]["losses"], runs["there", device][0]["losses"])
-            print(f"{device}: {middle['here'] / middle['there']:.2f} times; losses differ by {difference:.1e} at most")
+            print(f"{device}: {compared(runs['here', device], runs['there', device])}")
 
 
 if __name__ == "__main__":

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from wm_cli.artifacts import EXPORT, QNET, RUN, need
 from wm_cli.errors import WmCliError
 from wm_cli.experiments import experiments
+from wm_export.errors import WmExportError
 from wm_export.lower.cost import Cost, cost
 from wm_export.lower.handled import Handled, handled
 from wm_export.lower.lowering import lower
 from wm_export.lower.unmetered import known_overheads
 from wm_export.solana.blob import shard_sizes
 from wm_export.solana.layout import Layout, layout
+from wm_quant.errors import WmQuantError
 from wm_quant.presets import PRESETS, preset, untrained
 from wm_quant.qnet import QNet
 from wm_train.shapes import parameter_count
@@ -115,3 +117,11 @@ def of_model(model: Path) -> FrameCost:
         raise WmCliError(f"{model}: no folder, no file, and no name of an experiment or a preset; there are {named}")
     need(model, EXPORT, QNET, RUN)
     raise AssertionError(model)
+
+
+def units_of(model: Path) -> int | None:
+    """Compute units of a frame of a run or a QNet, before it is built; None if no program can be made of its shape."""
+    try:
+        return of_model(model).cost.total_cu
+    except (WmExportError, WmQuantError):
+        return None

@@ -15,6 +15,7 @@ from wm_cli.errors import WmCliError
 from wm_cli.staleness import tell_of_export, tell_of_qnet, tell_of_run
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, any_games, held_out
+from wm_train.games.store import Games, open_held_out
 from wm_train.measure.evaluate import rollout_starts, window_at
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class OpenedModel:
         return "ptq" if self.about.get("trained_as") == "float" else str(self.about["form"])
 
     def held_out(self, dataset: Path) -> Corpus:
-        """Games of a dataset that the model was not trained on."""
+        """Games of a dataset that the model was not trained on, MEASURED_GAMES at most."""
         return held_out_games(self.world, self.origin, dataset)
 
 
@@ -159,9 +160,16 @@ def origin_of(provenance: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def held_out_games(world: "World", origin: Mapping[str, Any], dataset: Path) -> Corpus:
-    """Games of a dataset that a model of this origin was not trained on. WmCliError if there is no dataset."""
+    """Games of a dataset that a model of this origin was not trained on, MEASURED_GAMES at most. WmCliError if there is
+    no dataset."""
     need(dataset, DATASET, option="--dataset")
     return held_out(dataset, world.encoding, origin["split"], origin["holdout"])
+
+
+def open_games(world: "World", origin: Mapping[str, Any], dataset: Path, most: int) -> Games:
+    """The same, `most` at most, nothing loaded yet."""
+    need(dataset, DATASET, option="--dataset")
+    return open_held_out(dataset, world.encoding, origin["split"], origin["holdout"], most)
 
 
 def held_out_window(

@@ -29,13 +29,13 @@ def _check(condition: bool, key: str, got: object, expected: str) -> None:
 
 
 def _checked_bits(given: Mapping[str, int], layers: tuple[str, ...]) -> dict[str, int]:
-    """`bits` without the layers that have 8 anyway, in the order of the layers."""
+    """`bits`, in the order of the layers. An 8 that is named stays: a config that names any says them all."""
     for layer, bits in given.items():
         _check(layer in layers, "model.bits", layer, f"a layer: {', '.join(layers)}")
         known = type(bits) is int and bits in WEIGHT_GRIDS
         *others, last = map(str, WEIGHT_GRIDS)
         _check(known, f"model.bits.{layer}", bits, f"{', '.join(others)} or {last}")
-    return {layer: given[layer] for layer in layers if given.get(layer, 8) != 8}
+    return {layer: given[layer] for layer in layers if layer in given}
 
 
 def _key(default: T, text: str, within: Range | None = None, named: bool = True) -> T:
@@ -68,7 +68,7 @@ HEADS_TEXT = (
 )
 FLAGS_TEXT = "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)"
 DROPOUT_TEXT = "share of hidden units dropped in training in float: of each layer, or of what goes out of a block"
-BITS_TEXT = "bits of a layer's weights in its integer form, 8, 4 or 16, as `{layer2: 4}`; 8 if nothing is said"
+BITS_TEXT = "bits of a layer's weights in its integer form, 8, 4 or 16, as `{layer2: 4}`; 8 of one that is not named"
 ARCH_TEXT = "mlp; or mamba2, which has the next six keys, and no slots and hidden"
 
 

@@ -146,8 +146,9 @@ class World:
         keys = [PAYER, *(who for who in dict.fromkeys(signers) if who != PAYER)]
         result = self.svm.send_transaction(Transaction(keys, message, self.svm.latest_blockhash()))
         if isinstance(result, FailedTransactionMetadata):
-            return Outcome(error_of(result), tuple(result.meta().logs()))
-        return Outcome("", tuple(result.logs()))
+            meta = result.meta()
+            return Outcome(error_of(result), tuple(meta.logs()), meta.compute_units_consumed())
+        return Outcome("", tuple(result.logs()), result.compute_units_consumed())
 
     def must(self, *instructions: Instruction, signers: Sequence[Keypair] = ()) -> None:
         """A transaction that passes."""

@@ -42,10 +42,11 @@ KEYS = (keypair("key 0"), keypair("key 1"))
 
 @dataclass(frozen=True)
 class Outcome:
-    """A transaction's error, as the program or the runtime names it, empty if it passed; and its logs."""
+    """A transaction's error, as the program or the runtime names it, empty if it passed; its logs and compute units."""
 
     error: str
-    logs: tuple[str, ...] = ()
+    logs: tuple[str, ...]
+    cu: int
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 
+from solders.account import Account
+
 from tests.security.harness import World
-from tests.security.kit import CREATOR, DISPUTED, OPPONENT, PLAYED, PUBLISHER, Kit
+from tests.security.kit import CREATOR, DISPUTED, FUNDS, OPPONENT, PLAYED, PROGRAM, PUBLISHER, Kit
+from wm_export.solana.account_codec import model_accounts
 
 
 def world_at(kit: Kit, stage: str, program: bytes | None = None) -> World:
@@ -14,6 +17,14 @@ def world_at(kit: Kit, stage: str, program: bytes | None = None) -> World:
         world.put(address, account)
     world.game = source.game
     return world
+
+
+def put_frozen(world: World) -> None:
+    """All shards of the model as if they had been uploaded and frozen."""
+    export = world.kit.export
+    made = model_accounts(export.lowered, export.shards, export.manifest.hash, bytes(PUBLISHER.pubkey()))
+    for address, data in zip((world.model, *world.more_models), made, strict=True):
+        world.put(address, Account(FUNDS, data, PROGRAM))
 
 
 def _uploaded(world: World) -> None:

@@ -4,29 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from solders.account import Account
 from solders.instruction import AccountMeta, Instruction
 from solders.pubkey import Pubkey
 
 from tests.builds import built
 from tests.factories import small_qnet
 from tests.security.harness import World
-from tests.security.kit import CREATOR, OPPONENT, PROGRAM, PUBLISHER, Kit
-from tests.security.stages import world_at
-from wm_export.solana.account_codec import model_accounts
+from tests.security.kit import CREATOR, OPPONENT, PROGRAM, Kit
+from tests.security.stages import put_frozen, world_at
 from wm_export.solana.export import export_solana, open_export
 from wm_export.solana.toolchain import Toolchain
-
-FUNDS = 10**12
-
-
-def _frozen(kit: Kit) -> World:
-    """All shards uploaded and frozen."""
-    world, export = World(kit, kit.program), kit.export
-    made = model_accounts(export.lowered, export.shards, export.manifest.hash, bytes(PUBLISHER.pubkey()))
-    for address, data in zip((world.model, *world.more_models), made, strict=True):
-        world.put(address, Account(FUNDS, data, PROGRAM))
-    return world
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +23,8 @@ def sharded(sbpf: Toolchain, cargo: Path, tmp_path_factory: pytest.TempPathFacto
     export_solana(small_qnet(), folder / "export", (2, 4), shard_max=910_000)
     export = built(open_export(folder / "export"))
     kit = Kit(export, export.program.read_bytes(), b"")
-    kit.stages["frozen"] = _frozen(kit)
+    kit.stages["frozen"] = World(kit, kit.program)
+    put_frozen(kit.stages["frozen"])
     assert len(kit.export.shards) == 3
     return kit
 

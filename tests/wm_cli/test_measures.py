@@ -9,6 +9,7 @@ import pytest
 from tests.factories import set_characters, write_dataset
 from tests.verbs import figures, run
 from wm_cli import project
+from wm_cli.frame_cost import of_model
 from wm_cli.verbs import character_study
 from wm_cli.verbs.character_study import ARMS, characters
 from wm_cli.verbs.measuring import differences
@@ -60,6 +61,11 @@ def test_models_stand_side_by_side() -> None:
     assert qat == qnet
     table = run("evaluate", *models, *few).stdout
     assert all(name in table for name in (*models, "k10_percent", "persis-"))
+    costs = [one["model"]["compute_units"] for one in got["models"]]
+    assert costs == [of_model(Path(model)).cost.total_cu for model in models]
+    assert all(
+        f"{units:,} compute units (`wmq cu {model}`)" in table for units, model in zip(costs, models, strict=True)
+    )
     kept = {name: project.kept_figures(f"evaluate-{name}") for name in ("float", "ptq", "qat", "qnet")}
     assert all(kept.values())
 
@@ -103,6 +109,12 @@ def test_models_of_other_splits_and_windows_see_the_same_frames() -> None:
     assert got[0]["games"] == got[1]["games"] == 8 - len(trained[0] | trained[1]) > 0
     assert trained[0] != trained[1] and got[0]["frames"] == got[1]["frames"]
     assert got[0]["baselines"] == got[1]["baselines"]
+
+
+def test_as_many_held_out_games_are_measured_as_were_asked_for() -> None:
+    some, every = figures("evaluate", "run", "--games", "2"), figures("evaluate", "run")
+    assert some["games"] == 2 < every["games"] and some["frames"] < every["frames"]
+    assert "[default: 256" in run("evaluate", "--help").stdout
 
 
 def test_differences_are_points_and_percents_against_the_first() -> None:

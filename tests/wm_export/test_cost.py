@@ -7,6 +7,7 @@ import pytest
 from tests.factories import small_qnet
 from tests.wm_export.conftest import Built, recording
 from wm_export.lower.cost import PRESET_OVERHEADS, preset_cost
+from wm_export.lower.unmetered import program_bytes
 from wm_export.parity import rollouts
 from wm_export.schema.limits import TRANSACTION_BUDGET
 from wm_export.solana import building, toolchain
@@ -76,6 +77,8 @@ def test_preset_costs_what_is_committed(sbpf: Toolchain, name: str, tmp_path_fac
     _, overheads = build(export)
     assert overheads == PRESET_OVERHEADS[name]
     assert predicted(export).total_cu == preset_cost(name).total_cu
+    # What a program weighs is an estimate before it is built: near what it is then.
+    assert abs(program_bytes(export.lowered) - export.program.stat().st_size) <= export.program.stat().st_size // 50
 
 
 @pytest.mark.parametrize(("cuts", "compact"), [(("1.2", "4", "5.30"), False), (("6",), True)])

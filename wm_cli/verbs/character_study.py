@@ -154,7 +154,7 @@ def _measured(model: Any, corpus: "Corpus", encoding: Any, players: "NDArray[np.
     from wm_train.measure.evaluate import one_step, rollout_figures, window_ends
 
     errors = one_step(model, corpus, encoding, window_ends(corpus, encoding))
-    return errors.figures() | {
+    return errors.errors().figures() | {
         "own": errors.of(players[errors.t]),
         "rollout": rollout_figures(model, corpus, encoding),
     }

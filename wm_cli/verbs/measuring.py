@@ -12,12 +12,13 @@ from wm_cli import output, project
 from wm_cli.artifacts import newest_model
 from wm_cli.json_keys import BASELINE_KEYS, DIFFERENCE_KEYS, FELT_KEYS, LAW_KEYS, METRIC_KEYS, MODEL_KEYS
 from wm_cli.number_types import Whole
-from wm_cli.opening import OpenedModel, held_out_games, held_out_window, open_model
+from wm_cli.opening import OpenedModel, held_out_window, open_games, open_model
 from wm_cli.options import dataset_option, folder_argument, frames_limit_option, json_option, verb
 from wm_cli.packaged import World
 from wm_cli.verdicts import verdict
 from wm_train.config import DEVICES
 from wm_train.errors import WmTrainError
+from wm_train.games.corpus import MEASURED_GAMES
 from wm_train.measure.measures import measures_of
 from wm_train.ranges import ENDLESS, SEEDS
 from wm_train.world.encoding import Encoding
@@ -25,6 +26,7 @@ from wm_train.world.registry import find_game
 
 if TYPE_CHECKING:
     from wm_train.games.corpus import Corpus
+    from wm_train.games.store import Games
     from wm_train.world.definition import Game
 
 #: Of the game whose keys --help lists.
@@ -42,12 +44,19 @@ device_option = click.option(
 
 @verb(
     "wmq evaluate\nwmq evaluate run --dataset other-games --horizon 60 --json\nwmq evaluate run qnet-ptq run-qat qnet",
-    prints=f"{MODEL_KEYS} {METRIC_KEYS} {BASELINE_KEYS} {DIFFERENCE_KEYS} games models path differences",
+    prints=f"{MODEL_KEYS} compute_units {METRIC_KEYS} {BASELINE_KEYS} {DIFFERENCE_KEYS} games models path differences",
     stopped="figures of the models that were done are kept in figures; the same command begins again",
 )
 @click.argument("models", nargs=-1, type=World())
 @dataset_option
 @frames_limit_option
+@click.option(
+    "--games",
+    type=Whole(1, ENDLESS),
+    default=MEASURED_GAMES,
+    show_default=True,
+    help="At most this many held-out games, evenly spread.",
+)
 @click.option(
     "--horizon", "horizons", type=Whole(1, 3600), multiple=True, help="A further rollout horizon; repeatable."
 )
@@ -57,6 +66,7 @@ def evaluate(
     models: tuple[Path, ...],
     dataset: Path,
     limit: int | None,
+    games: int,
     horizons: tuple[int, ...],
     device: str,
     as_json: bool,
@@ -70,7 +80,8 @@ def evaluate(
 
     models = models or (newest_model(),)
     with output.progress_bar("evaluate", len(models)) as (bar, task):
-        measured = evaluate_models(models, dataset, limit or 0, horizons, lambda: bar.advance(task), device)
+        told = partial(bar.advance, task)
+        measured = evaluate_models(models, dataset, limit or 0, horizons, told, device, games)
     lost = differences(models, measured)
     if as_json:
         several = {"models": [{"path": str(p), **m} for p, m in zip(models, measured, strict=True)]}
@@ -82,8 +93,10 @@ def evaluate(
     if lost:
         tables.append(differences_table(lost, BARS))
     output.print_tables(tables)
-    for name, figures in zip(names, measured, strict=True):
-        output.out.print(f"\n{name}: {verdict(figures)}", soft_wrap=True)
+    for path, name, figures in zip(models, names, measured, strict=True):
+        units = figures["model"]["compute_units"]
+        cost = f" On chain a frame takes about {units:,} compute units (`wmq cu {path}`)." if units else ""
+        output.out.print(f"\n{name}: {verdict(figures)}{cost}", soft_wrap=True)
 
 
 #: What a model may lose against the one that it was made from: points of a percent, percent, percent.
@@ -95,10 +108,13 @@ def evaluate_models(
     dataset: Path,
     limit: int = 0,
     further: Sequence[int] = (),
-    advance: Callable[[], None] = lambda: None,
+    advance: Callable[[float], None] = lambda share: None,
     device: str = "cpu",
+    games: int = MEASURED_GAMES,
 ) -> list[dict[str, Any]]:
-    """Metrics of each model, and the baselines', on the same frames: of games that none of them was trained on."""
+    """Metrics of each model, and the baselines', on the same frames: of games that none of them was trained on, `games`
+    at most. `advance` is called as models are measured, with the share of one."""
+    from wm_cli.frame_cost import units_of
     from wm_train.measure.evaluate import baselines as baselines_of
     from wm_train.measure.evaluate import evaluate as measure
     from wm_train.measure.recorded import recorded
@@ -108,25 +124,25 @@ def evaluate_models(
     past = max(one.world.encoding.span for one in found) if len(found) > 1 else 0
     metrics = partial(measure, limit=limit, further=further, past=past)
     worlds = {one.world.encoding: one.world for one in found}
-    corpora = {encoding: held_out_games(world, origin, dataset) for encoding, world in worlds.items()}
-    _same_games(list(corpora.values()))
+    held_out = {encoding: open_games(world, origin, dataset, games) for encoding, world in worlds.items()}
+    _same_games(list(held_out.values()))
     shown = {encoding: recorded(dataset, encoding, origin["split"], origin["holdout"]) for encoding in worlds}
     baselines = {
         encoding: {
-            name: metrics(base, corpus, encoding, recorded=shown[encoding])
+            name: metrics(base, those, encoding, recorded=shown[encoding])
             for name, base in baselines_of(encoding.game).items()
         }
-        for encoding, corpus in corpora.items()
+        for encoding, those in held_out.items()
     }
     measured = []
     for one in found:
         encoding = one.world.encoding
-        figures = metrics(one.model, corpora[encoding], encoding, recorded=shown[encoding])
-        about = {"model": one.about, "games": len(corpora[encoding].names), "baselines": baselines[encoding]}
+        figures = metrics(one.model, held_out[encoding], encoding, recorded=shown[encoding], advance=advance)
+        model = one.about | {"compute_units": units_of(one.path)}
+        about = {"model": model, "games": len(held_out[encoding].names), "baselines": baselines[encoding]}
         measured.append(figures | about)
         # A float run's QNet stands beside the QAT run's in the report: that is what QAT is for.
         project.keep_figures(f"evaluate-{one.name}", measured[-1])
-        advance()
     return measured
 
 
@@ -141,9 +157,9 @@ def _common(origins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"split": split, "holdout": min(origin["holdout"] for origin in origins)}
 
 
-def _same_games(corpora: Sequence["Corpus"]) -> None:
-    if len({corpus.names for corpus in corpora}) > 1:
-        counts = " and ".join(str(len(corpus.names)) for corpus in corpora)
+def _same_games(held_out: Sequence["Games"]) -> None:
+    if len({games.names for games in held_out}) > 1:
+        counts = " and ".join(str(len(games.names)) for games in held_out)
         raise WmTrainError(
             f"evaluate: the models' encodings can read {counts} of the held-out games, expected the same ones; "
             "evaluate them one by one"
@@ -268,7 +284,7 @@ def _world_laws(one: OpenedModel, dataset: Path, corpus: "Corpus", t: int, predi
 
 
 def _tracks(game: "Game", predicted: Any, true: Any) -> dict[str, Any]:
-    from wm_train.measure.evaluate import error
+    from wm_train.measure.one_step import error
     from wm_train.world.rule_ops import ONE
 
     at = game.at(*game.roles.position)
@@ -340,8 +356,8 @@ def diagnose(model: Path | None, dataset: Path, limit: int | None, device: str, 
 def diagnose_model(model: Path, dataset: Path, limit: int, device: str) -> dict[str, Any]:
     """Measures on held-out games, and which gate each of them opens."""
     from wm_train.measure.diagnose import aside_of, head_figures, predicted, verdicts
-    from wm_train.measure.evaluate import compared, felt
     from wm_train.measure.interventions import intervention_figures
+    from wm_train.measure.one_step import Felt, compared
     from wm_train.measure.recorded import recorded
 
     one = open_model(model, device=device)
@@ -356,7 +372,7 @@ def diagnose_model(model: Path, dataset: Path, limit: int, device: str) -> dict[
         "flags": encoding.flags.given,
         "gates": [verdict.to_json() for verdict in verdicts(seen)],
         "heads": list(head_figures(seen, encoding)),
-        **felt(compared(corpus, encoding, seen.t, seen.after), corpus, encoding, shown),
+        **Felt.of(compared(corpus, encoding, seen.t, seen.after), corpus, encoding, shown).figures(),
         "interventions": intervention_figures(one.model, corpus, encoding),
     }
     project.keep_figures(f"diagnose-{one.name}", figures)
@@ -378,7 +394,8 @@ def diagnose_model(model: Path, dataset: Path, limit: int, device: str) -> dict[
 def speculate(model: Path | None, dataset: Path, windows: int, seed: int, as_json: bool) -> None:
     """What it costs to compute frames before their inputs have come, as if inputs repeated, and to roll back.
 
-    By inputs alone over all games, and by what the model makes of them over held-out games.
+    By inputs alone over games of the dataset, and by what the model makes of them over held-out games: 256 at most,
+    evenly spread, of either.
     """
     from wm_cli.tables.drifting import speculation_tables
 
@@ -391,13 +408,13 @@ def speculate(model: Path | None, dataset: Path, windows: int, seed: int, as_jso
 
 
 def speculation(model: Path, dataset: Path, windows: int, seed: int) -> dict[str, Any]:
-    """By inputs over every usable game, by outcome over the held-out ones."""
-    from wm_train.games.corpus import load_corpus, only_of, usable_games
+    """By inputs over usable games, by outcome over those that are held out."""
+    from wm_train.games.corpus import load_corpus, measured, only_of, usable_games
     from wm_train.measure.speculation import DELAYS, inputs_figures, outcome_figures
 
     one = open_model(model)
     encoding = one.world.encoding
-    games = load_corpus(dataset, usable_games(dataset, encoding, only_of(one.origin["split"])), encoding)
+    games = load_corpus(dataset, measured(usable_games(dataset, encoding, only_of(one.origin["split"]))), encoding)
     by_inputs = {"games": len(games.names), "frames": len(games.game), **inputs_figures(games)}
     corpus = one.held_out(dataset)
     by_outcome = {"games": len(corpus.names), **outcome_figures(one.model, corpus, encoding, windows, seed)}

@@ -30,6 +30,8 @@ from wm_cli.options import (
 from wm_cli.paying import announce, ask
 from wm_cli.places import address_of
 from wm_cli.put_on_chain import keep_deployment, tell_of_deployment
+from wm_export.lower.lowering import lower
+from wm_export.lower.unmetered import program_bytes
 from wm_export.schema.sbpf import Arch
 from wm_export.solana.export import Export
 from wm_live.chain.rpc import Rpc
@@ -39,7 +41,7 @@ from wm_live.chain.wallet import sol as in_sol
 from wm_live.deploy.deployed import Reference, Verification, rebuilt, verify
 from wm_live.deploy.deploying import Progress, Refund, abort, carry_out, prepare, refund_budget
 from wm_live.deploy.deployment import Deployment
-from wm_live.deploy.rent import PROGRAM_ABOUT_BYTES, rent_of_export, rent_of_shape
+from wm_live.deploy.rent import rent_of_export, rent_of_shape
 from wm_live.deploy.target import model_of, target_of
 from wm_live.errors import WmLiveError
 from wm_live.localnet.servers import Localnet, LocalnetPlaces
@@ -275,7 +277,7 @@ def run_deploy(
 def deploy_rent(export: Path, config: Path | None, preset: str | None, as_json: bool) -> None:
     """What each part of a world costs to keep, what comes back when, and what smaller shapes would cost.
 
-    Asks no node, and needs no compilers: a program that is not built yet is taken to have 200,000 bytes.
+    Asks no node, and needs no compilers: of a program that is not built yet the bytes are estimated.
     """
     figures, lines = run_rent(export, config, preset)
     output.say(as_json, figures, "\n".join(lines))
@@ -285,17 +287,19 @@ def run_rent(folder: Path, config: Path | None, preset: str | None) -> tuple[dic
     """(figures, the same in words) of a config, of a preset, or else of an export."""
     if config is not None and preset is not None:
         raise click.UsageError("expected --config or --preset, one of the two")
-    size = None
+    built = False
     if config is not None or preset is not None:
         net = untrained(load_config(config).model) if preset is None else known_shape(preset)
-        rent = rent_of_shape(net)
+        size = program_bytes(lower(net))
+        rent = rent_of_shape(net, size)
     else:
         export = open_export(folder)
-        net, size = export.net, export.program.stat().st_size if export.program.exists() else None
-        rent = rent_of_export(export, size or PROGRAM_ABOUT_BYTES)
+        net, built = export.net, export.program.exists()
+        size = export.program.stat().st_size if built else program_bytes(export.lowered)
+        rent = rent_of_export(export, size)
     count = parameter_count(net.model)
-    about = {"parameters": count, "program_bytes": size or PROGRAM_ABOUT_BYTES, "built": size is not None}
-    sized = "built" if size is not None else f"taken to have {PROGRAM_ABOUT_BYTES:,} bytes until it is built"
+    about = {"parameters": count, "program_bytes": size, "built": built}
+    sized = "built" if built else f"of about {size:,} bytes, once it is built"
     return about | rent.to_json(), [f"{count:,} parameters; program {sized}", "", *rent.lines()]
 
 

@@ -1,4 +1,5 @@
-"""What the compiled code around the kernels will cost, before anything is built: an estimate from what was metered.
+"""What the compiled code around the kernels will cost, and what a program will weigh, before anything is built:
+estimates from what was metered and built.
 
 Kernels are counted by formula and are exact. Around them stands compiled Rust, whose length is the compiler's choice;
 `wmq build` meters it. Until then it is taken to be what the metered presets have: of the world's own routines as much
@@ -13,7 +14,8 @@ from functools import cache
 from math import ceil
 from statistics import fmean
 
-from wm_export.lower.cost import PRESET_OVERHEADS, Overheads
+from wm_export.lower.cost import PRESET_OVERHEADS, Overheads, memory_cu
+from wm_export.lower.kernels import kernel_named
 from wm_export.lower.lowered_program import Operand, Places, Program, Routine, Rows
 from wm_export.lower.lowering import lower
 from wm_quant.presets import PRESETS, preset
@@ -21,6 +23,10 @@ from wm_train.config import ModelConfig
 
 #: Of one operation of a rule: what the laws and sights of `lawful` worlds take, metered, over their number.
 RULE_OPERATION_CU = 4.5
+
+#: Bytes of compiled code, as built: of a program that computes nothing, and if it keeps a memory; of an operation of a
+#: rule, of a call, and of a transaction more.
+BARE_BYTES, MEMORY_BYTES, RULE_OPERATION_BYTES, CALL_BYTES, STEP_BYTES = 77_000, 10_000, 72, 850, 3_000
 
 
 def known_overheads(model: ModelConfig, program: Program) -> tuple[Overheads, bool]:
@@ -43,6 +49,15 @@ def estimated(program: Program) -> Overheads:
         max(each.peak for each in metered),
         "estimate",
     )
+
+
+def program_bytes(program: Program) -> int:
+    """Bytes that the built program may have: of kernels as many as they have, of compiled code an estimate."""
+    compiled = BARE_BYTES + MEMORY_BYTES * (memory_cu(program) > 0) + STEP_BYTES * (len(program.plan) - 1)
+    compiled += sum(RULE_OPERATION_BYTES * _operations(each) for each in program.routines)
+    compiled += sum(CALL_BYTES * len(each.calls) for each in program.routines)
+    kernels = {call.function for routine in program.routines for call in routine.kernel_calls}
+    return compiled + sum(kernel_named(name).bytes for name in kernels)
 
 
 def _around(routine: Routine) -> int:

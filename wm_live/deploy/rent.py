@@ -10,6 +10,7 @@ from typing import Any
 from wm_export.errors import WmExportError
 from wm_export.lower.lowered_program import Program
 from wm_export.lower.lowering import lower
+from wm_export.lower.unmetered import program_bytes
 from wm_export.schema.accounts import PIN
 from wm_export.solana.blob import shard_sizes, shards
 from wm_export.solana.export import Export
@@ -24,8 +25,6 @@ from wm_quant.qnet import QNet
 from wm_train.config import MLPConfig, ModelConfig
 from wm_train.errors import WmTrainError
 
-#: A program before it is built: those of the first game have 170,000 to 220,000 bytes.
-PROGRAM_ABOUT_BYTES = 200_000
 NEVER = "never"
 #: Sections of the weights that are named one by one; the others are one line.
 MOST_SECTIONS = 4
@@ -82,11 +81,11 @@ class WorldRent:
         return out + [f"  {one.how:27} {sol(one.rent):>20}   for ever" for one in self.smaller]
 
 
-def rent_of_shape(net: QNet, elf_bytes: int = PROGRAM_ABOUT_BYTES) -> WorldRent:
-    """The rent of a world whose program has so many bytes; no weight is looked at."""
+def rent_of_shape(net: QNet, elf_bytes: int | None = None) -> WorldRent:
+    """The rent of a world whose program has so many bytes, estimated unless told; no weight is looked at."""
     program = lower(net)
     sizes, sections = _weights(program)
-    return _rent(net.model, layout(program, sizes), sections, elf_bytes)
+    return _rent(net.model, layout(program, sizes), sections, elf_bytes or program_bytes(program))
 
 
 def rent_of_export(export: Export, elf_bytes: int) -> WorldRent:
@@ -96,7 +95,7 @@ def rent_of_export(export: Export, elf_bytes: int) -> WorldRent:
 
 def _rent(model: ModelConfig, where: Layout, sections: Mapping[str, int], elf_bytes: int) -> WorldRent:
     parts = _parts(where, elf_bytes)
-    smaller = sorted(_smaller(model, elf_bytes), key=lambda one: -one.rent)
+    smaller = sorted(_smaller(model), key=lambda one: -one.rent)
     return WorldRent(parts, sections, [one for one in smaller if one.rent < _kept(parts)])
 
 
@@ -133,8 +132,8 @@ def _of_a_game(where: Layout) -> Iterator[RentPart]:
     yield RentPart("a dispute", dispute, rent_exempt(dispute), "closed")
 
 
-def _smaller(model: ModelConfig, elf_bytes: int) -> Iterator[SmallerShape]:
-    """Shapes with half of what makes bytes."""
+def _smaller(model: ModelConfig) -> Iterator[SmallerShape]:
+    """Shapes with half of what makes bytes, their programs as estimated."""
     if not isinstance(model, MLPConfig):
         return
     slots, few = max(1, model.slots // 2), dict.fromkeys(model.layers, 4)
@@ -150,4 +149,4 @@ def _smaller(model: ModelConfig, elf_bytes: int) -> Iterator[SmallerShape]:
             program = lower(untrained(replace(model, **changes)))
         except (WmTrainError, WmExportError):  # no such network
             continue
-        yield SmallerShape(how, _kept(_parts(layout(program, _weights(program)[0]), elf_bytes)))
+        yield SmallerShape(how, _kept(_parts(layout(program, _weights(program)[0]), program_bytes(program))))

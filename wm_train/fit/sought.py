@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wm_train.config import RunConfig
 from wm_train.errors import WmTrainError
-from wm_train.games.corpus import Corpus
+from wm_train.games.corpus import Corpus, spread_out
 from wm_train.games.sequences import Moments
 from wm_train.games.store import Games
 from wm_train.games.stream import WindowBatch
@@ -22,6 +22,8 @@ from wm_train.world.encoding import Encoding
 
 #: Sets these draws apart from others of the same seed.
 _DRAWS = 0xE7E7
+#: Games that a network which remembers is shown events of, at most: all are read when a training begins.
+SOUGHT_GAMES = 2048
 #: Frames by which a window ends before or after the one that predicts an event, at most.
 NEAR = 4
 
@@ -42,9 +44,9 @@ class Sought:
         return [pairs[happens[..., i].any(1)] for i in range(len(self.events))]
 
     def moments_of(self, games: Games) -> Moments:
-        """Those of all games, each read once; events that never happen are left out."""
-        starts = np.cumsum(games.lengths) - games.lengths
-        every = [[kind + start for kind in self.moments(games.corpus([i]))] for i, start in enumerate(starts)]
+        """Those of SOUGHT_GAMES at most, evenly spread, each read once; events that never happen are left out."""
+        starts, numbers = np.cumsum(games.lengths) - games.lengths, spread_out(len(games.lengths), SOUGHT_GAMES)
+        every = [[kind + starts[i] for kind in self.moments(games.corpus([i]))] for i in numbers.tolist()]
         found = [np.concatenate(of) for of in zip(*every, strict=True)]
         kinds = tuple(moments for moments in found if len(moments))
         if not kinds:

@@ -7,7 +7,7 @@ No window crosses from one game into the next.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -303,23 +303,53 @@ def moved_over(split: Mapping[str, Any], train: TrainConfig) -> list[str]:
 
 
 def any_games(dataset: Path, encoding: Encoding, split: Mapping[str, Any], holdout: float, frames: int) -> Corpus:
-    """Frames to run executors on: held-out games, else any of the dataset, else `frames` made-up ones."""
+    """Frames to run executors on: held-out games, else any of the dataset, MEASURED_GAMES at most; without a dataset
+    `frames` made-up ones."""
     if not (dataset / META_NAME).exists():
         return made_up_corpus(frames, 0, encoding.game)
     meta = open_dataset(dataset)
     usable = set(usable_games(meta, encoding, only_of(split)))
     fresh = usable - set(split.get("train", ()))
-    return held_out(meta, encoding, split, holdout) if fresh else load_corpus(meta, sorted(usable), encoding)
+    return held_out(meta, encoding, split, holdout) if fresh else load_corpus(meta, measured(usable), encoding)
 
 
-def held_out(dataset: Dataset, encoding: Encoding, split: Mapping[str, Any], holdout: float) -> Corpus:
-    """What of a dataset a run has not trained on: every game of its kinds outside its training games; where one
-    game served as both, that game's held-out middle. WmTrainError if nothing is left."""
+#: Games that a model is measured on, at most, unless more are asked for: of more the figures hardly change.
+MEASURED_GAMES = 256
+
+
+def spread_out(count: int, most: int) -> Ints:
+    """Numbers of at most `most` of `count` things, evenly spread, the first and the last among them."""
+    return np.linspace(0, count - 1, most).astype(np.int64) if count > most else np.arange(count)
+
+
+def measured(matches: Collection[str], most: int = MEASURED_GAMES) -> list[str]:
+    """At most so many of some games, evenly spread over their sorted names."""
+    ordered = sorted(matches)
+    return [ordered[number] for number in spread_out(len(ordered), most)]
+
+
+def held_out_names(
+    meta: DatasetMeta, encoding: Encoding, split: Mapping[str, Any], most: int
+) -> tuple[list[str], bool]:
+    """(matches of what of a dataset a run has not trained on; whether it is the middle of one game).
+
+    Of the games of its kinds outside its training games `most` at most; where one game served as both, that game's
+    held-out middle. WmTrainError if nothing is left.
+    """
     trained, valid = set(split.get("train", ())), set(split.get("valid", ()))
-    meta = open_dataset(dataset)
     usable = set(usable_games(meta, encoding, only_of(split)))
     if fresh := usable - trained:
-        return load_corpus(meta, sorted(fresh), encoding)
+        return measured(fresh, most), False
     if is_cut(split) and usable & valid:
-        return cut(load_corpus(meta, sorted(usable & valid), encoding), "valid", holdout)
+        return sorted(usable & valid), True
     raise WmTrainError(f"{meta.path}: the run was trained on all {len(usable)} usable games; evaluate on others")
+
+
+def held_out(
+    dataset: Dataset, encoding: Encoding, split: Mapping[str, Any], holdout: float, most: int = MEASURED_GAMES
+) -> Corpus:
+    """The games of `held_out_names`, in memory."""
+    meta = open_dataset(dataset)
+    names, middle = held_out_names(meta, encoding, split, most)
+    corpus = load_corpus(meta, names, encoding)
+    return cut(corpus, "valid", holdout) if middle else corpus

@@ -4,14 +4,14 @@ Frames are numbered through all games laid end to end, as in a Corpus of them. W
 Corpus, so that whatever works on a whole one works on it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from wm_train.errors import WmTrainError
-from wm_train.games.corpus import Corpus, Split, cut, load_corpus, place_of, split_games
+from wm_train.games.corpus import MEASURED_GAMES, Corpus, Split, cut, held_out_names, load_corpus, place_of, split_games
 from wm_train.games.dataset import Dataset, DatasetMeta, StoredGame, open_dataset
 from wm_train.games.encoded import Records, encode_game, map_game, record_type
 from wm_train.grid.arithmetic import Ints
@@ -121,3 +121,14 @@ def open_split(dataset: Path, encoding: Encoding, holdout: float, **rule: Any) -
         return StoredGames(meta, split.train, encoding), StoredGames(meta, split.valid, encoding), split
     only = load_corpus(meta, split.train, encoding)
     return HeldGames(cut(only, "train", holdout)), HeldGames(cut(only, "valid", holdout)), split
+
+
+def open_held_out(
+    dataset: Dataset, encoding: Encoding, split: Mapping[str, Any], holdout: float, most: int = MEASURED_GAMES
+) -> Games:
+    """The games of corpus.held_out, nothing loaded yet."""
+    meta = open_dataset(dataset)
+    names, middle = held_out_names(meta, encoding, split, most)
+    if middle:
+        return HeldGames(cut(load_corpus(meta, names, encoding), "valid", holdout))
+    return StoredGames(meta, names, encoding)

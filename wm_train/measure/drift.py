@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from wm_train.games.corpus import Corpus
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
-from wm_train.measure.evaluate import Model, begin, equal, error, need_starts, run, true_frames, true_inputs
+from wm_train.measure.evaluate import Model, begin, need_starts, run, true_frames, true_inputs
 from wm_train.measure.footage import Frames, game_field
 from wm_train.measure.found_events import events_a_minute
 from wm_train.measure.lawful import runs_figures
 from wm_train.measure.measures import Measures, measures_of
+from wm_train.measure.one_step import equal, error
 from wm_train.measure.recorded import Recorded
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding

@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wm_train.errors import WmTrainError
-from wm_train.games.corpus import Corpus
-from wm_train.grid.arithmetic import FRAC_BITS, Ints
-from wm_train.measure.coverage import coverage_figures
-from wm_train.measure.footage import footage
-from wm_train.measure.found_events import damage_of, event_figures, happening, hit_damage
+from wm_train.games.corpus import Corpus, spread_out
+from wm_train.games.store import Games, HeldGames
+from wm_train.grid.arithmetic import Ints
 from wm_train.measure.lawful import lawful_ahead
 from wm_train.measure.measures import measures_of
+from wm_train.measure.one_step import Felt, OneStep, OneStepSums, compared, equal, error
 from wm_train.measure.recorded import Recorded
 from wm_train.measure.recurrent import Recurrent, RecurrentWorlds
 from wm_train.measure.recurrent import begin as begin_recurrent
 from wm_train.measure.recurrent import forced as forced_recurrent
+from wm_train.measure.starts import pieces, seeded_starts, start_counts
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.step import World, next_frames
@@ -31,6 +31,8 @@ from wm_train.world.step import World, next_frames
 HORIZONS = (5, 10, 20)
 ROLLOUT_STARTS = 300
 CHUNK = 4096
+#: Games that are in memory at a time, and walk side by side through a network that remembers.
+GAMES_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -101,22 +103,6 @@ def baselines(game: Game) -> dict[str, Stepper]:
     return found
 
 
-def error(game: Game, after: NDArray[np.int32], true: NDArray[np.int32], names: Sequence[str]) -> NDArray[np.float64]:
-    """(..., 2, len(names)) absolute error in the fields' units; one column of zeros if there are no names."""
-    if not names:
-        return np.zeros((*after.shape[:-1], 1))
-    at = game.at(*names)
-    return np.abs(after[..., at].astype(np.int64) - true[..., at]) / float(1 << FRAC_BITS)
-
-
-def equal(game: Game, one: NDArray[np.int32], other: NDArray[np.int32], name: str) -> NDArray[np.bool_]:
-    """(..., 2) whether a field has the same value; True all over if the game has no such field."""
-    if not name:
-        return np.ones(one.shape[:-1], bool)
-    at = game.state_index[name]
-    return np.asarray(one[..., at] == other[..., at])
-
-
 def chunks(t: Ints) -> Iterator[Ints]:
     """`t` in pieces of at most CHUNK."""
     yield from (t[i : i + CHUNK] for i in range(0, len(t), CHUNK))
@@ -157,69 +143,6 @@ def forced(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> Iterato
         yield chunk, model(window_at(corpus, encoding, chunk))
 
 
-@dataclass(frozen=True)
-class OneStep:
-    """What N predictions one frame ahead got wrong.
-
-    t          (N,) the frames that the predictions start from
-    position   (N, 2, 2), velocity (N, 2, velocities), damage (N, 2, 1): absolute errors in the fields' units
-    right      (N, 2) bool, the action is the true one
-    changed    (N, 2) bool, the true action is not that of the frame before
-    events     (N, 2, events) bool, what is predicted to happen from frame t on
-    dealt      (N, 2) damage that is predicted, in its unit
-    """
-
-    t: Ints
-    position: NDArray[np.float64]
-    velocity: NDArray[np.float64]
-    damage: NDArray[np.float64]
-    right: NDArray[np.bool_]
-    changed: NDArray[np.bool_]
-    events: NDArray[np.bool_]
-    dealt: NDArray[np.float64]
-
-    def figures(self) -> dict[str, Any]:
-        """Metrics over both players; keys as `wmq evaluate --json` prints them."""
-        p50, p95 = np.quantile(self.position.mean((1, 2)), [0.5, 0.95])
-        first = self.right[:, 0][self.changed[:, 0]]
-        both = self.of(np.ones_like(self.right))
-        return {
-            "frames": len(self.t),
-            "action_acc": both["action_acc"],
-            "action_change_acc": both["action_change_acc"],
-            "action_change_acc_p0": float(first.mean()) if len(first) else None,
-            "position_mae": both["position_mae"],
-            "position_p50": float(p50),
-            "position_p95": float(p95),
-            "velocity_mae": both["velocity_mae"],
-            "damage_mae": both["damage_mae"],
-        }
-
-    def of(self, players: NDArray[np.bool_]) -> dict[str, Any]:
-        """The metrics that are known of each player, over `players` (N, 2) only, at least one; None where no action
-        changes."""
-        changed = self.right[players & self.changed]
-        return {
-            "action_acc": float(self.right[players].mean()),
-            "action_change_acc": float(changed.mean()) if len(changed) else None,
-            "position_mae": float(self.position[players].mean()),
-            "velocity_mae": float(self.velocity[players].mean()),
-            "damage_mae": float(self.damage[players].mean()),
-        }
-
-
-def compared(corpus: Corpus, encoding: Encoding, t: Ints, after: NDArray[np.int32]) -> OneStep:
-    """What the Frames (N, 2, len(frame_fields)) that were predicted after frames `t` (N,) got wrong."""
-    game, roles, events = encoding.game, encoding.game.roles, measures_of(encoding).events
-    now, true = corpus.frames[t], corpus.frames[t + 1]
-    position, velocity, damage = (
-        error(game, after, true, names) for names in (roles.position, roles.velocity, roles.hurt)
-    )
-    right, changed = equal(game, after, true, roles.action), ~equal(game, now, true, roles.action)
-    happens, dealt = happening(game, events, now, after), damage_of(game, now, after)
-    return OneStep(t, position, velocity, damage, right, changed, happens, dealt)
-
-
 def one_step(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> OneStep:
     """Predictions one frame ahead, over windows that end at `t`."""
     parts = [compared(corpus, encoding, chunk, after) for chunk, after in forced(model, corpus, encoding, t)]
@@ -236,27 +159,29 @@ def window_ends(corpus: Corpus, encoding: Encoding, past: int = 0) -> Ints:
 
 def evenly(t: Ints, limit: int) -> Ints:
     """At most `limit` of some frames, evenly spread; all if it is 0."""
-    return t[np.linspace(0, len(t) - 1, limit).astype(np.int64)] if limit and len(t) > limit else t
+    return t if not limit else t[spread_out(len(t), limit)]
 
 
 def rollout_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int, seed: int, past: int = 0) -> Ints:
     """Seeded starts t, ascending, whose next `horizon` frames lie in the same game, as do `past` frames up to them."""
-    t = window_ends(corpus, encoding, past)
-    t = t[t + horizon < len(corpus.game)]
-    t = t[corpus.game[t] == corpus.game[t + horizon]]
-    picked = np.random.default_rng(seed).choice(t, min(starts, len(t)), replace=False)
-    return np.sort(picked)
+    lengths = HeldGames(corpus).lengths
+    found = seeded_starts(lengths, encoding, horizon, starts, seed, past)
+    return (np.cumsum(lengths) - lengths)[found.game] + found.frame
 
 
 def need_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int, seed: int, past: int = 0) -> Ints:
     """`rollout_starts`, of which there must be one; else WmTrainError."""
-    t = rollout_starts(corpus, encoding, horizon, starts, seed, past)
-    if not len(t):
+    _need_start(HeldGames(corpus).lengths, encoding, horizon, past)
+    return rollout_starts(corpus, encoding, horizon, starts, seed, past)
+
+
+def _need_start(lengths: Ints, encoding: Encoding, horizon: int, past: int) -> None:
+    """WmTrainError if no game of these lengths is long enough for a rollout."""
+    if not start_counts(lengths, encoding, horizon, past).any():
         need = max(encoding.span, past) + horizon
         raise WmTrainError(
             f"evaluate: no game has {need} frames in a row, which a rollout needs; evaluate on longer games"
         )
-    return t
 
 
 def run(worlds: Worlds, inputs: Iterable[NDArray[np.int8]]) -> NDArray[np.int32]:
@@ -282,7 +207,7 @@ def rollout(model: Model, corpus: Corpus, encoding: Encoding, t: Ints, horizon: 
 
 def rollout_figures(
     model: Model,
-    corpus: Corpus,
+    games: Games | Corpus,
     encoding: Encoding,
     seed: int = 0,
     starts: int = ROLLOUT_STARTS,
@@ -292,15 +217,18 @@ def rollout_figures(
 ) -> dict[str, dict[str, Any]]:
     """Metrics of seeded rollouts for each of `horizons`, with the position error per frame ahead. All of them are of
     the same rollouts, as long as the longest horizon. With what recorded games show also the share of lawful frames,
-    if the game has laws."""
-    longest = max(horizons)
-    t = need_starts(corpus, encoding, longest, starts, seed, past)
+    if the game has laws. Of the games those frames alone are in memory that the rollouts need."""
+    held, longest, measures = as_games(games), max(horizons), measures_of(encoding)
+    _need_start(held.lengths, encoding, longest, past)
+    found = seeded_starts(held.lengths, encoding, longest, starts, seed, past)
+    before = None if isinstance(model, Recurrent) else max(encoding.span, measures.past)
+    corpus, t = pieces(held, found, before, longest)
     frames, true = rollout(model, corpus, encoding, t, longest), true_frames(corpus, t, longest)
     game = encoding.game
     position = error(game, frames, true, game.roles.position).mean((0, 2, 3))
     damage = error(game, frames, true, game.roles.hurt).mean((0, 2, 3))
     action = equal(game, frames, true, game.roles.action).mean((0, 2))
-    measures, lawful = measures_of(encoding), None
+    lawful = None
     if recorded is not None and measures.laws:
         lawful = lawful_ahead(measures, recorded.known, game, corpus, t, frames)
     return {
@@ -318,7 +246,7 @@ def rollout_figures(
 
 def evaluate(
     model: Model,
-    corpus: Corpus,
+    games: Games | Corpus,
     encoding: Encoding,
     seed: int = 0,
     limit: int = 0,
@@ -326,35 +254,53 @@ def evaluate(
     past: int = 0,
     starts: int = ROLLOUT_STARTS,
     recorded: Recorded | None = None,
+    advance: Callable[[float], None] = lambda share: None,
 ) -> dict[str, Any]:
     """One-step metrics over every window (`limit` of them, evenly spread, if not 0) and rollouts from `starts`.
 
     `further` horizons have rollouts of their own, so that no figure depends on what else is asked for. With `past`
     only frames count that have as many frames of their game up to them: models with shorter windows then see the same
-    frames as those with longer ones. `recorded` is needed for coverage and laws.
+    frames as those with longer ones. `recorded` is needed for coverage and laws. Games are read GAMES_AT_ONCE at a
+    time, and `advance` is called with the share of them that has been measured since.
     """
-    groups = [HORIZONS, *((k,) for k in sorted(set(further) - set(HORIZONS)))]
+    held, groups = as_games(games), [HORIZONS, *((k,) for k in sorted(set(further) - set(HORIZONS)))]
     for horizons in groups:
-        need_starts(corpus, encoding, max(horizons), 1, seed, past)
-    t = evenly(window_ends(corpus, encoding, past), limit)
-    errors = one_step(model, corpus, encoding, t)
-    figures: dict[str, Any] = errors.figures() | felt(errors, corpus, encoding, recorded) | {"rollout": {}}
+        _need_start(held.lengths, encoding, max(horizons), past)
+    figures: dict[str, Any] = _ahead(model, held, encoding, limit, past, recorded, advance) | {"rollout": {}}
     for horizons in groups:
-        figures["rollout"] |= rollout_figures(model, corpus, encoding, seed, starts, horizons, past, recorded)
+        figures["rollout"] |= rollout_figures(model, held, encoding, seed, starts, horizons, past, recorded)
     return figures
 
 
-def felt(errors: OneStep, corpus: Corpus, encoding: Encoding, recorded: Recorded | None) -> dict[str, Any]:
-    """What a player would notice one frame ahead: events, the damage of a hit, errors where little was seen.
+def _ahead(
+    model: Model,
+    games: Games,
+    encoding: Encoding,
+    limit: int,
+    past: int,
+    recorded: Recorded | None,
+    advance: Callable[[float], None],
+) -> dict[str, Any]:
+    """Metrics one frame ahead; arguments as of `evaluate`."""
+    counts = start_counts(games.lengths, encoding, 1, past)
+    picked, seen = spread_out(int(counts.sum()), limit) if limit else None, 0
+    total: OneStepSums | None = None
+    for first in range(0, len(counts), GAMES_AT_ONCE):
+        block = np.arange(first, min(first + GAMES_AT_ONCE, len(counts)))
+        own = np.arange(counts[block].sum())
+        if picked is not None:
+            own = picked[np.searchsorted(picked, seen) : np.searchsorted(picked, seen + len(own))] - seen
+        if len(own):
+            corpus = games.corpus(block)
+            errors = one_step(model, corpus, encoding, window_ends(corpus, encoding, past)[own])
+            sums = OneStepSums(errors.errors(), Felt.of(errors, corpus, encoding, recorded))
+            total = sums if total is None else total + sums
+        seen += int(counts[block].sum())
+        advance(len(block) / len(counts))
+    assert total is not None, "a rollout can start"
+    return total.figures()
 
-    Events are those of the game's measures; damage is there if the game has it, coverage if `recorded` is given.
-    """
-    game, t = encoding.game, errors.t
-    figures: dict[str, Any] = {}
-    if events := measures_of(encoding).events:
-        figures["events"] = event_figures(events, footage(game, corpus), t, errors.events)
-    if game.roles.damage:
-        figures["hit_damage"] = hit_damage(errors.dealt, damage_of(game, corpus.frames[t], corpus.frames[t + 1]))
-    if recorded is not None:
-        figures["coverage"] = coverage_figures(game, errors.of, corpus.frames[t], recorded)
-    return figures
+
+def as_games(games: Games | Corpus) -> Games:
+    """Games, of a Corpus that is in memory if it is one."""
+    return HeldGames(games) if isinstance(games, Corpus) else games

@@ -6,6 +6,7 @@ in five frames in a row is right once.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
 from wm_train.measure.footage import Footage, Frames, Mask, readers
 from wm_train.measure.measures import Event
+from wm_train.measure.sums import Mean
 from wm_train.world.definition import Game
 
 #: Precision, recall and F1.
@@ -51,62 +53,125 @@ def _whole(known: Mask, world: Ints, within: int) -> Mask:
     return np.logical_and.reduce([_shifted(known, ahead, world, True) for ahead in range(-within, within + 1)])
 
 
-def _scores(true: Mask, predicted: Mask, known: Mask, world: Ints, within: int) -> Scores:
-    """Precision of all predictions; recall of the events around which all is predicted; F1.
+@dataclass(frozen=True)
+class Matches:
+    """Predictions of an event against what happened, at one distance.
 
-    0 where nothing is predicted or happens; recall and F1 are None where no frame has all predicted around it.
+    right  predictions that find an event; asked: events around which all is predicted; found: of these
+    whole  player frames around which all is predicted
     """
+
+    right: int
+    asked: int
+    found: int
+    whole: int
+
+    def __add__(self, other: "Matches") -> "Matches":
+        return Matches(
+            self.right + other.right, self.asked + other.asked, self.found + other.found, self.whole + other.whole
+        )
+
+    def scores(self, predicted: int) -> Scores:
+        """Precision of all predictions; recall of the events around which all is predicted; F1.
+
+        0 where nothing is predicted or happens; recall and F1 are None where no frame has all predicted around it.
+        """
+        precision = self.right / max(predicted, 1)
+        if not self.whole:
+            return precision, None, None
+        recall = self.found / max(self.asked, 1)
+        return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
+
+
+def _matches(true: Mask, predicted: Mask, known: Mask, world: Ints, within: int) -> Matches:
     found, right = matched(true, predicted, world, within)
     whole = _whole(known, world, within)
-    precision = float(right.sum() / max(predicted.sum(), 1))
-    if not whole.any():
-        return precision, None, None
     asked = true & whole
-    recall = float((found & asked).sum() / max(asked.sum(), 1))
-    return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
+    return Matches(int(right.sum()), int(asked.sum()), int((found & asked).sum()), int(whole.sum()))
 
 
-def event_figures(events: Mapping[str, Event], games: Footage, t: Ints, predicted: Mask) -> dict[str, dict[str, Any]]:
-    """Event -> how well it is predicted, of players in frames t + 1 (N,).
+@dataclass(frozen=True)
+class EventCounts:
+    """One event in predicted frames: how often it happens and is predicted to, and what of it is found at the exact
+    frame and near it."""
+
+    real: int
+    predicted: int
+    exact: Matches
+    near: Matches
+
+    def __add__(self, other: "EventCounts") -> "EventCounts":
+        return EventCounts(
+            self.real + other.real, self.predicted + other.predicted, self.exact + other.exact, self.near + other.near
+        )
+
+
+def event_counts(events: Mapping[str, Event], games: Footage, t: Ints, predicted: Mask) -> dict[str, EventCounts]:
+    """Event -> how well it is predicted, of players in frames t + 1 (N,) of whole games.
 
     predicted  (N, 2, events) what happens from true frames t to the predicted ones
-    returns    real, predicted: how often; precision, recall, f1 at the exact frame; the same with `_within`, `within`
-               frames early or late. Where not all frames are predicted, recall within some frames is of the events
-               around which all are, and None, like F1, if there is no such frame
     """
     truth = happening(games.game, events, games.frames[games.previous], games.frames)
     known = np.zeros(truth.shape[:2], bool)
     known[t + 1] = True
-    figures = {}
+    counts = {}
     for i, (name, event) in enumerate(events.items()):
         said = np.zeros_like(known)
         said[t + 1] = predicted[..., i]
-        exact, near = (_scores(truth[..., i], said, known, games.world, away) for away in (0, event.within))
-        figures[name] = {
-            "real": int((truth[..., i] & known).sum()),
-            "predicted": int(said.sum()),
-            **dict(zip(("precision", "recall", "f1"), exact, strict=True)),
-            "within": event.within,
-            **dict(zip(("precision_within", "recall_within", "f1_within"), near, strict=True)),
-        }
-    return figures
+        real = truth[..., i]
+        exact, near = (_matches(real, said, known, games.world, away) for away in (0, event.within))
+        counts[name] = EventCounts(int((real & known).sum()), int(said.sum()), exact, near)
+    return counts
 
 
-def hit_damage(dealt: NDArray[np.float64], true: NDArray[np.float64]) -> dict[str, float | int | None]:
-    """Damage given a hit: of the player frames (N, 2) in which the game and the model both hurt a player.
-
-    dealt, true  damage of one frame in its unit
-    returns      hits: how many; mae: mean error, None without a hit; mean, real: mean damage, predicted and true
-    """
-    both = (dealt > 0) & (true > 0)
-    if not both.any():
-        return {"hits": 0, "mae": None, "mean": 0.0, "real": 0.0}
+def event_figures(events: Mapping[str, Event], counts: Mapping[str, EventCounts]) -> dict[str, dict[str, Any]]:
+    """Event -> real, predicted: how often; precision, recall, f1 at the exact frame; the same with `_within`, `within`
+    frames early or late. Where not all frames are predicted, recall within some frames is of the events around which
+    all are, and None, like F1, if there is no such frame."""
     return {
-        "hits": int(both.sum()),
-        "mae": float(np.abs(dealt - true)[both].mean()),
-        "mean": float(dealt[both].mean()),
-        "real": float(true[both].mean()),
+        name: {
+            "real": found.real,
+            "predicted": found.predicted,
+            **dict(zip(("precision", "recall", "f1"), found.exact.scores(found.predicted), strict=True)),
+            "within": events[name].within,
+            **dict(
+                zip(
+                    ("precision_within", "recall_within", "f1_within"),
+                    found.near.scores(found.predicted),
+                    strict=True,
+                )
+            ),
+        }
+        for name, found in counts.items()
     }
+
+
+@dataclass(frozen=True)
+class HitDamage:
+    """Damage of the player frames in which the game and the model both hurt a player: of the model's error, predicted,
+    and true."""
+
+    error: Mean
+    dealt: Mean
+    true: Mean
+
+    @staticmethod
+    def of(dealt: NDArray[np.float64], true: NDArray[np.float64]) -> "HitDamage":
+        """Of player frames (N, 2), damage of one frame in its unit."""
+        both = (dealt > 0) & (true > 0)
+        return HitDamage(*(Mean.of(part[both]) for part in (np.abs(dealt - true), dealt, true)))
+
+    def __add__(self, other: "HitDamage") -> "HitDamage":
+        return HitDamage(self.error + other.error, self.dealt + other.dealt, self.true + other.true)
+
+    def figures(self) -> dict[str, float | int | None]:
+        """hits: how many; mae: mean error, None without a hit; mean, real: mean damage, predicted and true."""
+        return {
+            "hits": self.error.count,
+            "mae": self.error.value,
+            "mean": self.dealt.value or 0.0,
+            "real": self.true.value or 0.0,
+        }
 
 
 def damage_of(game: Game, now: Frames, after: Frames) -> NDArray[np.float64]:

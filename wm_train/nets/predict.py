@@ -13,7 +13,8 @@ from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config, one_network
 from wm_train.errors import WmTrainError
 from wm_train.fit.batches import seen
-from wm_train.games.corpus import Corpus, held_out
+from wm_train.games.corpus import Corpus
+from wm_train.games.store import open_held_out
 from wm_train.grid.arithmetic import FRAC_BITS, Ints, round_half_up, within_floats
 from wm_train.measure.evaluate import ROLLOUT_STARTS, Model, Predictor, Window, chunks, evaluate, stepper, window_at
 from wm_train.measure.recurrent import Memory as Arrays
@@ -234,5 +235,5 @@ def held_out_figures(
 def figures_of(model: Model, checkpoint: Checkpoint, dataset: Path, limit: int, starts: int) -> dict[str, Any]:
     """The same of a model that was made of the checkpoint's parameters."""
     encoding = checkpoint.config.model.world.encoding
-    corpus = held_out(dataset, encoding, checkpoint.split, checkpoint.config.train.holdout)
-    return evaluate(model, corpus, encoding, limit=limit, starts=starts)
+    games = open_held_out(dataset, encoding, checkpoint.split, checkpoint.config.train.holdout)
+    return evaluate(model, games, encoding, limit=limit, starts=starts)

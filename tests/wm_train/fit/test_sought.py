@@ -16,6 +16,7 @@ from wm_train.melee.field_table import STATE_INDEX
 
 torch = pytest.importorskip("torch")
 
+from wm_train.fit import sought as module  # noqa: E402
 from wm_train.fit.held_out import HeldOut  # noqa: E402
 from wm_train.fit.learners import learner  # noqa: E402
 from wm_train.fit.sought import NEAR, SoughtWindows, sought_of  # noqa: E402
@@ -51,6 +52,14 @@ def test_moments_are_the_frames_before_events() -> None:
     assert sought and [kind.tolist() for kind in sought.moments(CORPUS)] == [HITS, LOST]
     moments = sought.moments_of(GAMES)
     assert [kind.tolist() for kind in moments.kinds] == [HITS, LOST] and moments.share == 0.5
+
+
+def test_events_are_looked_for_in_so_many_games_evenly_spread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SOUGHT_GAMES", 2)  # the first and the last
+    sought = sought_of(CONFIG)
+    assert sought and [kind.tolist() for kind in sought.moments_of(GAMES).kinds] == [HITS[:2], LOST]
+    monkeypatch.setattr(module, "SOUGHT_GAMES", 3)
+    assert [kind.tolist() for kind in sought.moments_of(GAMES).kinds] == [HITS[:2] + HITS[2:3], LOST]
 
 
 def test_a_share_of_the_lanes_walks_around_moments_each_kind_as_often_as_the_others() -> None:

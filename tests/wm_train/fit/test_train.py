@@ -531,6 +531,9 @@ def test_qat_takes_bits_from_its_own_config(dataset: Path, tmp_path: Path) -> No
     got = train(Job(dataset, tmp_path / "c", other, qat=True, start=tmp_path / "a"))
     assert (kept.config.model.bits, got.config.model.bits) == ({"layer2": 4}, {"heads": 4})
     assert [op.bits for op in quantize(tmp_path / "c").ops if isinstance(op, Matvec)] == [8, 8, 4]
+    plain = replace(short, model=small_model(bits={"layer2": 8}))
+    train(Job(dataset, tmp_path / "d", plain, qat=True, start=tmp_path / "a"))
+    assert [op.bits for op in quantize(tmp_path / "d").ops if isinstance(op, Matvec)] == [8, 8, 8]
 
 
 def test_scales_are_found_as_the_config_says_and_kept_by_qat(

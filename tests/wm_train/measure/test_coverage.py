@@ -8,7 +8,7 @@ import pytest
 from tests.factories import ONE, still_corpus, write_dataset
 from wm_train.games.corpus import load_corpus
 from wm_train.measure import recorded as module
-from wm_train.measure.coverage import coverage_figures
+from wm_train.measure.coverage import Coverage
 from wm_train.measure.evaluate import evaluate, one_step, persistence
 from wm_train.measure.recorded import Recorded, recorded
 from wm_train.melee.field_table import STATE, STATE_INDEX
@@ -36,7 +36,7 @@ def test_errors_are_by_how_often_training_has_seen_who_does_what() -> None:
     x[21:, 0] = x[20, 0]
     t = np.arange(2, 62)
     errors = one_step(persistence, corpus, SHORT, t)
-    rows = coverage_figures(GAME, errors.of, corpus.frames[t], seen(a0=99, a7=100, a8=0))
+    rows = Coverage.of(GAME, errors.means, corpus.frames[t], seen(a0=99, a7=100, a8=0)).figures()
     assert [(row["seen_from"], row["seen_to"], row["player_frames"]) for row in rows] == [
         (0, 1, 18), (1, 100, 60), (100, 1000, 42)]  # fmt: skip
     assert rows[0]["position_mae"] == 2.0 and rows[2]["position_mae"] == 0

@@ -9,7 +9,7 @@ from tests.factories import ONE, still_corpus
 from wm_train.games.corpus import Corpus
 from wm_train.measure.evaluate import Window, evaluate, persistence
 from wm_train.measure.footage import footage
-from wm_train.measure.found_events import event_figures, events_a_minute, happening, hit_damage, matched
+from wm_train.measure.found_events import HitDamage, event_counts, event_figures, events_a_minute, happening, matched
 from wm_train.measure.measures import measures_of
 from wm_train.melee.events import EVENTS
 from wm_train.melee.field_table import STATE_INDEX
@@ -83,7 +83,7 @@ def figures(predicted: list[tuple[int, float]], t: Any = range(2, 99)) -> Any:
     after = corpus.frames[t].copy()
     field(after, "percent")[:, 0] += np.array([round(said.get(int(i) + 1, 0) * ONE) for i in t], np.int32)
     happens = happening(GAME, EVENTS, corpus.frames[t], after)
-    return event_figures(EVENTS, footage(GAME, corpus), t, happens)["hits"]
+    return event_figures(EVENTS, event_counts(EVENTS, footage(GAME, corpus), t, happens))["hits"]
 
 
 def test_precision_recall_and_f1_by_hand() -> None:
@@ -113,8 +113,8 @@ def test_a_lost_stock_may_be_three_frames_off() -> None:
 
 def test_damage_is_of_hits_that_both_have() -> None:
     dealt, true = np.array([[3.0, 0], [7, 2], [0, -4]]), np.array([[5.0, 1], [6, 0], [9, -4]])
-    assert hit_damage(dealt, true) == {"hits": 2, "mae": 1.5, "mean": 5.0, "real": 5.5}
-    nothing = hit_damage(dealt[2:], true[2:])
+    assert HitDamage.of(dealt, true).figures() == {"hits": 2, "mae": 1.5, "mean": 5.0, "real": 5.5}
+    nothing = HitDamage.of(dealt[2:], true[2:]).figures()
     assert nothing["hits"] == 0 and nothing["mae"] is None
 
 

@@ -177,13 +177,23 @@ class Kernel:
         return str(_Units().add(self.parts))
 
     @property
+    def segments(self) -> Iterator[Segment]:
+        """Its straight lines in the order of the text, once each."""
+        behind: list[Part] = []
+        # What stands apart is found on the way, so it is walked after the rest.
+        return chain(_segments(self.parts, behind), _segments(behind, []))
+
+    @property
+    def bytes(self) -> int:
+        """Of its instructions: 8 each, 16 of one that loads 64 bits at once."""
+        return sum(16 if line.endswith(" ll") else 8 for segment in self.segments for line in segment.lines)
+
+    @property
     def text(self) -> str:
         """The assembly, in the dialect of LLVM's BPF target."""
         lines = [f"# {self.name}: {self.formula} compute units"]
         lines += [f".globl wmq_{self.name}", f".type wmq_{self.name},@function", f"wmq_{self.name}:"]
-        behind: list[Part] = []
-        # What stands apart is found on the way, so it is walked after the rest.
-        for segment in chain(_segments(self.parts, behind), _segments(behind, [])):
+        for segment in self.segments:
             lines += [f"{segment.label}:"] if segment.label else []
             lines += segment.lines
         return "\n".join([*lines, f".size wmq_{self.name}, .-wmq_{self.name}", ""])
