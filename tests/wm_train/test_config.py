@@ -226,7 +226,7 @@ def test_experiments_can_be_trained(path: Path) -> None:
         "subsystem": 94408,
         "tick": 0.34e6,
         "tx": 1.2e6,
-        "realtime": 2.4e6,
+        "realtime": 1.75e6,
         "full": 4.35e6,
     }
     assert parameter_count(config.model) == pytest.approx(named[path.stem], rel=0.04)
