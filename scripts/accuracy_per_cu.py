@@ -26,9 +26,18 @@ Shapes = dict[str, list[dict[str, Any]]]
 
 def read(arguments: list[str]) -> Shapes:
     """Evaluations of each shape, by its name, the cheapest first."""
-    pairs = (argument.split("=", 1) for argument in arguments)
-    found = {name: [json.loads(Path(file).read_text()) for file in files.split(",")] for name, files in pairs}
+    pairs = (argument.partition("=")[::2] for argument in arguments)
+    found = {name: [_evaluation(Path(file)) for file in files.split(",")] for name, files in pairs}
     return dict(sorted(found.items(), key=lambda item: units(item[1])))
+
+
+def _evaluation(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())
+        found["model"]["compute_units"], *(value(found) for value in PANELS.values())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        sys.exit(f"{str(file)!r}: expected NAME=FILE,FILE of what `wmq evaluate MODEL --json` prints: {error!r}")
+    return found
 
 
 def units(seeds: list[dict[str, Any]]) -> float:
@@ -63,6 +72,8 @@ def table(shapes: Shapes) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     mpl.rcParams["svg.hashsalt"] = "wmq"
     shapes = read(sys.argv[2:])
     draw(shapes).savefig(Path(sys.argv[1]), metadata={"Date": None})

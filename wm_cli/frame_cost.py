@@ -22,6 +22,7 @@ from wm_export.solana.layout import Layout, layout
 from wm_quant.errors import WmQuantError
 from wm_quant.presets import PRESETS, preset, untrained
 from wm_quant.qnet import QNet
+from wm_train.config import ModelConfig
 from wm_train.shapes import parameter_count
 
 if TYPE_CHECKING:
@@ -119,9 +120,9 @@ def of_model(model: Path) -> FrameCost:
     raise AssertionError(model)
 
 
-def units_of(model: Path) -> int | None:
-    """Compute units of a frame of a run or a QNet, before it is built; None if no program can be made of its shape."""
+def units_of(shape: ModelConfig) -> int | None:
+    """Compute units of a frame before it is built; None if no program can be made of this shape."""
     try:
-        return of_model(model).cost.total_cu
+        return of_shape("", untrained(shape)).cost.total_cu
     except (WmExportError, WmQuantError):
         return None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wm_export.solana.export import Export
     from wm_quant.qnet import QNet
     from wm_train.checkpoint import Checkpoint
+    from wm_train.config import ModelConfig
     from wm_train.measure.evaluate import Model, Window
     from wm_train.world.step import World
 
@@ -39,17 +40,22 @@ WALK = 50
 class OpenedModel:
     """A model that can be measured.
 
-    world   its encoding and heads
+    shape   of its network
     model   what steps it
     origin  which games it was trained on: split, holdout, seed
     about   what figures say of it: arch, parameters, form, sha256
     """
 
     path: Path
-    world: "World"
+    shape: "ModelConfig"
     model: "Model"
     origin: Mapping[str, Any]
     about: dict[str, Any]
+
+    @property
+    def world(self) -> "World":
+        """Its encoding and heads."""
+        return self.shape.world
 
     @property
     def name(self) -> str:
@@ -81,7 +87,7 @@ def _open_qnet(path: Path) -> OpenedModel:
         "trained_as": net.provenance.get("form"),
         "sha256": file_figures(path / "qnet.json")["sha256"],
     }
-    return OpenedModel(path, net.world, Interpreter(net).model(), origin_of(net.provenance), about)
+    return OpenedModel(path, net.model, Interpreter(net).model(), origin_of(net.provenance), about)
 
 
 def _open_run(path: Path, device: str) -> OpenedModel:
@@ -92,7 +98,7 @@ def _open_run(path: Path, device: str) -> OpenedModel:
     checkpoint = open_run(path)
     shape = checkpoint.config.model
     about = {"arch": shape.arch, "parameters": parameter_count(shape), "form": checkpoint.form, "sha256": digest(path)}
-    return OpenedModel(path, shape.world, checkpoint_model(checkpoint, device), checkpoint.origin, about)
+    return OpenedModel(path, shape, checkpoint_model(checkpoint, device), checkpoint.origin, about)
 
 
 def open_run(path: Path) -> "Checkpoint":

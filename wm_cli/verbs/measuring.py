@@ -138,7 +138,7 @@ def evaluate_models(
     for one in found:
         encoding = one.world.encoding
         figures = metrics(one.model, held_out[encoding], encoding, recorded=shown[encoding], advance=advance)
-        model = one.about | {"compute_units": units_of(one.path)}
+        model = one.about | {"compute_units": units_of(one.shape)}
         about = {"model": model, "games": len(held_out[encoding].names), "baselines": baselines[encoding]}
         measured.append(figures | about)
         # A float run's QNet stands beside the QAT run's in the report: that is what QAT is for.

@@ -30,8 +30,6 @@ from wm_cli.options import (
 from wm_cli.paying import announce, ask
 from wm_cli.places import address_of
 from wm_cli.put_on_chain import keep_deployment, tell_of_deployment
-from wm_export.lower.lowering import lower
-from wm_export.lower.unmetered import program_bytes
 from wm_export.schema.sbpf import Arch
 from wm_export.solana.export import Export
 from wm_live.chain.rpc import Rpc
@@ -290,16 +288,13 @@ def run_rent(folder: Path, config: Path | None, preset: str | None) -> tuple[dic
     built = False
     if config is not None or preset is not None:
         net = untrained(load_config(config).model) if preset is None else known_shape(preset)
-        size = program_bytes(lower(net))
-        rent = rent_of_shape(net, size)
+        rent = rent_of_shape(net)
     else:
         export = open_export(folder)
-        net, built = export.net, export.program.exists()
-        size = export.program.stat().st_size if built else program_bytes(export.lowered)
-        rent = rent_of_export(export, size)
+        net, built, rent = export.net, export.program.exists(), rent_of_export(export)
     count = parameter_count(net.model)
-    about = {"parameters": count, "program_bytes": size, "built": built}
-    sized = "built" if built else f"of about {size:,} bytes, once it is built"
+    sized = "built" if built else f"of about {rent.program_bytes:,} bytes, once it is built"
+    about = {"parameters": count, "program_bytes": rent.program_bytes, "built": built}
     return about | rent.to_json(), [f"{count:,} parameters; program {sized}", "", *rent.lines()]
 
 

@@ -50,8 +50,10 @@ class SmallerShape:
 
 @dataclass(frozen=True)
 class WorldRent:
-    """Rent of a world. sections: bytes of the weights by name, most first; smaller: shapes that take less."""
+    """Rent of a world, whose program has `program_bytes`. sections: bytes of the weights by name, most first; smaller:
+    shapes that take less."""
 
+    program_bytes: int
     parts: Sequence[RentPart]
     sections: Mapping[str, int]
     smaller: Sequence[SmallerShape]
@@ -88,15 +90,16 @@ def rent_of_shape(net: QNet, elf_bytes: int | None = None) -> WorldRent:
     return _rent(net.model, layout(program, sizes), sections, elf_bytes or program_bytes(program))
 
 
-def rent_of_export(export: Export, elf_bytes: int) -> WorldRent:
-    """The rent of an export whose program has so many bytes."""
-    return _rent(export.net.model, export.layout, _sizes(export.packed.sections.values()), elf_bytes)
+def rent_of_export(export: Export, elf_bytes: int | None = None) -> WorldRent:
+    """The rent of an export whose program has so many bytes; unless told those of the built one, or an estimate."""
+    built = export.program.stat().st_size if export.program.exists() else program_bytes(export.lowered)
+    return _rent(export.net.model, export.layout, _sizes(export.packed.sections.values()), elf_bytes or built)
 
 
 def _rent(model: ModelConfig, where: Layout, sections: Mapping[str, int], elf_bytes: int) -> WorldRent:
     parts = _parts(where, elf_bytes)
     smaller = sorted(_smaller(model), key=lambda one: -one.rent)
-    return WorldRent(parts, sections, [one for one in smaller if one.rent < _kept(parts)])
+    return WorldRent(elf_bytes, parts, sections, [one for one in smaller if one.rent < _kept(parts)])
 
 
 def _kept(parts: Iterable[RentPart]) -> int:
