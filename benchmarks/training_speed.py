@@ -3,13 +3,15 @@
     python benchmarks/training_speed.py dataset experiments/melee-1.2m.yaml
     python benchmarks/training_speed.py dataset experiments/melee-1.2m.yaml --against ../before --rounds 5
     python benchmarks/training_speed.py dataset experiments/melee-1.2m.yaml --device cpu --device cuda --steps 400
+    python benchmarks/training_speed.py dataset experiments/tx.yaml --start run --against ../before
 
-`--against` names a checkout of another version (`git worktree add ../before COMMIT`). Each run is a process of its own,
-with one thread unless the config says more. They take turns of a few steps, and only one computes at a time, so that
-what else the machine does meets neighbouring turns alike: the ratio is the median of theirs, beside its quartiles. A
-round begins new processes, as where their memory lies has its part. Frames are counted per processor second, per second
-where another device computes. The first steps warm up and are not counted. It says also how far the versions' losses
-are apart: they are the means over the same frames, of runs with the same seed.
+`--start` names a float run that is trained further through the grid. `--against` names a checkout of another version
+(`git worktree add ../before COMMIT`). Each run is a process of its own, with one thread unless the config says more.
+They take turns of a few steps, and only one computes at a time, so that what else the machine does meets neighbouring
+turns alike: the ratio is the median of theirs, beside its quartiles. A round begins new processes, as where their
+memory lies has its part. Frames are counted per processor second, per second where another device computes. The first
+steps warm up and are not counted. It says also how far the versions' losses are apart: they are the means over the same
+frames, of runs with the same seed.
 """
 
 import json
@@ -34,7 +36,7 @@ WARM = 10
 TURN = 5
 
 
-def measured(dataset: Path, config: Path, device: str, steps: int) -> dict[str, Any]:
+def measured(dataset: Path, config: Path, device: str, steps: int, start: Path | None) -> dict[str, Any]:
     """One run by the wmq that Python finds: frames a second of each turn, and parts of the mean loss of all its steps.
     It pauses before its first turn and after each."""
     from wm_train.config import Mamba2Config, load_config
@@ -56,7 +58,8 @@ def measured(dataset: Path, config: Path, device: str, steps: int) -> dict[str, 
             pauses.append((ended, clock()))
 
     with tempfile.TemporaryDirectory() as folder:
-        job = module.Job(dataset, Path(folder, "run"), replace(loaded, train=train))
+        run = replace(loaded, train=train)
+        job = module.Job(dataset, Path(folder, "run"), run, qat=start is not None, start=start)
         module.train(job, lambda told: reports.append(told.losses), moved)
     frames = TURN * (train.lanes * train.chunk if isinstance(loaded.model, Mamba2Config) else train.batch)
     speeds = [frames / (ended - began) for (_, began), (ended, _) in pairwise(pauses)]
@@ -122,20 +125,28 @@ def apart(ours: dict[str, float], theirs: dict[str, float]) -> float:
 @click.argument("dataset", type=click.Path(path_type=Path, exists=True))
 @click.argument("config", type=click.Path(path_type=Path, exists=True))
 @click.option("--device", "devices", multiple=True, default=("cpu",), show_default=True, help="Repeatable.")
+@click.option("--start", type=click.Path(path_type=Path, exists=True), help="Float run that QAT begins from.")
 @click.option("--against", type=click.Path(path_type=Path, exists=True), help="Checkout of another version.")
 @click.option("--steps", default=100, show_default=True, type=click.IntRange(2 * TURN), help=f"Multiple of {TURN}.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--once", is_flag=True, hidden=True)
 def main(
-    dataset: Path, config: Path, devices: tuple[str, ...], against: Path | None, steps: int, rounds: int, once: bool
+    dataset: Path,
+    config: Path,
+    devices: tuple[str, ...],
+    start: Path | None,
+    against: Path | None,
+    steps: int,
+    rounds: int,
+    once: bool,
 ) -> None:
     """Print one line a version and device, and their ratio."""
     if once:
-        print(json.dumps(measured(dataset, config, devices[0], steps)))
+        print(json.dumps(measured(dataset, config, devices[0], steps, start)))
         return
     versions = {"here": ROOT} | ({"there": against.resolve()} if against else {})
     runs: dict[tuple[str, str], list[dict[str, Any]]] = {(v, d): [] for d in devices for v in versions}
-    common = (str(dataset), str(config), "--steps", str(steps))
+    common = (str(dataset), str(config), "--steps", str(steps), *(("--start", str(start)) if start else ()))
     for _ in range(rounds):
         begun = {key: Run(versions[key[0]], *common, "--device", key[1]) for key in runs}
         for _ in range(steps // TURN):

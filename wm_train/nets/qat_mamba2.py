@@ -82,10 +82,13 @@ class _Requantize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, acc: Tensor, mult: Tensor, shift: int, most: float) -> Tensor:
-        out = acc.double().mul_(mult).add_(2.0 ** (shift - 1)).mul_(2.0**-shift).floor_()
-        ctx.save_for_backward(out.abs() <= most, (mult * 2.0**-shift).float())
+        # Powers of two are exact, so they may come first; and float32 keeps what is not cut off as it is.
+        factor = mult * 2.0**-shift
+        whole = acc.double().mul_(factor).add_(0.5).floor_().float()
+        out = whole.clamp(-most, most)
+        ctx.save_for_backward(out == whole, factor.float())
         ctx.dtype = acc.dtype
-        return out.clamp_(-most, most).float()
+        return out
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -156,7 +159,8 @@ def gated(y: Tensor, gate: Tensor) -> Tensor:
 
 
 def _silu_codes(codes: Tensor, table: Tensor, unit_in: float, unit_out: float) -> Tensor:
-    exact = table[codes.detach().long() + FINE_MAX + 1]
+    place = (codes.detach() + (FINE_MAX + 1)).int()
+    exact = table.index_select(0, place.flatten()).view_as(codes)
     return _as(exact, F.silu(codes * unit_in) / unit_out)
 
 
@@ -316,7 +320,7 @@ def _ssm(
     chunk, h_unit = chunk_of(block.config), _f64(ints.h_unit)
     if chunk:
         kept = Kept.of(chunk, h, h_unit)
-        h = kept.states() * h_unit[:, None, None]
+        h = kept.states(h_unit)
         exact, after = chunked_scan(x, dt, B_, C, ints, kept, reset), kept.vector(h_unit)
     else:
         worth = h_unit[:, None, None]
