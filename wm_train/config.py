@@ -68,7 +68,9 @@ HEADS_TEXT = (
 )
 FLAGS_TEXT = "a mapping of flags, each off by default; see [numeric.md](numeric.md#flags)"
 DROPOUT_TEXT = "share of hidden units dropped in training in float: of each layer, or of what goes out of a block"
-BITS_TEXT = "bits of a layer's weights in its integer form, 8, 4 or 16, as `{layer2: 4}`; 8 of one that is not named"
+BITS_TEXT = (
+    "bits of a layer's weights in its integer form, 8, 4, 5, 10 or 16, as `{layer2: 4}`; 8 of one that is not named"
+)
 ARCH_TEXT = "mlp; or mamba2, which has the next six keys, and no slots and hidden"
 
 

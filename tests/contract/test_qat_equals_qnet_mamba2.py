@@ -35,6 +35,9 @@ MODELS = {
     "a head for each channel": small_mamba2(d_model=12, headdim=1, n_layers=1),
     "4 bits": small_mamba2(bits={"layer1": 4, "blocks.0.in_proj": 4, "blocks.1.out_proj": 4}),
     "16 bits": small_mamba2(d_model=132, n_layers=1, bits=dict.fromkeys(("layer1", "blocks.0.in_proj", "heads"), 16)),
+    "5 and 10 bits": small_mamba2(
+        d_model=132, bits={"layer1": 10, "blocks.0.in_proj": 5, "blocks.1.out_proj": 5, "heads": 10}
+    ),
     "v1 published": small_mamba2(encoding="v1", heads="published", n_layers=1),
     "heads in turn": small_mamba2(write_every=4),
     "two heads in turn": small_mamba2(write_every=2, d_state=6, bits={"heads": 16}),
@@ -98,7 +101,7 @@ def test_gated_values_are_equal_to_the_last_bit() -> None:
     assert np.array_equal(got.numpy(), op.run(net, {op.source: y, op.by: gate})[op.out])
 
 
-@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "16 bits", "heads in turn"])
+@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "5 and 10 bits", "16 bits", "heads in turn"])
 def test_rollouts_are_equal_and_so_is_what_is_remembered(name: str) -> None:
     nets = pair(random_checkpoint(MODELS[name], seed=3))
     encoding, t = MODELS[name].world.encoding, np.array([3, 17, 75])
@@ -122,7 +125,7 @@ def _whole(model: Mamba2Config, kept: Any, h_unit: Any) -> Any:
     return np.round(kept / unit)
 
 
-@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "16 bits", "heads in turn"])
+@pytest.mark.parametrize("name", ["small", "odd sizes", "4 bits", "5 and 10 bits", "16 bits", "heads in turn"])
 def test_the_training_pass_is_the_evaluation_pass(name: str) -> None:
     """In one call, or frame by frame, where whose game begins remembers nothing; and before the integers are frozen."""
     use_exact_matmul()

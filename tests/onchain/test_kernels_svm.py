@@ -188,7 +188,7 @@ def check_matvec(harness: Harness, weights: I64, x: I64, bias: I64, r: int, bits
 @pytest.mark.parametrize(("groups", "columns"), [(1, 32), (2, 64), (3, 608)])
 def test_matvec(harness: Harness, r: int, groups: int, columns: int, bits: int) -> None:
     g = rng(r, groups, columns)
-    grid, spread = WEIGHT_GRIDS[bits], {8: 20, 4: 0.5, 16: 9000}[bits]
+    grid, spread = WEIGHT_GRIDS[bits], {8: 20, 4: 0.5, 5: 0.5, 10: 20, 16: 9000}[bits]
     most, rows = grid.weight_max, groups * grid.lanes * r
     weights = np.clip(np.round(g.normal(0, spread, (rows, columns))), -most, most).astype(np.int64)
     x = np.clip(np.round(g.normal(0, 40, columns)), -128, 127).astype(np.int64)

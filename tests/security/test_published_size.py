@@ -42,7 +42,7 @@ UNITS = {
     "load_disputed_memory": 447,
     "load_disputed": 513_353,
     "end_session": 2_244,
-    "close_scratch": 9_867,
+    "close_scratch": 9_870,
     "close_dispute": 427,
     "close_pin": 427,
     "close_session": 3_871,

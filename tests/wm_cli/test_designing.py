@@ -112,7 +112,7 @@ WIDE = ("slots=10", "narrow=2", "ends=8", "middle=8")
     (["--set", "headdim=0"], 2, "expected numbers from 1"),
     (["--arch", "mlp", "--set", "narrow=0"], 2, "expected numbers from 1"),
     (["--set", "n_layers=99"], 1, "model.n_layers = 99, expected 1 to 64"),
-    (["--set", "middle=3", "--set", "n_layers=1"], 1, "expected 8, 4 or 16"),
+    (["--set", "middle=3", "--set", "n_layers=1"], 1, "expected 8, 4, 5, 10 or 16"),
     (["--budget", "1.4G"], 2, "expected one as 1400000, 400K or 1.4M"),
     (["--budget", "0.0001K"], 2, "no whole number"),
     (["--dataset", "nowhere"], 2, "--minutes"),

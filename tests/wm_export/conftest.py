@@ -71,11 +71,11 @@ def other_kind(
     return _built(_export(small_qnet(small_model(encoding, heads, flags=flags)), tmp_path_factory.mktemp("other")))
 
 
-@pytest.fixture(scope="session", params=[4, 16])
+@pytest.fixture(scope="session", params=[4, 5, 10, 16])
 def other_bits(
     sbpf: Toolchain, cargo: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Built:
-    """Small worlds with INT4 weights, or INT16, in two layers and INT8 in the one between."""
+    """Small worlds with weights of other bits in two layers and INT8 in the one between."""
     net = small_qnet(small_model(bits=dict.fromkeys(("layer1", "heads"), request.param)))
     return _built(_export(net, tmp_path_factory.mktemp("bits")))
 

@@ -116,11 +116,17 @@ def _start(rng: Rng, size: int) -> tuple[str, dict[str, Any], dict[str, tuple[in
     return init, tensors, {}
 
 
+def _most(bits: int, columns: int) -> int:
+    """The largest weight of so many bits with which no lane spills over, whatever the codes."""
+    grid = WEIGHT_GRIDS[bits]
+    return min(grid.weight_max, (grid.lane_bound - 1) // (columns * -CODE_MIN))
+
+
 def _matvec(rng: Rng) -> Case:
-    bits, size = int(rng.choice([4, 8, 16])), 5
+    bits, size = int(rng.choice(list(WEIGHT_GRIDS))), 5
     init, tensors, reads = _start(rng, size)
     op = Matvec("op", "in", "out", size, init, block=32, bits=bits)
-    most = WEIGHT_GRIDS[bits].weight_max
+    most = _most(bits, op.block)
     return Case(op, tensors | {"rows": spread(rng, -most, most, size, 37)}, reads | {"in": (37, CODE_MIN, CODE_MAX)})
 
 
@@ -203,8 +209,8 @@ def _put(rng: Rng) -> Case:
 
 def _within(rng: Rng) -> Case:
     """Three groups of five; equal values of groups among those that are read."""
-    bits = int(rng.choice([4, 8, 16]))
-    most, product = WEIGHT_GRIDS[bits].weight_max, (1 << 25) if bits == 16 else (1 << 31) - 1
+    bits = int(rng.choice(list(WEIGHT_GRIDS)))
+    most, product = _most(bits, 33), (1 << 25) if bits == 16 else (1 << 31) - 1
     block, shift, first = int(rng.choice([32, 64])), int(spread(rng, 26, 62)), int(rng.integers(3))
     op = Within("op", "in", "out", 5, by="by", first=first, groups=3, layer="op", block=block, shift=shift, bits=bits)
     tensors = {

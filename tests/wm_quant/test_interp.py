@@ -27,6 +27,7 @@ MODELS = {
     "v2.2 two level": small_model(heads="two_level"),
     "v2.1 lawful": small_model("v2.1", "lawful"),
     "v2.1 in groups": small_model("v2.1", "lawful_grouped"),
+    "5 and 10 bits": small_model(bits={"layer1": 10, "layer2": 5, "heads": 10}),
     "16 bits": small_model(bits={"layer1": 16, "heads": 16}),
 }
 

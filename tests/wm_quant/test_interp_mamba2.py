@@ -15,6 +15,7 @@ MODELS = {
     "odd sizes": small_mamba2(d_model=15, d_state=3, headdim=9, expand=3, n_layers=1),
     "4 bits, v2": small_mamba2(encoding="v2", bits={"blocks.1.in_proj": 4, "heads": 4}),
     "4 bits in two blocks": small_mamba2(d_model=72, headdim=36, n_layers=1, heads="lawful_grouped", bits={"heads": 4}),
+    "5 and 10 bits": small_mamba2(bits={"layer1": 10, "blocks.0.in_proj": 5, "blocks.1.out_proj": 5, "heads": 10}),
     "16 bits": small_mamba2(bits={"layer1": 16, "blocks.0.in_proj": 16, "blocks.1.out_proj": 16, "heads": 16}),
 }
 

@@ -44,7 +44,7 @@ def test_json_round_trip() -> None:
         ({"model": {"hidden": [64, 4]}}, r"model\.hidden"),
         ({"model": {"hidden": [64, 5000]}}, r"model\.hidden"),
         ({"model": {"bits": {"layer9": 4}}}, r"model\.bits = 'layer9', expected a layer: layer1, layer2, heads"),
-        ({"model": {"bits": {"layer1": 5}}}, r"model\.bits\.layer1 = 5, expected 8, 4 or 16"),
+        ({"model": {"bits": {"layer1": 6}}}, r"model\.bits\.layer1 = 6, expected 8, 4, 5, 10 or 16"),
         ({"model": {"bits": {"layer1": True}}}, r"model\.bits\.layer1 = True"),
         ({"model": {"bits": {"layer1": [4]}}}, r"model\.bits\.layer1 = \[4\]"),
         ({"model": {"bits": 4}}, r"model\.bits = 4, expected dict"),

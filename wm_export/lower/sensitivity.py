@@ -1,5 +1,5 @@
 """What INT4 weights cost a network and save it, layer by layer: one layer has them, all others keep INT8, or the
-INT16 that the run's config gives them.
+wider weights that the run's config gives them.
 
 Weights are rounded as a run's conversion rounds them, without training; QAT wins most of the loss back, so what this
 table is for is the order of the layers. It knows ops by name only.

@@ -41,7 +41,7 @@ def _codes(graph: Graph, net: QNet, op: Matvec | Within, values: Names) -> list[
 
 
 def _rows(graph: Graph, name: str, rows: NDArray[Any], pick: Callable[[str], str] = str) -> list[Byte]:
-    """What is picked of rows, which are held under a name of their own: a byte of INT8, two of INT16."""
+    """What is picked of rows, which are held under a name of their own: a byte of INT8 or less, two of more."""
     if rows.dtype == np.int8:
         return [Byte(pick(graph.constant(f"{name}.rows", _lifted(rows))))]
     high, low = (rows >> 8).astype(np.int8), (rows & 255).astype(np.uint8)

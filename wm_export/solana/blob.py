@@ -1,9 +1,9 @@
 """A program's constants as weight bytes, in the order the kernels read them.
 
-<matvec>.words        u64: three INT8 rows a word, 21-bit lanes, or four INT4 rows, 16-bit lanes, or two INT16 rows,
-                      32-bit lanes; column block by column block, in each the full groups of six words a column and
-                      then the smaller last group; see onchain/kernels/src/matvec.rs. Where the kernel multiplies
-                      its sums down, a group ends with the shift, and a multiplier and a constant of each row
+<matvec>.words        u64: three INT8 or INT10 rows a word, 21-bit lanes, or four INT4 or INT5 rows, 16-bit lanes, or
+                      two INT16 rows, 32-bit lanes; column block by column block, in each the full groups of six words a
+                      column and then the smaller last group; see onchain/kernels/src/matvec.rs. Where the kernel
+                      multiplies its sums down, a group ends with the shift, and a multiplier and a constant of each row
 <matvec>.bias         i64, padded with zeros (not for the first op: its bias is folded into the session's)
 gather.rows           u64: seven bytes a word, entry + 128; one neutral row more than the tables have
 gather.k              u32

@@ -21,7 +21,7 @@ class Matvec(Sum):
     """out += rows @ source.
 
     block   columns between two flushes of a kernel's lanes, a multiple of TILE_COLUMNS
-    bits    of a weight: 4, 8 or 16, as the model's config says
+    bits    of a weight: 4, 5, 8, 10 or 16, as the model's config says
     """
 
     kind: ClassVar[str] = "matvec"
@@ -35,7 +35,7 @@ class Matvec(Sum):
         return WEIGHT_GRIDS[self.bits]
 
     def tensors(self, net: Network) -> dict[str, Tensor]:
-        """rows (N, K) int8, or int16 of 16 bits: -7..7 of 4 bits, -32767..32767 of 16."""
+        """rows (N, K) int8, or int16 of 10 and 16 bits: inside +-7, 15, 511, 32767 of 4, 5, 10, 16 bits."""
         most = None if self.bits == 8 else self.grid.weight_max
         low = None if most is None else -most
         rows = Tensor((self.size, net.sizes.get(self.source, 0)), self.grid.dtype, low, most)

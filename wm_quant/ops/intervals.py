@@ -2,9 +2,9 @@
 
 What stays below a bound, row by row, whatever the codes, the ids and the session are:
 
-    lanes       |partial sum| < 2^20 between two flushes of INT8 weights, 2^15 of INT4, 2^31 of INT16
-    acc         |accumulator| < 2^22, of INT16 weights 2^31, and |acc * mult| < 2^53, so that float64 rounds it as the
-                integers do
+    lanes       |partial sum| < 2^20 between two flushes of INT8 and INT10 weights, 2^15 of INT4 and INT5, 2^31 of INT16
+    acc         |accumulator| < 2^22, of INT10 weights 2^23, of INT16 2^31, and |acc * mult| < 2^53, so that float64
+                rounds it as the integers do
     heads       inside int32, so that requantized heads need no saturation
 """
 

@@ -101,6 +101,8 @@ WEIGHT_GRIDS: Mapping[int, WeightGrid] = {
     for grid in (
         WeightGrid(8, lanes=3, span=127.0),
         WeightGrid(4, lanes=4, span=8.75),
+        WeightGrid(5, lanes=4, span=16.5),
+        WeightGrid(10, lanes=3, span=511.0, acc_bits=23),
         WeightGrid(16, lanes=2, span=32767.0, acc_bits=31),
     )
 }

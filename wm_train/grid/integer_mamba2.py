@@ -66,7 +66,7 @@ NORM_UNIT = 2.0**-6
 NORM_MANTISSAS = (256, 1024)
 #: Columns between two flushes of a matvec's lanes: as many as let nearly all rows of a trained network keep the scale
 #: that suits them.
-BLOCK = {8: 512, 4: 64, 16: 2048}
+BLOCK = {8: 512, 4: 64, 5: 32, 10: 64, 16: 2048}
 #: What picks an entry of a table, by its place: codes of dt, and all others.
 DT_CODES = np.arange(-CODE_MAX - 1, CODE_MAX + 1, dtype=np.float64)
 FINE_CODES = np.arange(-FINE_MAX - 1, FINE_MAX + 1, dtype=np.float64)

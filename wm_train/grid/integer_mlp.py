@@ -47,6 +47,8 @@ __all__ = ["BLOCK_COLUMNS", "IntegerDense", "IntegerMLP", "column_blocks", "dens
 BLOCK_COLUMNS: Mapping[int, Mapping[str, int]] = {
     8: {"layer1": 320, "layer2": 512, "heads": 512},
     4: {"layer1": 320, "layer2": 128, "heads": 256},
+    5: {"layer1": 160, "layer2": 64, "heads": 128},
+    10: {"layer1": 64, "layer2": 64, "heads": 64},
     16: {"layer1": 2048, "layer2": 2048, "heads": 2048},
 }
 

@@ -2,7 +2,7 @@
 //! Sizes that the kernels, the weights of a blob and the calls agree on.
 
 /// Bits of a weight, and rows in a word.
-pub const LANES: [(usize, usize); 3] = [(8, 3), (4, 4), (16, 2)];
+pub const LANES: [(usize, usize); 5] = [(8, 3), (4, 4), (5, 4), (10, 3), (16, 2)];
 /// Most words of a column.
 pub const MATVEC_MAX_R: usize = 6;
 /// Words of a gathered row in one block.

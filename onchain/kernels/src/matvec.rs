@@ -1,4 +1,5 @@
-//! Dense layer, a GEMV with SWAR lanes: three INT8 rows to a word, or four INT4 rows, or two INT16 rows.
+//! Dense layer, a GEMV with SWAR lanes: three INT8 or INT10 rows to a word, or four INT4 or INT5 rows, or two INT16
+//! rows.
 //!
 //! Kernel `matvec_<R>x<BITS>_<TILE>` takes weights of `BITS` bits and works on groups of `R` words a column, `R`
 //! accumulators. A wider group loads `x[k]` less often; the last rows of a layer are a smaller one. It works on `TILE`
@@ -12,7 +13,9 @@
 //!
 //! ```text
 //! matvec_<R>x8   w[(g * columns + k) * R + r] = w0 + (w1 << 21) + (w2 << 42)
+//! matvec_<R>x10  w[(g * columns + k) * R + r] = w0 + (w1 << 21) + (w2 << 42)
 //! matvec_<R>x4   w[(g * columns + k) * R + r] = w0 + (w1 << 16) + (w2 << 32) + (w3 << 48)
+//! matvec_<R>x5   w[(g * columns + k) * R + r] = w0 + (w1 << 16) + (w2 << 32) + (w3 << 48)
 //! matvec_<R>x16  w[(g * columns + k) * R + r] = w0 + (w1 << 32)
 //!
 //!  bit 63           42 41            21 20             0

@@ -62,7 +62,7 @@ fn requantize_slow(name: &str, acc: &[i64], mult: &[u32], out: &[i64], shift: u6
 fn matvec_random() {
     let mut lcg = Lcg(1);
     for (bits, lanes) in LANES {
-        // Half of what a weight can be, so that many columns stay inside a lane of INT8 or INT4 rows.
+        // Half of what a weight can be, so that many columns stay inside a lane of three or four.
         let most = if bits == 16 { weight_max(bits) } else { weight_max(bits) / 2 };
         for r in 1..=MATVEC_MAX_R {
             for (groups, columns) in [(1, 32), (3, 64), (2, 128)] {
@@ -134,9 +134,9 @@ fn matvec_in_blocks_of_which_each_fills_its_lanes() {
 
 #[test]
 fn matvec_lanes_at_their_bound_do_not_touch_each_other() {
-    // 64 * 127 * 128 = 2^20 - 8192, 32 * 7 * 128 = 2^15 - 4096 and 512 * 32767 * 128 = 2^31 - 65536, in every mixture
-    // of lanes.
-    for (bits, columns) in [(16, 512), (8, 64), (4, 32)] {
+    // 64 * 127 * 128 = 2^20 - 8192, 16 * 511 * 128 = 2^20 - 2048, 32 * 7 * 128 = 2^15 - 4096, 16 * 15 * 128 = 2^15 - 2048
+    // and 512 * 32767 * 128 = 2^31 - 65536, in every mixture of lanes.
+    for (bits, columns) in [(16, 512), (8, 64), (10, 16), (4, 32), (5, 16)] {
         let (lanes, most) = (lanes(bits), weight_max(bits));
         for mix in 0..3usize.pow(lanes as u32) {
             let sign = |row: usize| (mix / 3usize.pow((row % lanes) as u32) % 3) as i64 - 1;

@@ -60,7 +60,7 @@ def test_padded_rounds_up() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 500), st.integers(1, 600), st.sampled_from([64, 512]), st.sampled_from([8, 4, 16]))
+@given(st.integers(1, 500), st.integers(1, 600), st.sampled_from([64, 512]), st.sampled_from(list(WEIGHT_GRIDS)))
 def test_every_way_to_scale_covers_the_rows_in_order(rows: int, columns: int, block: int, bits: int) -> None:
     for tiles in ways_to_scale(rows, columns, block, WEIGHT_GRIDS[bits]):
         ends = [tile.row + tile.rows for tile in tiles]
@@ -91,7 +91,7 @@ def test_lanes_that_are_not_added_up_are_not_scaled() -> None:
     assert not any(ways_to_scale(64, 4096, 2048, WEIGHT_GRIDS[16]))
 
 
-@given(st.integers(1, 5000), st.sampled_from([8, 4, 16]))
+@given(st.integers(1, 5000), st.sampled_from(list(WEIGHT_GRIDS)))
 def test_row_tiles_cover_the_rows_in_order(rows: int, bits: int) -> None:
     at = 0
     for tile in row_tiles(rows, WEIGHT_GRIDS[bits]):

@@ -49,6 +49,7 @@ MODELS: dict[str, ModelConfig] = {
     "lawful with sights": MLPConfig(heads="lawful", slots=1, hidden=SMALL, flags=MeleeFlags(geometry=True, reach=True)),
     "v2.1 integrated": MLPConfig(encoding="v2.1", slots=2, hidden=SMALL),
     "16 bits": MLPConfig(slots=4, hidden=SMALL, bits={"layer1": 16, "heads": 16}),
+    "5 and 10 bits": MLPConfig(slots=4, hidden=SMALL, bits={"layer1": 10, "layer2": 5, "heads": 10}),
     "lawful": MLPConfig(encoding="v2.1", heads="lawful", slots=2, hidden=SMALL),
     "two level": MLPConfig(heads="two_level", slots=2, hidden=SMALL),
     "in groups": MLPConfig(heads="lawful_grouped", slots=2, hidden=SMALL, bits={"heads": 16}),
@@ -232,11 +233,11 @@ def test_no_float_anywhere(net: QNet) -> None:
 
 
 def _products(net: QNet, op: Op) -> int:
-    """Pairs of bytes that an op multiplies: one of INT8, two of what has 16 bits; a gather sums by one."""
+    """Pairs of bytes that an op multiplies: one of INT8 or less, two of what has more; a gather sums by one."""
     if not isinstance(op, Matvec | Within):
         return int(op.reads_ids)
     behind_a_norm = any(isinstance(other, RMSNorm) and other.out == op.source for other in net.ops)
-    return (1 + behind_a_norm) * (1 + (op.bits == 16))
+    return (1 + behind_a_norm) * (1 + (op.bits > 8))
 
 
 def test_matrix_products_are_unsigned(net: QNet) -> None:

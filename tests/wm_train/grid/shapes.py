@@ -7,6 +7,7 @@ import numpy as np
 from wm_train.checkpoint import Checkpoint
 from wm_train.config import Mamba2Config, MLPConfig, ModelConfig
 from wm_train.errors import WmTrainError
+from wm_train.grid.arithmetic import WEIGHT_GRIDS
 from wm_train.shapes import parameter_count
 
 #: More parameters take too long to train, however briefly.
@@ -21,7 +22,7 @@ def spread(rng: np.random.Generator, least: int, most: int) -> int:
 
 def some_bits(rng: np.random.Generator, layers: tuple[str, ...]) -> dict[str, int]:
     """Bits of some layers."""
-    return {layer: int(rng.choice([4, 8, 16])) for layer in layers if rng.random() < 0.3}
+    return {layer: int(rng.choice(list(WEIGHT_GRIDS))) for layer in layers if rng.random() < 0.3}
 
 
 def random_mamba2(rng: np.random.Generator) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def test_what_cannot_be_prepared_or_converted_is_refused() -> None:
     for module, config, says in cases:
         with pytest.raises(WmTrainError, match=says):
             quantize_(nn.ModuleDict({"net": module}), FqnToConfig({"net": config}), filter_fn=None)
-    with pytest.raises(WmTrainError, match=r"^GridLinearConfig: bits = 5, expected one of \[8, 4, 16\]$"):
-        GridLinearConfig(5)
+    with pytest.raises(WmTrainError, match=r"^GridLinearConfig: bits = 6, expected one of \[8, 4, 5, 10, 16\]$"):
+        GridLinearConfig(6)
     with pytest.raises(WmTrainError, match=r"^GridConfig: step = 'train', expected prepare or convert$"):
         GridConfig("train")

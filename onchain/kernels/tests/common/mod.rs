@@ -49,7 +49,9 @@ macro_rules! every_r {
 pub fn matvec_kernel(bits: usize, r: usize) -> Matvec {
     let all: [Matvec; MATVEC_MAX_R] = match bits {
         4 => every_r!(matvec_ref, 4),
+        5 => every_r!(matvec_ref, 5),
         8 => every_r!(matvec_ref, 8),
+        10 => every_r!(matvec_ref, 10),
         16 => every_r!(matvec_ref, 16),
         _ => panic!("no kernel for weights of {bits} bits"),
     };
@@ -73,10 +75,14 @@ pub fn finished_kernel(bits: usize, r: usize, finish: &str, broken: bool) -> Mat
     }
     let all: [Matvec; MATVEC_MAX_R + 1] = match (bits, broken) {
         (4, false) => every_end!(4, { usize::MAX }),
+        (5, false) => every_end!(5, { usize::MAX }),
         (8, false) => every_end!(8, { usize::MAX }),
+        (10, false) => every_end!(10, { usize::MAX }),
         (16, false) => every_end!(16, { usize::MAX }),
         (4, true) => every_end!(4, BLOCK),
+        (5, true) => every_end!(5, BLOCK),
         (8, true) => every_end!(8, BLOCK),
+        (10, true) => every_end!(10, BLOCK),
         (16, true) => every_end!(16, BLOCK),
         _ => panic!("no kernel for weights of {bits} bits"),
     };
