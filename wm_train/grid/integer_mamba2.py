@@ -65,7 +65,7 @@ NORM_UNIT = 2.0**-6
 #: Mantissas of a sum of squares: 256..1023, for even exponents.
 NORM_MANTISSAS = (256, 1024)
 #: Columns between two flushes of a matvec's lanes: as many as let nearly all rows of a trained network keep the scale
-#: that suits them.
+#: that suits them; of 5 and 10 bits a fifth and three fifths of the rows get a coarser one (docs/training.md).
 BLOCK = {8: 512, 4: 64, 5: 32, 10: 64, 16: 2048}
 #: What picks an entry of a table, by its place: codes of dt, and all others.
 DT_CODES = np.arange(-CODE_MAX - 1, CODE_MAX + 1, dtype=np.float64)

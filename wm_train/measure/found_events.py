@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
 from wm_train.measure.footage import Footage, Frames, Mask, readers
 from wm_train.measure.measures import Event
-from wm_train.measure.sums import Mean
+from wm_train.measure.sums import Mean, Summed
 from wm_train.world.definition import Game
 
 #: Precision, recall and F1.
@@ -54,7 +54,7 @@ def _whole(known: Mask, world: Ints, within: int) -> Mask:
 
 
 @dataclass(frozen=True)
-class Matches:
+class Matches(Summed):
     """Predictions of an event against what happened, at one distance.
 
     right  predictions that find an event; asked: events around which all is predicted; found: of these
@@ -65,11 +65,6 @@ class Matches:
     asked: int
     found: int
     whole: int
-
-    def __add__(self, other: "Matches") -> "Matches":
-        return Matches(
-            self.right + other.right, self.asked + other.asked, self.found + other.found, self.whole + other.whole
-        )
 
     def scores(self, predicted: int) -> Scores:
         """Precision of all predictions; recall of the events around which all is predicted; F1.
@@ -91,7 +86,7 @@ def _matches(true: Mask, predicted: Mask, known: Mask, world: Ints, within: int)
 
 
 @dataclass(frozen=True)
-class EventCounts:
+class EventCounts(Summed):
     """One event in predicted frames: how often it happens and is predicted to, and what of it is found at the exact
     frame and near it."""
 
@@ -99,11 +94,6 @@ class EventCounts:
     predicted: int
     exact: Matches
     near: Matches
-
-    def __add__(self, other: "EventCounts") -> "EventCounts":
-        return EventCounts(
-            self.real + other.real, self.predicted + other.predicted, self.exact + other.exact, self.near + other.near
-        )
 
 
 def event_counts(events: Mapping[str, Event], games: Footage, t: Ints, predicted: Mask) -> dict[str, EventCounts]:

@@ -21,7 +21,7 @@ from wm_train.measure.found_events import (
 )
 from wm_train.measure.measures import Event, measures_of
 from wm_train.measure.recorded import Recorded
-from wm_train.measure.sums import Mean, Means, Spread, added, values
+from wm_train.measure.sums import Mean, Means, Spread, Summed, added, values
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 
@@ -43,7 +43,7 @@ def equal(game: Game, one: NDArray[np.int32], other: NDArray[np.int32], name: st
 
 
 @dataclass(frozen=True)
-class Errors:
+class Errors(Summed):
     """Sums over predicted frames.
 
     frames    how many
@@ -55,14 +55,6 @@ class Errors:
     both: Means
     first: Mean
     position: Spread
-
-    def __add__(self, other: "Errors") -> "Errors":
-        return Errors(
-            self.frames + other.frames,
-            added(self.both, other.both),
-            self.first + other.first,
-            self.position + other.position,
-        )
 
     def figures(self) -> dict[str, Any]:
         """Metrics over both players; keys as `wmq evaluate --json` prints them."""
@@ -178,14 +170,11 @@ class Felt:
 
 
 @dataclass(frozen=True)
-class OneStepSums:
+class OneStepSums(Summed):
     """All that is measured one frame ahead, summed."""
 
     errors: Errors
     felt: Felt
-
-    def __add__(self, other: "OneStepSums") -> "OneStepSums":
-        return OneStepSums(self.errors + other.errors, self.felt + other.felt)
 
     def figures(self) -> dict[str, Any]:
         """Keys as `wmq evaluate --json` prints them."""

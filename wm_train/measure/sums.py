@@ -5,8 +5,8 @@ they are added up. So figures do not depend on how many games are in memory at o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +27,17 @@ def added(one: Mapping[str, A], other: Mapping[str, A]) -> dict[str, A]:
     return {**one, **other, **both}
 
 
+class Summed:
+    """A dataclass that is added up field by field; mappings name by name."""
+
+    def __add__(self, other: Self) -> Self:
+        names = [field.name for field in fields(cast(Any, self))]
+        pairs = [(getattr(self, name), getattr(other, name)) for name in names]
+        return type(self)(*(added(a, b) if isinstance(a, Mapping) else a + b for a, b in pairs))
+
+
 @dataclass(frozen=True)
-class Mean:
+class Mean(Summed):
     """The total of so many numbers."""
 
     total: float
@@ -38,9 +47,6 @@ class Mean:
     def of(values: NDArray[Any]) -> "Mean":
         """Of an array's numbers or flags."""
         return Mean(float(values.sum()), values.size)
-
-    def __add__(self, other: "Mean") -> "Mean":
-        return Mean(self.total + other.total, self.count + other.count)
 
     @property
     def value(self) -> float | None:

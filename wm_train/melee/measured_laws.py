@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from wm_train.grid.arithmetic import Ints, round_half_up
 from wm_train.measure.footage import Footage, Mask
 from wm_train.measure.measures import MeasuredLaw
+from wm_train.measure.sums import Summed
 from wm_train.melee.field_table import STAGE, STATE, STATE_INDEX
 from wm_train.melee.zones import BLAST_ZONES
 
@@ -38,7 +39,7 @@ _HEIGHTS = round(_Y.hi / HEIGHT_STEP) - _LOWEST + 1
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class Standing(Summed):
     """Where and in which actions players stand, counted in recorded games.
 
     games, frames  what was counted
@@ -50,14 +51,6 @@ class Standing:
     frames: int
     heights: Ints
     actions: Ints
-
-    def __add__(self, other: "Standing") -> "Standing":
-        return Standing(
-            self.games + other.games,
-            self.frames + other.frames,
-            self.heights + other.heights,
-            self.actions + other.actions,
-        )
 
     def heights_of(self, stage: int) -> NDArray[np.float64]:
         """(n,) game units, ascending: the heights at which players stand on a stage."""

@@ -2,7 +2,7 @@
 
 Every tensor between two roundings holds the very integers of integer_mamba2.py, as floats that hold them exactly:
 float32 below 2^24, float64 where products or states are larger. A rounding passes the gradient of what it rounds. Only
-the recurrence is computed twice: step by step in integers for its value, and as the float scan for its gradient.
+the recurrence is computed twice: in integers for its value, and as the float scan for its gradient.
 """
 
 from dataclasses import replace
@@ -82,7 +82,8 @@ class _Requantize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, acc: Tensor, mult: Tensor, shift: int, most: float) -> Tensor:
-        # Powers of two are exact, so they may come first; and float32 keeps what is not cut off as it is.
+        # Powers of two are exact, so they may come first; and float32 holds what an end lets through, and what
+        # it cuts off stays beyond the end.
         factor = mult * 2.0**-shift
         whole = acc.double().mul_(factor).add_(0.5).floor_().float()
         out = whole.clamp(-most, most)
