@@ -41,7 +41,7 @@ from wm_train.fit.resume import (
 from wm_train.fit.thresholds import thresholds
 from wm_train.games.corpus import Split, split_games, window_counts
 from wm_train.games.store import Games, HeldGames, open_split
-from wm_train.nets.device import CPU, find_device, named
+from wm_train.nets.device import CPU, begin_chance, find_device, named
 from wm_train.nets.matmul import use_fast_matmul, use_tensor_cores
 from wm_train.nets.network import to_arrays
 from wm_train.writer import one_writer
@@ -349,7 +349,7 @@ class _Run:
         state, net = self.state, self.state.learner.net
         for group in state.optimizer.param_groups:
             group["lr"] = self._rate()
-        torch.manual_seed(_chance(self.config.train.seed, state.step, self.ranks.rank))
+        begin_chance(self._device, _chance(self.config.train.seed, state.step, self.ranks.rank))
         parts, frames = state.learner.losses(state.step, self._share())
         total = torch.stack(list(parts.values())).sum()
         if frames:

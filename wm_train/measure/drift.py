@@ -5,7 +5,7 @@ so beside it stands what does not ask for the same frame: positions, speeds and 
 stage, and habits, which are rates of what happens.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wm_train.games.corpus import Corpus
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
-from wm_train.measure.evaluate import Model, begin, need_starts, run, true_frames, true_inputs
+from wm_train.measure.evaluate import Model, begin, counted, need_starts, run, true_frames, true_inputs
 from wm_train.measure.footage import Frames, game_field
 from wm_train.measure.found_events import events_a_minute
 from wm_train.measure.lawful import runs_figures
@@ -143,12 +143,6 @@ def _over_time(flags: Flags) -> list[float]:
     return [float(share) for share in flags.mean((0, 2))[_points(flags.shape[1]) - 1]]
 
 
-def _counted(inputs: Iterator[NDArray[np.int8]], advance: Callable[[], None]) -> Iterator[NDArray[np.int8]]:
-    for following in inputs:
-        yield following
-        advance()
-
-
 def drift_figures(
     model: Model,
     corpus: Corpus,
@@ -166,7 +160,7 @@ def drift_figures(
     """
     t = need_starts(corpus, encoding, frames, starts, seed)
     true, start = true_frames(corpus, t, frames), corpus.frames[t]
-    got = run(begin(model, corpus, encoding, t), _counted(true_inputs(corpus, t, frames), advance))
+    got = run(begin(model, corpus, encoding, t), counted(true_inputs(corpus, t, frames), lambda _: advance(), len))
     before, real_before = _with_before(got, start), _with_before(true, start)
     game, measures = encoding.game, measures_of(encoding)
     bounds, place = usual(game, corpus), corpus.place[t]

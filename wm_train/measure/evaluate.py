@@ -4,9 +4,11 @@ A **Stepper** takes Windows and returns next Frames, all integers; a network tha
 Float networks, their QAT forms, QNets and the baselines are measured by the same code on the same frames.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +21,9 @@ from wm_train.measure.lawful import lawful_ahead
 from wm_train.measure.measures import measures_of
 from wm_train.measure.one_step import Felt, OneStep, OneStepSums, compared, equal, error
 from wm_train.measure.recorded import Recorded
-from wm_train.measure.recurrent import Recurrent, RecurrentWorlds
-from wm_train.measure.recurrent import begin as begin_recurrent
-from wm_train.measure.recurrent import forced as forced_recurrent
-from wm_train.measure.starts import pieces, seeded_starts, start_counts
+from wm_train.measure.recurrent import ALL, NONE, Recurrent, RecurrentWorlds, Walk
+from wm_train.measure.starts import seeded_starts, start_counts
+from wm_train.ranges import ENDLESS
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.step import World, next_frames
@@ -31,6 +32,9 @@ from wm_train.world.step import World, next_frames
 HORIZONS = (5, 10, 20)
 ROLLOUT_STARTS = 300
 CHUNK = 4096
+#: Told how many frames have been predicted since.
+Told = Callable[[int], None]
+T = TypeVar("T")
 #: Games that are in memory at a time, and walk side by side through a network that remembers.
 GAMES_AT_ONCE = 32
 
@@ -103,6 +107,13 @@ def baselines(game: Game) -> dict[str, Stepper]:
     return found
 
 
+def counted(items: Iterable[T], told: Told, size: Callable[[T], int]) -> Iterator[T]:
+    """The items; once one has been dealt with, its size is told."""
+    for item in items:
+        yield item
+        told(size(item))
+
+
 def chunks(t: Ints) -> Iterator[Ints]:
     """`t` in pieces of at most CHUNK."""
     yield from (t[i : i + CHUNK] for i in range(0, len(t), CHUNK))
@@ -127,25 +138,54 @@ class WindowWorlds:
 Worlds = WindowWorlds | RecurrentWorlds
 
 
-def begin(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> Worlds:
-    """Worlds that stand at frames `t` (B,), ascending, and have seen the true game up to there."""
+@dataclass(frozen=True)
+class WindowWalk:
+    """What Walk is to a network that remembers, for a stepper, which needs no more than the windows."""
+
+    step_window: Stepper
+    corpus: Corpus
+    encoding: Encoding
+    t: Ints
+    starts: Ints
+
+    def frames(self) -> Iterator[tuple[Ints, NDArray[np.int32]]]:
+        """See Walk."""
+        for chunk in chunks(self.t):
+            yield chunk, self.step_window(window_at(self.corpus, self.encoding, chunk))
+
+    def worlds(self, some: slice = ALL) -> WindowWorlds:
+        """See Walk."""
+        return WindowWorlds(self.step_window, window_at(self.corpus, self.encoding, self.starts[some]))
+
+
+def walk_of(model: Model, corpus: Corpus, encoding: Encoding, t: Ints, starts: Ints) -> Walk | WindowWalk:
+    """True games shown to a model: its next Frames after frames `t`, and worlds that begin at `starts`."""
     if isinstance(model, Recurrent):
-        return begin_recurrent(model, corpus, t)
-    return WindowWorlds(model, window_at(corpus, encoding, t))
+        return Walk(model, corpus, t, starts)
+    return WindowWalk(model, corpus, encoding, t, starts)
+
+
+def begin(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> Worlds:
+    """Worlds that stand at frames `t` (B,), and have seen the true game up to there."""
+    walk = walk_of(model, corpus, encoding, NONE, t)
+    for _ in walk.frames():
+        pass
+    return walk.worlds()
 
 
 def forced(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> Iterator[tuple[Ints, NDArray[np.int32]]]:
     """(some of `t`, their next Frames) given the true past, until all of `t` has come."""
-    if isinstance(model, Recurrent):
-        yield from forced_recurrent(model, corpus, t)
-        return
-    for chunk in chunks(t):
-        yield chunk, model(window_at(corpus, encoding, chunk))
+    return walk_of(model, corpus, encoding, t, NONE).frames()
 
 
 def one_step(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> OneStep:
-    """Predictions one frame ahead, over windows that end at `t`."""
-    parts = [compared(corpus, encoding, chunk, after) for chunk, after in forced(model, corpus, encoding, t)]
+    """Predictions one frame ahead, over windows that end at `t`, one at least."""
+    return _one_step(corpus, encoding, forced(model, corpus, encoding, t))
+
+
+def _one_step(corpus: Corpus, encoding: Encoding, predicted: Iterable[tuple[Ints, NDArray[np.int32]]]) -> OneStep:
+    """Of what `forced` gives."""
+    parts = [compared(corpus, encoding, chunk, after) for chunk, after in predicted]
     joined = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(OneStep)}
     return OneStep(**joined)
 
@@ -201,47 +241,72 @@ def true_frames(corpus: Corpus, t: Ints, horizon: int) -> NDArray[np.int32]:
 
 
 def rollout(model: Model, corpus: Corpus, encoding: Encoding, t: Ints, horizon: int) -> NDArray[np.int32]:
-    """Frames (B, horizon, 2, len(STATE)) of worlds that run by themselves from `t`, ascending; true inputs fed."""
+    """Frames (B, horizon, 2, len(STATE)) of worlds that run by themselves from `t`; true inputs fed."""
     return run(begin(model, corpus, encoding, t), true_inputs(corpus, t, horizon))
 
 
-def rollout_figures(
-    model: Model,
-    games: Games | Corpus,
-    encoding: Encoding,
-    seed: int = 0,
-    starts: int = ROLLOUT_STARTS,
-    horizons: Sequence[int] = HORIZONS,
-    past: int = 0,
-    recorded: Recorded | None = None,
-) -> dict[str, dict[str, Any]]:
-    """Metrics of seeded rollouts for each of `horizons`, with the position error per frame ahead. All of them are of
-    the same rollouts, as long as the longest horizon. With what recorded games show also the share of lawful frames,
-    if the game has laws. Of the games those frames alone are in memory that the rollouts need."""
-    held, longest, measures = as_games(games), max(horizons), measures_of(encoding)
-    _need_start(held.lengths, encoding, longest, past)
-    found = seeded_starts(held.lengths, encoding, longest, starts, seed, past)
-    before = None if isinstance(model, Recurrent) else max(encoding.span, measures.past)
-    corpus, t = pieces(held, found, before, longest)
-    frames, true = rollout(model, corpus, encoding, t, longest), true_frames(corpus, t, longest)
-    game = encoding.game
-    position = error(game, frames, true, game.roles.position).mean((0, 2, 3))
-    damage = error(game, frames, true, game.roles.hurt).mean((0, 2, 3))
-    action = equal(game, frames, true, game.roles.action).mean((0, 2))
-    lawful = None
-    if recorded is not None and measures.laws:
-        lawful = lawful_ahead(measures, recorded.known, game, corpus, t, frames)
-    return {
-        str(k): {
-            "position_mae_mean": float(position[:k].mean()),
-            "position_mae_last": float(position[k - 1]),
-            "position_mae": [float(v) for v in position[:k]],
-            "action_acc_last": float(action[k - 1]),
-            f"{game.roles.damage or 'damage'}_mae_last": float(damage[k - 1]),
-            **({} if lawful is None else {"lawful": float(lawful[:k].mean())}),
+@dataclass(frozen=True)
+class Rollouts:
+    """What came of B worlds that ran by themselves from frames of true games, and of those.
+
+    frames, true  (B, H, 2, len(frame_fields)) int32
+    lawful        (B, H) whether a frame breaks no law; none is known where no recorded games were shown
+    """
+
+    frames: NDArray[np.int32]
+    true: NDArray[np.int32]
+    lawful: NDArray[np.bool_] | None
+
+    @staticmethod
+    def of(
+        worlds: Worlds,
+        corpus: Corpus,
+        encoding: Encoding,
+        t: Ints,
+        horizon: int,
+        recorded: Recorded | None = None,
+        told: Told = lambda frames: None,
+    ) -> "Rollouts":
+        """Lets worlds run that stand at frames `t` (B,), and tells of each Frame of each."""
+        inputs = counted(true_inputs(corpus, t, horizon), told, len)
+        frames, true = run(worlds, inputs), true_frames(corpus, t, horizon)
+        lawful, measures = None, measures_of(encoding)
+        if recorded is not None and measures.laws:
+            lawful = lawful_ahead(measures, recorded.known, encoding.game, corpus, t, frames)
+        return Rollouts(frames, true, lawful)
+
+    @staticmethod
+    def joined(parts: Sequence["Rollouts"]) -> "Rollouts":
+        """Those of all parts, in order."""
+        laws = [part.lawful for part in parts if part.lawful is not None]
+        frames, true = (np.concatenate([getattr(part, name) for part in parts]) for name in ("frames", "true"))
+        return Rollouts(frames, true, np.concatenate(laws) if laws else None)
+
+    def figures(self, encoding: Encoding, horizons: Sequence[int]) -> dict[str, dict[str, Any]]:
+        """Metrics for each of `horizons`, with the position error per frame ahead."""
+        game = encoding.game
+        position = error(game, self.frames, self.true, game.roles.position).mean((0, 2, 3))
+        damage = error(game, self.frames, self.true, game.roles.hurt).mean((0, 2, 3))
+        action = equal(game, self.frames, self.true, game.roles.action).mean((0, 2))
+        lawful = None if self.lawful is None else self.lawful.mean(0)
+        return {
+            str(k): {
+                "position_mae_mean": float(position[:k].mean()),
+                "position_mae_last": float(position[k - 1]),
+                "position_mae": [float(v) for v in position[:k]],
+                "action_acc_last": float(action[k - 1]),
+                f"{game.roles.damage or 'damage'}_mae_last": float(damage[k - 1]),
+                **({} if lawful is None else {"lawful": float(lawful[:k].mean())}),
+            }
+            for k in horizons
         }
-        for k in horizons
-    }
+
+
+def rollout_figures(model: Model, corpus: Corpus, encoding: Encoding, seed: int = 0) -> dict[str, dict[str, Any]]:
+    """Metrics of seeded rollouts for each of HORIZONS. All of them are of the same rollouts."""
+    horizon = max(HORIZONS)
+    t = need_starts(corpus, encoding, horizon, ROLLOUT_STARTS, seed)
+    return Rollouts.of(begin(model, corpus, encoding, t), corpus, encoding, t, horizon).figures(encoding, HORIZONS)
 
 
 def evaluate(
@@ -261,44 +326,76 @@ def evaluate(
     `further` horizons have rollouts of their own, so that no figure depends on what else is asked for. With `past`
     only frames count that have as many frames of their game up to them: models with shorter windows then see the same
     frames as those with longer ones. `recorded` is needed for coverage and laws. Games are read GAMES_AT_ONCE at a
-    time, and `advance` is called with the share of them that has been measured since.
+    time, and `advance` is called with the share of all frames that has been predicted since.
     """
     held, groups = as_games(games), [HORIZONS, *((k,) for k in sorted(set(further) - set(HORIZONS)))]
     for horizons in groups:
         _need_start(held.lengths, encoding, max(horizons), past)
-    figures: dict[str, Any] = _ahead(model, held, encoding, limit, past, recorded, advance) | {"rollout": {}}
-    for horizons in groups:
-        figures["rollout"] |= rollout_figures(model, held, encoding, seed, starts, horizons, past, recorded)
-    return figures
+    counts = start_counts(held.lengths, encoding, 1, past)
+    asked = [seeded_starts(held.lengths, encoding, max(horizons), starts, seed, past) for horizons in groups]
+    frames = min(limit or ENDLESS, int(counts.sum()))
+    frames += sum(len(one) * max(horizons) for one, horizons in zip(asked, groups, strict=True))
+    found = _Found(model, encoding, recorded, groups, lambda more: advance(more / frames))
+    for block, own in _blocks(counts, limit):
+        mine = [one.among(block) for one in asked]
+        if len(own) or any(map(len, mine)):
+            corpus, first = held.corpus(block), np.cumsum(held.lengths[block]) - held.lengths[block]
+            at = [first[one.game - block[0]] + one.frame for one in mine]
+            found.add(corpus, window_ends(corpus, encoding, past)[own], at)
+    return found.figures()
 
 
-def _ahead(
-    model: Model,
-    games: Games,
-    encoding: Encoding,
-    limit: int,
-    past: int,
-    recorded: Recorded | None,
-    advance: Callable[[float], None],
-) -> dict[str, Any]:
-    """Metrics one frame ahead; arguments as of `evaluate`."""
-    counts = start_counts(games.lengths, encoding, 1, past)
+def _blocks(counts: Ints, limit: int) -> Iterator[tuple[Ints, Ints]]:
+    """(numbers of some games, which of their frames are measured), in order; `counts` of frames that each game has."""
     picked, seen = spread_out(int(counts.sum()), limit) if limit else None, 0
-    total: OneStepSums | None = None
     for first in range(0, len(counts), GAMES_AT_ONCE):
         block = np.arange(first, min(first + GAMES_AT_ONCE, len(counts)))
         own = np.arange(counts[block].sum())
         if picked is not None:
             own = picked[np.searchsorted(picked, seen) : np.searchsorted(picked, seen + len(own))] - seen
-        if len(own):
-            corpus = games.corpus(block)
-            errors = one_step(model, corpus, encoding, window_ends(corpus, encoding, past)[own])
-            sums = OneStepSums(errors.errors(), Felt.of(errors, corpus, encoding, recorded))
-            total = sums if total is None else total + sums
+        yield block, own
         seen += int(counts[block].sum())
-        advance(len(block) / len(counts))
-    assert total is not None, "a rollout can start"
-    return total.figures()
+
+
+@dataclass
+class _Found:
+    """What has been measured of a model so far. `groups` are horizons of the same rollouts."""
+
+    model: Model
+    encoding: Encoding
+    recorded: Recorded | None
+    groups: Sequence[tuple[int, ...]]
+    told: Told
+    ahead: OneStepSums | None = None
+    rollouts: dict[tuple[int, ...], list[Rollouts]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rollouts = {group: [] for group in self.groups}
+
+    def add(self, corpus: Corpus, t: Ints, starts: Sequence[Ints]) -> None:
+        """Measure the Frames after `t`, and rollouts of each group from its starts, in one walk through the games."""
+        walk = walk_of(self.model, corpus, self.encoding, t, np.concatenate(starts))
+        predicted = counted(walk.frames(), self.told, lambda one: len(one[0]))
+        if len(t):
+            errors = _one_step(corpus, self.encoding, predicted)
+            sums = OneStepSums(errors.errors(), Felt.of(errors, corpus, self.encoding, self.recorded))
+            self.ahead = sums if self.ahead is None else self.ahead + sums
+        deque(predicted, 0)
+        ends = np.cumsum([0, *map(len, starts)]).tolist()
+        for group, at, some in zip(self.groups, starts, pairwise(ends), strict=True):
+            if len(at):
+                self.rollouts[group].append(self._run(walk.worlds(slice(*some)), corpus, at, max(group)))
+
+    def _run(self, worlds: Worlds, corpus: Corpus, t: Ints, horizon: int) -> Rollouts:
+        return Rollouts.of(worlds, corpus, self.encoding, t, horizon, self.recorded, self.told)
+
+    def figures(self) -> dict[str, Any]:
+        """As `wmq evaluate --json` prints them."""
+        assert self.ahead is not None, "a rollout can start"
+        found: dict[str, Any] = {"rollout": {}}
+        for horizons, parts in self.rollouts.items():
+            found["rollout"] |= Rollouts.joined(parts).figures(self.encoding, horizons)
+        return self.ahead.figures() | found
 
 
 def as_games(games: Games | Corpus) -> Games:

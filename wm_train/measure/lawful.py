@@ -55,8 +55,8 @@ def runs_figures(
 
 def lawful_ahead(
     measures: Measures, known: Known | None, game: Game, corpus: Corpus, t: Ints, frames: Frames
-) -> NDArray[np.float64]:
-    """(H,) share of worlds that break no law, by frames ahead; arguments as in `runs_figures`."""
+) -> NDArray[np.bool_]:
+    """(B, H) whether a world breaks no law, by frames ahead; arguments as in `runs_figures`."""
     games, own = with_past(game, corpus, t, frames, measures.past)
     broken = np.logical_or.reduce([mask.any(1) for mask in breaches(measures, known, games).values()])
-    return np.asarray(1 - broken[own].reshape(len(t), -1).mean(0))
+    return ~broken[own].reshape(frames.shape[:2])

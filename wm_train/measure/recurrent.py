@@ -15,8 +15,11 @@ from wm_train.games.corpus import Corpus
 from wm_train.grid.arithmetic import Ints
 from wm_train.world.step import World, next_frames
 
-#: Frames of each game that a network is given at once.
-STRETCH = 256
+#: Frames of each game that a network is given at once, and at whose borders its memory can be taken.
+STRETCH = 64
+
+#: No frames, and all of some.
+NONE, ALL = np.zeros(0, np.int64), slice(None)
 
 #: Named arrays whose first axis is worlds; empty for a network that remembers nothing.
 Memory = Mapping[str, NDArray[Any]]
@@ -75,14 +78,6 @@ class RecurrentWorlds:
         return self.frames
 
 
-def _games(corpus: Corpus, t: Ints) -> tuple[Ints, Ints]:
-    """First frame of each game that `t` touches, and one past the last frame that is needed of it."""
-    touched, index = np.unique(corpus.game[t], return_inverse=True)
-    last = np.zeros(len(touched), np.int64)
-    np.maximum.at(last, index, t)
-    return np.searchsorted(corpus.game, touched), last + 1
-
-
 def _stretch(corpus: Corpus, net: Recurrent, at: Ints) -> Stretch:
     """Frames `at` (B, L); past the corpus' end the last one stands in."""
     following = np.minimum(at + 1, len(corpus.game) - 1)
@@ -90,41 +85,68 @@ def _stretch(corpus: Corpus, net: Recurrent, at: Ints) -> Stretch:
     return Stretch(corpus.frames[at], corpus.inputs[at], corpus.inputs[following], session)
 
 
-def forced_heads(net: Recurrent, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, Ints]]:
-    """(some of `t`, their heads): each game of `t` from its first frame on, the true past fed all along."""
-    first, end = _games(corpus, t)
-    wanted = np.zeros(len(corpus.game), bool)
-    wanted[t] = True
-    memory = net.start(len(first))
-    for start in range(0, int((end - first).max()), STRETCH):
-        at = np.minimum(first[:, None] + start + np.arange(STRETCH), end[:, None] - 1)
-        heads, memory = net.run(memory, _stretch(corpus, net, at))
-        # Past its end a game stands still and what comes out is not looked at.
-        fresh = (np.arange(start, start + STRETCH) < (end - first)[:, None]) & wanted[at]
-        if fresh.any():
-            yield at[fresh], heads[fresh]
+class Walk:
+    """Games of a corpus, fed to a network from their first frames on and the true past all along: the heads after some
+    frames, and worlds that begin at some. A game is walked once, for whatever is asked of it.
 
+    t       frames whose heads `heads` gives
+    starts  (B,) where the worlds of `worlds` stand
+    """
 
-def forced(net: Recurrent, corpus: Corpus, t: Ints) -> Iterator[tuple[Ints, NDArray[np.int32]]]:
-    """(some of `t`, their next Frames), as forced_heads."""
-    for at, heads in forced_heads(net, corpus, t):
-        bounds = net.world.session_places(corpus.session(net.world.encoding, at))
-        yield at, next_frames(net.world, corpus.frames[at], heads, bounds)
+    def __init__(self, net: Recurrent, corpus: Corpus, t: Ints, starts: Ints) -> None:
+        self._net, self._corpus, self._starts = net, corpus, starts
+        asked = np.concatenate([t, starts])
+        games, lane = np.unique(corpus.game[asked], return_inverse=True)
+        self._first, self._last = np.searchsorted(corpus.game, games), np.zeros(len(games), np.int64)
+        np.maximum.at(self._last, lane, asked)
+        self._wanted = np.zeros(len(corpus.game), bool)
+        self._wanted[t] = True
+        self._lane, ahead = lane[len(t) :], (asked - self._first[lane])
+        self._border, self._further = np.divmod(ahead[len(t) :], STRETCH)
+        #: Frames of each game to walk: to the last whose heads are wanted, or the last border that a world boards at.
+        self._length = max(ahead[: len(t)].max(initial=-1) + 1, STRETCH * self._border.max(initial=0))
+        self._memory: dict[str, NDArray[Any]] = {}
 
+    def heads(self) -> Iterator[tuple[Ints, Ints]]:
+        """(some of `t`, their heads), until all of `t` has come."""
+        memory = self._net.start(len(self._first))
+        for start in range(0, self._length + 1, STRETCH):
+            self._board(start // STRETCH, memory)
+            frames = np.arange(start, min(start + STRETCH, self._length))
+            if not len(frames):
+                break
+            # Past the last frame that is asked of it a game stands still, and what comes out is not looked at.
+            at = np.minimum(self._first[:, None] + frames, self._last[:, None])
+            heads, memory = self._net.run(memory, _stretch(self._corpus, self._net, at))
+            fresh = (self._first[:, None] + frames <= self._last[:, None]) & self._wanted[at]
+            if fresh.any():
+                yield at[fresh], heads[fresh]
 
-def begin(net: Recurrent, corpus: Corpus, t: Ints) -> RecurrentWorlds:
-    """Worlds that stand at frames `t` (B,), ascending, with the memory of their games up to there."""
-    first, end = _games(corpus, t)
-    lane = np.searchsorted(first, t, "right") - 1
-    ahead = t - first[lane]
-    memory, seen = net.start(len(first)), 0
-    kept = {name: np.empty((len(t), *values.shape[1:]), values.dtype) for name, values in memory.items()}
-    for stop in np.unique(ahead):
-        for start in range(seen, stop, STRETCH):
-            at = np.minimum(first[:, None] + np.arange(start, min(start + STRETCH, stop)), end[:, None] - 1)
-            _, memory = net.run(memory, _stretch(corpus, net, at))
-        seen, here = stop, np.flatnonzero(ahead == stop)
-        for name, values in kept.items():
-            values[here] = memory[name][lane[here]]
-    session = corpus.session(net.world.encoding, t)
-    return RecurrentWorlds(net, kept, corpus.frames[t], corpus.inputs[t], session)
+    def frames(self) -> Iterator[tuple[Ints, NDArray[np.int32]]]:
+        """(some of `t`, their next Frames), until all of `t` has come."""
+        world, corpus = self._net.world, self._corpus
+        for at, heads in self.heads():
+            bounds = world.session_places(corpus.session(world.encoding, at))
+            yield at, next_frames(world, corpus.frames[at], heads, bounds)
+
+    def _board(self, border: int, memory: Memory) -> None:
+        """Worlds take their games' memory at the last border before their starts."""
+        here = self._border == border
+        for name, values in memory.items():
+            kept = self._memory.setdefault(name, np.empty((len(here), *values.shape[1:]), values.dtype))
+            kept[here] = values[self._lane[here]]
+
+    def worlds(self, some: slice = ALL) -> RecurrentWorlds:
+        """Worlds that stand at some of `starts`, with the memory of all before; once all heads were given."""
+        memory = {name: values[some].copy() for name, values in self._memory.items()}
+        t, further, seen = self._starts[some], self._further[some], 0
+        for stop in np.unique(further[further > 0]):
+            rows = further >= stop
+            at = (t - further)[rows, None] + np.arange(seen, stop)
+            before = {name: values[rows] for name, values in memory.items()}
+            _, after = self._net.run(before, _stretch(self._corpus, self._net, at))
+            for name, values in after.items():
+                memory[name][rows] = values
+            seen = stop
+        session = self._corpus.session(self._net.world.encoding, t)
+        return RecurrentWorlds(self._net, memory, self._corpus.frames[t], self._corpus.inputs[t], session)

@@ -17,8 +17,8 @@ from wm_train.games.corpus import Corpus
 from wm_train.games.store import open_held_out
 from wm_train.grid.arithmetic import FRAC_BITS, Ints, round_half_up, within_floats
 from wm_train.measure.evaluate import ROLLOUT_STARTS, Model, Predictor, Window, chunks, evaluate, stepper, window_at
+from wm_train.measure.recurrent import NONE, Recurrent, Stretch, Walk
 from wm_train.measure.recurrent import Memory as Arrays
-from wm_train.measure.recurrent import Recurrent, Stretch, forced_heads
 from wm_train.nets.device import CPU, HERE, find_device, placed
 from wm_train.nets.mamba2 import Mamba2, Memory
 from wm_train.nets.matmul import use_exact_matmul
@@ -163,7 +163,7 @@ def heads_of(
 ) -> Iterator[tuple[Ints, Ints]]:
     """See heads_along."""
     if isinstance(network, Recurrent):
-        yield from forced_heads(network, corpus, t)
+        yield from Walk(network, corpus, t, NONE).heads()
         return
     for chunk in chunks(t):
         yield chunk, network(window_at(corpus, encoding, chunk))

@@ -15,9 +15,9 @@ from wm_train.games.corpus import Corpus, held_out, measured, spread_out
 from wm_train.games.store import HeldGames, StoredGames, open_held_out
 from wm_train.grid.arithmetic import Ints
 from wm_train.measure import evaluate as module
-from wm_train.measure.evaluate import baselines, evaluate, rollout_starts, window_ends
+from wm_train.measure.evaluate import HORIZONS, baselines, evaluate, rollout_starts, window_ends
 from wm_train.measure.recorded import recorded
-from wm_train.measure.starts import pieces, seeded_starts, start_counts
+from wm_train.measure.starts import seeded_starts, start_counts
 from wm_train.measure.sums import Mean, Spread
 from wm_train.melee.melee import GAME
 from wm_train.world.encoding import Encoding
@@ -41,7 +41,9 @@ def test_games_at_once_change_no_figure(
     monkeypatch.setattr(module, "GAMES_AT_ONCE", at_once)
     games, told = open_held_out(tmp_path, SHORT, split, 0.5), list[float]()
     assert evaluate(MOVES, games, SHORT, recorded=shown, advance=told.append, **asked) == expected
-    assert sum(told) == pytest.approx(1) and len(told) == -(-5 // at_once)
+    assert sum(told) == pytest.approx(1)
+    # Each block of games with its frames, and each frame ahead of its rollouts.
+    assert len(told) > 20 and max(told) < 1
     assert asked or (len(expected["coverage"]), expected["events"]["landings"]["real"] > 0) == (3, True)
 
 
@@ -70,7 +72,8 @@ def test_a_limit_reads_no_game_that_it_has_no_frame_of(monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "GAMES_AT_ONCE", 1)
     games = Counted(random_corpus(lengths=(50,) * 20))
     evaluate(MOVES, games, SHORT, limit=3, starts=1)
-    assert games.read[:3] == [0, 9, 19] and len(games.read) == 4
+    (start,) = seeded_starts(games.lengths, SHORT, max(HORIZONS), 1, seed=0).game.tolist()
+    assert start not in (0, 9, 19) and games.read == sorted([0, 9, 19, start])
 
 
 @pytest.mark.parametrize(("horizon", "past", "starts"), [(0, 0, 300), (1, 0, 7), (20, 0, 300), (5, 30, 9), (60, 0, 5)])
@@ -82,23 +85,6 @@ def test_starts_are_those_that_a_look_at_every_frame_gives(horizon: int, past: i
     assert start_counts(np.array(LENGTHS), SHORT, horizon, past).sum() == len(t)
     picked = np.sort(np.random.default_rng(4).choice(t, min(starts, len(t)), replace=False))
     assert rollout_starts(corpus, SHORT, horizon, starts, 4, past).tolist() == picked.tolist()
-
-
-@pytest.mark.parametrize("before", [None, 3, 8])
-def test_pieces_are_the_frames_around_starts(before: int | None) -> None:
-    corpus, horizon = random_corpus(lengths=LENGTHS), 10
-    starts = seeded_starts(np.array(LENGTHS), SHORT, horizon, 4, seed=3)
-    whole = rollout_starts(corpus, SHORT, horizon, 4, seed=3)
-    part, t = pieces(HeldGames(corpus), starts, before, horizon)
-    # Each start has its window, all that comes after it, and no more frames before than were asked for.
-    for ahead in range(-2, horizon + 1):
-        assert (part.frames[t + ahead] == corpus.frames[whole + ahead]).all()
-        assert (part.inputs[t + ahead] == corpus.inputs[whole + ahead]).all()
-    assert (part.game[t - 2] == part.game[t + horizon]).all() and (part.place[t] == corpus.place[whole]).all()
-    first = np.searchsorted(part.game, part.game[t[0]])
-    game_first = np.searchsorted(corpus.game, corpus.game[whole[0]])
-    assert t[0] - first == min(whole[0] - game_first, 10**6 if before is None else before - 1)
-    assert len(part.game) <= len(corpus.game)
 
 
 def test_quantiles_are_those_of_all_numbers() -> None:

@@ -9,8 +9,9 @@ import pytest
 from tests.factories import random_checkpoint, random_corpus, small_mamba2
 from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
+from wm_train.games.corpus import Corpus
 from wm_train.measure import evaluate, recurrent
-from wm_train.measure.recurrent import Recurrent, RecurrentWorlds, Stretch, begin, forced
+from wm_train.measure.recurrent import Recurrent, RecurrentWorlds, Stretch, Walk
 from wm_train.world.step import next_frames
 
 LENGTHS = (40, 7, 300, 2, 25)
@@ -47,10 +48,30 @@ class Diary:
         return heads, {"count": counts[:, -1:], "sum": sums[:, -1:]}
 
 
+def forced(net: Recurrent, corpus: Corpus, t: Any) -> Any:
+    return evaluate.forced(net, corpus, net.world.encoding, t)
+
+
+def begin(net: Recurrent, corpus: Corpus, t: Any) -> RecurrentWorlds:
+    worlds = evaluate.begin(net, corpus, net.world.encoding, t)
+    assert isinstance(worlds, RecurrentWorlds)
+    return worlds
+
+
 def stretch(at: Any) -> Stretch:
     """Frames `at` (1, L) of CORPUS, none of them the last of all."""
     session = CORPUS.session(NET.world.encoding, at[:, 0])
     return Stretch(CORPUS.frames[at], CORPUS.inputs[at], CORPUS.inputs[at + 1], session)
+
+
+class CountingDiary(Diary):
+    """One that counts the frames that it was given."""
+
+    read = 0
+
+    def run(self, memory: Mapping[str, Any], stretch: Stretch) -> tuple[Any, Mapping[str, Any]]:
+        self.read += int(np.prod(stretch.frames.shape[:2]))
+        return super().run(memory, stretch)
 
 
 #: (network, game) -> what by_hand gives of all its frames; networks are those of this module.
@@ -108,8 +129,12 @@ def test_forced_gives_every_wanted_frame_once(
         assert (after[game == index] == want[of]).all()
 
 
-@pytest.mark.parametrize("net", [DIARY, NET], ids=["diary", "qnet"])
-def test_begin_has_the_memory_of_the_whole_game(net: Recurrent) -> None:
+BEGUN = [(DIARY, 1), (DIARY, 7), (DIARY, 64), (NET, 64)]
+
+
+@pytest.mark.parametrize(("net", "chunk"), BEGUN)
+def test_begin_has_the_memory_of_the_whole_game(net: Recurrent, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recurrent, "STRETCH", chunk)
     t = np.array([0, 5, 6, STARTS[1] + 5, STARTS[2], STARTS[2] + 30, STARTS[3], STARTS[4] + 23])
     worlds = begin(net, CORPUS, t)
     assert (worlds.frames == CORPUS.frames[t]).all() and (worlds.inputs == CORPUS.inputs[t]).all()
@@ -121,6 +146,28 @@ def test_begin_has_the_memory_of_the_whole_game(net: Recurrent) -> None:
     firsts = [i for i, frame in enumerate(t) if frame in STARTS]
     assert all((kept[firsts] == net.start(1)[name]).all() for name, kept in worlds.memory.items()) and len(firsts) == 3
     assert any(kept[5].any() for kept in worlds.memory.values())
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64])
+def test_heads_and_worlds_come_of_one_walk(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever lies further in a game, in whatever order worlds begin; and no frame of a game is read twice but for
+    those between a border and a start."""
+    monkeypatch.setattr(recurrent, "STRETCH", chunk)
+    t, starts = np.array([3, 45, STARTS[2] + 90]), np.array([STARTS[2] + 200, 30, STARTS[4], 30, STARTS[2] + 20])
+    net = CountingDiary()
+    walk = Walk(net, CORPUS, t, starts)
+    parts = list(walk.frames())
+    found = zip(*(np.concatenate(part) for part in zip(*parts, strict=True)), strict=True)
+    apart = zip(*(np.concatenate(part) for part in zip(*forced(DIARY, CORPUS, t), strict=True)), strict=True)
+    assert {int(at): after.tolist() for at, after in found} == {int(at): after.tolist() for at, after in apart}
+    walked, worlds = net.read, begin(DIARY, CORPUS, starts)
+    for some in (slice(0, 2), slice(2, 5)):
+        got, alone = walk.worlds(some), begin(DIARY, CORPUS, starts[some])
+        assert same_memory(got.memory, {name: kept[some] for name, kept in worlds.memory.items()})
+        assert same_memory(got.memory, alone.memory) and (got.frames == CORPUS.frames[starts[some]]).all()
+    games, longest = 4, 200 // chunk * chunk
+    assert walked == games * max(longest, 91)
+    assert net.read - walked == sum(ahead % chunk for ahead in (200, 30, 0, 30, 20))
 
 
 def test_two_worlds_may_begin_at_one_frame() -> None:

@@ -169,7 +169,7 @@ def test_free_runs_are_judged_with_the_true_past_in_mind(known: Standing) -> Non
     figures = runs_figures(MEASURES, known, GAME, corpus, t, runs)
     assert figures["broken"]["dead"] == 11 / 240 and figures["unbroken"] == 0.5 and figures["first_broken"] is None
     ahead = lawful_ahead(MEASURES, known, GAME, corpus, t, runs)
-    assert ahead.tolist() == [1.0] * 49 + [0.5] * 11
+    assert ahead.tolist() == [[True] * 60, [True] * 49 + [False] * 11]
 
 
 def test_every_law_is_judged_for_many_games_at_once(known: Standing) -> None:

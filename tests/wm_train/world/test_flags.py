@@ -22,8 +22,7 @@ from wm_quant.interp import Interpreter
 from wm_train.config import Mamba2Config, MLPConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import load_corpus, usable_games
-from wm_train.measure.evaluate import rollout, stepper, window_at
-from wm_train.measure.recurrent import forced
+from wm_train.measure.evaluate import forced, rollout, stepper, window_at
 from wm_train.melee.field_table import CONTROLS, SIGHT, STATE, STATE_AGE_ID
 from wm_train.melee.melee import GAME
 from wm_train.melee.melee_flags import MeleeFlags
@@ -244,7 +243,10 @@ def test_a_network_that_remembers_reads_flags_too() -> None:
     config = Mamba2Config(d_model=32, d_state=8, headdim=16, n_layers=1, flags=replace(EVERY_FLAG, lookahead=1))
     torch.manual_seed(0)
     corpus = random_corpus(0, (30, 20), config.world.encoding)
-    seen = [(at, frames) for at, frames in forced(TorchMamba2(Mamba2(config)), corpus, np.arange(5, 15))]
+    seen = [
+        (at, frames)
+        for at, frames in forced(TorchMamba2(Mamba2(config)), corpus, config.world.encoding, np.arange(5, 15))
+    ]
     assert np.concatenate([at for at, _ in seen]).tolist() == list(range(5, 15))
     assert all(frames.shape[1:] == corpus.frames.shape[1:] for _, frames in seen)
     with pytest.raises(WmTrainError, match=r"model.flags.lookahead = 3, expected 1"):
