@@ -142,7 +142,12 @@ def main(
 ) -> None:
     """Print one line a version and device, and their ratio."""
     if once:
-        print(json.dumps(measured(dataset, config, devices[0], steps, start)))
+        from wm_train.errors import WmTrainError
+
+        try:
+            print(json.dumps(measured(dataset, config, devices[0], steps, start)))
+        except WmTrainError as error:
+            raise click.ClickException(str(error)) from None
         return
     versions = {"here": ROOT} | ({"there": against.resolve()} if against else {})
     runs: dict[tuple[str, str], list[dict[str, Any]]] = {(v, d): [] for d in devices for v in versions}
