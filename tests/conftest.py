@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -29,6 +30,10 @@ from wm_live.localnet.servers import Installed, find_installed
 
 #: A client in TypeScript; its lock says which packages.
 CLIENT = Path(__file__).parents[1] / "examples" / "client"
+
+# A shell that runs tests in the background has Ctrl-C ignored, and what they start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is no error.
 hypothesis.settings.register_profile("wmq", deadline=None)
