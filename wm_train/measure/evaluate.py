@@ -23,7 +23,6 @@ from wm_train.measure.one_step import Felt, OneStep, OneStepSums, compared, equa
 from wm_train.measure.recorded import Recorded
 from wm_train.measure.recurrent import ALL, NONE, Recurrent, RecurrentWorlds, Walk
 from wm_train.measure.starts import seeded_starts, start_counts
-from wm_train.ranges import ENDLESS
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.step import World, next_frames
@@ -168,8 +167,7 @@ def walk_of(model: Model, corpus: Corpus, encoding: Encoding, t: Ints, starts: I
 def begin(model: Model, corpus: Corpus, encoding: Encoding, t: Ints) -> Worlds:
     """Worlds that stand at frames `t` (B,), and have seen the true game up to there."""
     walk = walk_of(model, corpus, encoding, NONE, t)
-    for _ in walk.frames():
-        pass
+    deque(walk.frames(), 0)
     return walk.worlds()
 
 
@@ -333,7 +331,8 @@ def evaluate(
         _need_start(held.lengths, encoding, max(horizons), past)
     counts = start_counts(held.lengths, encoding, 1, past)
     asked = [seeded_starts(held.lengths, encoding, max(horizons), starts, seed, past) for horizons in groups]
-    frames = min(limit or ENDLESS, int(counts.sum()))
+    there = int(counts.sum())
+    frames = min(limit, there) if limit else there
     frames += sum(len(one) * max(horizons) for one, horizons in zip(asked, groups, strict=True))
     found = _Found(model, encoding, recorded, groups, lambda more: advance(more / frames))
     for block, own in _blocks(counts, limit):
@@ -375,12 +374,12 @@ class _Found:
     def add(self, corpus: Corpus, t: Ints, starts: Sequence[Ints]) -> None:
         """Measure the Frames after `t`, and rollouts of each group from its starts, in one walk through the games."""
         walk = walk_of(self.model, corpus, self.encoding, t, np.concatenate(starts))
-        predicted = counted(walk.frames(), self.told, lambda one: len(one[0]))
+        predicted = counted(walk.frames(), self.told, lambda part: len(part[0]))
         if len(t):
             errors = _one_step(corpus, self.encoding, predicted)
             sums = OneStepSums(errors.errors(), Felt.of(errors, corpus, self.encoding, self.recorded))
             self.ahead = sums if self.ahead is None else self.ahead + sums
-        deque(predicted, 0)
+        deque(predicted, 0)  # of a block with starts alone, the walk is still to be made
         ends = np.cumsum([0, *map(len, starts)]).tolist()
         for group, at, some in zip(self.groups, starts, pairwise(ends), strict=True):
             if len(at):

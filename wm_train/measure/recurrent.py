@@ -106,6 +106,7 @@ class Walk:
         #: Frames of each game to walk: to the last whose heads are wanted, or the last border that a world boards at.
         self._length = max(ahead[: len(t)].max(initial=-1) + 1, STRETCH * self._border.max(initial=0))
         self._memory: dict[str, NDArray[Any]] = {}
+        self._walked = False
 
     def heads(self) -> Iterator[tuple[Ints, Ints]]:
         """(some of `t`, their heads), until all of `t` has come."""
@@ -113,7 +114,7 @@ class Walk:
         for start in range(0, self._length + 1, STRETCH):
             self._board(start // STRETCH, memory)
             frames = np.arange(start, min(start + STRETCH, self._length))
-            if not len(frames):
+            if not len(frames):  # the walk ends at a border, where only memory is taken
                 break
             # Past the last frame that is asked of it a game stands still, and what comes out is not looked at.
             at = np.minimum(self._first[:, None] + frames, self._last[:, None])
@@ -121,6 +122,7 @@ class Walk:
             fresh = (self._first[:, None] + frames <= self._last[:, None]) & self._wanted[at]
             if fresh.any():
                 yield at[fresh], heads[fresh]
+        self._walked = True
 
     def frames(self) -> Iterator[tuple[Ints, NDArray[np.int32]]]:
         """(some of `t`, their next Frames), until all of `t` has come."""
@@ -138,6 +140,7 @@ class Walk:
 
     def worlds(self, some: slice = ALL) -> RecurrentWorlds:
         """Worlds that stand at some of `starts`, with the memory of all before; once all heads were given."""
+        assert self._walked, "worlds have their memory when all heads have been given"
         memory = {name: values[some].copy() for name, values in self._memory.items()}
         t, further, seen = self._starts[some], self._further[some], 0
         for stop in np.unique(further[further > 0]):

@@ -156,6 +156,8 @@ def test_heads_and_worlds_come_of_one_walk(chunk: int, monkeypatch: pytest.Monke
     t, starts = np.array([3, 45, STARTS[2] + 90]), np.array([STARTS[2] + 200, 30, STARTS[4], 30, STARTS[2] + 20])
     net = CountingDiary()
     walk = Walk(net, CORPUS, t, starts)
+    with pytest.raises(AssertionError, match="when all heads have been given"):
+        walk.worlds()
     parts = list(walk.frames())
     found = zip(*(np.concatenate(part) for part in zip(*parts, strict=True)), strict=True)
     apart = zip(*(np.concatenate(part) for part in zip(*forced(DIARY, CORPUS, t), strict=True)), strict=True)

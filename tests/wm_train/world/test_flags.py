@@ -243,10 +243,8 @@ def test_a_network_that_remembers_reads_flags_too() -> None:
     config = Mamba2Config(d_model=32, d_state=8, headdim=16, n_layers=1, flags=replace(EVERY_FLAG, lookahead=1))
     torch.manual_seed(0)
     corpus = random_corpus(0, (30, 20), config.world.encoding)
-    seen = [
-        (at, frames)
-        for at, frames in forced(TorchMamba2(Mamba2(config)), corpus, config.world.encoding, np.arange(5, 15))
-    ]
+    net = TorchMamba2(Mamba2(config))
+    seen = list(forced(net, corpus, config.world.encoding, np.arange(5, 15)))
     assert np.concatenate([at for at, _ in seen]).tolist() == list(range(5, 15))
     assert all(frames.shape[1:] == corpus.frames.shape[1:] for _, frames in seen)
     with pytest.raises(WmTrainError, match=r"model.flags.lookahead = 3, expected 1"):
