@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from wm_export.bolt.std_programs import compile_crates as std_compile
+from wm_export.bolt.std_programs import fetch
 from wm_export.bolt.std_programs import versions as std_versions
 from wm_export.schema.sbpf import DEFAULT_ARCH, Arch
 from wm_export.solana import toolchain
@@ -60,11 +61,12 @@ def build_program(crate: Path, out: Path, features: Sequence[str] = (), arch: Ar
 
 
 def compile_crates(workspace: Path, out: Path, crates: Sequence[str]) -> None:
-    """std_programs.compile_crates."""
+    """std_programs.compile_crates, with the crates that this machine has not."""
     words = [*(std_versions() or ()), *((workspace / name).read_text() for name in ("Cargo.toml", "Cargo.lock"))]
     keys = {crate: _digest(_folder_of(workspace, crate), words) for crate in crates}
     missing = [crate for crate, key in keys.items() if not (CACHE / f"{key}.std").exists()]
     if missing:
+        fetch(workspace)
         std_compile(workspace, out, missing)
     for crate, key in keys.items():
         path = out / f"{crate.replace('-', '_')}.so"
