@@ -12,6 +12,7 @@ called in a game.
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -60,7 +61,7 @@ def embedding_loss(logits: Tensor, target: Tensor, embedding: Tensor) -> Tensor:
 
 def decision_losses(
     decision: Decision,
-    heads: Mapping[str, Tensor],
+    heads: Mapping[str, Any],
     now: Tensor,
     target: Tensor,
     embedding: Tensor | None,
@@ -68,25 +69,23 @@ def decision_losses(
 ) -> dict[str, Tensor]:
     """Parts of a decision's loss by name, means over the batch; a part that weighs nothing is left out.
 
-    heads      the decision's logits (B, ids); of two-level heads also the group's (B, groups), of gated ones the gate
-               (B,)
+    heads      the decision's logits (B, ids), or what gives those of some rows; of two-level heads also the group's
+               (B, groups), of gated ones the gate (B,)
     now        (B,) int64 ids that the true ones follow
     target     (B,) int64 true ids
     embedding  (ids, width) for LossConfig.action_embedding, or None
     """
     batch, changes = len(target), target != now
     weight = torch.where(changes, config.change_weight, 1.0)
-    told = {name: heads[name] for name in (decision.head, decision.group) if name in heads}
     gate: dict[str, Tensor] = {}
     if decision.gate and config.action:
         loss = F.binary_cross_entropy_with_logits(heads[decision.gate], changes.float(), reduction="none")
         gate = {decision.gate: config.action * (weight * focal(loss, config.focal)).sum() / batch}
-    if decision.gate:  # what is chosen is read only where something changes
-        rows = changes.nonzero().squeeze(1)
-        told = {name: logits[rows] for name, logits in told.items()}
-        target, weight = target[rows], weight[rows]
-    parts = _chosen(decision, told, target, embedding, config)
-    return gate | {name: (weight * loss).sum() / batch for name, loss in parts.items()}
+    # With a gate, what is chosen is read only where something changes.
+    rows = changes.nonzero().squeeze(1) if decision.gate else slice(None)
+    told = {name: heads[name][rows] for name in (decision.head, decision.group) if name in heads}
+    parts = _chosen(decision, told, target[rows], embedding, config)
+    return gate | {name: (weight[rows] * loss).sum() / batch for name, loss in parts.items()}
 
 
 def _chosen(

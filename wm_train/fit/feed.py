@@ -23,6 +23,9 @@ from wm_train.world.encoding import Encoding
 
 #: Games whose frames say how far each column spreads, and calibrate a recurrent network.
 SAMPLE_GAMES = 32
+#: Frames of all lanes that are read and encoded at once, where a step has fewer: much of the work is the same for any
+#: count.
+READ_AT_ONCE = 4096
 
 
 def sample(games: Games, encoding: Encoding, as_codes: bool) -> WindowTensors:
@@ -75,24 +78,35 @@ class WindowFeed:
 
 
 class ChunkFeed:
-    """Chunks of whole games, lane by lane."""
+    """Chunks of whole games, lane by lane; those of several steps are made at once, as one chunk that is longer."""
 
     def __init__(
         self, games: Games, encoding: Encoding, plan: SequencePlan, as_codes: bool, augment: Augment | None
     ) -> None:
-        self._games, self._encoding, self._plan = games, encoding, plan
-        self._as_codes, self._augment = as_codes, augment
+        self._games, self._encoding, self._as_codes = games, encoding, as_codes
+        self._augment, self._length = augment, plan.chunk
+        self._steps = max(1, READ_AT_ONCE // (plan.lanes * plan.chunk))
+        self._plan = plan.longer(self._steps)
         self._next = -1
         self._chunks: Iterator[tuple[Chunk, Corpus]] = iter(())
+        self._held: tuple[Chunk, Corpus, WindowTensors] | None = None
 
     def at(self, step: int, share: slice) -> FedChunk:
         """A share of the lanes of a step."""
-        if step != self._next:
-            self._chunks = chunks(self._games, self._plan, step, self._augment)
-        self._next = step + 1
-        chunk, corpus = next(self._chunks)
+        stretch, part = divmod(step, self._steps)
+        chunk, corpus, tensors = self._stretch(stretch)
         lanes, length = chunk.frame.shape
-        row = np.arange(lanes * (length + 1)).reshape(lanes, -1)[share, :length].ravel()
-        tensors = WindowTensors(corpus, self._encoding, self._as_codes)
-        reset, valid = torch.as_tensor(chunk.reset[share]), torch.as_tensor(chunk.valid[share])
+        now = slice(part * self._length, (part + 1) * self._length)
+        row = np.arange(lanes * (length + 1)).reshape(lanes, -1)[share, now].ravel()
+        reset, valid = (torch.as_tensor(flags[share, now]) for flags in (chunk.reset, chunk.valid))
         return FedChunk(tensors.batch(torch.as_tensor(row)), corpus, row, reset, valid.flatten())
+
+    def _stretch(self, stretch: int) -> tuple[Chunk, Corpus, WindowTensors]:
+        """What the steps of a stretch are parts of."""
+        if self._held is None or stretch != self._next - 1:
+            if stretch != self._next:
+                self._chunks = chunks(self._games, self._plan, stretch, self._augment)
+            chunk, corpus = next(self._chunks)
+            self._held = chunk, corpus, WindowTensors(corpus, self._encoding, self._as_codes)
+            self._next = stretch + 1
+        return self._held

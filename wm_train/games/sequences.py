@@ -137,6 +137,10 @@ class SequencePlan:
         self._walk = _Walk(self.lengths, lanes, seed, moments)
         self._reached = 0
 
+    def longer(self, times: int) -> "SequencePlan":
+        """One whose chunks hold those of so many steps of this one's."""
+        return SequencePlan(self.lengths, self.lanes, self.chunk * times, self.seed, self._moments)
+
     def at(self, step: int) -> Chunk:
         """The chunk of a step, 0 or more: the same whatever was asked before. Steps in order are cheapest."""
         first = step * self.chunk

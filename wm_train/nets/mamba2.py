@@ -25,7 +25,7 @@ from torch.nn import functional as F
 
 from wm_train.config import Mamba2Config
 from wm_train.nets.device import widest
-from wm_train.nets.network import FrameNet
+from wm_train.nets.network import FrameNet, Linear
 from wm_train.shapes import D_CONV
 
 NORM_EPS = 1e-5
@@ -195,7 +195,7 @@ class Block(nn.Module):
         self.config = config
         passed, heads = config.d_conv_in, config.n_heads
         self.norm = RMSNorm(config.d_model)
-        self.in_proj = nn.Linear(config.d_model, config.d_inner + passed + heads, bias=False)
+        self.in_proj = Linear(config.d_model, config.d_inner + passed + heads, bias=False)
         self.conv = nn.ParameterDict(
             {"weight": torch.empty(passed, D_CONV).uniform_(-0.5, 0.5), "bias": torch.zeros(passed)}
         )
@@ -206,7 +206,7 @@ class Block(nn.Module):
         self.D = nn.Parameter(torch.ones(heads))
         self.gated_norm = RMSNorm(config.d_inner)
         self.dropout = nn.Dropout(config.dropout)
-        self.out_proj = nn.Linear(config.d_inner, config.d_model, bias=False)
+        self.out_proj = Linear(config.d_inner, config.d_model, bias=False)
 
     def split(self, projected: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(z, xBC, dt before its bias) of what in_proj gives."""

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from wm_train.errors import WmTrainError
 from wm_train.nets.assemble import Assemble
+from wm_train.nets.matmul import linear
 from wm_train.world.fields import PLAYERS
 from wm_train.world.step import World
 
@@ -24,7 +25,9 @@ class Linear(nn.Linear):
     """A linear layer that computes in what its input is of."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(·, in) -> (·, out)."""
+        """(..., in) -> (..., out)."""
+        if x.dtype is self.weight.dtype:
+            return linear(x, self.weight, self.bias)
         return functional.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
 
 
@@ -41,7 +44,7 @@ class FrameNet(nn.Module):
         encoding = world.encoding
         self.embeddings = nn.ModuleDict({f.name: nn.Embedding(f.vocab, f.width) for f in encoding.embeddings})
         self.layer1 = Linear(encoding.input_dims, wide)
-        self.heads = nn.Linear(narrow, world.outputs)
+        self.heads = Linear(narrow, world.outputs)
         self.register_buffer("gain", torch.ones(encoding.dense_columns))
         self._start_at_rest()
 

@@ -36,7 +36,7 @@ from wm_train.grid.integer_mlp import IntegerDense
 from wm_train.nets.chunked_scan import Kept, chunk_of, chunked_scan
 from wm_train.nets.grid_linear import bits_of
 from wm_train.nets.mamba2 import Block, Mamba2, Memory, causal_conv, scan
-from wm_train.nets.matmul import exact_matmul
+from wm_train.nets.matmul import exact_matmul, gradient_product
 from wm_train.nets.network import to_arrays
 from wm_train.nets.observers import Observer
 from wm_train.nets.qat import Input, exact_dtype, starts
@@ -116,7 +116,9 @@ class _Product(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
         codes, rows = ctx.saved_tensors
         gradient = gradients[0].to(codes.dtype)
-        return gradient @ rows, gradient.flatten(0, 1).T @ codes.flatten(0, 1), None
+        flat = gradient.flatten(0, 1)
+        to_codes = gradient_product(flat, rows).view_as(codes)
+        return to_codes, gradient_product(flat.T, codes.flatten(0, 1)), None
 
 
 def _linear(codes: Tensor, layer: IntegerDense, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -21,7 +21,7 @@ from wm_train.shapes import scale_names
 
 torch = pytest.importorskip("torch")
 
-from wm_train.fit import learners  # noqa: E402
+from wm_train.fit import feed, learners  # noqa: E402
 from wm_train.fit.batches import WindowTensors  # noqa: E402
 from wm_train.fit.held_out import HeldOut  # noqa: E402
 from wm_train.fit.learners import StreamLearner, WindowLearner, learner  # noqa: E402
@@ -129,6 +129,20 @@ def test_memory_is_handed_from_chunk_to_chunk_and_ends_where_a_game_begins() -> 
     for name, part in long.carried().items():
         assert part.any()
         torch.testing.assert_close(short.carried()[name], part, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [slice(None), slice(1, 3)])
+def test_steps_read_together_are_those_read_one_by_one(share: slice, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = begun(augment=("mirror", "swap"))._feed
+    monkeypatch.setattr(feed, "READ_AT_ONCE", 1)
+    alone = begun(augment=("mirror", "swap"))._feed
+    for step in (0, 1, 2, 300, 301, 5, 171, 170):
+        ours, theirs = together.at(step, share), alone.at(step, share)
+        assert (ours.reset == theirs.reset).all() and (ours.kept == theirs.kept).all()
+        for mine, other in zip(vars(ours.batch).values(), vars(theirs.batch).values(), strict=True):
+            assert (mine == other)[ours.kept].all()
+        for part in ("frames", "inputs", "place", "game"):
+            assert (getattr(ours.corpus, part)[ours.t] == getattr(theirs.corpus, part)[theirs.t]).all()
 
 
 @pytest.mark.parametrize("form", ["float", "qat"])
