@@ -21,7 +21,7 @@ from wm_quant.interp import Interpreter
 from wm_train.config import load_config
 from wm_train.shapes import parameter_count
 
-BUDGET = 1_340_000
+BUDGET = 1_100_000
 #: Every turn of its heads twice, and more.
 FRAMES = 20
 

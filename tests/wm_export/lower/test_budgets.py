@@ -9,7 +9,7 @@ from wm_train.config import load_config
 #: Of the most expensive frame: compute units of a transaction at most, and how many there are.
 BUDGETS = {
     "tick": Limits(400_000),
-    "tx": Limits(1_340_000),
+    "tx": Limits(1_100_000),
     "realtime": Limits(1_400_000, transactions=2),
     "full": Limits(1_400_000, transactions=4),
 }
