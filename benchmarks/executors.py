@@ -17,7 +17,7 @@ from wm_export.solana.metering import runner
 from wm_export.solana.native import NativeRunner
 from wm_quant.interp import Interpreter
 from wm_train.games.corpus import made_up_corpus
-from wm_train.measure.evaluate import window_at
+from wm_train.measure.window import window_at
 
 FPS = 60
 RUNS = 3

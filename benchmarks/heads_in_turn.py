@@ -19,7 +19,7 @@ from wm_train.checkpoint import Checkpoint, digest, load_checkpoint
 from wm_train.config import Mamba2Config
 from wm_train.games.corpus import Corpus, load_corpus, only_of, usable_games
 from wm_train.grid.arithmetic import FRAC_BITS
-from wm_train.measure.evaluate import window_at
+from wm_train.measure.window import window_at
 from wm_train.melee.field_table import STATE_INDEX
 
 APART, AHEAD = 40, 20

@@ -22,7 +22,7 @@ from wm_quant.interp import Interpreter
 from wm_quant.presets import untrained
 from wm_train.config import load_config
 from wm_train.games.corpus import made_up_corpus
-from wm_train.measure.evaluate import window_at
+from wm_train.measure.window import window_at
 from wm_train.shapes import parameter_count
 
 

@@ -26,7 +26,7 @@ from wm_train.games.dataset import (
     write_meta,
 )
 from wm_train.grid.arithmetic import FRAC_BITS
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 from wm_train.melee.columns import ITEM_COLUMNS, PLAYER_COLUMNS
 from wm_train.melee.field_table import CONTROLS, STATE, STATE_INDEX
 from wm_train.melee.melee import GAME

@@ -17,7 +17,7 @@ from wm_live.watch.plain_view import view_of
 from wm_live.watch.server import deaf, watch
 from wm_live.watch.viewer import LiveFeed
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import begin
+from wm_train.measure.worlds import begin
 from wm_train.world.definition import Game
 
 #: Frames of a recorded game that the second player's inputs come from, before they begin again.

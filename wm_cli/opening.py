@@ -16,7 +16,8 @@ from wm_cli.staleness import tell_of_export, tell_of_qnet, tell_of_run
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, any_games, held_out
 from wm_train.games.store import Games, open_held_out
-from wm_train.measure.evaluate import rollout_starts, window_at
+from wm_train.measure.starts import rollout_starts
+from wm_train.measure.window import window_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from wm_quant.qnet import QNet
     from wm_train.checkpoint import Checkpoint
     from wm_train.config import ModelConfig
-    from wm_train.measure.evaluate import Model, Window
+    from wm_train.measure.window import Window
+    from wm_train.measure.worlds import Model
     from wm_train.world.step import World
 
 #: Seed of the windows that `cu` and `parity` take, and that sessions start from.

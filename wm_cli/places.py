@@ -30,7 +30,7 @@ from wm_live.session.lifecycle import SessionNodes, window_records
 from wm_live.session.log import read_log
 from wm_live.session.tree import root_of
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import Window, window_at
+from wm_train.measure.window import Window, window_at
 from wm_train.world.definition import Game
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from wm_quant.ops.base import CODES, IDS, SESSION_BIAS, Op, Values, integers
 from wm_quant.qnet import QNet
 from wm_train.grid.arithmetic import Ints
-from wm_train.measure.evaluate import Model, Window, stepper
 from wm_train.measure.recurrent import Stretch
+from wm_train.measure.window import Window, stepper
+from wm_train.measure.worlds import Model
 from wm_train.world.step import (
     World,
     newest_controls,
@@ -161,7 +162,7 @@ class Interpreter:
         )
 
     def model(self) -> Model:
-        """The QNet as evaluate.py measures it."""
+        """The QNet as worlds.py steps it."""
         if self.net.memories:
             return RecurrentQNet(self)
 
@@ -213,7 +214,7 @@ def _joined(known: NDArray[Any], newest: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class RecurrentQNet:
-    """A QNet with a memory, as evaluate.py measures it."""
+    """A QNet with a memory, as worlds.py steps it."""
 
     interpreter: Interpreter
 

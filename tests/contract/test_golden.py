@@ -19,7 +19,7 @@ from wm_export.solana.blob import pack
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
 from wm_train.config import ModelConfig
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 
 GOLDEN = Path(__file__).parent / "golden"
 MODELS: dict[str, ModelConfig] = {"mlp": small_model(), "mamba2": small_mamba2()}

@@ -12,7 +12,7 @@ from wm_train.checkpoint import Checkpoint
 from wm_train.config import MLPConfig
 from wm_train.fit.batches import seen
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 from wm_train.nets.door import prepared
 from wm_train.nets.matmul import use_exact_matmul
 from wm_train.nets.mlp import FrameStackMLP

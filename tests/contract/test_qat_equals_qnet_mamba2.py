@@ -17,8 +17,8 @@ from wm_train.config import Mamba2Config
 from wm_train.fit.batches import WindowTensors
 from wm_train.grid.arithmetic import FRAC_BITS
 from wm_train.grid.integer_mamba2 import CODE_ENDS, FINE_MAX, WIDE_MAX
-from wm_train.measure.evaluate import begin, forced, rollout
 from wm_train.measure.recurrent import Recurrent, Stretch
+from wm_train.measure.worlds import begin, forced, rollout
 from wm_train.nets.chunked_scan import chunk_of
 from wm_train.nets.door import converted, prepared
 from wm_train.nets.mamba2 import Mamba2

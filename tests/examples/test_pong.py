@@ -26,9 +26,10 @@ from wm_train.errors import WmTrainError
 from wm_train.games.corpus import load_corpus
 from wm_train.games.dataset import open_dataset
 from wm_train.measure.drift import drift_figures
-from wm_train.measure.evaluate import baselines, evaluate, persistence, window_at
+from wm_train.measure.evaluate import evaluate
 from wm_train.measure.measures import Event, MeasuredLaw, Measures
 from wm_train.measure.recorded import Recorded, recorded
+from wm_train.measure.window import baselines, persistence, window_at
 from wm_train.world.encoding import Encoding
 from wm_train.world.flags import Flags
 from wm_train.world.registry import find_game, register

@@ -18,7 +18,7 @@ from wm_export.schema.accounts import SCRATCH
 from wm_live.session.recompute import arrays
 from wm_live.session.tree import Tree
 from wm_quant.interp import Interpreter
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 
 PEOPLE = (CREATOR, OPPONENT, STRANGER, *KEYS)
 IDS = (2, 8, 9, 0)

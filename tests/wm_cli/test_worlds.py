@@ -21,7 +21,7 @@ from wm_quant.prove import prove
 from wm_quant.qnet import QNet, load_qnet
 from wm_train.checkpoint import digest, load_checkpoint
 from wm_train.config import RunConfig, load_config
-from wm_train.measure.evaluate import begin
+from wm_train.measure.worlds import begin
 from wm_train.world.fields import Kind, fixed
 
 #: Bytes of one file at most.

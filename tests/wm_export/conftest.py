@@ -15,7 +15,7 @@ from wm_export.solana.toolchain import Toolchain
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
 from wm_train.config import MLPConfig
-from wm_train.measure.evaluate import window_at
+from wm_train.measure.window import window_at
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.world.flags import NO_FLAGS
 

@@ -29,7 +29,7 @@ from wm_live.session.lifecycle import SessionNodes, window_records
 from wm_live.session.log import Log
 from wm_live.session.play import Beat
 from wm_quant.interp import Interpreter
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 
 #: Steps of a frame -> ops before which it is cut.
 CUTS = {1: (), 3: (2, 5)}

@@ -11,8 +11,8 @@ from wm_quant import interp as module
 from wm_quant.interp import Interpreter, RefInterpreter, State
 from wm_quant.qnet import QNet
 from wm_train.grid.arithmetic import CODE_MAX
-from wm_train.measure.evaluate import Window
 from wm_train.measure.recurrent import Recurrent
+from wm_train.measure.window import Window
 from wm_train.melee.field_table import STATE_INDEX
 from wm_train.melee.zones import BLAST_ZONES
 from wm_train.world.fields import fixed

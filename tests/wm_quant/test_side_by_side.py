@@ -14,7 +14,7 @@ from wm_quant.prove import prove
 from wm_quant.qnet import QNet, load_qnet, save_qnet, validate
 from wm_quant.side_by_side import subsystems
 from wm_train.composed import composed
-from wm_train.measure.evaluate import forced
+from wm_train.measure.worlds import forced
 
 PARENT = "ab" * 32
 MLPS, MAMBAS = small_parts(), small_parts(recurrent=True, heads="lawful")

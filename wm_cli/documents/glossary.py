@@ -13,7 +13,7 @@ TERMS: dict[str, tuple[str, str]] = {
     ),
     "Window": (
         "the last frames and inputs that a network sees, and the inputs of the frame to predict",
-        "wm_train.measure.evaluate:Window",
+        "wm_train.measure.window:Window",
     ),
     "Encoding": ("which fields and inputs a network reads, and their order", "wm_train.world.encoding:Encoding"),
     "Law": (
@@ -38,7 +38,7 @@ TERMS: dict[str, tuple[str, str]] = {
     ),
     "baseline": (
         "a guess that knows no model, as that nothing changes; a model has to be better",
-        "wm_train.measure.evaluate:baselines",
+        "wm_train.measure.window:baselines",
     ),
     "SOL": ("the base chain's money: 10^9 lamports; rent and fees are paid in it", "wm_live.chain.wallet:SOL"),
     "Corpus": ("games joined along time, as integers", "wm_train.games.corpus:Corpus"),

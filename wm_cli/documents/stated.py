@@ -38,7 +38,7 @@ from wm_train.config import MLPConfig
 from wm_train.grid import arithmetic as grid
 from wm_train.grid.arithmetic import GATHER_ROWS_MAX, HEAD_BOUND
 from wm_train.measure.drift import APART, TAIL
-from wm_train.measure.evaluate import HORIZONS
+from wm_train.measure.rollouts import HORIZONS
 from wm_train.measure.speculation import DELAYS
 from wm_train.shapes import parameter_count
 from wm_train.world.fields import Kind

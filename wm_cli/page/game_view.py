@@ -15,7 +15,8 @@ from wm_live.watch.viewer import cast_of
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import rollout, rollout_starts
+from wm_train.measure.starts import rollout_starts
+from wm_train.measure.worlds import rollout
 from wm_train.world.definition import Game
 from wm_train.world.fields import PLAYERS
 from wm_train.world.rule_ops import ONE

@@ -109,7 +109,7 @@ def character_study(study: Study, ids: Sequence[int], shown: Shown) -> dict[str,
 
 def _one_character(study: Study, character: int, shown: Shown) -> dict[str, Any]:
     from wm_train.games.corpus import load_corpus
-    from wm_train.measure.evaluate import baselines
+    from wm_train.measure.window import baselines
     from wm_train.nets.predict import checkpoint_model
 
     runs = {arm: trained_run(_arm(study, character, arm), shown) for arm in ARMS}
@@ -151,7 +151,9 @@ def _having(dataset: Path, run: "Checkpoint", character: int) -> int:
 
 def _measured(model: Any, corpus: "Corpus", encoding: Any, players: "NDArray[np.bool_]") -> dict[str, Any]:
     """Metrics of both players, and of the character's alone."""
-    from wm_train.measure.evaluate import one_step, rollout_figures, window_ends
+    from wm_train.measure.evaluate import one_step
+    from wm_train.measure.rollouts import rollout_figures
+    from wm_train.measure.starts import window_ends
 
     errors = one_step(model, corpus, encoding, window_ends(corpus, encoding))
     return errors.errors().figures() | {

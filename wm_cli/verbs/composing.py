@@ -168,7 +168,7 @@ def _held_out(world: "Checkpoint", whole: "Checkpoint | None", dataset: Path) ->
 
 
 def _rows(world: "Checkpoint", whole: "Checkpoint | None", corpus: "Corpus", limit: int) -> list[dict[str, Any]]:
-    from wm_train.measure.evaluate import evenly, window_ends
+    from wm_train.measure.starts import evenly, window_ends
     from wm_train.measure.subsystems import Heads, rows
     from wm_train.nets.predict import heads_along
     from wm_train.world.step import World

@@ -173,7 +173,7 @@ def rollup_outcome(
     from wm_live.bench.rollup_parity import compare
     from wm_live.localnet.own import own_world
     from wm_live.localnet.servers import Localnet
-    from wm_train.measure.evaluate import window_at
+    from wm_train.measure.window import window_at
 
     encoding, outcome = export.net.world.encoding, Outcome("er rollout")
     corpus, starts = executor_games(export.net, dataset, rollouts, length, made_up=length)

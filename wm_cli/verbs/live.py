@@ -32,7 +32,7 @@ from wm_live.session.inputs import Inputs, replayed
 from wm_live.session.log import read_log
 from wm_live.session.play import Beat
 from wm_live.session.spending import closing, opening
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -28,7 +28,7 @@ from wm_live.session.log import Log, read_log
 from wm_live.session.play import Beat
 from wm_live.watch.viewer import FrameMessage, Hello, LiveFeed, cast_of
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 from wm_train.world.fields import PLAYERS
 
 if TYPE_CHECKING:

@@ -115,9 +115,9 @@ def evaluate_models(
     """Metrics of each model, and the baselines', on the same frames: of games that none of them was trained on, `games`
     at most. `advance` is called as models are measured, with the share of one."""
     from wm_cli.frame_cost import units_of
-    from wm_train.measure.evaluate import baselines as baselines_of
     from wm_train.measure.evaluate import evaluate as measure
     from wm_train.measure.recorded import recorded
+    from wm_train.measure.window import baselines as baselines_of
 
     found = [open_model(path, device=device) for path in models]
     origin = _common([one.origin for one in found])
@@ -250,7 +250,7 @@ def rollout(
 
 def one_rollout(model: Path, dataset: Path, start: int, frames: int, device: str) -> dict[str, Any]:
     """One world against its game, frame by frame."""
-    from wm_train.measure.evaluate import rollout as run
+    from wm_train.measure.worlds import rollout as run
 
     one, corpus, t = held_out_window(model, dataset, start, frames, device)
     predicted = run(one.model, corpus, one.world.encoding, np.array([t]), frames)[0]

@@ -56,7 +56,7 @@ from wm_live.session.play import Beat, Guest
 from wm_live.session.spending import committing, delegation, opening
 from wm_live.watch.viewer import FrameMessage
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,7 +21,7 @@ def compare_on_rollup(folder: Path, dataset: Path, matches: int, length: int) ->
     after every frame, and what the base chain gets back."""
     from wm_live.bolt.match_parity import Compared, compare
     from wm_live.bolt.own_match import own_localnet, own_match
-    from wm_train.measure.evaluate import Window
+    from wm_train.measure.window import Window
 
     export, found = built_bolt(folder), Compared()
     windows, inputs = executor_windows(export.net, dataset, matches, length)

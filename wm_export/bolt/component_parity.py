@@ -16,7 +16,7 @@ from wm_export.traces import Difference, first_difference
 
 if TYPE_CHECKING:
     from wm_quant.interp import Interpreter
-    from wm_train.measure.evaluate import Window
+    from wm_train.measure.window import Window
 
 #: Name of the executor.
 EXECUTOR = "bolt"

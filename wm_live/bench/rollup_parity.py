@@ -13,7 +13,7 @@ from wm_live.errors import WmLiveError
 from wm_live.session.game import OwnSession, bring_up, take_down
 from wm_live.session.lifecycle import CU_LIMIT
 from wm_quant.interp import Interpreter, State
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 
 
 async def compare(

@@ -16,7 +16,7 @@ from wm_live.bench.pace import percentiles
 from wm_live.bolt.rollup_match import RollupMatch, Spent
 from wm_live.errors import WmLiveError
 from wm_quant.interp import Interpreter
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 
 #: Name of the executor.
 EXECUTOR = "bolt er"

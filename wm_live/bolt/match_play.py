@@ -26,7 +26,7 @@ from wm_live.session.inputs import Inputs
 from wm_live.session.lifecycle import window_records
 from wm_live.session.log import About, Log, MatchPlace, need_no_log, new_log, open_log
 from wm_live.session.play import Beat
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 
 #: Gets each frame: when it was sent and seen, and its Frame (2, fields).
 OnBeat = Callable[[Beat, NDArray[np.int32]], None]

@@ -34,7 +34,7 @@ from wm_live.session.recompute import Progress, Replay
 from wm_live.session.spending import request
 from wm_live.session.terms import Terms
 from wm_live.session.tree import root_of
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 from wm_train.world.fields import PLAYERS
 
 #: Validity of a session key, in seconds.

@@ -26,7 +26,7 @@ from wm_live.session.instructions import DeployedWorld, Seat, Session, close_emp
 from wm_live.session.log import Log
 from wm_live.session.spending import ROLLUP_SIGNATURES, creation, delegation, request
 from wm_live.session.tree import Hash
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 
 #: What every transaction of a world may need; the chain's own limit.
 CU_LIMIT = set_compute_unit_limit(TRANSACTION_BUDGET)

@@ -19,7 +19,7 @@ from wm_export.solana.layout import session_vocab
 from wm_quant.interp import CHUNK, State, Successive, Trace
 from wm_quant.qnet import QNet
 from wm_train.grid.arithmetic import FRAC_BITS
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 from wm_train.world.definition import Game
 from wm_train.world.fields import PLAYERS, Field, Kind, ends
 

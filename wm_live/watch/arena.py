@@ -18,7 +18,7 @@ from wm_live.errors import WmLiveError
 from wm_live.session.inputs import Inputs, neutral
 from wm_live.watch.viewer import FrameMessage, Hello, cast_of
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import Worlds
+from wm_train.measure.worlds import Worlds
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.extras import with_sights

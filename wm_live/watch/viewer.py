@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wm_live.errors import WmLiveError
 from wm_live.watch.plain_view import view_of
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import Model, begin
+from wm_train.measure.worlds import Model, begin
 from wm_train.world.definition import Game, Pad
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS, Field, Kind

@@ -12,8 +12,8 @@ from wm_train.checkpoint import Checkpoint
 from wm_train.config import RunConfig
 from wm_train.games.corpus import Corpus
 from wm_train.measure.drift import drift_figures
-from wm_train.measure.evaluate import rollout_starts
 from wm_train.measure.recorded import Recorded, recorded
+from wm_train.measure.starts import rollout_starts
 from wm_train.nets.predict import checkpoint_model
 
 #: Worlds, and frames of each.

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from wm_train.games.corpus import Corpus
 from wm_train.grid.arithmetic import FRAC_BITS
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import Field, Kind
 from wm_train.world.step import codes, inputs_ahead, newest_ids, slot_codes, slot_ids, window_codes, window_ids

@@ -22,7 +22,7 @@ from wm_train.config import TrainConfig
 from wm_train.fit.batches import Batch, in_units, seen
 from wm_train.games.corpus import Corpus
 from wm_train.grid.arithmetic import Frames, Ints
-from wm_train.measure.evaluate import Predictor, Window, window_at, written
+from wm_train.measure.window import Predictor, Window, window_at, written
 from wm_train.world.fields import PLAYERS
 from wm_train.world.step import World
 

@@ -24,7 +24,7 @@ from wm_train.games.sequences import SequencePlan
 from wm_train.games.store import Games
 from wm_train.games.stream import WindowPlan
 from wm_train.grid.arithmetic import Ints
-from wm_train.measure.evaluate import Predictor, Window, window_at, written
+from wm_train.measure.window import Predictor, Window, window_at, written
 from wm_train.nets.device import CPU, find_device, placed
 from wm_train.nets.mamba2 import Mamba2, Memory
 from wm_train.nets.matmul import training_dtype

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus, held_out
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
-from wm_train.measure.evaluate import Model, evenly, forced
+from wm_train.measure.starts import evenly
+from wm_train.measure.worlds import Model, forced
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import Field

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from wm_train.games.corpus import Corpus
 from wm_train.grid.arithmetic import FRAC_BITS, Ints
-from wm_train.measure.evaluate import Model, begin, counted, need_starts, run, true_frames, true_inputs
 from wm_train.measure.footage import Frames, game_field
 from wm_train.measure.found_events import events_a_minute
 from wm_train.measure.lawful import runs_figures
 from wm_train.measure.measures import Measures, measures_of
 from wm_train.measure.one_step import equal, error
 from wm_train.measure.recorded import Recorded
+from wm_train.measure.rollouts import counted
+from wm_train.measure.starts import need_starts
+from wm_train.measure.worlds import Model, begin, run, true_frames, true_inputs
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from wm_train.games.corpus import Corpus
 from wm_train.grid.arithmetic import Ints
-from wm_train.measure.evaluate import Model, Worlds, begin, rollout_starts, run
 from wm_train.measure.one_step import error
+from wm_train.measure.starts import rollout_starts
+from wm_train.measure.worlds import Model, Worlds, begin, run
 from wm_train.world.definition import Game
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import PLAYERS

@@ -1,9 +1,12 @@
-"""Where rollouts start, found by the lengths of games alone. numpy only."""
+"""Frames that are measured, and those that rollouts start at, by the lengths of games alone. numpy only."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from wm_train.errors import WmTrainError
+from wm_train.games.corpus import Corpus, spread_out
+from wm_train.games.store import HeldGames
 from wm_train.grid.arithmetic import Ints
 from wm_train.world.encoding import Encoding
 
@@ -38,3 +41,37 @@ def seeded_starts(lengths: Ints, encoding: Encoding, horizon: int, starts: int, 
     ends = np.cumsum(counts)
     game = np.searchsorted(ends, picked, "right")
     return Starts(game, picked - (ends - counts)[game] + max(encoding.span, past) - 1)
+
+
+def window_ends(corpus: Corpus, encoding: Encoding, past: int = 0) -> Ints:
+    """Every frame that a window can end at, with at least `past` frames of its game up to it."""
+    t = corpus.windows(encoding)
+    t = t[t >= past - 1]
+    return t[corpus.game[t - past + 1] == corpus.game[t]]
+
+
+def evenly(t: Ints, limit: int) -> Ints:
+    """At most `limit` of some frames, evenly spread; all if it is 0."""
+    return t if not limit else t[spread_out(len(t), limit)]
+
+
+def rollout_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int, seed: int, past: int = 0) -> Ints:
+    """Seeded starts t, ascending, whose next `horizon` frames lie in the same game, as do `past` frames up to them."""
+    lengths = HeldGames(corpus).lengths
+    found = seeded_starts(lengths, encoding, horizon, starts, seed, past)
+    return (np.cumsum(lengths) - lengths)[found.game] + found.frame
+
+
+def need_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int, seed: int, past: int = 0) -> Ints:
+    """`rollout_starts`, of which there must be one; else WmTrainError."""
+    need_start(HeldGames(corpus).lengths, encoding, horizon, past)
+    return rollout_starts(corpus, encoding, horizon, starts, seed, past)
+
+
+def need_start(lengths: Ints, encoding: Encoding, horizon: int, past: int) -> None:
+    """WmTrainError if no game of these lengths is long enough for a rollout."""
+    if not start_counts(lengths, encoding, horizon, past).any():
+        need = max(encoding.span, past) + horizon
+        raise WmTrainError(
+            f"evaluate: no game has {need} frames in a row, which a rollout needs; evaluate on longer games"
+        )

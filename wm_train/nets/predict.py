@@ -16,9 +16,12 @@ from wm_train.fit.batches import seen
 from wm_train.games.corpus import Corpus
 from wm_train.games.store import open_held_out
 from wm_train.grid.arithmetic import FRAC_BITS, Ints, round_half_up, within_floats
-from wm_train.measure.evaluate import ROLLOUT_STARTS, Model, Predictor, Window, chunks, evaluate, stepper, window_at
+from wm_train.measure.evaluate import evaluate
 from wm_train.measure.recurrent import NONE, Recurrent, Stretch, Walk
 from wm_train.measure.recurrent import Memory as Arrays
+from wm_train.measure.rollouts import ROLLOUT_STARTS
+from wm_train.measure.window import Predictor, Window, stepper, window_at
+from wm_train.measure.worlds import Model, chunks
 from wm_train.nets.device import CPU, HERE, find_device, placed
 from wm_train.nets.mamba2 import Mamba2, Memory
 from wm_train.nets.matmul import use_exact_matmul

@@ -17,7 +17,7 @@ from wm_export.errors import WmExportError
 from wm_quant.convert import from_checkpoint
 from wm_quant.qnet import QNet
 from wm_train.composed import composed
-from wm_train.measure.evaluate import Window, window_at
+from wm_train.measure.window import Window, window_at
 
 
 def composed_net(heads: str = "integrated") -> QNet:

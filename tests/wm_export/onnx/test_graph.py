@@ -31,7 +31,7 @@ from wm_train.checkpoint import Checkpoint
 from wm_train.composed import composed
 from wm_train.config import MLPConfig, ModelConfig, RunConfig
 from wm_train.grid.arithmetic import Ints, requantize
-from wm_train.measure.evaluate import Window
+from wm_train.measure.window import Window
 from wm_train.melee.field_table import CONTROLS, STATE, STATE_INDEX
 from wm_train.melee.melee_flags import MeleeFlags
 from wm_train.world.encoding import Encoding

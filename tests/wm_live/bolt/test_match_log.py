@@ -30,7 +30,7 @@ from wm_live.session.lifecycle import window_records
 from wm_live.session.log import About, Log, MatchPlace, new_log, read_log
 from wm_live.session.recompute import Replay
 from wm_quant.interp import Interpreter
-from wm_train.measure.evaluate import window_at
+from wm_train.measure.window import window_at
 
 FRAMES, PLACE = 12, MatchPlace(world=3, entity=0, authority=str(Pubkey.from_bytes(bytes(range(32)))))
 ENTITY = entity_address(PLACE.world, PLACE.entity)

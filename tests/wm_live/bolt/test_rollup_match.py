@@ -14,7 +14,7 @@ from wm_live.bolt.own_match import own_match
 from wm_live.bolt.rollup_match import RollupMatch
 from wm_live.chain.transactions import TransactionError
 from wm_live.localnet.servers import Localnet
-from wm_train.measure.evaluate import Window, window_at
+from wm_train.measure.window import Window, window_at
 
 FRAMES = 30
 

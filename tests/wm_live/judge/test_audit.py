@@ -37,7 +37,7 @@ from wm_live.session.terms import Terms
 from wm_live.session.tree import Tree, root_of
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import QNet
-from wm_train.measure.evaluate import Window, window_at
+from wm_train.measure.window import Window, window_at
 from wm_train.melee.field_table import STATE_INDEX
 from wm_train.melee.melee_flags import MeleeFlags
 

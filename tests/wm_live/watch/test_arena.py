@@ -15,7 +15,7 @@ from wm_live.session.inputs import neutral
 from wm_live.watch.arena import OVER_S, Arena, Hands, opened
 from wm_live.watch.viewer import FrameMessage, LiveFeed
 from wm_quant.interp import Interpreter
-from wm_train.measure.evaluate import begin
+from wm_train.measure.worlds import begin
 from wm_train.melee.field_table import CONTROLS, STATE_INDEX
 from wm_train.melee.first_frame import opening
 from wm_train.melee.melee import GAME

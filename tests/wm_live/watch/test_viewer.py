@@ -15,7 +15,7 @@ from tests.wm_live.worlds import HELLO, message
 from wm_live.errors import WmLiveError
 from wm_live.watch.viewer import Feed, FrameMessage, Hello, ListFeed, LiveFeed, RolloutFeed
 from wm_quant.interp import Interpreter
-from wm_train.measure.evaluate import rollout
+from wm_train.measure.worlds import rollout
 from wm_train.melee.field_table import CONTROLS, STATE, STATE_INDEX
 from wm_train.melee.melee import GAME
 from wm_train.melee.melee_flags import MeleeFlags

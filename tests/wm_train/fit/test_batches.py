@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.factories import AHEAD_ONLY, EVERY_FLAG, random_corpus
-from wm_train.measure.evaluate import window_at
+from wm_train.measure.window import window_at
 from wm_train.melee.field_table import CONTROLS
 from wm_train.world.encoding import Encoding
 from wm_train.world.fields import Kind

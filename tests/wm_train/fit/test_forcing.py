@@ -24,8 +24,9 @@ from tests.factories import (
 )
 from wm_train.config import LossConfig, Mamba2Config, ModelConfig, RunConfig, TrainConfig
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import WindowWorlds, run, stepper, window_at, written
 from wm_train.measure.recurrent import RecurrentWorlds, Stretch
+from wm_train.measure.window import stepper, window_at, written
+from wm_train.measure.worlds import WindowWorlds, run
 from wm_train.melee.field_table import STATE_INDEX
 from wm_train.melee.melee import GAME
 from wm_train.melee.melee_flags import MeleeFlags

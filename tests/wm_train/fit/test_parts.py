@@ -10,7 +10,7 @@ from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_quant.qnet import HEADS
 from wm_train.config import ModelConfig, RunConfig, TrainConfig
-from wm_train.measure.evaluate import window_at
+from wm_train.measure.window import window_at
 from wm_train.melee.rules import HEAD_SETS
 from wm_train.world.step import next_codes
 

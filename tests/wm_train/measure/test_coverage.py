@@ -9,8 +9,9 @@ from tests.factories import ONE, still_corpus, write_dataset
 from wm_train.games.corpus import load_corpus
 from wm_train.measure import recorded as module
 from wm_train.measure.coverage import Coverage
-from wm_train.measure.evaluate import evaluate, one_step, persistence
+from wm_train.measure.evaluate import evaluate, one_step
 from wm_train.measure.recorded import Recorded, recorded
+from wm_train.measure.window import persistence
 from wm_train.melee.field_table import STATE, STATE_INDEX
 from wm_train.melee.melee import GAME
 from wm_train.world.encoding import Encoding

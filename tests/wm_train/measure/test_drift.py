@@ -9,7 +9,7 @@ from tests.factories import ONE, random_corpus, still_corpus
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus
 from wm_train.measure.drift import APART, POINTS, drift_figures, habits, usual
-from wm_train.measure.evaluate import Window, persistence
+from wm_train.measure.window import Window, persistence
 from wm_train.melee.field_table import STATE_INDEX
 from wm_train.melee.melee import GAME
 from wm_train.world.encoding import Encoding

@@ -9,21 +9,12 @@ import pytest
 from tests.factories import ONE, make_heads, random_corpus, random_window, still_corpus
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import Corpus
-from wm_train.measure import evaluate as module
-from wm_train.measure.evaluate import (
-    HORIZONS,
-    Window,
-    baselines,
-    evaluate,
-    one_step,
-    persistence,
-    rollout,
-    rollout_figures,
-    rollout_starts,
-    stepper,
-    window_at,
-    window_ends,
-)
+from wm_train.measure import worlds as stepping
+from wm_train.measure.evaluate import evaluate, one_step
+from wm_train.measure.rollouts import HORIZONS, rollout_figures
+from wm_train.measure.starts import rollout_starts, window_ends
+from wm_train.measure.window import Window, baselines, persistence, stepper, window_at
+from wm_train.measure.worlds import rollout
 from wm_train.melee.field_table import STATE, STATE_INDEX
 from wm_train.melee.melee import GAME
 from wm_train.world.encoding import Encoding
@@ -134,7 +125,7 @@ def test_velocity_and_damage_are_means_in_units() -> None:
 def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = random_corpus()
     whole = one_step(constant_velocity, corpus, V22, every(corpus)).errors().figures()
-    monkeypatch.setattr(module, "CHUNK", 7)
+    monkeypatch.setattr(stepping, "CHUNK", 7)
     assert one_step(constant_velocity, corpus, V22, every(corpus)).errors().figures() == whole
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from tests.factories import ONE, still_corpus
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import Window, evaluate, persistence
+from wm_train.measure.evaluate import evaluate
 from wm_train.measure.footage import footage
 from wm_train.measure.found_events import HitDamage, event_counts, event_figures, events_a_minute, happening, matched
 from wm_train.measure.measures import measures_of
+from wm_train.measure.window import Window, persistence
 from wm_train.melee.events import EVENTS
 from wm_train.melee.field_table import STATE_INDEX
 from wm_train.melee.melee import GAME

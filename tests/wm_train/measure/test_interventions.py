@@ -7,8 +7,8 @@ import pytest
 
 from tests.factories import ONE, V22, random_corpus, still_corpus
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import Window, persistence
 from wm_train.measure.interventions import intervention_figures
+from wm_train.measure.window import Window, persistence
 from wm_train.melee.field_table import CONTROLS, STATE_INDEX
 
 STICK = [f.name for f in CONTROLS].index("stick_x")

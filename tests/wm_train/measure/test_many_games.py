@@ -15,10 +15,12 @@ from wm_train.games.corpus import Corpus, held_out, measured, spread_out
 from wm_train.games.store import HeldGames, StoredGames, open_held_out
 from wm_train.grid.arithmetic import Ints
 from wm_train.measure import evaluate as module
-from wm_train.measure.evaluate import HORIZONS, baselines, evaluate, rollout_starts, window_ends
+from wm_train.measure.evaluate import evaluate
 from wm_train.measure.recorded import recorded
-from wm_train.measure.starts import seeded_starts, start_counts
+from wm_train.measure.rollouts import HORIZONS
+from wm_train.measure.starts import rollout_starts, seeded_starts, start_counts, window_ends
 from wm_train.measure.sums import Mean, Spread
+from wm_train.measure.window import baselines
 from wm_train.melee.melee import GAME
 from wm_train.world.encoding import Encoding
 

@@ -10,7 +10,8 @@ from tests.factories import random_checkpoint, random_corpus, small_mamba2
 from wm_quant.convert import from_checkpoint
 from wm_quant.interp import Interpreter
 from wm_train.games.corpus import Corpus
-from wm_train.measure import evaluate, recurrent
+from wm_train.measure import evaluate, recurrent, window
+from wm_train.measure import worlds as stepping
 from wm_train.measure.recurrent import Recurrent, RecurrentWorlds, Stretch, Walk
 from wm_train.world.step import next_frames
 
@@ -49,11 +50,11 @@ class Diary:
 
 
 def forced(net: Recurrent, corpus: Corpus, t: Any) -> Any:
-    return evaluate.forced(net, corpus, net.world.encoding, t)
+    return stepping.forced(net, corpus, net.world.encoding, t)
 
 
 def begin(net: Recurrent, corpus: Corpus, t: Any) -> RecurrentWorlds:
-    worlds = evaluate.begin(net, corpus, net.world.encoding, t)
+    worlds = stepping.begin(net, corpus, net.world.encoding, t)
     assert isinstance(worlds, RecurrentWorlds)
     return worlds
 
@@ -188,7 +189,7 @@ def test_the_first_step_of_a_world_is_what_forced_gives() -> None:
 
 def test_worlds_feed_on_their_own_frames_and_remember_them() -> None:
     t, horizon = np.array([4, STARTS[2] + 9]), 6
-    frames = evaluate.rollout(NET, CORPUS, NET.world.encoding, t, horizon)
+    frames = stepping.rollout(NET, CORPUS, NET.world.encoding, t, horizon)
     worlds = begin(NET, CORPUS, t)
     for i in range(2):
         memory: Mapping[str, Any] = {name: kept[i : i + 1] for name, kept in worlds.memory.items()}
@@ -219,5 +220,5 @@ def test_figures_of_a_recurrent_network_count_every_window() -> None:
 
 def test_a_network_with_a_memory_is_told_from_one_without() -> None:
     assert isinstance(NET, Recurrent) and isinstance(DIARY, Recurrent)
-    assert not isinstance(evaluate.persistence, Recurrent)
-    assert isinstance(evaluate.begin(NET, CORPUS, NET.world.encoding, np.array([3])), RecurrentWorlds)
+    assert not isinstance(window.persistence, Recurrent)
+    assert isinstance(stepping.begin(NET, CORPUS, NET.world.encoding, np.array([3])), RecurrentWorlds)

@@ -8,9 +8,10 @@ import pytest
 
 from tests.factories import ONE, make_heads, random_corpus, still_corpus
 from wm_train.games.corpus import Corpus
-from wm_train.measure.evaluate import Model, Window, persistence, window_at
 from wm_train.measure.recurrent import Memory, Stretch
 from wm_train.measure.speculation import DELAYS, LATE, inputs_figures, outcome_figures, repeats
+from wm_train.measure.window import Window, persistence, window_at
+from wm_train.measure.worlds import Model
 from wm_train.melee.field_table import STATE_INDEX
 from wm_train.world.encoding import Encoding
 from wm_train.world.step import World

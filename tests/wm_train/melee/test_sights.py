@@ -8,7 +8,8 @@ import pytest
 
 from tests.factories import ONE, random_corpus, small_model
 from wm_train.errors import WmTrainError
-from wm_train.measure.evaluate import rollout, stepper
+from wm_train.measure.window import stepper
+from wm_train.measure.worlds import rollout
 from wm_train.melee.field_table import SIGHT, STATE, STATE_INDEX
 from wm_train.melee.melee import GAME
 from wm_train.melee.melee_flags import MeleeFlags

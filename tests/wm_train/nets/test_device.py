@@ -22,7 +22,7 @@ from wm_train.fit.learners import PlacedLearner, StreamLearner, learner
 from wm_train.fit.loss import losses
 from wm_train.games.store import HeldGames
 from wm_train.grid.arithmetic import FRAC_BITS
-from wm_train.measure.evaluate import forced, rollout
+from wm_train.measure.worlds import forced, rollout
 from wm_train.nets import device
 from wm_train.nets.device import find_device, placed, present
 from wm_train.nets.mamba2 import Mamba2

@@ -9,7 +9,7 @@ import pytest
 from tests.factories import AHEAD_ONLY, EVERY_FLAG, ONE, random_corpus, small_model
 from wm_train.config import MLPConfig
 from wm_train.errors import WmTrainError
-from wm_train.measure.evaluate import window_at
+from wm_train.measure.window import window_at
 from wm_train.melee.field_table import SPEEDS, STATE_INDEX
 from wm_train.world.encoding import Encoding
 from wm_train.world.step import next_frames

@@ -22,7 +22,8 @@ from wm_quant.interp import Interpreter
 from wm_train.config import Mamba2Config, MLPConfig, RunConfig
 from wm_train.errors import WmTrainError
 from wm_train.games.corpus import load_corpus, usable_games
-from wm_train.measure.evaluate import forced, rollout, stepper, window_at
+from wm_train.measure.window import stepper, window_at
+from wm_train.measure.worlds import forced, rollout
 from wm_train.melee.field_table import CONTROLS, SIGHT, STATE, STATE_AGE_ID
 from wm_train.melee.melee import GAME
 from wm_train.melee.melee_flags import MeleeFlags
