@@ -99,6 +99,8 @@ class ChunkFeed:
         now = slice(part * self._length, (part + 1) * self._length)
         row = np.arange(lanes * (length + 1)).reshape(lanes, -1)[share, now].ravel()
         reset, valid = (torch.as_tensor(flags[share, now]) for flags in (chunk.reset, chunk.valid))
+        if part == self._steps - 1:  # nobody asks for it again, and a large step needs the memory
+            self._held = None
         return FedChunk(tensors.batch(torch.as_tensor(row)), corpus, row, reset, valid.flatten())
 
     def _stretch(self, stretch: int) -> tuple[Chunk, Corpus, WindowTensors]:

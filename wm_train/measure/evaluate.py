@@ -18,7 +18,7 @@ from wm_train.grid.arithmetic import Ints
 from wm_train.measure.one_step import Felt, OneStep, OneStepSums, compared
 from wm_train.measure.recorded import Recorded
 from wm_train.measure.rollouts import HORIZONS, ROLLOUT_STARTS, Rollouts, Told, counted
-from wm_train.measure.starts import need_start, seeded_starts, start_counts, window_ends
+from wm_train.measure.starts import need_long_game, seeded_starts, start_counts, window_ends
 from wm_train.measure.worlds import Model, Worlds, forced, walk_of
 from wm_train.world.encoding import Encoding
 
@@ -59,7 +59,7 @@ def evaluate(
     """
     held, groups = as_games(games), [HORIZONS, *((k,) for k in sorted(set(further) - set(HORIZONS)))]
     for horizons in groups:
-        need_start(held.lengths, encoding, max(horizons), past)
+        need_long_game(held.lengths, encoding, max(horizons), past)
     counts = start_counts(held.lengths, encoding, 1, past)
     asked = [seeded_starts(held.lengths, encoding, max(horizons), starts, seed, past) for horizons in groups]
     there = int(counts.sum())

@@ -1,4 +1,4 @@
-"""Frames that are measured, and those that rollouts start at, by the lengths of games alone. numpy only."""
+"""Which frames are measured, and which of them rollouts start at. numpy only."""
 
 from dataclasses import dataclass
 
@@ -64,11 +64,11 @@ def rollout_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int
 
 def need_starts(corpus: Corpus, encoding: Encoding, horizon: int, starts: int, seed: int, past: int = 0) -> Ints:
     """`rollout_starts`, of which there must be one; else WmTrainError."""
-    need_start(HeldGames(corpus).lengths, encoding, horizon, past)
+    need_long_game(HeldGames(corpus).lengths, encoding, horizon, past)
     return rollout_starts(corpus, encoding, horizon, starts, seed, past)
 
 
-def need_start(lengths: Ints, encoding: Encoding, horizon: int, past: int) -> None:
+def need_long_game(lengths: Ints, encoding: Encoding, horizon: int, past: int) -> None:
     """WmTrainError if no game of these lengths is long enough for a rollout."""
     if not start_counts(lengths, encoding, horizon, past).any():
         need = max(encoding.span, past) + horizon
